@@ -1,0 +1,21 @@
+"""The errors that s2s raises for what a person can mend. Each message gives the value, the choices and the remedy."""
+
+
+class S2SError(Exception):
+    """Root of all errors that s2s raises on purpose; the command line prints them without a traceback."""
+
+
+class ConfigError(S2SError):
+    """A name, an option or a combination of options that cannot be."""
+
+
+class DataError(S2SError):
+    """Text or files that cannot be read, aligned or learnt from."""
+
+
+class PluginError(S2SError):
+    """A plugin that cannot be found, imported or used."""
+
+
+class BundleError(S2SError):
+    """A bundle that is incomplete, damaged or made by a newer version."""

@@ -1,0 +1,71 @@
+"""s2s: recurrent encoder-decoder models, text in and text out, with every part a plugin.
+
+The public names below are imported when they are first used, so that `import s2s` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from s2s.errors import BundleError, ConfigError, DataError, PluginError, S2SError
+    from s2s.inference.translator import Translator
+    from s2s.nn.attention import Attention
+    from s2s.nn.cell import RecurrentCell
+    from s2s.nn.decoder import Decoder
+    from s2s.nn.encoder import SequenceEncoder
+    from s2s.nn.head import Head
+    from s2s.registry import catalogue
+    from s2s.search.strategy import SearchStrategy
+    from s2s.text.tokenizer import Tokenizer
+    from s2s.training.cli import fit
+
+_HOME = {
+    "Attention": "s2s.nn.attention",
+    "BundleError": "s2s.errors",
+    "ConfigError": "s2s.errors",
+    "DataError": "s2s.errors",
+    "Decoder": "s2s.nn.decoder",
+    "Head": "s2s.nn.head",
+    "PluginError": "s2s.errors",
+    "RecurrentCell": "s2s.nn.cell",
+    "S2SError": "s2s.errors",
+    "SearchStrategy": "s2s.search.strategy",
+    "SequenceEncoder": "s2s.nn.encoder",
+    "Tokenizer": "s2s.text.tokenizer",
+    "Translator": "s2s.inference.translator",
+    "catalogue": "s2s.registry",
+    "fit": "s2s.training.cli",
+}
+
+__all__ = [
+    "Attention",
+    "BundleError",
+    "ConfigError",
+    "DataError",
+    "Decoder",
+    "Head",
+    "PluginError",
+    "RecurrentCell",
+    "S2SError",
+    "SearchStrategy",
+    "SequenceEncoder",
+    "Tokenizer",
+    "Translator",
+    "__version__",
+    "catalogue",
+    "fit",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 's2s' has no attribute {name!r}; its public names: {', '.join(_HOME)}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,66 @@
+"""What all tests share: real text where there is some, and the rule that no test skips unnoticed in CI."""
+
+import fnmatch
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ALLOWED_SKIPS = ROOT / "tests" / "allowed_skips.txt"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder with real text: $S2S_DATA, else `../shared/data` beside the checkout."""
+    folder = Path(os.environ.get("S2S_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no real text: {folder} is missing (set S2S_DATA)")
+    return folder
+
+
+def allowed_skip_patterns(text: str) -> list[str]:
+    patterns = []
+    for line in text.splitlines():
+        pattern, _, reason = line.partition("#")
+        if not pattern.strip():
+            continue
+        if not reason.strip():
+            raise ValueError(f"{ALLOWED_SKIPS.name}: {pattern.strip()!r} has no reason; write `pattern  # reason`")
+        patterns.append(pattern.strip())
+    return patterns
+
+
+def forbidden_skips(skipped: list[str], patterns: list[str]) -> list[str]:
+    return [test for test in skipped if not any(fnmatch.fnmatch(test, pattern) for pattern in patterns)]
+
+
+def _skips(session: pytest.Session) -> dict[str, str]:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    reports = reporter.stats.get("skipped", []) if reporter else []
+    return {r.nodeid: r.longrepr[2] if isinstance(r.longrepr, tuple) else str(r.longrepr) for r in reports}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    skips = _skips(session)
+    patterns = allowed_skip_patterns(ALLOWED_SKIPS.read_text(encoding="utf-8"))
+    session.config.stash[_FORBIDDEN] = forbidden = forbidden_skips(list(skips), patterns)
+    if forbidden and exitstatus == 0 and os.environ.get("S2S_STRICT_SKIPS"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+_FORBIDDEN: pytest.StashKey[list[str]] = pytest.StashKey()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    session = terminalreporter._session
+    skips = _skips(session)
+    if not skips:
+        return
+    forbidden = set(session.config.stash[_FORBIDDEN])
+    terminalreporter.section("skipped tests")
+    for test, reason in sorted(skips.items()):
+        terminalreporter.write_line(f"{'NOT ALLOWED' if test in forbidden else 'allowed'}: {test}: {reason}")
+    if forbidden and os.environ.get("S2S_STRICT_SKIPS"):
+        terminalreporter.write_line(f"{len(forbidden)} skips are not in tests/{ALLOWED_SKIPS.name}", red=True)

@@ -1,0 +1,1 @@
+"""Bridges from encoder states to decoder states."""

@@ -1,0 +1,104 @@
+"""Long short-term memory."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from s2s.nn import Noise, RecurrentCell, State, dropout_mask, last_output, orthogonal_blocks
+
+SATURATED = 1e4
+"""A gate's input at which its sigmoid is 0 or 1 in every floating-point type, and whose negative is finite in float16."""
+
+
+class LSTMState(NamedTuple):
+    """Hidden state h and memory c, each [batch, hidden]."""
+
+    hidden: Tensor
+    memory: Tensor
+
+
+class LSTM(RecurrentCell):
+    """LSTM with a forget gate (Hochreiter & Schmidhuber 1997; Gers et al. 2000).
+
+    ::
+
+        input, forget, output = sigmoid(W x_t + U h_{t-1} + b)      (a block of W, U and b each)
+        candidate = tanh(W x_t + U h_{t-1} + b)
+        c_t = forget * c_{t-1} + input * candidate
+        h_t = output * tanh(c_t)
+
+    U starts orthogonal, gate by gate (Saxe et al. 2014), the forget gate's bias at 1 (Jozefowicz et al. 2015).
+
+    Args:
+        input_size: width of x.
+        hidden_size: width of h and c.
+        forget_bias: initial bias of the forget gate.
+        recurrent_dropout: dropout on h inside the recurrence, one mask per sequence (Gal & Ghahramani 2016).
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, *, forget_bias: float = 1.0, recurrent_dropout: float = 0.0
+    ) -> None:
+        super().__init__(input_size, hidden_size, projected_size=4 * hidden_size)
+        self.recurrent_dropout = recurrent_dropout
+        self.recurrent_weight = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
+        orthogonal_blocks(self.recurrent_weight, hidden_size)
+        assert self.input_bias is not None
+        self.input_bias.data[hidden_size : 2 * hidden_size] = forget_bias  # blocks: input, forget, candidate, output
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Hidden state and memory."""
+        return (self.hidden_size, self.hidden_size)
+
+    def initial_state(self, batch_size: int, *, like: Tensor) -> State:
+        """Zeros."""
+        return LSTMState(*super().initial_state(batch_size, like=like))
+
+    def state_from(self, features: Tensor) -> State:
+        """Hidden state and memory from their halves of [batch, 2 * hidden]."""
+        return LSTMState(*super().state_from(features))
+
+    def step(self, x: Tensor, state: State, noise: Noise = None) -> tuple[Tensor, State]:
+        """The equations above; x is W x_t + b."""
+        hidden, memory = state
+        recurrent = hidden if noise is None else hidden * noise[0]
+        gates = x + F.linear(recurrent, self.recurrent_weight)
+        input_gate, forget_gate, candidate, output_gate = gates.chunk(4, dim=-1)
+        memory = forget_gate.sigmoid() * memory + input_gate.sigmoid() * candidate.tanh()
+        hidden = output_gate.sigmoid() * memory.tanh()
+        return hidden, LSTMState(hidden, memory)
+
+    def fused(self, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State] | None:
+        """torch's own recurrence.
+
+        It goes on through padding. One more input column marks padding and saturates two gates there (input 0, forget 1),
+        so that the memory stands still; the hidden state is read off the outputs.
+        """
+        if noise is not None or self.input_weight is None or self.input_bias is None:
+            return None
+        size = self.hidden_size
+        column = x.new_zeros(4 * size, 1, dtype=self.input_weight.dtype)
+        column[:size] = -SATURATED
+        column[size : 2 * size] = SATURATED
+        padding = (~mask).unsqueeze(-1).to(x.dtype)
+        weights = [
+            torch.cat([self.input_weight, column], dim=1),
+            self.recurrent_weight,
+            self.input_bias,
+            torch.zeros_like(self.input_bias),
+        ]
+        before = [leaf.unsqueeze(0).to(x.dtype) for leaf in state]
+        outputs, _, memory = torch.lstm(
+            torch.cat([x, padding], dim=-1), before, weights, True, 1, 0.0, False, False, True
+        )
+        hidden = last_output(outputs, mask.sum(1))
+        return outputs, LSTMState(hidden.to(state[0].dtype), memory.squeeze(0).to(state[1].dtype))
+
+    def noise(self, batch_size: int, *, like: Tensor) -> Noise:
+        """One mask on h per sequence."""
+        if not self.training or self.recurrent_dropout == 0:
+            return None
+        return (dropout_mask(like, (batch_size, self.hidden_size), self.recurrent_dropout),)

@@ -1,0 +1,118 @@
+"""What decoders have in common whose attention comes after the recurrence (Luong et al. 2015, section 3)."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from s2s.nn import (
+    Attended,
+    Attention,
+    Decoded,
+    Decoder,
+    Encoded,
+    RecurrentCell,
+    SequenceDropout,
+    Stack,
+    State,
+    attend_rows,
+    length_mask,
+)
+
+
+class Masks(NamedTuple):
+    """What is drawn once per sentence: the cells' noise and the mask on the attentional vector, None where nothing is."""
+
+    cell: Any
+    vector: Tensor | None
+
+
+class AttentionalDecoder(Decoder):
+    """A stack of cells, attention asked with its output, and the attentional vector (Luong et al. 2015, eq. 5).
+
+    ::
+
+        attentional = tanh(W_c [context; output])                without attention: the output itself
+
+    Args:
+        input_size: width of the embedded tokens.
+        memory_size: width of the encoder outputs.
+        fed_size: width of what a subclass feeds to the cells beside the tokens.
+        cell: the recurrent cell.
+        attention: the attention; None: the encoder's state alone speaks (Sutskever et al. 2014).
+        hidden_size: width of the cells' state and of the attentional vector.
+        layers: number of layers.
+        residual: add a layer's input to its output, from the second layer on.
+        dropout: dropout between the layers and on the attentional vector.
+        variational: one dropout mask per sentence instead of one per position (Gal & Ghahramani 2016).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        memory_size: int,
+        fed_size: int,
+        *,
+        cell: Callable[[int, int], RecurrentCell],
+        attention: Callable[[int, int], Attention] | None,
+        hidden_size: int,
+        layers: int,
+        residual: bool,
+        dropout: float,
+        variational: bool,
+    ) -> None:
+        width = input_size + fed_size
+        cells: list[RecurrentCell] = []
+        for _ in range(layers):
+            cells.append(cell(width, hidden_size))
+            width = cells[-1].output_size
+        stack = Stack(cells, residual=residual, dropout=dropout, variational=variational)
+        attends = attention(stack.output_size, memory_size) if attention is not None else None
+        super().__init__(
+            input_size,
+            memory_size,
+            hidden_size=hidden_size if attends is not None else stack.output_size,
+            context_size=attends.context_size if attends is not None else 0,
+            feature_size=stack.feature_size,
+        )
+        self.cells = stack
+        self.attention = attends
+        self.dropout = SequenceDropout(dropout, variational=variational)
+        if attends is not None:
+            self.output_layer = nn.Linear(stack.output_size, hidden_size)
+            self.context_layer = nn.Linear(attends.context_size, hidden_size, bias=False)
+
+    def memorize(self, encoded: Encoded) -> tuple[Any, State]:
+        """Attention's memory (None without attention) and its first state."""
+        if self.attention is None:
+            return None, ()
+        memory = self.attention.memorize(encoded.outputs, length_mask(encoded.lengths, encoded.outputs.size(1)))
+        return memory, self.attention.initial_state(memory)
+
+    def draw(self, like: Tensor) -> Masks:
+        """Masks for new sentences, one row per row of `like`."""
+        return Masks(
+            self.cells.noise(like.size(0), like=like), self.dropout.draw(like.size(0), self.hidden_size, like=like)
+        )
+
+    def answer(self, output: Tensor, inputs: Tensor, memory: Any, state: State, mask: Tensor | None) -> tuple[
+        Decoded, State
+    ]:
+        """Ask attention and make the attentional vector, for one step or for all.
+
+        Args:
+            output: the stack's output, [rows, hidden] or [batch, target, hidden].
+            inputs: the embedded tokens read, for `Decoded.inputs`.
+            memory: attention's memory.
+            state: attention's state.
+            mask: dropout mask on the attentional vector, or None.
+        """
+        if self.attention is None:
+            return Decoded(self.dropout(output, mask), None, None, inputs), state
+        if output.dim() == 2:
+            attended: Attended = attend_rows(self.attention, output, memory, state)
+        else:
+            attended = self.attention.attend(output, memory, state)
+        vector = torch.tanh(self.output_layer(output) + self.context_layer(attended.context))
+        return Decoded(self.dropout(vector, mask), attended.context, attended.weights, inputs), attended.state

@@ -1,0 +1,65 @@
+"""The recurrent encoder."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from s2s.nn import Bidirectional, Encoded, RecurrentCell, SequenceDropout, SequenceEncoder, State, Unidirectional
+from s2s_plugins.cells.lstm import LSTM
+
+
+class RecurrentEncoder(SequenceEncoder):
+    """Layers of cells over the source, in one or both directions (Bahdanau et al. 2015, section 3.2).
+
+    Args:
+        input_size: width of the embedded tokens.
+        cell: the recurrent cell.
+        hidden_size: width of the cell's state, in each direction.
+        layers: number of layers.
+        bidirectional: read in both directions; each layer sees both directions of the one below.
+        residual: add a layer's input to its output where they are equally wide, from the second layer on.
+        dropout: dropout between the layers and on the outputs.
+        variational: one dropout mask per sentence instead of one per position (Gal & Ghahramani 2016).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        cell: Callable[[int, int], RecurrentCell] = LSTM,
+        hidden_size: int = 512,
+        layers: int = 1,
+        bidirectional: bool = True,
+        residual: bool = False,
+        dropout: float = 0.0,
+        variational: bool = False,
+    ) -> None:
+        built: list[SequenceEncoder] = []
+        width = input_size
+        for _ in range(layers):
+            built.append(
+                Bidirectional(cell(width, hidden_size), cell(width, hidden_size))
+                if bidirectional
+                else Unidirectional(cell(width, hidden_size))
+            )
+            width = built[-1].output_size
+        super().__init__(input_size, output_size=width, feature_size=sum(layer.feature_size for layer in built))
+        self.layers = nn.ModuleList(built)
+        self.residual = residual
+        self.dropout = SequenceDropout(dropout, variational=variational)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
+        """Outputs of the highest layer; the state holds one part per layer."""
+        states: list[State] = []
+        for i, layer in enumerate(self.layers):
+            outputs, _, state = layer(x, lengths)
+            states.append(state)
+            residual = self.residual and i > 0 and outputs.size(-1) == x.size(-1)
+            x = self.dropout(outputs + x if residual else outputs)
+        return Encoded(x, lengths, tuple(states))
+
+    def features(self, state: State) -> Tensor:
+        """The features of all layers side by side."""
+        parts = [layer.features(part) for layer, part in zip(self.layers, state, strict=True)]  # type: ignore[operator]
+        return torch.cat(parts, dim=-1)

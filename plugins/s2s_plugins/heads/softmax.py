@@ -1,0 +1,58 @@
+"""A linear layer and a softmax."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from s2s.nn import Decoded, Head, HeadLoss, linear_cross_entropy
+from s2s.padded import Padded
+
+
+class SoftmaxHead(Head):
+    """``softmax(W hidden + b)``.
+
+    Args:
+        hidden_size: width of the decoder's answer.
+        context_size: width of the context; not used here.
+        input_size: width of the embedded token; not used here.
+        vocabulary_size: number of tokens.
+        label_smoothing: share of the target spread evenly over the vocabulary (Szegedy et al. 2016).
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        context_size: int,
+        input_size: int,
+        vocabulary_size: int,
+        *,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(
+            hidden_size, context_size, input_size, vocabulary_size, label_smoothing=label_smoothing
+        )
+        self.narrow: nn.Linear | None = None
+        self.weight = nn.Parameter(torch.empty(vocabulary_size, hidden_size).normal_(std=hidden_size**-0.5))
+        self.bias = nn.Parameter(torch.zeros(vocabulary_size))
+
+    def tie(self, table: nn.Parameter) -> None:
+        """Share the embedding table; a linear layer stands between where the widths differ."""
+        if table.size(1) != self.hidden_size:
+            self.narrow = nn.Linear(self.hidden_size, table.size(1), bias=False)
+        self.weight = table
+
+    def log_probs(self, decoded: Decoded, source: Padded) -> Tensor:
+        """[..., vocabulary] in float32 at least."""
+        logits = F.linear(self._hidden(decoded.hidden), self.weight, self.bias)
+        return logits.log_softmax(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
+
+    def loss(self, decoded: Decoded, gold: Tensor, mask: Tensor, source: Padded) -> HeadLoss:
+        """The gradient is taken piece by piece along with the loss; padding is left out before the product."""
+        hidden = self._hidden(decoded.hidden[mask])
+        total, nll = linear_cross_entropy(
+            hidden, self.weight, self.bias, gold[mask], label_smoothing=self.label_smoothing
+        )
+        return HeadLoss(total, nll, mask.sum())
+
+    def _hidden(self, hidden: Tensor) -> Tensor:
+        return hidden if self.narrow is None else self.narrow(hidden)

@@ -1,0 +1,1 @@
+"""Tasks: pairs of a Lightning module and a Lightning data module."""

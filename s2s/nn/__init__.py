@@ -1,0 +1,64 @@
+"""The recurrent encoder-decoder core: plain torch, no text, no Lightning. All names here are public."""
+
+from s2s.nn.attention import AdditiveScore, Attended, Attention, ScoredAttention, ScoredMemory, attend_rows
+from s2s.nn.bridge import Bridge
+from s2s.nn.cell import (
+    Noise,
+    RecurrentCell,
+    State,
+    advance,
+    dropout_mask,
+    leaves,
+    map_state,
+    orthogonal_blocks,
+    select_state,
+)
+from s2s.nn.cross_entropy import linear_cross_entropy
+from s2s.nn.decoder import Decoded, Decoder, NextInput, stack_steps
+from s2s.nn.dropout import SequenceDropout
+from s2s.nn.embedding import Embedding
+from s2s.nn.encoder import Bidirectional, Encoded, SequenceEncoder, Unidirectional
+from s2s.nn.head import Head, HeadLoss
+from s2s.nn.seq2seq import Seq2Seq
+from s2s.nn.stack import Stack
+from s2s.nn.unroll import last_output, length_mask, reverse_within, run_steps, stand_still, unroll
+
+__all__ = [
+    "AdditiveScore",
+    "Attended",
+    "Attention",
+    "Bidirectional",
+    "Bridge",
+    "Decoded",
+    "Decoder",
+    "Embedding",
+    "Encoded",
+    "Head",
+    "HeadLoss",
+    "NextInput",
+    "Noise",
+    "RecurrentCell",
+    "ScoredAttention",
+    "ScoredMemory",
+    "Seq2Seq",
+    "SequenceDropout",
+    "SequenceEncoder",
+    "Stack",
+    "State",
+    "Unidirectional",
+    "advance",
+    "attend_rows",
+    "dropout_mask",
+    "last_output",
+    "leaves",
+    "length_mask",
+    "linear_cross_entropy",
+    "map_state",
+    "orthogonal_blocks",
+    "reverse_within",
+    "run_steps",
+    "select_state",
+    "stack_steps",
+    "stand_still",
+    "unroll",
+]

@@ -1,0 +1,144 @@
+"""Attention over an encoded source: memorized once per sentence, asked at every target position."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from s2s.nn.cell import State, leaves, map_state
+
+
+class Attended(NamedTuple):
+    """What attention answers.
+
+    Attributes:
+        context: [batch, context] or [batch, time, context], as the query was.
+        weights: [batch, source] or [batch, time, source]; zero at padding, each row sums to one.
+        state: the attention's own next state.
+    """
+
+    context: Tensor
+    weights: Tensor
+    state: State
+
+
+class Attention(nn.Module, ABC):
+    """Attends to one sentence's encoder outputs.
+
+    Args:
+        query_size: width of the decoder state that asks.
+        memory_size: width of the encoder outputs.
+        context_size: width of what is answered; `memory_size` unless the attention says otherwise.
+    """
+
+    sequential: bool = False
+    """True: each answer depends on the one before (coverage), so it must be stepped."""
+
+    def __init__(self, query_size: int, memory_size: int, *, context_size: int | None = None) -> None:
+        super().__init__()
+        self.query_size = query_size
+        self.memory_size = memory_size
+        self.context_size = memory_size if context_size is None else context_size
+
+    @abstractmethod
+    def memorize(self, outputs: Tensor, mask: Tensor) -> Any:
+        """All that depends on the source alone.
+
+        Args:
+            outputs: encoder outputs, zero at padding, [batch, source, memory].
+            mask: True at real positions, [batch, source].
+
+        Returns:
+            A State-like structure of tensors [batch, ...].
+        """
+
+    def initial_state(self, memory: Any) -> State:
+        """The attention's state before the first step; empty unless it has one."""
+        return ()
+
+    @abstractmethod
+    def attend(self, query: Tensor, memory: Any, state: State) -> Attended:
+        """Answer.
+
+        Args:
+            query: decoder state, [batch, hidden]; or all of them, [batch, time, hidden], if not `sequential`.
+            memory: as `memorize` made it.
+            state: as `initial_state` or the last answer gave it.
+        """
+
+
+def attend_rows(attention: Attention, query: Tensor, memory: Any, state: State) -> Attended:
+    """Ask with several rows per sentence, as beams do, and keep one memory per sentence.
+
+    Args:
+        attention: any attention.
+        query: [sentences * beams, hidden], sentence-major.
+        memory: of `sentences` sentences.
+        state: leaves [sentences * beams, ...].
+    """
+    rows, sentences = query.size(0), leaves(memory)[0].size(0)
+    if rows == sentences:
+        return attention.attend(query, memory, state)
+    beams = rows // sentences
+    if attention.sequential:
+        return attention.attend(query, map_state(lambda leaf: leaf.repeat_interleave(beams, 0), memory), state)
+    context, weights, state = attention.attend(query.view(sentences, beams, -1), memory, state)
+    return Attended(context.flatten(0, 1), weights.flatten(0, 1), state)
+
+
+class ScoredMemory(NamedTuple):
+    """Keys [batch, source, key], values [batch, source, memory] and mask [batch, source] of a batch of sources."""
+
+    keys: Tensor
+    values: Tensor
+    mask: Tensor
+
+
+class ScoredAttention(Attention):
+    """Attention whose weights are a softmax over one score per source position; the context is their weighted mean."""
+
+    @abstractmethod
+    def keys(self, outputs: Tensor) -> Tensor:
+        """What of the score depends on the source alone: [batch, source, memory] to [batch, source, key]."""
+
+    @abstractmethod
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
+        """Scores [batch, time, source] of queries [batch, time, hidden] against keys [batch, source, key]."""
+
+    def memorize(self, outputs: Tensor, mask: Tensor) -> ScoredMemory:
+        """Keys, values and mask."""
+        return ScoredMemory(self.keys(outputs), outputs, mask)
+
+    def attend(self, query: Tensor, memory: ScoredMemory, state: State) -> Attended:
+        """Softmax over the real positions."""
+        queries = query if query.dim() == 3 else query.unsqueeze(1)
+        scores = self.score(queries, memory.keys).masked_fill(~memory.mask.unsqueeze(1), float("-inf"))
+        weights = scores.softmax(dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
+        context = weights.to(memory.values.dtype) @ memory.values
+        if query.dim() == 2:
+            context, weights = context.squeeze(1), weights.squeeze(1)
+        return Attended(context, weights, state)
+
+
+class AdditiveScore:
+    """``v . tanh(query + key)`` for all pairs, in bounded pieces (Bahdanau et al. 2015; Luong et al. 2015, concat)."""
+
+    PAIR_ELEMENTS = 2**24
+    """Largest [batch, time, source, size] held at once in a piece: 64 MiB in float32."""
+
+    def additive(self, queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
+        """Scores [batch, time, source].
+
+        Args:
+            queries: [batch, time, size].
+            keys: [batch, source, size].
+            vector: v, [size].
+        """
+        span = max(1, self.PAIR_ELEMENTS // keys.numel())
+        pieces = [
+            (piece.unsqueeze(2) + keys.unsqueeze(1)).tanh() @ vector.to(piece.dtype) for piece in queries.split(span, 1)
+        ]
+        return torch.cat(pieces, dim=1)

@@ -1,0 +1,208 @@
+"""The recurrent cell and its state: the protocol that every cell plugin keeps.
+
+A cell is written for one time step of a whole batch. Everything else - sequences, padding, both directions, stacking,
+attention, beams - is done once, in the core, for every cell.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+State = Any
+"""Nested tuples (NamedTuples too); every leaf is a tensor [batch, ...]. ``None`` stands for a part that is absent."""
+
+Noise = Any
+"""What a cell draws once per sequence, in the form of a `State`; ``None`` when nothing is drawn."""
+
+
+def map_state(fn: Callable[..., Tensor], *states: State) -> State:
+    """Apply `fn` to the leaves of one state, or to the leaves that stand at the same place in several.
+
+    Args:
+        fn: takes as many tensors as there are states, returns one tensor.
+        *states: states of one structure.
+    """
+    first = states[0]
+    if first is None:
+        return None
+    if isinstance(first, Tensor):
+        return fn(*states)
+    parts = [map_state(fn, *(state[i] for state in states)) for i in range(len(first))]
+    return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
+
+
+def select_state(state: State, index: Tensor) -> State:
+    """The rows `index` of every leaf: how beams are re-ordered and finished sentences leave.
+
+    Args:
+        state: leaves [batch, ...].
+        index: rows to keep, in their new order, [rows] of int64.
+    """
+    return map_state(lambda leaf: leaf.index_select(0, index), state)
+
+
+def leaves(state: State) -> list[Tensor]:
+    """All tensors of a state, from left to right."""
+    if state is None:
+        return []
+    if isinstance(state, Tensor):
+        return [state]
+    return [leaf for part in state for leaf in leaves(part)]
+
+
+class RecurrentCell(nn.Module, ABC):
+    """One step of a recurrence, for a batch.
+
+    An author writes `step`. A cell whose input enters through an affine map (nearly all do) gives `projected_size`; the
+    core then owns that map and computes it for all time steps at once, outside the loop.
+
+    Args:
+        input_size: width of the input.
+        hidden_size: width of the hidden state.
+        projected_size: width P of the projected input that `step` is given; without it `step` is given the input itself.
+        output_size: width of the output; `hidden_size` unless the cell says otherwise.
+    """
+
+    input_weight: nn.Parameter | None
+    input_bias: nn.Parameter | None
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        projected_size: int | None = None,
+        output_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.output_size = hidden_size if output_size is None else output_size
+        if projected_size is None:
+            self.input_weight = self.input_bias = None
+        else:
+            self.input_weight = nn.Parameter(torch.empty(projected_size, input_size))
+            self.input_bias = nn.Parameter(torch.zeros(projected_size))
+            for block in self.input_weight.data.split(hidden_size):  # gate by gate: Glorot & Bengio 2010, eq. 16
+                nn.init.xavier_uniform_(block)
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Widths of the leaves of the state."""
+        return (self.hidden_size,)
+
+    def initial_state(self, batch_size: int, *, like: Tensor) -> State:
+        """The state before the first step: zeros, unless the cell says otherwise.
+
+        Args:
+            batch_size: rows of each leaf.
+            like: a tensor on the wanted device; its type is taken where the cell has no parameters.
+
+        Returns:
+            A tuple of leaves [batch, state_sizes[i]]. Their type is the one that the state keeps.
+        """
+        dtype = next((parameter.dtype for parameter in self.parameters()), like.dtype)
+        return tuple(like.new_zeros(batch_size, size, dtype=dtype) for size in self.state_sizes)
+
+    def project(self, x: Tensor) -> Tensor:
+        """The part of the step that needs no state; affine in `x`, so that it can be taken out of time.
+
+        Args:
+            x: [..., input].
+
+        Returns:
+            [..., P]; `x` itself when the cell owns no projection.
+        """
+        return x if self.input_weight is None else F.linear(x, self.input_weight, self.input_bias)
+
+    def project_part(self, x: Tensor, start: int) -> Tensor:
+        """What some columns of the input add to `project`; the constant term belongs to the part that starts at 0.
+
+        The parts of an input sum to its projection. A decoder with feedback computes the known part for all time steps
+        at once and adds the fed part in the loop.
+
+        Args:
+            x: columns `start` to `start + width` of the input, [..., width].
+            start: the first of these columns.
+        """
+        stop = start + x.size(-1)
+        if self.input_weight is not None and type(self).project is RecurrentCell.project:
+            return F.linear(x, self.input_weight[:, start:stop], self.input_bias if start == 0 else None)
+        padded = F.pad(x, (start, self.input_size - stop))
+        if start == 0:
+            return self.project(padded)
+        return self.project(padded) - self.project(x.new_zeros(self.input_size))
+
+    @abstractmethod
+    def step(self, x: Tensor, state: State, noise: Noise = None) -> tuple[Tensor, State]:
+        """One step.
+
+        Args:
+            x: projected input, [batch, P].
+            state: as `initial_state` gives it.
+            noise: what `noise` drew for this sequence; a cell that draws none may leave the argument out.
+
+        Returns:
+            The output [batch, output] and the next state, of the same structure.
+        """
+
+    def fused(self, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State] | None:
+        """All steps at once, where a faster way exists; must equal `step` in outputs, states and gradients.
+
+        Args:
+            x: input, not projected, [batch, time, input]; zero where `mask` is False.
+            mask: True at real positions, which come first in every row, [batch, time].
+            state: the state before the first step.
+            noise: what `noise` drew, or None.
+
+        Returns:
+            Outputs [batch, time, output] (of any value where `mask` is False) and the state after each row's last real
+            position; or None: no faster way here.
+        """
+        return None
+
+    def read(self, state: State) -> Tensor:
+        """What the state says to the outside, [batch, output]: the first leaf, unless the cell says otherwise."""
+        first: Tensor = state[0]
+        return first
+
+    @property
+    def feature_size(self) -> int:
+        """Width F of `features`."""
+        return sum(self.state_sizes)
+
+    def features(self, state: State) -> Tensor:
+        """The whole state side by side, [batch, F], for a bridge."""
+        return torch.cat([leaf.flatten(1) for leaf in leaves(state)], dim=-1)
+
+    def state_from(self, features: Tensor) -> State:
+        """A state made from a bridge's features, [batch, F]; a cell with constrained leaves overrides it."""
+        return features.split(list(self.state_sizes), dim=-1)
+
+    def noise(self, batch_size: int, *, like: Tensor) -> Noise:
+        """What is drawn once per sequence (variational dropout, zoneout, weight drop); None when nothing is."""
+        return None
+
+
+def advance(cell: RecurrentCell, x: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+    """`cell.step`, the state's leaves kept in their types (mixed precision would let them drift)."""
+    output, following = cell.step(x, state) if noise is None else cell.step(x, state, noise)
+    return output, map_state(lambda new, old: new.to(old.dtype), following, state)
+
+
+def orthogonal_blocks(weight: Tensor, size: int) -> None:
+    """Fill a recurrent weight [blocks * size, size] with orthogonal blocks (Saxe et al. 2014), gate by gate."""
+    for block in weight.data.split(size):
+        nn.init.orthogonal_(block)
+
+
+def dropout_mask(like: Tensor, shape: Sequence[int], rate: float) -> Tensor:
+    """A dropout mask to multiply by: 0 with probability `rate`, else 1 / (1 - rate)."""
+    keep = 1.0 - rate
+    return torch.empty(tuple(shape), device=like.device, dtype=like.dtype).bernoulli_(keep).div_(keep)

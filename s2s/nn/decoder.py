@@ -1,0 +1,138 @@
+"""Decoders: from a state and the tokens so far to all that an output layer needs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from s2s.nn.cell import State
+from s2s.nn.encoder import Encoded
+from s2s.nn.unroll import length_mask, stand_still
+
+
+class Decoded(NamedTuple):
+    """What a decoder hands to a head. The leading axes are [batch, target], or [batch] for one step.
+
+    Attributes:
+        hidden: what the next token is predicted from, [..., hidden].
+        context: attention's answer, [..., context]; None without attention.
+        weights: attention's weights, [..., source]; None without attention.
+        inputs: the embedded tokens that were read, [..., input].
+    """
+
+    hidden: Tensor
+    context: Tensor | None
+    weights: Tensor | None
+    inputs: Tensor
+
+
+NextInput = Callable[[Decoded, int], Tensor]
+"""From what was decoded at time t, and t + 1, to the input [batch, input] at t + 1 (scheduled sampling)."""
+
+
+class Decoder(nn.Module, ABC):
+    """Reads target tokens from left to right, beginning at the end of the source.
+
+    Args:
+        input_size: width of the embedded tokens.
+        memory_size: width of the encoder outputs.
+        hidden_size: width of `Decoded.hidden`.
+        context_size: width of `Decoded.context`; 0 without attention.
+        feature_size: width F of what `start` takes from the bridge.
+    """
+
+    def __init__(
+        self, input_size: int, memory_size: int, *, hidden_size: int, context_size: int, feature_size: int
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.memory_size = memory_size
+        self.hidden_size = hidden_size
+        self.context_size = context_size
+        self.feature_size = feature_size
+
+    @abstractmethod
+    def start(self, encoded: Encoded, features: Tensor) -> tuple[Any, State]:
+        """What is done once per sentence.
+
+        Args:
+            encoded: the encoder's answer.
+            features: the bridge's answer, [batch, F].
+
+        Returns:
+            The memory (State-like, one row per sentence; None without attention) and the state before the first token.
+        """
+
+    @abstractmethod
+    def step(self, input: Tensor, memory: Any, state: State) -> tuple[Decoded, State]:
+        """Read one token.
+
+        Args:
+            input: embedded tokens, [rows, input]; rows = sentences * beams, sentence-major.
+            memory: of `sentences` sentences.
+            state: leaves [rows, ...].
+        """
+
+    def forward(
+        self,
+        inputs: Tensor,
+        lengths: Tensor,
+        memory: Any,
+        state: State,
+        *,
+        next_input: NextInput | None = None,
+    ) -> tuple[Decoded, State]:
+        """Read all tokens: teacher forcing. The same numbers as `step`, one at a time.
+
+        Args:
+            inputs: embedded tokens, [batch, target, input].
+            lengths: real positions, at least 1, [batch].
+            memory: as `start` gave it.
+            state: as `start` gave it.
+            next_input: gives the input of each step but the first; without it `inputs` does.
+
+        Returns:
+            Decoded with leading axes [batch, target], and the state after each row's last real position.
+        """
+        return self.forward_stepwise(inputs, lengths, memory, state, next_input=next_input)
+
+    def forward_stepwise(
+        self,
+        inputs: Tensor,
+        lengths: Tensor,
+        memory: Any,
+        state: State,
+        *,
+        next_input: NextInput | None = None,
+    ) -> tuple[Decoded, State]:
+        """`forward` by `step` alone: the slow twin of every other way."""
+        mask = length_mask(lengths, inputs.size(1))
+        inputs = inputs.masked_fill(~mask.unsqueeze(-1), 0.0)
+        shortest = int(lengths.min())
+        steps: list[Decoded] = []
+        for time in range(inputs.size(1)):
+            feed = next_input is not None and time > 0
+            given = next_input(steps[-1], time) if feed and next_input is not None else inputs[:, time]
+            decoded, following = self.step(given, memory, state)
+            steps.append(decoded)
+            state = following if time < shortest else stand_still(mask[:, time], following, state)
+        return stack_steps(steps), state
+
+
+def stack_steps(steps: list[Decoded]) -> Decoded:
+    """Single steps, each [batch, ...], as one Decoded [batch, target, ...]."""
+
+    def stack(parts: list[Tensor | None]) -> Tensor | None:
+        present = [part for part in parts if part is not None]
+        return torch.stack(present, dim=1) if present else None
+
+    return Decoded(
+        torch.stack([step.hidden for step in steps], dim=1),
+        stack([step.context for step in steps]),
+        stack([step.weights for step in steps]),
+        torch.stack([step.inputs for step in steps], dim=1),
+    )

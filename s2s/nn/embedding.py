@@ -1,0 +1,29 @@
+"""From tokens to vectors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+
+class Embedding(nn.Module, ABC):
+    """Turns tokens into vectors.
+
+    Args:
+        vocabulary_size: number of tokens.
+        size: width of a vector.
+    """
+
+    def __init__(self, vocabulary_size: int, *, size: int) -> None:
+        super().__init__()
+        self.vocabulary_size = vocabulary_size
+        self.size = size
+
+    @abstractmethod
+    def forward(self, tokens: Tensor) -> Tensor:
+        """[...] of token ids to [..., size]."""
+
+    def table(self) -> nn.Parameter | None:
+        """The parameter [vocabulary, size] that an output layer may share; None where there is none."""
+        return None

@@ -1,0 +1,100 @@
+"""Output heads: from what was decoded to probabilities, and to the loss."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from s2s.errors import ConfigError
+from s2s.nn.decoder import Decoded
+from s2s.padded import Padded
+
+PIECE_ELEMENTS = 2**22
+"""Largest piece of [tokens, vocabulary] that a loss holds in float32 at once: 16 MiB, which stays near the caches and is
+small beside a model."""
+
+
+class HeadLoss(NamedTuple):
+    """Sums over the real tokens of a batch.
+
+    Attributes:
+        total: what is minimized (label smoothing included), a scalar with gradient.
+        nll: negative log-likelihood in nats, for perplexity, a scalar without gradient.
+        tokens: number of real tokens.
+    """
+
+    total: Tensor
+    nll: Tensor
+    tokens: Tensor
+
+
+class Head(nn.Module, ABC):
+    """Predicts the next token.
+
+    Args:
+        hidden_size: width of `Decoded.hidden`.
+        context_size: width of `Decoded.context`; 0 without attention.
+        input_size: width of `Decoded.inputs`.
+        vocabulary_size: number of tokens.
+        label_smoothing: share of the probability that the target spreads evenly over the vocabulary (Szegedy et al. 2016).
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        context_size: int,
+        input_size: int,
+        vocabulary_size: int,
+        *,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.context_size = context_size
+        self.input_size = input_size
+        self.vocabulary_size = vocabulary_size
+        self.label_smoothing = label_smoothing
+
+    @abstractmethod
+    def log_probs(self, decoded: Decoded, source: Padded) -> Tensor:
+        """Log-probabilities [..., vocabulary] for decoded [...]; `source` is what a copying head copies from."""
+
+    def tie(self, table: nn.Parameter) -> None:
+        """Share the embedding table [vocabulary, size] as output weights (Press & Wolf 2017).
+
+        Raises:
+            ConfigError: this head cannot.
+        """
+        raise ConfigError(f"head {type(self).__name__} cannot be tied to the embedding; set tie_head: false")
+
+    def loss(self, decoded: Decoded, gold: Tensor, mask: Tensor, source: Padded) -> HeadLoss:
+        """Cross-entropy with label smoothing, in bounded pieces, each computed again when gradients are taken.
+
+        Args:
+            decoded: [batch, target, ...].
+            gold: the tokens to predict, [batch, target].
+            mask: True at real positions, [batch, target].
+            source: the source sentences.
+        """
+        batch, target = gold.shape
+        span = max(1, PIECE_ELEMENTS // (batch * self.vocabulary_size))
+        total = decoded.hidden.new_zeros((), dtype=torch.promote_types(decoded.hidden.dtype, torch.float32))
+        nll = total.clone()
+        for start in range(0, target, span):
+            window = slice(start, start + span)
+            piece = Decoded(*(None if part is None else part[:, window] for part in decoded))  # type: ignore[arg-type]
+            piece_total, piece_nll = checkpoint(
+                self._piece_loss, piece, gold[:, window], mask[:, window], source, use_reentrant=False
+            )
+            total, nll = total + piece_total, nll + piece_nll.detach()
+        return HeadLoss(total, nll, mask.sum())
+
+    def _piece_loss(self, decoded: Decoded, gold: Tensor, mask: Tensor, source: Padded) -> tuple[Tensor, Tensor]:
+        log_probs = self.log_probs(decoded, source)
+        nll = -log_probs.gather(-1, gold.unsqueeze(-1)).squeeze(-1)
+        loss = (1 - self.label_smoothing) * nll - self.label_smoothing * log_probs.mean(-1)
+        return loss.masked_fill(~mask, 0.0).sum(), nll.masked_fill(~mask, 0.0).sum()

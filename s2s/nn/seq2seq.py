@@ -1,0 +1,119 @@
+"""The encoder-decoder model: embeddings, encoder, bridge, decoder, head (Sutskever et al. 2014; Bahdanau et al. 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from s2s.errors import ConfigError
+from s2s.nn.bridge import Bridge
+from s2s.nn.cell import State
+from s2s.nn.decoder import Decoded, Decoder, NextInput
+from s2s.nn.embedding import Embedding
+from s2s.nn.encoder import SequenceEncoder
+from s2s.nn.head import Head, HeadLoss
+from s2s.nn.unroll import length_mask
+from s2s.padded import Padded
+
+
+class Seq2Seq(nn.Module):
+    """From source tokens to the probabilities of target tokens.
+
+    Every part is given as a factory; the model gives the sizes.
+
+    Args:
+        source_vocabulary_size: number of source tokens.
+        target_vocabulary_size: number of target tokens.
+        embedding: makes an embedding from a vocabulary size; used for each side.
+        encoder: makes an encoder from the width of its input.
+        bridge: makes a bridge from the widths of the encoder's and of the decoder's features.
+        decoder: makes a decoder from the widths of its input and of the encoder's outputs.
+        head: makes a head from the widths of hidden, context and input, and the target vocabulary size.
+        share_embeddings: one embedding for both sides; they must share their vocabulary.
+        tie_head: the head's output weights are the target embedding.
+
+    Raises:
+        ConfigError: sizes or ties that cannot be.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary_size: int,
+        target_vocabulary_size: int,
+        *,
+        embedding: Callable[[int], Embedding],
+        encoder: Callable[[int], SequenceEncoder],
+        bridge: Callable[[int, int], Bridge],
+        decoder: Callable[[int, int], Decoder],
+        head: Callable[[int, int, int, int], Head],
+        share_embeddings: bool = False,
+        tie_head: bool = False,
+    ) -> None:
+        super().__init__()
+        if share_embeddings and source_vocabulary_size != target_vocabulary_size:
+            raise ConfigError(
+                f"share_embeddings needs one vocabulary, but the source has {source_vocabulary_size} tokens and the "
+                f"target {target_vocabulary_size}; set data.joint: true or model.share_embeddings: false"
+            )
+        self.source_embedding = embedding(source_vocabulary_size)
+        self.target_embedding = self.source_embedding if share_embeddings else embedding(target_vocabulary_size)
+        self.encoder = encoder(self.source_embedding.size)
+        self.decoder = decoder(self.target_embedding.size, self.encoder.output_size)
+        self.bridge = bridge(self.encoder.feature_size, self.decoder.feature_size)
+        self.head = head(
+            self.decoder.hidden_size, self.decoder.context_size, self.target_embedding.size, target_vocabulary_size
+        )
+        if tie_head:
+            table = self.target_embedding.table()
+            if table is None:
+                raise ConfigError(
+                    f"tie_head needs an embedding with a table, but {type(self.target_embedding).__name__} has none; "
+                    "set model.tie_head: false"
+                )
+            self.head.tie(table)
+
+    def encode(self, source: Padded) -> tuple[Any, State]:
+        """What is done once per sentence.
+
+        Returns:
+            The decoder's memory (one row per sentence; None without attention) and its state before the first token.
+        """
+        encoded = self.encoder(self.source_embedding(source.ids), source.lengths)
+        return self.decoder.start(encoded, self.bridge(self.encoder.features(encoded.state)))
+
+    def forward(self, source: Padded, inputs: Padded, *, next_input: NextInput | None = None) -> Decoded:
+        """Teacher forcing: all target positions from their gold prefixes.
+
+        Args:
+            source: source tokens, [batch, source].
+            inputs: target tokens, beginning with the begin mark, [batch, target].
+            next_input: see `Decoder.forward`.
+        """
+        memory, state = self.encode(source)
+        vectors = self.target_embedding(inputs.ids)
+        decoded, _ = self.decoder(vectors, inputs.lengths, memory, state, next_input=next_input)
+        return decoded
+
+    def loss(self, source: Padded, inputs: Padded, gold: Tensor) -> HeadLoss:
+        """Summed cross-entropy of `gold` [batch, target], the inputs shifted by one and ending with the end mark."""
+        decoded = self(source, inputs)
+        return self.head.loss(decoded, gold, length_mask(inputs.lengths, gold.size(1)), source)
+
+    def decode_step(
+        self, tokens: Tensor, memory: Any, state: State, source: Padded
+    ) -> tuple[Tensor, State, Tensor | None]:
+        """Read one token per row and predict the next.
+
+        Args:
+            tokens: [rows]; rows = sentences * beams, sentence-major.
+            memory: of `sentences` sentences.
+            state: leaves [rows, ...].
+            source: the sentences.
+
+        Returns:
+            Log-probabilities [rows, vocabulary], the next state, attention's weights [rows, source] or None.
+        """
+        decoded, state = self.decoder.step(self.target_embedding(tokens), memory, state)
+        return self.head.log_probs(decoded, source), state, decoded.weights

@@ -1,0 +1,98 @@
+"""A cell over time: masks, both directions, hoisted projections; the one place where time is walked."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from s2s.nn.cell import Noise, RecurrentCell, State, advance, map_state
+
+
+def length_mask(lengths: Tensor, time: int) -> Tensor:
+    """True at real positions, [batch, time].
+
+    Args:
+        lengths: real positions per row, [batch].
+        time: columns of the mask.
+    """
+    return torch.arange(time, device=lengths.device).unsqueeze(0) < lengths.unsqueeze(1)
+
+
+def reverse_within(x: Tensor, lengths: Tensor) -> Tensor:
+    """Each row's real positions in reverse order; padding stays where it is.
+
+    Args:
+        x: [batch, time, features].
+        lengths: [batch].
+    """
+    time = torch.arange(x.size(1), device=x.device).unsqueeze(0)
+    index = torch.where(time < lengths.unsqueeze(1), lengths.unsqueeze(1) - 1 - time, time)
+    return x.gather(1, index.unsqueeze(-1).expand_as(x))
+
+
+def last_output(outputs: Tensor, lengths: Tensor) -> Tensor:
+    """The output at each row's last real position, [batch, features], from [batch, time, features]."""
+    index = (lengths - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, outputs.size(-1))
+    return outputs.gather(1, index).squeeze(1)
+
+
+def unroll(
+    cell: RecurrentCell,
+    x: Tensor,
+    lengths: Tensor,
+    state: State = None,
+    *,
+    reverse: bool = False,
+    noise: Noise = None,
+) -> tuple[Tensor, State]:
+    """Run a cell over a padded batch. What lies in the padding (NaN too) has no influence.
+
+    Args:
+        cell: any cell, a `Stack` too.
+        x: inputs, right-padded, [batch, time, input].
+        lengths: real positions per row, at least 1, [batch].
+        state: state before the first step; `cell.initial_state` without it.
+        reverse: walk each row from its last real position to its first.
+        noise: what the cell drew for these sequences; drawn here without it.
+
+    Returns:
+        Outputs in the order of the source, zero at padding, [batch, time, output]; and the state after each row's last
+        step.
+    """
+    mask = length_mask(lengths, x.size(1))
+    x = x.masked_fill(~mask.unsqueeze(-1), 0.0)  # before any product: 0 * NaN would reach the weights' gradients
+    if reverse:
+        x = reverse_within(x, lengths)
+    if state is None:
+        state = cell.initial_state(x.size(0), like=x)
+    if noise is None:
+        noise = cell.noise(x.size(0), like=x)
+    outputs, state = run(cell, x, mask, state, noise)
+    outputs = outputs.masked_fill(~mask.unsqueeze(-1), 0.0)
+    return reverse_within(outputs, lengths) if reverse else outputs, state
+
+
+def run(cell: RecurrentCell, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+    """The cell's fused way where it has one, else its steps. Arguments as in `RecurrentCell.fused`."""
+    result = cell.fused(x, mask, state, noise)
+    return run_steps(cell, x, mask, state, noise) if result is None else result
+
+
+def run_steps(cell: RecurrentCell, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+    """The slow twin of every fused way: project all, then step by step. Arguments as in `RecurrentCell.fused`."""
+    shortest = int(mask.sum(1).min())
+    outputs = []
+    for time, projected in enumerate(cell.project(x).unbind(1)):
+        output, following = advance(cell, projected, state, noise)
+        outputs.append(output)
+        state = following if time < shortest else stand_still(mask[:, time], following, state)
+    return torch.stack(outputs, dim=1), state
+
+
+def stand_still(moving: Tensor, following: State, state: State) -> State:
+    """`following` in rows where `moving` [batch] is True, `state` in the others."""
+
+    def choose(new: Tensor, old: Tensor) -> Tensor:
+        return torch.where(moving.view(-1, *[1] * (new.dim() - 1)), new, old)
+
+    return map_state(choose, following, state)

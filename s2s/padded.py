@@ -1,0 +1,29 @@
+"""Token sequences of different lengths as one tensor: the one form in which text reaches a model."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Padded(NamedTuple):
+    """A batch of token sequences, padded on the right.
+
+    Attributes:
+        ids: token ids, [batch, time] of int64.
+        lengths: real positions per row, at least 1, [batch] of int64.
+    """
+
+    ids: Tensor
+    lengths: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """True at real positions, [batch, time]."""
+        return torch.arange(self.ids.size(1), device=self.ids.device).unsqueeze(0) < self.lengths.unsqueeze(1)
+
+    def to(self, device: torch.device | str) -> Padded:
+        """The same on another device."""
+        return Padded(self.ids.to(device), self.lengths.to(device))

@@ -1,4 +1,4 @@
-"""The errors that s2s raises for what a person can mend. Each message gives the value, the choices and the remedy."""
+"""The errors that s2s raises for what a person can mend: each gives the value, the choices and the remedy."""
 
 
 class S2SError(Exception):

@@ -1,9 +1,9 @@
-"""Where the recipes and the embedded corpora are: inside an installed wheel, or beside the package in a checkout."""
+"""Where recipes and embedded corpora are: in the installed wheel, or beside the package in a checkout."""
 
-import difflib
 from pathlib import Path
 
 from s2s.errors import ConfigError
+from s2s.registry.near_names import unknown
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -12,12 +12,12 @@ def folder(name: str) -> Path:
     """The folder `configs` or `data`.
 
     Raises:
-        ConfigError: neither the wheel nor a checkout holds it.
+        ConfigError: there is no such folder.
     """
     for candidate in (_PACKAGE / "_resources" / name, _PACKAGE.parent / name):
         if candidate.is_dir():
             return candidate
-    raise ConfigError(f"this installation of s2s has no {name!r} folder; install the wheel or a checkout again")
+    raise ConfigError(f"this installation of s2s has no {name!r} folder; install it again")
 
 
 def recipes() -> dict[str, Path]:
@@ -38,6 +38,4 @@ def recipe(name: str) -> Path:
     stem = name.removesuffix(".yaml")
     if stem in known:
         return known[stem]
-    near = difflib.get_close_matches(stem, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
-    raise ConfigError(f"no file and no recipe {name!r}{hint} Known recipes: {', '.join(known) or 'none'}")
+    raise ConfigError(unknown("recipe", name, known, "A path to a YAML file will do as well."))

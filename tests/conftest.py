@@ -26,7 +26,7 @@ def allowed_skip_patterns(text: str) -> list[str]:
         if not pattern.strip():
             continue
         if not reason.strip():
-            raise ValueError(f"{ALLOWED_SKIPS.name}: {pattern.strip()!r} has no reason; write `pattern  # reason`")
+            raise ValueError(f"{ALLOWED_SKIPS.name}: {pattern.strip()!r} has no reason: `pattern  # reason`")
         patterns.append(pattern.strip())
     return patterns
 

@@ -1,1 +1,120 @@
-"""The parts that come with s2s, registered through the same entry points as anybody's."""
+"""The parts that come with s2s, registered through the same entry points as anybody's. Imports no torch."""
+
+from s2s.registry import hookimpl
+
+
+@hookimpl
+def s2s_cells() -> dict[str, str]:
+    """Recurrent cells."""
+    return {
+        "Elman": "s2s_plugins.cells.elman:Elman",
+        "GRU": "s2s_plugins.cells.gru:GRU",
+        "LSTM": "s2s_plugins.cells.lstm:LSTM",
+    }
+
+
+@hookimpl
+def s2s_attentions() -> dict[str, str]:
+    """Attention mechanisms."""
+    return {
+        "Bahdanau": "s2s_plugins.attention.bahdanau:Bahdanau",
+        "LuongConcat": "s2s_plugins.attention.luong:LuongConcat",
+        "LuongDot": "s2s_plugins.attention.luong:LuongDot",
+        "LuongGeneral": "s2s_plugins.attention.luong:LuongGeneral",
+        "ScaledDot": "s2s_plugins.attention.scaled_dot:ScaledDot",
+    }
+
+
+@hookimpl
+def s2s_encoders() -> dict[str, str]:
+    """Encoders."""
+    return {"Recurrent": "s2s_plugins.encoders.recurrent:RecurrentEncoder"}
+
+
+@hookimpl
+def s2s_bridges() -> dict[str, str]:
+    """Bridges from the encoder's state to the decoder's."""
+    return {"Linear": "s2s_plugins.bridges.linear:LinearBridge"}
+
+
+@hookimpl
+def s2s_decoders() -> dict[str, str]:
+    """Decoders."""
+    return {
+        "InputFeeding": "s2s_plugins.decoders.input_feeding:InputFeedingDecoder",
+        "Recurrent": "s2s_plugins.decoders.recurrent:RecurrentDecoder",
+    }
+
+
+@hookimpl
+def s2s_heads() -> dict[str, str]:
+    """Output heads."""
+    return {"Softmax": "s2s_plugins.heads.softmax:SoftmaxHead"}
+
+
+@hookimpl
+def s2s_embeddings() -> dict[str, str]:
+    """Embeddings of tokens."""
+    return {"Lookup": "s2s_plugins.embeddings.lookup:LookupEmbedding"}
+
+
+@hookimpl
+def s2s_tokenizers() -> dict[str, str]:
+    """Tokenizers."""
+    return {
+        "Bytes": "s2s_plugins.tokenizers.bytes:Bytes",
+        "Characters": "s2s_plugins.tokenizers.characters:Characters",
+        "SentencePiece": "s2s_plugins.tokenizers.sentencepiece:SentencePiece",
+        "Words": "s2s_plugins.tokenizers.words:Words",
+    }
+
+
+@hookimpl
+def s2s_corpora() -> dict[str, str]:
+    """Readers of text pairs."""
+    return {
+        "JSONL": "s2s_plugins.corpora.jsonl:JSONL",
+        "Parallel": "s2s_plugins.corpora.parallel:Parallel",
+        "TSV": "s2s_plugins.corpora.tsv:TSV",
+    }
+
+
+@hookimpl
+def s2s_metrics() -> dict[str, str]:
+    """Metrics of translation quality."""
+    return {
+        "BLEU": "s2s_plugins.metrics.bleu:BLEU",
+        "ChrF": "s2s_plugins.metrics.chrf:ChrF",
+        "TER": "s2s_plugins.metrics.ter:TER",
+    }
+
+
+@hookimpl
+def s2s_search_strategies() -> dict[str, str]:
+    """Search strategies."""
+    return {
+        "Beam": "s2s_plugins.search.beam:Beam",
+        "Greedy": "s2s_plugins.search.greedy:Greedy",
+    }
+
+
+@hookimpl
+def s2s_tasks() -> dict[str, str]:
+    """Tasks that `s2s fit` can train."""
+    return {"Seq2Seq": "s2s_plugins.tasks.seq2seq:Seq2Seq"}
+
+
+@hookimpl
+def s2s_commands() -> dict[str, str]:
+    """Sub-commands of `s2s`."""
+    return {
+        "data": "s2s.commands.data:main",
+        "demo": "s2s.commands.demo:main",
+        "evaluate": "s2s.commands.evaluate:main",
+        "fit": "s2s.commands.fit:main",
+        "plugins": "s2s.commands.plugins:main",
+        "test": "s2s.commands.test:main",
+        "tokenizer": "s2s.commands.tokenizer:main",
+        "translate": "s2s.commands.translate:main",
+        "validate": "s2s.commands.validate:main",
+    }

@@ -1,0 +1,131 @@
+"""The `s2s` command: finds the sub-command by its name and imports nothing else."""
+
+import ast
+import importlib.util
+import os
+import sys
+import warnings
+from pathlib import Path
+
+from s2s import __version__
+from s2s.errors import ConfigError, S2SError
+from s2s.registry import Catalogue, PluginWarning, use_plugins
+from s2s.registry.near_names import unknown
+
+USAGE = """\
+usage: s2s [--plugin-dir DIR] [--no-plugins] COMMAND [options]
+
+Trains, evaluates and serves recurrent encoder-decoder models.
+
+commands (each has its own --help):
+{commands}
+
+options, before or after the command:
+  --plugin-dir DIR  also use the plugins in this folder (may be given more than once)
+  --no-plugins      use only the parts that come with s2s
+  --version         print the version
+  -h, --help        print this
+
+Start here: `s2s demo`."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one sub-command.
+
+    Args:
+        argv: Command line without the program's name; default: this process's.
+
+    Returns:
+        The exit status: 0 done; 2 an error that the user can mend, told on standard error; 130 Ctrl-C.
+    """
+    warnings.showwarning = _show_warning
+    try:
+        return _dispatch(list(sys.argv[1:] if argv is None else argv))
+    except S2SError as error:
+        print(f"s2s: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("s2s: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader (`| head`) has left. Without this, the interpreter would complain once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _dispatch(argv: list[str]) -> int:
+    if "--version" in argv[:1]:
+        print(f"s2s {__version__}")
+        return 0
+    argv, third_party, plugin_dirs = _plugin_options(argv)
+    known = use_plugins(third_party=third_party, plugin_dirs=plugin_dirs)
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(USAGE.format(commands=_command_list(known)))
+        return 0
+    command, *rest = argv
+    if command.startswith("-"):
+        raise ConfigError(f"expected a command before {command!r}. See: s2s --help")
+    if command not in known.names("command"):
+        raise ConfigError(unknown("command", command, known.names("command"), "See: s2s --help"))
+    return int(known.load("command", command)(rest) or 0)
+
+
+def _plugin_options(argv: list[str]) -> tuple[list[str], bool, list[Path]]:
+    rest: list[str] = []
+    folders: list[Path] = []
+    third_party = True
+    words = iter(argv)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word == "--no-plugins":
+            third_party = False
+        elif word == "--plugin-dir":
+            folder = next(words, None)
+            if folder is None:
+                raise ConfigError("--plugin-dir needs a folder")
+            folders.append(Path(folder))
+        elif word.startswith("--plugin-dir="):
+            folders.append(Path(word.partition("=")[2]))
+        else:
+            rest.append(word)
+    return rest, third_party, folders
+
+
+def _command_list(known: Catalogue) -> str:
+    entries = known.entries("command")
+    width = max((len(entry.name) for entry in entries), default=0)
+    return "\n".join(f"  {entry.name:<{width}}  {_summary(entry.target)}".rstrip() for entry in entries)
+
+
+def _summary(target: str) -> str:
+    """The module's SUMMARY, read from its source: importing a command may take seconds."""
+    try:
+        spec = importlib.util.find_spec(target.partition(":")[0])
+    except ImportError:
+        spec = None
+    if spec is None or spec.origin is None:
+        return "(cannot be found; see: s2s plugins list)"
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and node.targets[0].id == "SUMMARY"
+            and isinstance(node.value, ast.Constant)
+        ):
+            return str(node.value.value)
+    return ""
+
+
+_python_showwarning = warnings.showwarning
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None):  # type: ignore[no-untyped-def]
+    if issubclass(category, PluginWarning):
+        print(f"s2s: warning: {message}", file=file or sys.stderr)
+    else:
+        _python_showwarning(message, category, filename, lineno, file, line)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""The catalogue: which parts there are, from which distribution, and the class behind a name."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from s2s.errors import ConfigError, PluginError
+from s2s.registry.hookspecs import KINDS
+from s2s.registry.near_names import unknown
+
+REMEDY = "See: s2s plugins list"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A module that s2s found: by entry point or in a --plugin-dir.
+
+    Attributes:
+        name: The entry point's name, or the module's in a --plugin-dir.
+        distribution: The installed distribution it comes from, or the folder.
+        version: The distribution's version, "" if it has none.
+        status: "ok", "disabled", or "broken".
+        error: The first exception, if broken.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    status: str = "ok"
+    error: str = ""
+
+    def __str__(self) -> str:
+        origin = f"{self.distribution} {self.version}".strip()
+        return f"plugin {self.name!r} of {origin}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name of the catalogue.
+
+    Attributes:
+        kind: One of `KINDS`.
+        name: What a configuration writes.
+        target: Where the class is, "package.module:Class".
+        distribution: The distribution that brings it.
+        version: That distribution's version.
+        status: "ok", or "duplicate" if another class has the same kind and name.
+    """
+
+    kind: str
+    name: str
+    target: str
+    distribution: str
+    version: str
+    status: str = "ok"
+
+
+class Catalogue:
+    """Names of parts, by kind. Classes are imported by `load` alone."""
+
+    def __init__(self, entries: Iterable[Entry], plugins: Iterable[Plugin] = ()) -> None:
+        self._entries = list(entries)
+        self.plugins = list(plugins)
+
+    def entries(self, kind: str | None = None) -> list[Entry]:
+        """All entries, or those of one kind, sorted by kind and name."""
+        order = list(KINDS)
+        chosen = [entry for entry in self._entries if kind is None or entry.kind == _known_kind(kind)]
+        return sorted(chosen, key=lambda entry: (order.index(entry.kind), entry.name, entry.distribution))
+
+    def names(self, kind: str) -> list[str]:
+        """The names of one kind, sorted."""
+        return sorted({entry.name for entry in self.entries(kind)})
+
+    def entry(self, kind: str, name: str) -> Entry:
+        """The entry of that kind and name.
+
+        Raises:
+            ConfigError: no plugin brings the name, or two do.
+        """
+        found = [entry for entry in self.entries(kind) if entry.name == name]
+        if not found:
+            lost = [f"{p} is broken ({p.error})" for p in self.plugins if p.status == "broken"]
+            lost += [f"{p} is disabled" for p in self.plugins if p.status == "disabled"]
+            also = "".join(f". It might come from a plugin that was not loaded: {line}" for line in lost)
+            raise ConfigError(unknown(kind, name, self.names(kind), REMEDY) + also)
+        if len(found) > 1:
+            owners = " and ".join(f"{e.distribution} {e.version} ({e.target})" for e in found)
+            raise ConfigError(
+                f"{kind} {name!r} is brought by two plugins: {owners}; uninstall one or rename its part"
+            )
+        return found[0]
+
+    def path(self, kind: str, name: str) -> str:
+        """The class's import path with dots, "package.module.Class", without importing it."""
+        return self.entry(kind, name).target.replace(":", ".")
+
+    def load(self, kind: str, name: str) -> Any:
+        """The class (or, for a command, the function) behind a name, imported now.
+
+        Raises:
+            ConfigError: the name is unknown or ambiguous.
+            PluginError: its module cannot be imported or lacks the class.
+        """
+        entry = self.entry(kind, name)
+        module, _, attribute = entry.target.partition(":")
+        try:
+            return _attribute(import_module(module), attribute)
+        except Exception as error:  # whatever it is, it is the plugin's
+            origin = f"{entry.distribution} {entry.version}".strip()
+            raise PluginError(
+                f"{kind} {name!r} of {origin} cannot be imported from {entry.target}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    def find(self, part: type, kind: str | None = None) -> Entry | None:
+        """The entry behind which a class stands; None if it is no catalogued part."""
+        target = f"{part.__module__}:{part.__qualname__}"
+        chosen = self.entries(kind)
+        for entry in chosen:
+            if entry.target == target:
+                return entry
+        for entry in chosen:  # a target may name the place from which the class is re-exported
+            module, _, attribute = entry.target.partition(":")
+            if module in sys.modules and _attribute(sys.modules[module], attribute, None) is part:
+                return entry
+        return None
+
+    def name_of(self, kind: str, part: type) -> str:
+        """The name under which a class is known.
+
+        Raises:
+            ConfigError: the class is in no plugin's hook.
+        """
+        entry = self.find(part, kind)
+        if entry is None:
+            raise ConfigError(
+                f"{part.__module__}.{part.__qualname__} is no {kind} of the catalogue; "
+                f"name it in a plugin's {KINDS[kind]} hook. "
+                f"Known: {', '.join(self.names(kind)) or 'none'}. {REMEDY}"
+            )
+        return entry.name
+
+
+_REQUIRED = object()
+
+
+def _attribute(module: Any, dotted: str, default: Any = _REQUIRED) -> Any:
+    value = module
+    for word in dotted.split("."):
+        value = getattr(value, word) if default is _REQUIRED else getattr(value, word, default)
+    return value
+
+
+def _known_kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise ConfigError(unknown("kind of part", kind, KINDS))
+    return kind

@@ -1,0 +1,155 @@
+"""Parts as specs: the tree of names and options in configurations and bundles, and the factories built of it.
+
+A spec is a catalogue name, `"LSTM"`, or a name with options, `{"class_path": "LSTM", "init_args": {...}}`. An
+option annotated `Callable[..., X]` takes a part itself; its kind is the last word of the option's name (`cell`,
+`target_embedding`). Sizes are never part of a spec: the part that holds another gives them.
+"""
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from s2s.errors import ConfigError
+from s2s.registry import catalogue
+from s2s.registry.hookspecs import KINDS
+from s2s.registry.near_names import unknown
+
+Spec = str | dict[str, Any]
+
+
+def kind_of_option(option: str) -> str | None:
+    """The kind of part that an option takes, by its name: `target_embedding` -> "embedding"; None if none."""
+    last_word = option.rpartition(".")[2].rpartition("_")[2]
+    return last_word if last_word in KINDS else None
+
+
+def read_spec(kind: str, spec: Any) -> tuple[str, dict[str, Any]]:
+    """Name and options of a spec.
+
+    Raises:
+        ConfigError: it is neither a name nor a mapping with `class_path` and `init_args`.
+    """
+    if isinstance(spec, str):
+        return spec, {}
+    if isinstance(spec, Mapping) and isinstance(spec.get("class_path"), str):
+        strange = set(spec) - {"class_path", "init_args"}
+        if strange:
+            raise ConfigError(f"{kind}: " + unknown("key", min(strange), ["class_path", "init_args"]))
+        return spec["class_path"], dict(spec.get("init_args") or {})
+    raise ConfigError(
+        f"{kind}: expected a name or {{class_path: NAME, init_args: {{...}}}}, got {spec!r}. See: s2s plugins list"
+    )
+
+
+def options(part: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """What a configuration may set of a part: all parameters but the sizes, which the model gives by position."""
+    return {
+        name: parameter
+        for name, parameter in inspect.signature(part).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        or (
+            parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+            and parameter.default is not inspect.Parameter.empty
+        )
+    }
+
+
+def nested_kinds(part: Callable[..., Any]) -> dict[str, str]:
+    """The options of a part that take a part themselves: option -> kind."""
+    target = part.__init__ if inspect.isclass(part) else part
+    hints = typing.get_type_hints(target)
+    found = {}
+    for name in options(part):
+        kind = kind_of_option(name)
+        annotation = hints.get(name)
+        alternatives = [annotation, *typing.get_args(annotation)]
+        if kind and any(typing.get_origin(alternative) is Callable for alternative in alternatives):
+            found[name] = kind
+    return found
+
+
+def check_options(kind: str, name: str, part: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Hold the names of the given options against the part's signature.
+
+    Raises:
+        ConfigError: an option that the part does not have; near names are offered.
+    """
+    known = options(part)
+    for option in given:
+        if option not in known:
+            raise ConfigError(f"{kind} {name!r}: " + unknown("option", option, known))
+
+
+def factory(kind: str, spec: Any) -> functools.partial[Any]:
+    """A factory that takes the sizes and builds the part with the spec's options; parts inside it likewise.
+
+    Args:
+        kind: One of `s2s.registry.KINDS`.
+        spec: A catalogue name, or `{"class_path": name, "init_args": options}`.
+
+    Raises:
+        ConfigError: an unknown name or option.
+        PluginError: the part cannot be imported.
+    """
+    name, given = read_spec(kind, spec)
+    part = catalogue().load(kind, name)
+    check_options(kind, name, part, given)
+    for option, nested_kind in nested_kinds(part).items():
+        if given.get(option) is not None:
+            given[option] = factory(nested_kind, given[option])
+    return functools.partial(part, **given)
+
+
+def describe(built: Callable[..., Any]) -> Spec:
+    """The spec of a factory: the reverse of `factory`, with the defaults of all options filled in.
+
+    Args:
+        built: A class, `functools.partial(Class, ...)`, or the partial that jsonargparse makes, which holds the
+            class among its arguments.
+
+    Raises:
+        ConfigError: the class is in no plugin's hook, or an option's value cannot be written as JSON.
+    """
+    part, given = _unwrap(built)
+    entry = catalogue().find(part)
+    if entry is None:
+        raise ConfigError(
+            f"{part.__module__}.{part.__qualname__} is in no plugin's hook, so no configuration can name it. "
+            "See: s2s plugins list"
+        )
+    check_options(entry.kind, entry.name, part, given)
+    nested = nested_kinds(part)
+    arguments = {}
+    for option, parameter in options(part).items():
+        if option not in given and parameter.default is inspect.Parameter.empty:
+            raise ConfigError(f"{entry.kind} {entry.name!r}: option {option!r} has no value and no default")
+        value = given.get(option, parameter.default)
+        if option in nested and value is not None:
+            arguments[option] = value if isinstance(value, str) else describe(value)
+        else:
+            arguments[option] = _plain(value, f"{entry.kind} {entry.name!r}: option {option!r}")
+    return {"class_path": entry.name, "init_args": arguments} if arguments else entry.name
+
+
+def _unwrap(built: Callable[..., Any]) -> tuple[type, dict[str, Any]]:
+    given: dict[str, Any] = {}
+    part: Any = built
+    while isinstance(part, functools.partial):
+        given = {**part.keywords, **given}
+        classes = [value for value in (part.func, *part.args) if inspect.isclass(value)]
+        part = classes[0] if classes else part.func
+    if not inspect.isclass(part):
+        raise ConfigError(f"expected a class of the catalogue or a functools.partial of one, got {built!r}")
+    return part, given
+
+
+def _plain(value: Any, what: str) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, what) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, what) for key, item in value.items()}
+    raise ConfigError(f"{what} is {value!r}, which JSON cannot hold; use numbers, text, lists or mappings")

@@ -1,0 +1,277 @@
+"""Beam search with length normalization and a stopping rule that loses nothing."""
+
+import itertools
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from s2s.errors import ConfigError
+from s2s.nn.cell import State, select_state
+from s2s.search.hypotheses import Hypothesis
+from s2s.search.stepper import Stepper
+from s2s.search.strategy import SearchStrategy
+from s2s.search.top import top
+
+_NORMALIZATIONS = ("wu", "length", "none")
+
+
+class _Expansion(NamedTuple):
+    """What one step leaves behind: enough to walk any hypothesis back to its first token.
+
+    The node (time, beam) is a live prefix of `time` tokens. `parents`, `tokens`, `log_probs` are of the nodes
+    of time + 1.
+    """
+
+    rows: dict[int, int]  # sentence -> row
+    parents: Tensor  # [rows, next beams]
+    tokens: Tensor  # [rows, next beams]
+    log_probs: Tensor  # [rows, next beams]
+    end_log_probs: Tensor  # of the end of the sentence after the nodes of this time, [rows, beams]
+    weights: Tensor | None  # [rows, beams, source]
+
+
+class _Outcome(NamedTuple):
+    """What is known of some sentences when they leave the search."""
+
+    sentences: list[int]
+    time: int
+    finished_scores: Tensor  # best first, -inf where there is none, [rows, n_best]
+    finished_nodes: Tensor  # the prefix of each, as time * size + beam, [rows, n_best]
+    live_totals: Tensor  # sums of log-probabilities of the prefixes alive at this time, [rows, beams]
+
+
+class Beam(SearchStrategy):
+    """Beam search.
+
+    At every step the extensions of the `size` live prefixes are ranked by their sum of log-probabilities.
+    Among the best `size` of them those that end the sentence are finished; the best `size` of the others live
+    on. A sentence is done when no live prefix can still overtake its `n_best`-th finished hypothesis:
+    log-probabilities only fall and divisors only grow, so sum / divisor(limit + 1) bounds from above whatever
+    can grow from a prefix. If the limit comes first, the places that no finished hypothesis takes are filled
+    with live prefixes, marked as unfinished.
+
+    The score of a hypothesis Y is log P(Y) divided by, with |Y| its tokens and its end:
+    ``wu``: (5 + |Y|)^alpha / 6^alpha (Wu et al. 2016, eq. 14); ``length``: |Y|^alpha; ``none``: 1.
+
+    Args:
+        size: live prefixes of each sentence.
+        n_best: hypotheses to return for each sentence, at most `size`.
+        normalization: how scores of different lengths are made comparable.
+        alpha: strength of the normalization; 0 is none.
+    """
+
+    def __init__(
+        self,
+        size: int = 5,
+        n_best: int = 1,
+        normalization: Literal["wu", "length", "none"] = "wu",
+        alpha: float = 0.6,
+    ) -> None:
+        if size < 1:
+            raise ConfigError(f"beam size {size} is impossible; it must be 1 or more")
+        if not 1 <= n_best <= size:
+            raise ConfigError(
+                f"n_best {n_best} is impossible with a beam of {size}; choose 1 to {size} or a larger beam"
+            )
+        if normalization not in _NORMALIZATIONS:
+            raise ConfigError(f"unknown normalization {normalization!r}; known: {', '.join(_NORMALIZATIONS)}")
+        if alpha < 0:
+            raise ConfigError(f"alpha {alpha} is impossible; it must be 0 or more")
+        self.size = size
+        self.n_best = n_best
+        self.normalization = normalization
+        self.alpha = alpha
+
+    def divisors(self, lengths: Tensor) -> Tensor:
+        """What a sum of log-probabilities is divided by.
+
+        Args:
+            lengths: symbols of the hypotheses, the end counted, any shape.
+
+        Returns:
+            float64, of the same shape.
+        """
+        lengths = lengths.double()
+        if self.normalization == "wu":
+            return ((5 + lengths) / 6) ** self.alpha
+        if self.normalization == "length":
+            return lengths.clamp(min=1) ** self.alpha
+        return torch.ones_like(lengths)
+
+    @torch.inference_mode()
+    def search(
+        self,
+        stepper: Stepper,
+        state: State,
+        *,
+        bos: int,
+        eos: int,
+        limits: Tensor,
+        minimums: Tensor | None = None,
+    ) -> list[list[Hypothesis]]:
+        """See `SearchStrategy.search`; at most `n_best` hypotheses for each sentence."""
+        device = stepper.source_lengths.device
+        source_lengths, last_times = stepper.source_lengths.tolist(), limits.tolist()
+        limits = limits.to(device)
+        minimums = torch.zeros_like(limits) if minimums is None else minimums.to(device)
+        longest_minimum = int(minimums.max()) if len(minimums) else 0
+        last_divisors = self.divisors(limits + 1)
+        sentences = list(range(len(limits)))  # the sentence that each row of the batch stands for
+        live = torch.zeros(len(sentences), 1, dtype=torch.float64, device=device)
+        tokens = torch.full((len(sentences), 1), bos, dtype=torch.int64, device=device)
+        finished_scores = torch.full(
+            (len(sentences), self.n_best), -torch.inf, dtype=torch.float64, device=device
+        )
+        finished_nodes = torch.full((len(sentences), self.n_best), -1, dtype=torch.int64, device=device)
+        expansions: list[_Expansion] = []
+        outcomes: list[_Outcome] = []
+        for time in itertools.count() if sentences else ():
+            step = stepper(tokens, state)
+            # One more than the beam: the end may be among them, and then `size` others remain.
+            log_probs, ids = top(step.log_probs, self.size + 1)
+            ends = ids == eos
+            if time < longest_minimum:
+                too_short = (minimums > time).view(-1, 1, 1)
+                log_probs = log_probs.masked_fill(ends & too_short, -torch.inf)
+            beams, width = ids.shape[1:]
+
+            # All candidates in order. The sort is stable and they lie beam by beam, so ties go to the lower
+            # beam; among 2 * size of them at most `size` are ends.
+            totals, places = (
+                (live.unsqueeze(-1) + log_probs).flatten(1).sort(dim=1, descending=True, stable=True)
+            )
+            totals, places = totals[:, : 2 * self.size], places[:, : 2 * self.size]
+            ends = ends.flatten(1).gather(1, places)
+            parents = places // width
+
+            divisor = float(self.divisors(torch.tensor(time + 1)))
+            new_scores = (totals / divisor).masked_fill(~ends, -torch.inf)[:, : self.size]
+            new_nodes = (parents + time * self.size)[:, : self.size]
+            finished_scores, order = torch.cat([finished_scores, new_scores], dim=1).sort(
+                dim=1, descending=True, stable=True
+            )
+            finished_scores = finished_scores[:, : self.n_best]
+            finished_nodes = torch.cat([finished_nodes, new_nodes], dim=1).gather(1, order[:, : self.n_best])
+
+            others = ends.to(torch.uint8).sort(dim=1, stable=True).indices[:, : self.size]
+            next_live = totals.masked_fill(ends, -torch.inf).gather(1, others)
+            parents, places = parents.gather(1, others), places.gather(1, others)
+            tokens = ids.flatten(1).gather(1, places)
+            expansions.append(
+                _Expansion(
+                    {sentence: row for row, sentence in enumerate(sentences)},
+                    parents,
+                    tokens,
+                    log_probs.flatten(1).gather(1, places),
+                    step.log_probs[:, :, eos].clone(),  # a view would keep the whole vocabulary alive
+                    step.weights,
+                )
+            )
+
+            # Done: nothing alive can overtake. It must leave at once if it may not or cannot be extended,
+            # else its live prefixes of this time would be lost; otherwise it may stay, for nothing that it
+            # still finds changes its result.
+            done = next_live[:, 0] / last_divisors <= finished_scores[:, -1]
+            must_leave = (limits <= time) | (next_live[:, 0] == -torch.inf)
+            leaves = (done.long() + 2 * must_leave.long()).tolist()  # the only synchronization of a step
+            rows = torch.arange(len(sentences), device=device)
+            # A smaller batch is faster, but making it smaller copies the memory: wait until it is worth it.
+            if max(leaves) >= 2 or 8 * sum(leaves) >= len(leaves):
+                leaving = torch.tensor(
+                    [row for row, leave in enumerate(leaves) if leave], device=device
+                ).long()
+                rows = torch.tensor(
+                    [row for row, leave in enumerate(leaves) if not leave], device=device
+                ).long()
+                outcomes.append(
+                    _Outcome(
+                        [sentences[row] for row, leave in enumerate(leaves) if leave],
+                        time,
+                        finished_scores[leaving],
+                        finished_nodes[leaving],
+                        live[leaving],
+                    )
+                )
+                sentences = [sentences[row] for row, leave in enumerate(leaves) if not leave]
+                if not sentences:
+                    break
+                stepper = stepper.keep(rows)
+                limits, minimums, last_divisors = limits[rows], minimums[rows], last_divisors[rows]
+                finished_scores, finished_nodes = finished_scores[rows], finished_nodes[rows]
+                next_live, parents, tokens = next_live[rows], parents[rows], tokens[rows]
+            live = next_live
+            state = select_state(step.state, (rows.unsqueeze(1) * beams + parents).flatten())
+        return self._collect(expansions, outcomes, source_lengths, last_times)
+
+    def _collect(
+        self,
+        expansions: list[_Expansion],
+        outcomes: list[_Outcome],
+        source_lengths: list[int],
+        last_times: list[int],
+    ) -> list[list[Hypothesis]]:
+        # Only the tokens of the results are walked in Python, once, at the end.
+        steps = [
+            (
+                step.rows,
+                step.parents.tolist(),
+                step.tokens.tolist(),
+                step.log_probs.tolist(),
+                step.end_log_probs.tolist(),
+            )
+            for step in expansions
+        ]
+
+        def walk(sentence: int, node: int, score: float, finished: bool) -> Hypothesis:
+            time, beam = divmod(node, self.size)
+            tokens: list[int] = []
+            log_probs: list[float] = []
+            attended: list[Tensor] = []
+            if finished:
+                rows, *_, end_log_probs = steps[time]
+                log_probs.append(end_log_probs[rows[sentence]][beam])
+            for earlier in reversed(range(time)):
+                rows, parents, ids, log_probs_of_ids, _ = steps[earlier]
+                row = rows[sentence]
+                tokens.append(ids[row][beam])
+                log_probs.append(log_probs_of_ids[row][beam])
+                beam = parents[row][beam]
+                weights = expansions[earlier].weights
+                if weights is not None:
+                    attended.append(weights[row, beam])
+            aligned = None
+            if expansions[0].weights is not None:
+                length = source_lengths[sentence]
+                aligned = (
+                    torch.stack(attended[::-1])[:, :length].float().cpu()
+                    if attended
+                    else torch.zeros(0, length)
+                )
+            return Hypothesis(tokens[::-1], score, log_probs[::-1], finished, aligned)
+
+        results: list[list[Hypothesis]] = [[] for _ in source_lengths]
+        for outcome in outcomes:
+            prefix_scores = (outcome.live_totals / self.divisors(torch.tensor(outcome.time))).tolist()
+            found = zip(
+                outcome.sentences,
+                outcome.finished_scores.tolist(),
+                outcome.finished_nodes.tolist(),
+                prefix_scores,
+                strict=True,
+            )
+            for sentence, scores, nodes, prefixes in found:
+                ended = [
+                    (node, score) for node, score in zip(nodes, scores, strict=True) if score > -torch.inf
+                ]
+                best = [walk(sentence, node, score, True) for node, score in ended]
+                known = {node for node, _ in ended}
+                if best and outcome.time < last_times[sentence]:
+                    # every prefix was followed to its end: fewer than n_best outputs are possible
+                    prefixes = []
+                for beam, score in enumerate(prefixes):
+                    node = outcome.time * self.size + beam
+                    if len(best) < self.n_best and score > -torch.inf and node not in known:
+                        best.append(walk(sentence, node, score, False))
+                results[sentence] = best
+        return results

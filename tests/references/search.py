@@ -1,0 +1,128 @@
+"""Search by hand: a model small enough to list all that it can say, and a beam search written for reading."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from s2s.search.stepper import Step, Stepper
+
+PAD, BOS, EOS = 0, 2, 3
+
+
+class TableStepper(Stepper):
+    """A trigram table of each sentence: log P(token | token before the last, last token).
+
+    The token before the last is the state, so a beam whose state went astray scores differently. Sentences
+    leave with their tables; `calls` counts the rows that were computed.
+
+    Args:
+        tables: log-probabilities, [sentences, vocabulary, vocabulary, vocabulary].
+    """
+
+    def __init__(
+        self, tables: Tensor, calls: list[tuple[int, int]] | None = None, weights: Tensor | None = None
+    ) -> None:
+        self.tables = tables
+        self.calls = [] if calls is None else calls
+        self.weights = weights
+        self.source_lengths = torch.full((len(tables),), 4)
+
+    def initial_state(self) -> tuple[Tensor]:
+        return (torch.full((len(self.tables), 1), BOS),)
+
+    def __call__(self, tokens: Tensor, state: tuple[Tensor]) -> Step:
+        sentences, beams = tokens.shape
+        assert sentences == len(self.tables), "the batch and the memory of the sentences have parted"
+        self.calls.append((sentences, beams))
+        before = state[0].view(sentences, beams)
+        rows = torch.arange(sentences).unsqueeze(1)
+        log_probs = self.tables[rows, before, tokens]
+        weights = None
+        if self.weights is not None:
+            # Attention that tells which pair of tokens it followed.
+            weights = torch.stack(
+                [before, tokens, before * 0 + 1, tokens * 0 + 2, tokens * 0], dim=-1
+            ).float()
+        return Step(log_probs, (tokens.reshape(-1, 1),), weights)
+
+    def keep(self, sentences: Tensor) -> TableStepper:
+        return TableStepper(self.tables[sentences], self.calls, self.weights)
+
+
+def random_tables(sentences: int, vocabulary: int, seed: int, sharpness: float = 1.0) -> Tensor:
+    """Tables of random distributions over all tokens but padding and the begin of the sentence."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = sharpness * torch.randn(sentences, vocabulary, vocabulary, vocabulary, generator=generator)
+    logits[..., [PAD, BOS]] = -torch.inf
+    return logits.log_softmax(dim=-1)
+
+
+def divisor(normalization: str, alpha: float, length: int) -> float:
+    """What a sum of log-probabilities of `length` symbols (the end counted) is divided by."""
+    return {"wu": ((5 + length) / 6) ** alpha, "length": max(length, 1) ** alpha, "none": 1.0}[normalization]
+
+
+@dataclass
+class Found:
+    tokens: list[int]
+    log_probs: list[float]
+    score: float
+    finished: bool
+
+
+def _chain(table: Tensor, tokens: list[int]) -> list[float]:
+    path = [BOS, BOS, *tokens]
+    return [table[a, b, c].item() for a, b, c in zip(path, path[1:], path[2:], strict=False)]
+
+
+def exhaustive(table: Tensor, limit: int, minimum: int, normalization: str, alpha: float) -> list[Found]:
+    """Every finished output of a sentence that is possible at all, best first."""
+    found = []
+    words = [token for token in range(table.size(0)) if token != EOS]
+    for length in range(minimum, limit + 1):
+        for tokens in itertools.product(words, repeat=length):
+            log_probs = _chain(table, [*tokens, EOS])
+            score = sum(log_probs) / divisor(normalization, alpha, length + 1)
+            if score > -math.inf:
+                found.append(Found(list(tokens), log_probs, score, True))
+    return sorted(found, key=lambda item: -item.score)
+
+
+def plain_beam(
+    table: Tensor, *, size: int, n_best: int, limit: int, minimum: int, normalization: str, alpha: float
+) -> list[Found]:
+    """Beam search of one sentence, one candidate at a time, that never stops before the limit."""
+    live: list[tuple[float, list[int]]] = [(0.0, [])]
+    finished: list[Found] = []
+    for time in range(limit + 1):
+        candidates = []
+        for beam, (total, tokens) in enumerate(live):
+            before, last = ([BOS, BOS] + tokens)[-2:]
+            for token in range(table.size(0)):
+                log_prob = table[before, last, token].item()
+                if log_prob > -math.inf and not (token == EOS and time < minimum):
+                    candidates.append((-(total + log_prob), beam, -log_prob, token))
+        candidates.sort()
+        for negative, beam, _, token in candidates[:size]:
+            if token == EOS:
+                tokens = live[beam][1]
+                score = -negative / divisor(normalization, alpha, time + 1)
+                finished.append(Found(tokens, _chain(table, [*tokens, EOS]), score, True))
+        others = [candidate for candidate in candidates if candidate[3] != EOS][:size]
+        if time == limit or not others:
+            break
+        live = [(-negative, [*live[beam][1], token]) for negative, beam, _, token in others]
+    finished.sort(key=lambda item: -item.score)
+    result = finished[:n_best]
+    if time == limit or not result:
+        known = [item.tokens for item in result]
+        for total, tokens in live:
+            if len(result) < n_best and tokens not in known:
+                score = total / divisor(normalization, alpha, time)
+                result.append(Found(tokens, _chain(table, tokens), score, False))
+    return result

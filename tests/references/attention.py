@@ -16,7 +16,7 @@ def softmax(scores: Array) -> Array:
 
 
 def attend(scores: Array, memory: Array) -> tuple[Array, Array]:
-    """Bahdanau et al. 2015, eq. 5 and 6: context = sum_j a_j h_j, a = softmax(e). Returns context, weights."""
+    """Bahdanau et al. 2015, A.1.2: e_j = v . tanh(W s + U h_j + b). W [a, query], U [a, memory]; v, b [a]."""
     weights = softmax(scores)
     return weights @ memory, weights
 

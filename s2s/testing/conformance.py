@@ -1,0 +1,473 @@
+"""Checks that every recurrent cell must pass, whoever wrote it.
+
+    from s2s.testing.conformance import check_cell
+    check_cell(MyCell)                       # or functools.partial(MyCell, my_option=3)
+
+Each check takes a factory (input_size, hidden_size) -> RecurrentCell and raises `NonconformingCell`, which
+tells what was found, what was expected and how to mend it. What a sequence is held against is `walk`: one
+sentence after the other, one step after the other, nothing padded, nothing hoisted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from s2s.nn.cell import Noise, RecurrentCell, State, leaves, map_state, select_state
+from s2s.nn.unroll import unroll
+
+CellFactory = Callable[[int, int], RecurrentCell]
+CellCheck = Callable[[CellFactory], None]
+
+INPUT_SIZE, HIDDEN_SIZE = 3, 4
+LENGTHS = (5, 1, 3, 5)  # the longest twice, the shortest possible, one between
+
+# Room for rounding, relative to the largest number compared (or to 1). float64: 1e-16 a step, with room for
+# sums; float32: 1e-7 a step; bfloat16 keeps 8 bits (4e-3), and every step rounds its gates and its state.
+TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5, torch.bfloat16: 5e-2}
+
+
+class NonconformingCell(AssertionError):
+    """A cell that breaks the protocol of `s2s.nn.cell.RecurrentCell`."""
+
+
+def walk(
+    cell: RecurrentCell,
+    x: Tensor,
+    lengths: Tensor,
+    state: State,
+    *,
+    reverse: bool = False,
+    noise: Noise = None,
+) -> tuple[Tensor, State]:
+    """What `unroll` must equal, written to be read: each sentence alone, `step` by `step`.
+
+    Args:
+        cell: the cell.
+        x: inputs, [batch, time, input]; the padding is not looked at.
+        lengths: [batch].
+        state: the state before the first step.
+        reverse: from the last real position to the first.
+        noise: what the cell drew for these sentences.
+
+    Returns:
+        Outputs [batch, time, output], zero at padding, and the state after each sentence's last step.
+    """
+    rows, states = [], []
+    for row, length in enumerate(lengths.tolist()):
+        index = torch.tensor([row])
+        row_state, row_noise = select_state(state, index), select_state(noise, index)
+        outputs: dict[int, Tensor] = {}
+        for time in reversed(range(length)) if reverse else range(length):
+            projected = cell.project(x[row : row + 1, time])
+            if row_noise is None:
+                outputs[time], row_state = cell.step(projected, row_state)
+            else:
+                outputs[time], row_state = cell.step(projected, row_state, row_noise)
+        real = torch.cat([outputs[time] for time in range(length)])
+        rows.append(torch.cat([real, real.new_zeros(x.size(1) - length, real.size(-1))]))
+        states.append(row_state)
+    return torch.stack(rows), map_state(lambda *parts: torch.cat(parts), *states)
+
+
+def reachable_state(cell: RecurrentCell, batch_size: int, dtype: torch.dtype) -> State:
+    """A state that the cell came to by itself, another one in each row: three random steps from its first."""
+    like = torch.zeros(batch_size, cell.input_size, dtype=dtype)
+    state = cell.initial_state(batch_size, like=like)
+    for _ in range(3):
+        _, state = cell.step(cell.project(torch.randn_like(like)), state)
+    return map_state(lambda leaf: leaf.detach().clone().requires_grad_(), state)
+
+
+def check_shapes(factory: CellFactory) -> None:
+    """Outputs, states, what is read and features have the widths that the cell announces."""
+    cell = factory(INPUT_SIZE, HIDDEN_SIZE)
+    x = torch.randn(2, INPUT_SIZE)
+    state = cell.initial_state(2, like=x)
+    output, following = cell.step(cell.project(x), state)
+    _expect_shape("step's output", output, (2, cell.output_size), "pass output_size to super().__init__")
+    _expect_shape("read(state)", cell.read(state), (2, cell.output_size), "override read")
+    features = cell.features(state)
+    _expect_shape("features(state)", features, (2, cell.feature_size), "override feature_size or features")
+    found, expected = _outline(following), _outline(state)
+    if found != expected:
+        raise NonconformingCell(
+            f"step returns a state of the form {found}; initial_state gives {expected}. "
+            "Return the same structure, the same widths and the same types from both."
+        )
+    if _outline(cell.state_from(features)) != expected:
+        raise NonconformingCell(
+            f"state_from returns {_outline(cell.state_from(features))}; initial_state gives {expected}. "
+            "Override state_from, so that a bridge can make the first state of a decoder."
+        )
+    widths = tuple(leaf[0].numel() for leaf in leaves(state))
+    if widths != tuple(cell.state_sizes):
+        raise NonconformingCell(
+            f"state_sizes says {cell.state_sizes}; initial_state has leaves of widths {widths}. "
+            "Override state_sizes."
+        )
+    for i, leaf in enumerate(leaves(following)):
+        if leaf.size(0) != 2:
+            raise NonconformingCell(f"state leaf {i} is {tuple(leaf.shape)}; the batch (2) must come first.")
+
+
+def check_sequence_equals_steps(factory: CellFactory) -> None:
+    """`unroll` and step by step: same outputs, states and gradients; both directions, float64 and float32."""
+    for dtype in (torch.float64, torch.float32):
+        for reverse in (False, True):
+            for given in (False, True):
+                compare_with_walk(factory, LENGTHS, dtype=dtype, reverse=reverse, given_state=given)
+
+
+def check_mixed_precision(factory: CellFactory) -> None:
+    """Under bfloat16 autocast both ways agree within its rounding, and the state keeps its type."""
+    compare_with_walk(factory, LENGTHS, dtype=torch.bfloat16)
+
+
+def check_single_steps_and_full_rows(factory: CellFactory) -> None:
+    """Sentences of length 1 only, and a batch without any padding."""
+    for lengths in ((1, 1), (1,), (4, 4)):
+        for reverse in (False, True):
+            compare_with_walk(factory, lengths, reverse=reverse)
+
+
+def check_padding(factory: CellFactory) -> None:
+    """What lies in the padding (NaN too) changes no bit of outputs, states and gradients."""
+    cell = _cell(factory, torch.float64)
+    lengths = torch.tensor(LENGTHS)
+    clean = torch.randn(len(LENGTHS), max(LENGTHS), INPUT_SIZE, dtype=torch.float64)
+    padding = torch.arange(max(LENGTHS)) >= lengths.unsqueeze(1)
+    state = reachable_state(cell, len(LENGTHS), torch.float64)
+    for reverse in (False, True):
+        results = []
+        for filling in (0.0, 1e30, float("inf"), float("nan")):
+            x = clean.clone()
+            x[padding] = filling
+            results.append((filling, _values_and_gradients(cell, x, lengths, state, reverse=reverse)))
+        for filling, found in results[1:]:
+            for name, expected in results[0][1].items():
+                if not torch.equal(found[name], expected):
+                    raise NonconformingCell(
+                        f"{name} changes when the padding holds {filling} instead of 0. "
+                        "unroll zeroes padding before project; fused must keep mask's rows apart, "
+                        "and no step may look at another row of the batch."
+                    )
+
+
+def check_batch_mates(factory: CellFactory) -> None:
+    """A sentence alone, in a batch and in another order of the batch: the same outputs and states."""
+    cell = _cell(factory, torch.float64)
+    lengths = torch.tensor(LENGTHS)
+    x = torch.randn(len(LENGTHS), max(LENGTHS), INPUT_SIZE, dtype=torch.float64)
+    state = reachable_state(cell, len(LENGTHS), torch.float64)
+    outputs, last = unroll(cell, x, lengths, state)
+    remedy = "No row may see another: no mean or normalization over the batch, no tensor kept on self."
+    for row, length in enumerate(LENGTHS):
+        index = torch.tensor([row])
+        alone, alone_last = unroll(cell, x[index, :length], lengths[index], select_state(state, index))
+        _expect_close("outputs of a sentence alone and in a batch", outputs[index, :length], alone, remedy)
+        in_batch = leaves(select_state(last, index))
+        for i, (found, expected) in enumerate(zip(in_batch, leaves(alone_last), strict=True)):
+            _expect_close(f"state leaf {i} of a sentence alone and in a batch", found, expected, remedy)
+    order = torch.tensor([2, 0, 3, 1])
+    shuffled, _ = unroll(cell, x[order], lengths[order], select_state(state, order))
+    _expect_close("outputs in another order of the batch", shuffled, outputs[order], remedy)
+
+
+def check_select_state(factory: CellFactory) -> None:
+    """Choosing rows of the state before a step or after it is the same: what beam search relies on."""
+    cell = _cell(factory, torch.float64)
+    x = torch.randn(3, INPUT_SIZE, dtype=torch.float64)
+    state = reachable_state(cell, 3, torch.float64)
+    index = torch.tensor([2, 0, 0, 1])
+    output, following = cell.step(cell.project(x), state)
+    chosen_output, chosen = cell.step(cell.project(x[index]), select_state(state, index))
+    remedy = "Every leaf must be [batch, ...], and a row's step must depend on that row alone."
+    _expect_close("the output after choosing rows", chosen_output, output[index], remedy)
+    for i, (found, expected) in enumerate(zip(leaves(chosen), leaves(following), strict=True)):
+        _expect_close(f"state leaf {i} after choosing rows", found, expected[index], remedy)
+
+
+def check_features(factory: CellFactory) -> None:
+    """`state_from(features(state))` gives the state back, and a gradient reaches every leaf."""
+    cell = _cell(factory, torch.float64)
+    state = reachable_state(cell, 3, torch.float64)
+    again = cell.state_from(cell.features(state))
+    for i, (found, expected) in enumerate(zip(leaves(again), leaves(state), strict=True)):
+        remedy = "Override features and state_from together."
+        _expect_close(f"state leaf {i} after features and state_from", found, expected, remedy)
+    features = cell.features(state)
+    weighted = (features * torch.randn_like(features)).sum()
+    gradients = torch.autograd.grad(weighted, leaves(state), allow_unused=True)
+    for i, gradient in enumerate(gradients):
+        if gradient is None or not gradient.abs().gt(0).all():
+            raise NonconformingCell(
+                f"features does not depend on all of state leaf {i}; a bridge would lose it. "
+                "Put every leaf into features."
+            )
+
+
+def check_projection(factory: CellFactory) -> None:
+    """`project` is affine in its input, and `project_part` of the columns sums to it."""
+    cell = _cell(factory, torch.float64)
+    x, y = torch.randn(2, 2, 5, INPUT_SIZE, dtype=torch.float64)
+    mixed = cell.project(0.3 * x + 0.7 * y)
+    expected = 0.3 * cell.project(x) + 0.7 * cell.project(y)
+    remedy = "Move what is not affine into step."
+    _expect_close("project of a mean and the mean of projects", mixed, expected, remedy)
+    for cuts in ((1, 2), (2, 1), (1, 1, 1), (3,)):
+        starts = [sum(cuts[:i]) for i in range(len(cuts))]
+        parts = [
+            cell.project_part(part, start)
+            for part, start in zip(x.split(list(cuts), dim=-1), starts, strict=True)
+        ]
+        _expect_close(
+            f"the sum of project_part over columns {cuts}",
+            torch.stack(parts).sum(0),
+            cell.project(x),
+            "Keep RecurrentCell.project_part, or give the constant term to the part that starts at 0 only.",
+        )
+
+
+def check_noise(factory: CellFactory) -> None:
+    """In training, given the same noise, both ways agree; in evaluation nothing is drawn."""
+    cell = _cell(factory, torch.float64)
+    like = torch.zeros(len(LENGTHS), INPUT_SIZE, dtype=torch.float64)
+    if cell.noise(len(LENGTHS), like=like) is not None:
+        raise NonconformingCell("noise is drawn in evaluation mode; return None unless self.training.")
+    cell.train()
+    noise = cell.noise(len(LENGTHS), like=like)
+    for i, leaf in enumerate(leaves(noise)):
+        if leaf.size(0) != len(LENGTHS):
+            raise NonconformingCell(
+                f"noise leaf {i} has shape {tuple(leaf.shape)}; the batch ({len(LENGTHS)}) must come first, "
+                "one row for each sentence."
+            )
+    for reverse in (False, True):
+        compare_with_walk(factory, LENGTHS, reverse=reverse, training=True)
+
+
+def check_keeps_nothing(factory: CellFactory) -> None:
+    """Two runs give the same numbers, and the cell is after a run what it was before."""
+    cell = _cell(factory, torch.float64)
+    lengths = torch.tensor(LENGTHS)
+    x = torch.randn(len(LENGTHS), max(LENGTHS), INPUT_SIZE, dtype=torch.float64)
+    before, names = {k: v.clone() for k, v in cell.state_dict().items()}, _attributes(cell)
+    first, _ = unroll(cell, x, lengths)
+    unroll(cell, x.flip(0), lengths.flip(0))
+    again, _ = unroll(cell, x, lengths)
+    remedy = "State in, state out: keep no tensor of a sentence on self."
+    _expect_close("outputs of a second run", again, first, remedy)
+    changed = [k for k, v in cell.state_dict().items() if k not in before or not torch.equal(v, before[k])]
+    new = sorted(_attributes(cell) - names)
+    if changed or new:
+        raise NonconformingCell(f"a run changed {changed} and left {new} on the cell. {remedy}")
+    copy = _cell(factory, torch.float64)
+    copy.load_state_dict(cell.state_dict())
+    remedy = "Make every tensor that the cell learns a Parameter and every other one a buffer."
+    _expect_close("outputs of a copy with the same state_dict", unroll(copy, x, lengths)[0], first, remedy)
+
+
+def check_gradients(factory: CellFactory) -> None:
+    """The gradients of one step are those of finite differences, and every parameter receives one."""
+    cell = _cell(factory, torch.float64)
+    state = reachable_state(cell, 2, torch.float64)
+    x = torch.randn(2, INPUT_SIZE, dtype=torch.float64, requires_grad=True)
+
+    def one_step(x: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
+        remaining = iter(parts)
+        output, following = cell.step(cell.project(x), map_state(lambda _: next(remaining), state))
+        return (output, *leaves(following))
+
+    try:
+        torch.autograd.gradcheck(one_step, (x, *leaves(state)))
+    except RuntimeError as error:
+        raise NonconformingCell(
+            f"step's gradients are not those of finite differences: {error} "
+            "Look for detach(), .data, in-place changes of the state, or a wrong backward."
+        ) from error
+    found = _values_and_gradients(
+        cell, torch.randn(2, 4, INPUT_SIZE, dtype=torch.float64), torch.tensor([4, 3]), None
+    )
+    for name, value in found.items():
+        if not value.isfinite().all():
+            raise NonconformingCell(f"{name} is not finite. Look for a division or a logarithm near 0.")
+        if name.startswith("gradient of parameter") and not value.abs().gt(0).any():
+            raise NonconformingCell(f"{name} is zero everywhere: the outputs do not depend on it. Remove it.")
+
+
+CELL_CHECKS: tuple[CellCheck, ...] = (
+    check_shapes,
+    check_sequence_equals_steps,
+    check_mixed_precision,
+    check_single_steps_and_full_rows,
+    check_padding,
+    check_batch_mates,
+    check_select_state,
+    check_features,
+    check_projection,
+    check_noise,
+    check_keeps_nothing,
+    check_gradients,
+)
+
+
+def check_cell(factory: CellFactory, *, seed: int = 0) -> None:
+    """Put a cell through all checks.
+
+    Args:
+        factory: (input_size, hidden_size) -> cell; a class, or a partial with the cell's options.
+        seed: of the random numbers that the checks draw.
+
+    Raises:
+        NonconformingCell: with one paragraph for each check that failed.
+    """
+    failures = []
+    for check in CELL_CHECKS:
+        torch.manual_seed(seed)
+        try:
+            check(factory)
+        except NonconformingCell as failure:
+            failures.append(f"{check.__name__}: {failure}")
+    if failures:
+        summary = f"{len(failures)} of {len(CELL_CHECKS)} checks failed."
+        raise NonconformingCell("\n".join([summary, *failures]))
+
+
+def compare_with_walk(
+    factory: CellFactory,
+    lengths: Sequence[int],
+    *,
+    dtype: torch.dtype = torch.float64,
+    reverse: bool = False,
+    given_state: bool = True,
+    training: bool = False,
+) -> None:
+    """Hold `unroll` against `walk`: outputs, last states, gradients of inputs, first state and parameters.
+
+    Args:
+        factory: the cell.
+        lengths: of the sentences; the padding of the batch is filled with NaN.
+        dtype: float64, float32, or bfloat16 for float32 under autocast.
+        reverse: the direction.
+        given_state: start from a given state instead of the cell's first.
+        training: in training mode, both ways with the same noise.
+    """
+    mixed = dtype == torch.bfloat16
+    kept = torch.float32 if mixed else dtype
+    cell = _cell(factory, kept).train(training)
+    real = torch.tensor(lengths)
+    x = torch.randn(len(lengths), max(lengths), INPUT_SIZE, dtype=kept)
+    x[torch.arange(max(lengths)) >= real.unsqueeze(1)] = float("nan")
+    state = reachable_state(cell, len(lengths), kept) if given_state else None
+    noise = cell.noise(len(lengths), like=x)
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        found = _values_and_gradients(cell, x, real, state, reverse=reverse, noise=noise)
+        expected = _values_and_gradients(cell, x, real, state, reverse=reverse, noise=noise, run=walk)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        ungraded, _ = unroll(cell, x, real, state, reverse=reverse, noise=noise)
+    where = (
+        f"{'bfloat16 autocast' if mixed else dtype}, lengths {tuple(lengths)}, "
+        f"{'backward' if reverse else 'forward'}, {'given' if given_state else 'first'} state, "
+        f"{'training' if training else 'evaluation'}"
+    )
+    _expect_close(
+        f"outputs without and with gradients ({where})",
+        ungraded,
+        found["outputs"],
+        "A way that is taken for inference only must do what step does.",
+        TOLERANCES[dtype],
+    )
+    for name, value in expected.items():
+        if not mixed and found[name].dtype != value.dtype:
+            raise NonconformingCell(
+                f"{name} is {found[name].dtype} at once, {value.dtype} step by step ({where}). Keep the type."
+            )
+        _expect_close(
+            f"{name} at once and step by step ({where})",
+            found[name],
+            value,
+            "Where the cell has a fused way, it must do what step does, and stand still where mask is False.",
+            TOLERANCES[dtype],
+        )
+    for i, leaf in enumerate(leaves(state)):
+        last = found[f"last state leaf {i}"]
+        if last.dtype != leaf.dtype:
+            raise NonconformingCell(
+                f"last state leaf {i} is {last.dtype}, it began as {leaf.dtype} ({where}). "
+                "A state keeps the type that initial_state gave it."
+            )
+
+
+def _values_and_gradients(
+    cell: RecurrentCell,
+    x: Tensor,
+    lengths: Tensor,
+    state: State,
+    *,
+    reverse: bool = False,
+    noise: Noise = None,
+    run: Callable[..., tuple[Tensor, State]] = unroll,
+) -> dict[str, Tensor]:
+    """Outputs, last state, and the gradients of a random weighting of both, by name."""
+    x = x.detach().clone().requires_grad_()
+    start = state
+    if start is None and run is walk:
+        start = cell.initial_state(x.size(0), like=x)
+    outputs, last = run(cell, x, lengths, start, reverse=reverse, noise=noise)
+    generator = torch.Generator().manual_seed(1)
+    loss = torch.zeros((), dtype=torch.float64)
+    for value in (outputs, *leaves(last)):
+        weights = torch.randn(value.shape, generator=generator, dtype=torch.float64)
+        loss = loss + (value.double() * weights).sum()
+    named = {"inputs": x, **{f"first state leaf {i}": leaf for i, leaf in enumerate(leaves(state))}}
+    named |= {f"parameter {name}": parameter for name, parameter in cell.named_parameters()}
+    gradients = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
+    result = {"outputs": outputs.detach()}
+    result |= {f"last state leaf {i}": leaf.detach() for i, leaf in enumerate(leaves(last))}
+    for (name, value), gradient in zip(named.items(), gradients, strict=True):
+        result[f"gradient of {name}"] = torch.zeros_like(value) if gradient is None else gradient
+    return result
+
+
+def _cell(factory: CellFactory, dtype: torch.dtype) -> RecurrentCell:
+    """A cell in evaluation mode."""
+    cell = factory(INPUT_SIZE, HIDDEN_SIZE).to(dtype)
+    cell.eval()
+    return cell
+
+
+def _expect_close(what: str, found: Tensor, expected: Tensor, remedy: str, tolerance: float = 1e-10) -> None:
+    if found.shape != expected.shape:
+        raise NonconformingCell(f"{what}: shapes {tuple(found.shape)} and {tuple(expected.shape)}. {remedy}")
+    if not found.numel():
+        return
+    found, expected = found.detach(), expected.detach()
+    difference = (found.double() - expected.double()).abs()
+    allowed = tolerance * max(1.0, float(expected.double().abs().max()))
+    worst = int(difference.nan_to_num(nan=float("inf")).argmax())
+    if not bool((difference <= allowed).all()):  # written so that NaN fails
+        place = [int(i) for i in torch.unravel_index(torch.tensor(worst), found.shape)]
+        raise NonconformingCell(
+            f"{what}: found {float(found.flatten()[worst]):.6g}, "
+            f"expected {float(expected.flatten()[worst]):.6g} at {place} of {list(found.shape)} "
+            f"(allowed difference {allowed:.1g}). {remedy}"
+        )
+
+
+def _expect_shape(what: str, found: Tensor, expected: tuple[int, ...], remedy: str) -> None:
+    if tuple(found.shape) != expected:
+        raise NonconformingCell(f"{what} has shape {tuple(found.shape)}, expected {expected}: {remedy}.")
+
+
+def _outline(state: State) -> object:
+    """Structure, widths and types of a state, for comparing and showing."""
+    if isinstance(state, Tensor):
+        return f"{str(state.dtype).removeprefix('torch.')}{list(state.shape)}"
+    return tuple(_outline(part) for part in state)
+
+
+def _attributes(cell: RecurrentCell) -> set[str]:
+    return {f"{name}.{key}" for name, module in cell.named_modules() for key in vars(module)}

@@ -1,0 +1,85 @@
+"""Cells that look like none of ours: what the core must carry without knowing it."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from s2s.nn.cell import RecurrentCell
+
+
+class OddCell(RecurrentCell):
+    """Three leaves of different widths, output width unlike hidden width, a first state that is not zero.
+
+    It writes `step`, its state, and nothing else: no projection, no fused way, no noise.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size, output_size=hidden_size + 2)
+        width = sum(self.state_sizes)
+        self.mix = nn.Linear(input_size + width, width)
+        self.first = nn.Parameter(torch.randn(width))
+        nn.init.normal_(self.mix.weight, std=0.2)  # no chaos: it would blow up rounding
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return (self.output_size, self.hidden_size, 1)
+
+    def initial_state(self, batch_size: int, *, like: Tensor) -> Any:
+        return tuple(self.first.expand(batch_size, -1).split(list(self.state_sizes), dim=-1))
+
+    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:  # no noise argument: it draws none
+        said, hidden, clock = state
+        mixed = self.mix(torch.cat([x, *state], dim=-1))
+        new_said, new_hidden, tick = mixed.split(list(self.state_sizes), dim=-1)
+        clock = 0.5 * clock + torch.sigmoid(tick)
+        hidden = torch.tanh(new_hidden) * clock + 0.5 * hidden
+        said = torch.tanh(new_said) - 0.3 * said
+        return said * clock, (said, hidden, clock)
+
+
+class Slots(NamedTuple):
+    """A state with a name for each part, a nested part, and a leaf that is a matrix."""
+
+    summary: Tensor  # [batch, hidden]
+    inner: tuple[Tensor, Tensor]  # slots [batch, 2, hidden], of length 1; and their age [batch, 1]
+
+
+class SlotCell(RecurrentCell):
+    """A nested state with a matrix leaf under a constraint, an affine projection and noise of its own."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size, output_size=hidden_size)
+        self.enter = nn.Linear(input_size, 2 * hidden_size + 1)
+        self.recur = nn.Linear(hidden_size, 2 * hidden_size)
+        nn.init.normal_(self.enter.bias)
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return (self.hidden_size, 2 * self.hidden_size, 1)
+
+    def initial_state(self, batch_size: int, *, like: Tensor) -> Slots:
+        weight = self.enter.weight
+        slots = weight.new_ones(batch_size, 2, self.hidden_size) / self.hidden_size**0.5
+        return Slots(weight.new_zeros(batch_size, self.hidden_size), (slots, weight.new_ones(batch_size, 1)))
+
+    def project(self, x: Tensor) -> Tensor:
+        return self.enter(x)
+
+    def step(self, x: Tensor, state: Slots, noise: Any = None) -> tuple[Tensor, Slots]:
+        summary, (slots, age) = state
+        entering, aging = x[:, :-1], x[:, -1:]
+        recurring = self.recur(summary if noise is None else summary * noise[0])
+        update = (entering + recurring).unflatten(-1, (2, -1))
+        slots = nn.functional.normalize(slots + age.unsqueeze(-1) * torch.tanh(update), dim=-1)
+        summary = torch.tanh(summary - slots.sum(1) * update[:, 0])
+        return summary, Slots(summary, (slots, torch.sigmoid(aging) + 0.1 * age))
+
+    def state_from(self, features: Tensor) -> Slots:
+        summary, slots, age = features.split(list(self.state_sizes), dim=-1)
+        return Slots(summary, (nn.functional.normalize(slots.unflatten(-1, (2, -1)), dim=-1), age))
+
+    def noise(self, batch_size: int, *, like: Tensor) -> Any:
+        if not self.training:
+            return None
+        return (torch.empty(batch_size, self.hidden_size, dtype=like.dtype).bernoulli_(0.5) * 2,)

@@ -1,0 +1,70 @@
+"""Code points as tokens."""
+
+from collections.abc import Iterable, Sequence
+
+from s2s.errors import ConfigError
+from s2s.text.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, UNKNOWN_TEXT, Tokenizer, untrained
+from s2s_plugins.tokenizers.vocabulary import Vocabulary
+
+
+class Characters(Tokenizer):
+    """Each Unicode code point, spaces included, is a token; those that training did not keep are unknown.
+
+    Lossless for text made of known code points; an unknown one decodes to U+2047.
+
+    Args:
+        vocabulary_size: how many ids at most, the four reserved ones included.
+        minimum_count: code points that training saw less often stay unknown.
+    """
+
+    def __init__(self, *, vocabulary_size: int = 5_000, minimum_count: int = 1) -> None:
+        if vocabulary_size <= len(SPECIALS):
+            raise ConfigError(
+                f"vocabulary_size is {vocabulary_size}; it must be at least {len(SPECIALS) + 1}"
+            )
+        self.maximum_size = vocabulary_size
+        self.minimum_count = minimum_count
+        self._vocabulary: Vocabulary | None = None
+
+    @property
+    def _known(self) -> Vocabulary:
+        if self._vocabulary is None:
+            raise untrained(self)
+        return self._vocabulary
+
+    def train(self, lines: Iterable[str]) -> None:
+        """Keeps the most frequent code points."""
+        characters = (character for line in lines for character in line)
+        self._vocabulary = Vocabulary.count(characters, self.maximum_size, self.minimum_count)
+
+    @property
+    def trained(self) -> bool:
+        """Whether `train` or `load` has been called."""
+        return self._vocabulary is not None
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many ids there are."""
+        return len(self._known)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of the code points of a line."""
+        return self._known.lookup(text)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The code points in a row."""
+        return "".join(
+            UNKNOWN_TEXT if i == UNK else self._known.token(i) for i in ids if i not in (PAD, BOS, EOS)
+        )
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """The code points."""
+        return [self._known.token(i) for i in ids]
+
+    def dump(self) -> bytes:
+        """The list of code points."""
+        return self._known.dump()
+
+    def restore(self, model: bytes) -> None:
+        """Reads the list of code points."""
+        self._vocabulary = Vocabulary.restore(model)

@@ -1,0 +1,273 @@
+"""SentencePiece: subwords learnt from raw text (Kudo and Richardson 2018)."""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import sentencepiece
+
+from s2s.errors import ConfigError, DataError
+from s2s.text.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, UNKNOWN_TEXT, Tokenizer, untrained
+
+_META = "\u2581"  # SentencePiece writes a space so, and would read it back as a space
+_META_BYTES = tuple(_META.encode("utf-8"))
+# characters; SentencePiece drops longer lines without a word, so they are cut for training
+_LONGEST_LINE = 100_000
+_SAMPLED_LINES = 2_000_000  # training reads at most so many, drawn at random: memory grows with them
+
+
+class SentencePiece(Tokenizer):
+    """Subwords by SentencePiece, byte-pair encoding (Sennrich et al. 2016) or a unigram model (Kudo 2018).
+
+    Lossless for every text, leading and repeated spaces, tabs, NUL and U+2581 included, when `normalization`
+    is `identity` and `byte_fallback` is on. Not lossless with another normalization (which rewrites text
+    before it is split), nor, without byte fallback, for characters that training did not keep: they decode
+    to U+2047.
+
+    Args:
+        vocabulary_size: how many ids, the four reserved ones and 256 bytes of `byte_fallback` included;
+            fewer, with a warning, when the text does not give that many.
+        algorithm: how pieces are learnt.
+        character_coverage: share of the text's characters that get pieces of their own.
+        byte_fallback: whether other characters are written as UTF-8 bytes instead of becoming unknown.
+        normalization: what is done to text before it is split; identity leaves it as it is.
+        sampling_alpha: subword regularization in training, off without a number. bpe: probability that a
+            merge is left out (Provilkov et al. 2020), 0.1 is usual; unigram: sharpness of the distribution
+            that is sampled from (Kudo 2018), 0.2 is usual.
+        model: an existing SentencePiece model file to use instead of training one.
+    """
+
+    model_file: ClassVar[str] = "sentencepiece.model"
+
+    def __init__(
+        self,
+        *,
+        vocabulary_size: int = 8_000,
+        algorithm: Literal["bpe", "unigram"] = "bpe",
+        character_coverage: float = 0.9999,
+        byte_fallback: bool = True,
+        normalization: Literal["identity", "nfkc", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf"] = "identity",
+        sampling_alpha: float | None = None,
+        model: str | None = None,
+    ) -> None:
+        reserved = len(SPECIALS) + (256 if byte_fallback else 0)
+        if model is None and vocabulary_size <= reserved:
+            raise ConfigError(
+                f"vocabulary_size is {vocabulary_size}, and {reserved} ids are taken by special tokens"
+                f"{' and the bytes of byte_fallback' if byte_fallback else ''}; ask for more"
+            )
+        if not 0 < character_coverage <= 1:
+            raise ConfigError(
+                f"character_coverage is {character_coverage}; it must lie above 0 and not above 1"
+            )
+        if sampling_alpha is not None and not 0 < sampling_alpha < 1:
+            raise ConfigError(
+                f"sampling_alpha is {sampling_alpha}; it must lie between 0 and 1, or be null for no sampling"
+            )
+        self.maximum_size = vocabulary_size
+        self.algorithm = algorithm
+        self.character_coverage = character_coverage
+        self.byte_fallback = byte_fallback
+        self.normalization = normalization
+        self.sampling_alpha = sampling_alpha
+        self.model = model
+        self._model: bytes | None = None
+
+    def train(self, lines: Iterable[str]) -> None:
+        """Learns the pieces, or reads the file of the option `model`."""
+        if self.model is not None:
+            try:
+                self.restore(Path(self.model).read_bytes())
+            except OSError as error:
+                raise DataError(
+                    f"cannot read the SentencePiece model {self.model}: {error.strerror}"
+                ) from error
+            return
+        failure: list[Exception] = []
+
+        def guarded() -> Iterator[str]:
+            # SentencePiece reports an exception of its iterator as one of its own
+            try:
+                for line in lines:
+                    for start in range(0, len(line), _LONGEST_LINE):
+                        yield line[start : start + _LONGEST_LINE].replace(_META, " ")
+            except Exception as error:
+                failure.append(error)
+
+        model = io.BytesIO()
+        try:
+            sentencepiece.set_random_generator_seed(1)
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=guarded(),
+                model_writer=model,
+                model_type=self.algorithm,
+                vocab_size=self.maximum_size,
+                hard_vocab_limit=False,
+                character_coverage=self.character_coverage,
+                required_chars=_META,  # a space must never be written in bytes, which decode to U+2581
+                byte_fallback=self.byte_fallback,
+                normalization_rule_name=self.normalization,
+                remove_extra_whitespaces=self.normalization != "identity",
+                max_sentence_length=4 * _LONGEST_LINE,
+                input_sentence_size=_SAMPLED_LINES,
+                shuffle_input_sentence=True,
+                num_threads=1,  # the unigram model's sums depend on the number of threads
+                minloglevel=2,
+                pad_id=PAD,
+                unk_id=UNK,
+                bos_id=BOS,
+                eos_id=EOS,
+                pad_piece=SPECIALS[PAD],
+                unk_piece=SPECIALS[UNK],
+                bos_piece=SPECIALS[BOS],
+                eos_piece=SPECIALS[EOS],
+                unk_surface=UNKNOWN_TEXT,
+            )
+        except (RuntimeError, OSError) as error:
+            if failure:
+                raise failure[0] from None
+            raise self._training_failed(str(error)) from error
+        if failure:
+            raise failure[0]
+        self.restore(model.getvalue())
+        if self.vocabulary_size < self.maximum_size:
+            warnings.warn(
+                f"the text gives {self.vocabulary_size} pieces, not {self.maximum_size}; "
+                f"vocabulary_size is now {self.vocabulary_size}",
+                stacklevel=2,
+            )
+
+    def _training_failed(self, message: str) -> DataError:
+        needed = re.search(r"smaller than required_chars\. \d+ vs (\d+)", message)
+        if needed:
+            return DataError(
+                f"vocabulary_size is {self.maximum_size}, but the text has characters for {needed[1]} pieces "
+                f"at character_coverage {self.character_coverage}; set vocabulary_size above {needed[1]} or "
+                "lower character_coverage"
+            )
+        if "sentences_.empty()" in message:
+            return DataError("there is no text to train the tokenizer on: every line is empty")
+        return DataError(f"SentencePiece cannot learn from this text: {message}")
+
+    @property
+    def trained(self) -> bool:
+        """Whether `train` or `load` has been called."""
+        return self._model is not None
+
+    def dump(self) -> bytes:
+        """The SentencePiece model, as other programs read it."""
+        if self._model is None:
+            raise untrained(self)
+        return self._model
+
+    def restore(self, model: bytes) -> None:
+        """Reads a SentencePiece model; a foreign one gets our reserved ids, its pieces keep their order."""
+        processor = sentencepiece.SentencePieceProcessor()
+        try:
+            processor.load_from_serialized_proto(model)
+        except RuntimeError as error:
+            raise DataError(f"this is not a SentencePiece model: {error}") from error
+        special = {processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id()}
+        pieces = [i for i in range(processor.get_piece_size()) if i not in special]
+        self._theirs = [
+            processor.pad_id(),
+            processor.unk_id(),
+            processor.bos_id(),
+            processor.eos_id(),
+            *pieces,
+        ]
+        self._ours = {theirs: ours for ours, theirs in enumerate(self._theirs) if theirs >= 0}
+        self._same_ids = self._theirs == list(range(processor.get_piece_size()))
+        self._has_bytes = processor.is_byte(processor.piece_to_id("<0x00>"))
+        self._byte_ids = (
+            [processor.piece_to_id(f"<0x{byte:02X}>") for byte in range(256)] if self._has_bytes else []
+        )
+        self._processor = processor
+        self._model = model
+
+    @property
+    def _ready(self) -> sentencepiece.SentencePieceProcessor:
+        if self._model is None:
+            raise untrained(self)
+        return self._processor
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many ids there are."""
+        self._ready  # noqa: B018
+        return len(self._theirs)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a line."""
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of several lines."""
+        plain = [text if _META not in text else "" for text in texts]
+        try:
+            encoded: list[list[int]] = self._ready.encode(plain)
+        except TypeError as error:  # what SentencePiece says of half a surrogate pair
+            raise DataError("the text holds code points that UTF-8 cannot carry (lone surrogates)") from error
+        for i, text in enumerate(texts):
+            if _META in text:
+                encoded[i] = self._encode_meta(text, self._ready.encode)
+        return encoded if self._same_ids else [[self._ours[t] for t in sentence] for sentence in encoded]
+
+    @property
+    def samples(self) -> bool:
+        """Whether `sampling_alpha` is set."""
+        return self.sampling_alpha is not None
+
+    def encode_sampled(self, text: str, seed: int) -> list[int]:
+        """A segmentation drawn at random, by `seed` alone."""
+        if self.sampling_alpha is None:
+            return self.encode(text)
+        processor = self._ready
+
+        def draw(line: str) -> list[int]:
+            sentencepiece.set_random_generator_seed(seed)
+            ids: list[int] = processor.encode(
+                line, enable_sampling=True, alpha=self.sampling_alpha, nbest_size=-1
+            )
+            return ids
+
+        ids = self._encode_meta(text, draw) if _META in text else draw(text)
+        return ids if self._same_ids else [self._ours[t] for t in ids]
+
+    def _encode_meta(self, text: str, encode: Callable[[str], list[int]]) -> list[int]:
+        """Encodes a line that has U+2581 in it: a character never seen takes its place, then its bytes."""
+        processor = self._ready
+        stand_in = next(
+            character
+            for character in map(chr, range(0x10FFFD, 0x100000, -1))
+            if character not in text and processor.piece_to_id(character) == processor.unk_id()
+        )
+        ids = encode(text.replace(_META, stand_in))
+        if not self._has_bytes:
+            return ids
+        standing = [self._byte_ids[byte] for byte in stand_in.encode("utf-8")]
+        meta = [self._byte_ids[byte] for byte in _META_BYTES]
+        out: list[int] = []
+        i = 0
+        while i < len(ids):
+            if ids[i : i + len(standing)] == standing:
+                out.extend(meta)
+                i += len(standing)
+            else:
+                out.append(ids[i])
+                i += 1
+        return out
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids."""
+        processor = self._ready
+        text: str = processor.decode([self._theirs[i] for i in ids if i not in (PAD, BOS, EOS)])
+        return text
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """The pieces, with U+2581 for a space."""
+        processor = self._ready
+        return [SPECIALS[i] if i < len(SPECIALS) else processor.id_to_piece(self._theirs[i]) for i in ids]

@@ -1,0 +1,59 @@
+"""A list of known tokens, most frequent first: what word and character tokenizers learn."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from s2s.errors import DataError
+from s2s.text.tokenizer import SPECIALS, UNK
+
+
+class Vocabulary:
+    """Tokens and their ids; ids 0 to 3 are reserved and stand for no token."""
+
+    def __init__(self, entries: Sequence[str]) -> None:
+        self.entries = list(entries)
+        self.ids = {entry: i for i, entry in enumerate(self.entries, start=len(SPECIALS))}
+
+    @classmethod
+    def count(cls, tokens: Iterable[str], size: int, minimum_count: int) -> "Vocabulary":
+        """The most frequent tokens, ties in code point order, so that the result depends on the counts alone.
+
+        Args:
+            tokens: all tokens of the training text.
+            size: how many ids at most, the reserved ones included.
+            minimum_count: rarer tokens stay unknown.
+        """
+        counts = Counter(tokens)
+        if not counts:
+            raise DataError("there is no text to train the tokenizer on: every line is empty")
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return cls([token for token, count in ranked if count >= minimum_count][: size - len(SPECIALS)])
+
+    def __len__(self) -> int:
+        return len(SPECIALS) + len(self.entries)
+
+    def lookup(self, tokens: Iterable[str]) -> list[int]:
+        """The ids of tokens, `UNK` for those that are not in the list."""
+        return [self.ids.get(token, UNK) for token in tokens]
+
+    def token(self, index: int) -> str:
+        """How an id is shown."""
+        return SPECIALS[index] if index < len(SPECIALS) else self.entries[index - len(SPECIALS)]
+
+    def dump(self) -> bytes:
+        """JSON: any token can stand in it, line breaks and NUL included."""
+        return json.dumps({"vocabulary": self.entries}, ensure_ascii=False, indent=0).encode("utf-8")
+
+    @classmethod
+    def restore(cls, model: bytes) -> "Vocabulary":
+        """The reverse of `dump`."""
+        try:
+            entries = json.loads(model)["vocabulary"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"this is not the file of a word or character tokenizer: {error}") from error
+        if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+            raise DataError(
+                "this is not the file of a word or character tokenizer: 'vocabulary' must list strings"
+            )
+        return cls(entries)

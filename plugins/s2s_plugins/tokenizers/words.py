@@ -1,0 +1,70 @@
+"""Whitespace-separated words as tokens."""
+
+from collections.abc import Iterable, Sequence
+
+from s2s.errors import ConfigError
+from s2s.text.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, UNKNOWN_TEXT, Tokenizer, untrained
+from s2s_plugins.tokenizers.vocabulary import Vocabulary
+
+
+class Words(Tokenizer):
+    """Each word between whitespace is a token; words that training did not keep are unknown.
+
+    Lossless only for known words with single spaces between them: other whitespace is not kept, and an
+    unknown word decodes to U+2047.
+
+    Args:
+        vocabulary_size: how many ids at most, the four reserved ones included.
+        minimum_count: words that training saw less often stay unknown.
+    """
+
+    def __init__(self, *, vocabulary_size: int = 30_000, minimum_count: int = 1) -> None:
+        if vocabulary_size <= len(SPECIALS):
+            raise ConfigError(
+                f"vocabulary_size is {vocabulary_size}; it must be at least {len(SPECIALS) + 1}"
+            )
+        self.maximum_size = vocabulary_size
+        self.minimum_count = minimum_count
+        self._vocabulary: Vocabulary | None = None
+
+    @property
+    def _known(self) -> Vocabulary:
+        if self._vocabulary is None:
+            raise untrained(self)
+        return self._vocabulary
+
+    def train(self, lines: Iterable[str]) -> None:
+        """Keeps the most frequent words."""
+        words = (word for line in lines for word in line.split())
+        self._vocabulary = Vocabulary.count(words, self.maximum_size, self.minimum_count)
+
+    @property
+    def trained(self) -> bool:
+        """Whether `train` or `load` has been called."""
+        return self._vocabulary is not None
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many ids there are."""
+        return len(self._known)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of the words of a line."""
+        return self._known.lookup(text.split())
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Words with a space between them."""
+        words = (UNKNOWN_TEXT if i == UNK else self._known.token(i) for i in ids if i not in (PAD, BOS, EOS))
+        return " ".join(words)
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """The words."""
+        return [self._known.token(i) for i in ids]
+
+    def dump(self) -> bytes:
+        """The list of words."""
+        return self._known.dump()
+
+    def restore(self, model: bytes) -> None:
+        """Reads the list of words."""
+        self._vocabulary = Vocabulary.restore(model)

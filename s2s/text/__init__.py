@@ -1,0 +1,1 @@
+"""Text: reading pairs, tokenizing, storing and batching them."""

@@ -1,0 +1,118 @@
+"""Text to token ids and back: the protocol of every tokenizer, and the ids that all of them share."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from s2s.errors import DataError
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
+"""How the four reserved ids are shown by `Tokenizer.tokens`."""
+UNKNOWN_TEXT = "\u2047"
+"""What stands in decoded text where the tokenizer knew no better (a double question mark)."""
+
+
+class Tokenizer(ABC):
+    """Text to ids and back.
+
+    The constructor takes options only and touches no file; `train` or `load` makes it ready. Ids 0 to 3 are
+    `PAD`, `UNK`, `BOS`, `EOS` for every tokenizer. An instance must survive pickling (it goes to worker
+    processes).
+    """
+
+    model_file: ClassVar[str] = "tokenizer.json"
+    """The file, below the folder given to `save`, that holds what was learnt."""
+
+    @abstractmethod
+    def train(self, lines: Iterable[str]) -> None:
+        """Learns from text, one line at a time; the same lines and options give the same tokenizer.
+
+        Raises:
+            DataError: there is too little text, or it does not fit the options.
+        """
+
+    @property
+    @abstractmethod
+    def vocabulary_size(self) -> int:
+        """How many ids there are, the reserved ones included."""
+
+    @abstractmethod
+    def encode(self, text: str) -> list[int]:
+        """The ids of a line, without bos and eos."""
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of several lines."""
+        return [self.encode(text) for text in texts]
+
+    @property
+    def samples(self) -> bool:
+        """Whether `encode_sampled` differs from `encode`, so that training must encode anew in each epoch."""
+        return False
+
+    def encode_sampled(self, text: str, seed: int) -> list[int]:
+        """One of the possible encodings of a line, chosen by `seed` (0 to 2**32 - 1) alone."""
+        return self.encode(text)
+
+    @abstractmethod
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids; pad, bos and eos are left out, an unknown token is shown as `UNKNOWN_TEXT`."""
+
+    @abstractmethod
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """Each id as a person should see it."""
+
+    @abstractmethod
+    def dump(self) -> bytes:
+        """What was learnt, as the contents of `model_file`."""
+
+    @abstractmethod
+    def restore(self, model: bytes) -> None:
+        """The reverse of `dump`, on an instance that was built with the same options.
+
+        Raises:
+            DataError: the contents are not those of this kind of tokenizer.
+        """
+
+    def save(self, folder: str | Path) -> None:
+        """Writes what was learnt into a folder, which is made if it is missing."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        (Path(folder) / self.model_file).write_bytes(self.dump())
+
+    def load(self, folder: str | Path) -> None:
+        """Reads what `save` wrote.
+
+        Raises:
+            DataError: the file is missing or damaged.
+        """
+        path = Path(folder) / self.model_file
+        try:
+            self.restore(path.read_bytes())
+        except OSError as error:
+            raise DataError(
+                f"cannot read the tokenizer {path}: {error.strerror}; make it with: s2s tokenizer train"
+            ) from error
+
+    def fingerprint(self) -> str:
+        """Hexadecimal; differs when options or learnt contents differ (before training: options only)."""
+        options = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        about = [
+            type(self).__module__,
+            type(self).__qualname__,
+            json.dumps(options, sort_keys=True, default=str),
+        ]
+        learnt = self.dump() if self.trained else b""
+        return hashlib.sha256("\n".join(about).encode() + b"\n" + learnt).hexdigest()
+
+    @property
+    @abstractmethod
+    def trained(self) -> bool:
+        """Whether `train` or `load` has been called."""
+
+
+def untrained(tokenizer: Tokenizer) -> DataError:
+    """The error for a tokenizer that is used too early."""
+    return DataError(f"{type(tokenizer).__name__} has learnt nothing yet; call train(lines) or load(folder)")

@@ -1,0 +1,120 @@
+import io
+import threading
+
+import pytest
+import sentencepiece
+
+from s2s.errors import ConfigError, DataError
+from s2s.text.tokenizer import UNK
+from s2s_plugins.tokenizers.sentencepiece import SentencePiece
+
+TEXT = [
+    f"the {a} {b} saw the {c}"
+    for a in ("old", "new", "lower")
+    for b in ("man", "boat")
+    for c in ("sea", "shore")
+]
+
+
+def trained(**options: object) -> SentencePiece:
+    tokenizer = SentencePiece(**{"vocabulary_size": 290, **options})  # type: ignore[arg-type]
+    tokenizer.train(TEXT)
+    return tokenizer
+
+
+def test_vocabulary_is_clamped_and_said() -> None:
+    with pytest.warns(UserWarning, match=r"the text gives \d+ pieces, not 8000; vocabulary_size is now \d+"):
+        tokenizer = trained(vocabulary_size=8000)
+    assert 260 < tokenizer.vocabulary_size < 8000
+
+
+def test_vocabulary_too_small_for_the_characters() -> None:
+    with pytest.raises(DataError, match=r"vocabulary_size is 262.*set vocabulary_size above \d+"):
+        trained(vocabulary_size=262)
+
+
+def test_unknown_characters_without_byte_fallback() -> None:
+    tokenizer = trained(vocabulary_size=30, byte_fallback=False)
+    assert UNK in tokenizer.encode("\u6f22")
+    assert UNK in tokenizer.encode("\u2581")
+    assert UNK not in tokenizer.encode("the boat")
+
+
+@pytest.mark.parametrize("algorithm", ["bpe", "unigram"])
+def test_sampling_depends_on_the_seed_alone(algorithm: str) -> None:
+    tokenizer = trained(algorithm=algorithm, sampling_alpha=0.3, vocabulary_size=285)
+    line = TEXT[0]
+    first = [tokenizer.encode_sampled(line, seed) for seed in range(20)]
+    assert len({tuple(ids) for ids in first}) >= 3
+    assert all(tokenizer.decode(ids) == line for ids in first)
+    sentencepiece.set_random_generator_seed(99)
+    backwards = [tokenizer.encode_sampled(line, seed) for seed in reversed(range(20))]
+    assert backwards[::-1] == first
+    elsewhere: list[list[int]] = []
+    thread = threading.Thread(
+        target=lambda: elsewhere.extend(tokenizer.encode_sampled(line, s) for s in range(20))
+    )
+    thread.start()
+    thread.join()
+    assert elsewhere == first
+    assert tokenizer.encode(line) == tokenizer.encode(line)
+
+
+def test_an_existing_model_keeps_its_pieces_and_gets_our_reserved_ids(tmp_path) -> None:
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXT * 3),
+        model_writer=model,
+        vocab_size=40,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )  # SentencePiece's own ids: unk 0, bos 1, eos 2, no pad
+    path = tmp_path / "theirs.model"
+    path.write_bytes(model.getvalue())
+    ours = SentencePiece(model=str(path))
+    ours.train([])
+    theirs = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    ids = ours.encode(TEXT[0])
+    assert ours.tokens(ids) == theirs.encode(TEXT[0], out_type=str)
+    assert ours.vocabulary_size == theirs.vocab_size() + 1
+    assert min(ids) >= 4
+    assert ours.decode(ids) == TEXT[0]
+    assert UNK in ours.encode("\u6f22")
+
+
+def test_missing_model() -> None:
+    with pytest.raises(DataError, match=r"cannot read the SentencePiece model nowhere\.model"):
+        SentencePiece(model="nowhere.model").train([])
+
+
+def test_another_normalization_rewrites() -> None:
+    tokenizer = trained(normalization="nmt_nfkc")
+    assert tokenizer.decode(tokenizer.encode("the  \uff42oat")) == "the boat"
+
+
+def test_errors_of_the_lines_come_through() -> None:
+    def lines():
+        yield TEXT[0]
+        raise DataError("train.en:2: not UTF-8")
+
+    with pytest.raises(DataError, match="train.en:2: not UTF-8"):
+        SentencePiece().train(lines())
+
+
+def test_lone_surrogates() -> None:
+    with pytest.raises(DataError, match="lone surrogates"):
+        trained().encode("\ud800")
+
+
+def test_very_long_lines_are_learnt_from() -> None:
+    tokenizer = SentencePiece(vocabulary_size=300)
+    tokenizer.train(["the boat and the net " * 20_000])
+    assert len(tokenizer.encode("the boat")) <= 3
+
+
+@pytest.mark.parametrize(
+    "options", [{"sampling_alpha": 0.0}, {"character_coverage": 1.5}, {"vocabulary_size": 260}]
+)
+def test_impossible_options(options: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(options))):
+        SentencePiece(**options)  # type: ignore[arg-type]

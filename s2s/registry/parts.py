@@ -1,8 +1,8 @@
 """Parts as specs: the tree of names and options in configurations and bundles, and the factories built of it.
 
 A spec is a catalogue name, `"LSTM"`, or a name with options, `{"class_path": "LSTM", "init_args": {...}}`. An
-option annotated `Callable[..., X]` takes a part itself; its kind is the last word of the option's name (`cell`,
-`target_embedding`). Sizes are never part of a spec: the part that holds another gives them.
+option annotated `Callable[..., X]` takes a part itself; its kind is the last word of the option's name
+(`cell`, `target_embedding`). Sizes are never part of a spec: the part that holds another gives them.
 """
 
 import functools
@@ -38,13 +38,11 @@ def read_spec(kind: str, spec: Any) -> tuple[str, dict[str, Any]]:
         if strange:
             raise ConfigError(f"{kind}: " + unknown("key", min(strange), ["class_path", "init_args"]))
         return spec["class_path"], dict(spec.get("init_args") or {})
-    raise ConfigError(
-        f"{kind}: expected a name or {{class_path: NAME, init_args: {{...}}}}, got {spec!r}. See: s2s plugins list"
-    )
+    raise ConfigError(f"{kind}: expected a name or {{class_path: NAME, init_args: {{...}}}}, got {spec!r}")
 
 
 def options(part: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """What a configuration may set of a part: all parameters but the sizes, which the model gives by position."""
+    """What a configuration may set of a part: all parameters but the sizes, which it is given."""
     return {
         name: parameter
         for name, parameter in inspect.signature(part).parameters.items()
@@ -106,8 +104,8 @@ def describe(built: Callable[..., Any]) -> Spec:
     """The spec of a factory: the reverse of `factory`, with the defaults of all options filled in.
 
     Args:
-        built: A class, `functools.partial(Class, ...)`, or the partial that jsonargparse makes, which holds the
-            class among its arguments.
+        built: A class, `functools.partial(Class, ...)`, or the partial that jsonargparse makes, which holds
+            the class among its arguments.
 
     Raises:
         ConfigError: the class is in no plugin's hook, or an option's value cannot be written as JSON.

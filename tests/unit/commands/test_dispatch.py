@@ -1,0 +1,101 @@
+"""The `s2s` command: dispatch, errors, help."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from s2s import __version__, registry
+from s2s.__main__ import main
+
+
+@pytest.fixture(autouse=True)
+def own_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_catalogue", None)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+def plugin_with_command(folder: Path, name: str, body: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    module = f"made_up_{name}"
+    (folder / f"{module}.py").write_text(
+        "from s2s.registry import hookimpl\n"
+        f"SUMMARY = 'does what {name} does'\n"
+        "@hookimpl\n"
+        "def s2s_commands():\n"
+        f"    return {{'{name}': '{module}:main'}}\n"
+        f"def main(argv):\n    {body}\n"
+    )
+    return folder
+
+
+def test_help_lists_the_commands_with_their_summaries(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    assert "usage: s2s" in printed
+    assert "plugins    list the parts that plugins bring" in printed
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from s2s.__main__ import main; main(['--help']);"
+        "heavy = {'torch', 'pytorch_lightning', 'jsonargparse', 'numpy'};"
+        "sys.exit(bool(heavy & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"s2s {__version__}\n"
+
+
+def test_an_unknown_command_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugin"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("s2s: error: unknown command 'plugin'; did you mean 'plugins'? Known: ")
+    assert told.endswith("See: s2s --help\n")
+
+
+def test_a_plugin_brings_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = plugin_with_command(tmp_path / "p", "greet", "print('hello', *argv); return 7")
+    assert main(["greet", "you", "--plugin-dir", str(folder)]) == 7
+    assert main([f"--plugin-dir={folder}", "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("hello you\n")
+    assert "does what greet does" in printed
+
+
+def test_errors_are_told_without_a_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    body = "from s2s.errors import DataError; raise DataError('a.tsv:3: no tab')"
+    folder = plugin_with_command(tmp_path / "p", "fail", body)
+    assert main(["--plugin-dir", str(folder), "fail"]) == 2
+    assert capsys.readouterr().err == "s2s: error: a.tsv:3: no tab\n"
+
+
+def test_ctrl_c_ends_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = plugin_with_command(tmp_path / "p", "interrupt", "raise KeyboardInterrupt")
+    assert main(["--plugin-dir", str(folder), "interrupt"]) == 130
+    assert capsys.readouterr().err == "s2s: stopped\n"
+
+
+def test_a_broken_plugin_warns_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "made_up_broken.py").write_text("import made_up_absent\n")
+    assert main(["--plugin-dir", str(tmp_path), "--version-of-nothing"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("s2s: warning: plugin 'made_up_broken'")
+    assert "ModuleNotFoundError" in lines[0]
+    assert lines[1] == "s2s: error: expected a command before '--version-of-nothing'. See: s2s --help"
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    code = "import sys; from s2s.__main__ import main; sys.exit(main(['plugins', 'list', '--json']))"
+    command = f'"{sys.executable}" -c "{code}" | head -n 1'
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+def test_plugin_dir_needs_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugins", "list", "--plugin-dir"]) == 2
+    assert capsys.readouterr().err == "s2s: error: --plugin-dir needs a folder\n"

@@ -1,0 +1,1 @@
+"""Scores of outputs against references; every score carries its signature."""

@@ -1,0 +1,80 @@
+"""The protocol of a metric: outputs and references in, a signed score out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from s2s.errors import DataError
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score that can be compared: with all that it depends on.
+
+    Attributes:
+        value: as it is usually printed; BLEU, chrF and TER from 0 to 100 (TER may exceed it).
+        signature: metric, version, tokenization, case, seed: whoever has the same signature may compare.
+        name: name of the metric, such as "BLEU" or "chrF2".
+        sentences: how many sentences were scored.
+        confidence: half the width of the 95 % interval of a bootstrap over sentences; None if it was not
+            asked for.
+        details: further numbers of the metric, such as n-gram precisions.
+    """
+
+    value: float
+    signature: str
+    name: str
+    sentences: int
+    confidence: float | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        interval = "" if self.confidence is None else f" ± {self.confidence:.2f}"
+        return f"{self.name} {self.value:.2f}{interval} ({self.sentences} sentences; {self.signature})"
+
+
+class Metric(ABC):
+    """Scores outputs against references.
+
+    Attributes:
+        higher_is_better: False for error rates; decides which checkpoint is best.
+    """
+
+    higher_is_better: bool = True
+
+    @abstractmethod
+    def score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
+        """Score a whole set.
+
+        Args:
+            hypotheses: detokenized outputs, one for each sentence.
+            references: one or more sets of references, each with one reference for each sentence, in order.
+
+        Raises:
+            DataError: there is nothing to score, or the numbers of sentences differ.
+        """
+
+
+def check_sizes(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+    """What every metric asks of its input.
+
+    Raises:
+        DataError: there is nothing to score, or the numbers of sentences differ.
+    """
+    if not hypotheses:
+        raise DataError("there are no hypotheses to score")
+    if not references:
+        raise DataError("there are no references; give at least one set, as a list of lists of sentences")
+    for number, reference in enumerate(references, start=1):
+        if isinstance(reference, str):
+            raise DataError(
+                "references must be sets of sentences, got a sentence; wrap a single set: [references]"
+            )
+        if len(reference) != len(hypotheses):
+            raise DataError(
+                f"{len(hypotheses)} hypotheses, but {len(reference)} references in set {number}; "
+                "each hypothesis needs its reference at the same place"
+            )

@@ -79,7 +79,6 @@ def test_noise_is_used(name: str) -> None:
     assert (drawn - quiet).abs().max() > 1e-3
 
 
-
 @pytest.mark.parametrize("name", [name for name in CELLS if name not in NOISY + NOISY_STACKS])
 def test_quiet_cells_draw_nothing(name: str) -> None:
     cell = CELLS[name](3, 4).train()

@@ -1,0 +1,45 @@
+"""An attention that must be stepped: what coverage will need of the decoders."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from s2s.nn import Attended, Attention
+
+
+class CoverageMemory(NamedTuple):
+    """Encoder outputs, and their mask as what is added to a score."""
+
+    outputs: Tensor  # [batch, source, memory]
+    penalty: Tensor  # [batch, source]
+
+
+class Coverage(Attention):
+    """What was attended to before scores lower (after Tu et al. 2016): the state is what each position received.
+
+    Its context is not as wide as the memory.
+    """
+
+    sequential = True
+
+    def __init__(self, query_size: int, memory_size: int) -> None:
+        super().__init__(query_size, memory_size, context_size=memory_size + 1)
+        self.query_layer = nn.Linear(query_size, memory_size)
+        self.context_layer = nn.Linear(memory_size, memory_size + 1)
+
+    def memorize(self, outputs: Tensor, mask: Tensor) -> Any:
+        return CoverageMemory(outputs, torch.zeros_like(mask, dtype=outputs.dtype).masked_fill(~mask, -1e30))
+
+    def initial_state(self, memory: Any) -> Any:
+        return (torch.zeros_like(memory.penalty),)
+
+    def attend(self, query: Tensor, memory: Any, state: Any) -> Attended:
+        assert query.dim() == 2, "a sequential attention must be asked step by step"
+        (covered,) = state
+        scores = (
+            torch.einsum("bm,bsm->bs", self.query_layer(query), memory.outputs) - covered + memory.penalty
+        )
+        weights = scores.softmax(-1)
+        context = self.context_layer(torch.einsum("bs,bsm->bm", weights, memory.outputs))
+        return Attended(context, weights, (covered + weights,))

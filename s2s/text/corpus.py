@@ -1,0 +1,250 @@
+"""Text pairs from files: how a corpus is named, how its lines are read, and what happens to bad ones."""
+
+import codecs
+import gzip
+import math
+import re
+import zlib
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import IO, Literal, NamedTuple, TypeAlias
+
+from s2s.errors import ConfigError, DataError
+from s2s.registry import catalogue
+from s2s.registry.near_names import unknown
+
+BadLinePolicy: TypeAlias = Literal["error", "skip"]
+
+_SHOWN = 3  # locations kept per reason
+_GZIP_MAGIC = b"\x1f\x8b"
+_PROGRESS_LINES = 1024  # asking a compressed file for its position costs more than reading a line
+
+
+@dataclass(frozen=True)
+class CorpusSpec:
+    """One corpus of text pairs, as a configuration names it.
+
+    Attributes:
+        path: one file that holds both sides (.tsv, .jsonl, also .gz).
+        source: file of source lines, if the sides are two line-aligned files.
+        target: file of target lines, line-aligned with `source`.
+        weight: how many times each pair is seen per epoch; a fraction is drawn anew in each epoch.
+        source_key: where the source is in a record: key (JSONL) or column number from 1 (TSV).
+        target_key: where the target is in a record.
+        corpus: reader, by its name in the catalogue; null: chosen by the files' names.
+    """
+
+    path: str | None = None
+    source: str | None = None
+    target: str | None = None
+    weight: float = 1.0
+    source_key: str | None = None
+    target_key: str | None = None
+    corpus: str | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files, one or two."""
+        if self.path is not None:
+            return (self.path,)
+        return (self.source or "", self.target or "")
+
+
+CorpusInput: TypeAlias = str | CorpusSpec | Mapping[str, object]
+
+
+def corpus_spec(given: CorpusInput) -> CorpusSpec:
+    """Makes a spec of what a person writes: "pairs.tsv", "train.en,train.de", or a mapping with its fields.
+
+    Raises:
+        ConfigError: a field that does not exist, no file, or a weight that is not positive.
+    """
+    if isinstance(given, CorpusSpec):
+        spec = given
+    elif isinstance(given, str):
+        parts = [part.strip() for part in given.split(",")]
+        if len(parts) > 2 or not all(parts):
+            raise ConfigError(f"corpus {given!r} is neither one file nor two with a comma between them")
+        spec = CorpusSpec(path=parts[0]) if len(parts) == 1 else CorpusSpec(source=parts[0], target=parts[1])
+    else:
+        known = [f.name for f in fields(CorpusSpec)]
+        for name in given:
+            if name not in known:
+                raise ConfigError(unknown("field of a corpus", str(name), known))
+        values = {name: str(v) if name.endswith("_key") and v is not None else v for name, v in given.items()}
+        spec = CorpusSpec(**values)  # type: ignore[arg-type]
+    if (spec.path is None) == (spec.source is None and spec.target is None) or (
+        spec.path is None and (spec.source is None or spec.target is None)
+    ):
+        raise ConfigError(f"a corpus is `path`, or `source` and `target`; this one is {given!r}")
+    if not (isinstance(spec.weight, int | float) and 0 < spec.weight < math.inf):
+        raise ConfigError(
+            f"the weight of corpus {','.join(spec.paths)} is {spec.weight!r}; it must be above 0"
+        )
+    return spec
+
+
+class Pair(NamedTuple):
+    """A source and a target line, and the line (from 1) of the file they come from."""
+
+    source: str
+    target: str
+    line: int
+
+
+@dataclass
+class LineReport:
+    """What was read of a corpus and what was not: bad lines raise, or are counted and left out.
+
+    Attributes:
+        on_bad_line: `error` or `skip`.
+        skipped: lines left out, per reason.
+        cut: lines shortened, per reason.
+        first: the first few places, per reason.
+        notes: what was mended on the way (a byte order mark taken off).
+        bytes_read: how far reading has come in the files, as they lie on disk.
+    """
+
+    on_bad_line: BadLinePolicy = "error"
+    skipped: Counter[str] = field(default_factory=Counter)
+    cut: Counter[str] = field(default_factory=Counter)
+    first: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    bytes_read: dict[str, int] = field(default_factory=dict)
+
+    def bad(self, reason: str, place: str, detail: str = "", *, count: int = 1) -> None:
+        """Raises, or counts, a line that cannot be used.
+
+        Args:
+            reason: what is wrong, the same words for all lines of which it is true.
+            place: file and line, `train.en:17`.
+            detail: more about this line.
+            count: how many lines are meant.
+
+        Raises:
+            DataError: `on_bad_line` is `error`.
+        """
+        if self.on_bad_line == "error":
+            raise DataError(
+                f"{place}: {reason}{f' ({detail})' if detail else ''}; "
+                "mend the file, or leave such lines out with on_bad_line: skip"
+            )
+        self.skipped[reason] += count
+        self._remember(reason, place)
+
+    def shortened(self, reason: str, place: str) -> None:
+        """Counts a line of which only the beginning is used."""
+        self.cut[reason] += 1
+        self._remember(reason, place)
+
+    def _remember(self, reason: str, place: str) -> None:
+        places = self.first.setdefault(reason, [])
+        if len(places) < _SHOWN:
+            places.append(place)
+
+    def lines(self) -> list[str]:
+        """The report for a person, a line per reason; empty if there is nothing to say."""
+        said = [
+            f"{done} {count:,} line{'s' if count != 1 else ''}: {reason}, "
+            f"{'first ' if count > len(self.first[reason]) else ''}at {', '.join(self.first[reason])}"
+            for done, counts in (("skipped", self.skipped), ("shortened", self.cut))
+            for reason, count in sorted(counts.items())
+        ]
+        return said + self.notes
+
+
+class Corpus(ABC):
+    """A reader of text pairs: streams them and holds none."""
+
+    def __init__(self, spec: CorpusSpec) -> None:
+        self.spec = spec
+
+    @classmethod
+    @abstractmethod
+    def reads(cls, spec: CorpusSpec) -> bool:
+        """Whether files of these names are for this reader; asked when the spec names no reader."""
+
+    @abstractmethod
+    def pairs(self, report: LineReport) -> Iterator[Pair]:
+        """All good pairs in order; `report.bad` is told of the others.
+
+        Raises:
+            DataError: a file cannot be read, or a line is bad and the report's policy is `error`.
+        """
+
+
+def open_corpus(given: CorpusInput) -> Corpus:
+    """The reader of a corpus.
+
+    Raises:
+        ConfigError: no reader, or more than one, takes files of these names.
+    """
+    spec = corpus_spec(given)
+    if spec.corpus is not None:
+        reader: Corpus = catalogue().load("corpus", spec.corpus)(spec)
+        return reader
+    names = catalogue().names("corpus")
+    takers = [name for name in names if catalogue().load("corpus", name).reads(spec)]
+    if len(takers) != 1:
+        raise ConfigError(
+            f"{'no reader takes' if not takers else ' and '.join(takers) + ' both take'} "
+            f"{','.join(spec.paths)}; name one with `corpus`: {', '.join(names)}"
+        )
+    taker: Corpus = catalogue().load("corpus", takers[0])(spec)
+    return taker
+
+
+def plain_suffix(path: str) -> str:
+    """The suffix that tells a file's format, `.gz` put aside: ".tsv" for "pairs.tsv.gz"."""
+    return Path(re.sub(r"\.gz$", "", path)).suffix.lower()
+
+
+def read_lines(path: str, report: LineReport) -> Iterator[tuple[int, str | None]]:
+    r"""Yields number (from 1) and text of each line of a UTF-8 file, plain or gzip.
+
+    Lines end at "\n" or "\r\n" and nowhere else: U+2028, U+0085 and their like stay in the text. A byte
+    order mark is taken off and noted. A line that is not UTF-8 is reported, and its text is None.
+
+    Raises:
+        DataError: the file cannot be opened or its compression is damaged.
+    """
+    line = 0
+    try:
+        with open(path, "rb") as raw:
+            compressed = raw.read(2) == _GZIP_MAGIC
+            raw.seek(0)
+            stream: IO[bytes] = gzip.open(raw) if compressed else raw  # type: ignore[assignment]  # noqa: SIM115
+            for line, content in enumerate(stream, start=1):  # noqa: B007
+                if line % _PROGRESS_LINES == 0:
+                    report.bytes_read[path] = raw.tell()
+                if line == 1:
+                    content = _without_mark(content, path, report)
+                content = content.removesuffix(b"\n").removesuffix(b"\r")
+                try:
+                    text: str | None = content.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    detail = f"byte 0x{content[error.start]:02x} at position {error.start + 1}"
+                    report.bad("not UTF-8", f"{path}:{line}", detail)
+                    text = None
+                yield line, text
+            report.bytes_read[path] = raw.tell()
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file {path}; paths are relative to {Path.cwd()}") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(
+            f"{path}: the compressed file is damaged or cut off after line {line} ({error})"
+        ) from error
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _without_mark(content: bytes, path: str, report: LineReport) -> bytes:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"{path}: this is UTF-16; write it as UTF-8")
+    if content.startswith(codecs.BOM_UTF8):
+        report.notes.append(f"took the byte order mark off {path}")
+        return content.removeprefix(codecs.BOM_UTF8)
+    return content

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from s2s.nn import Attention, Decoded, Encoded, NextInput, RecurrentCell, State, advance, unroll
+from s2s.nn import Attention, Decoded, Encoded, NextInput, RecurrentCell, State, advance, length_mask, unroll
 from s2s_plugins.attention.luong import LuongGeneral
 from s2s_plugins.cells.lstm import LSTM
 from s2s_plugins.decoders.attentional import AttentionalDecoder, Masks
@@ -83,6 +83,8 @@ class RecurrentDecoder(AttentionalDecoder):
         """All tokens: one unroll, one question to attention."""
         if next_input is not None or (self.attention is not None and self.attention.sequential):
             return self.forward_stepwise(inputs, lengths, memory, state, next_input=next_input)
+        padding = ~length_mask(lengths, inputs.size(1))
+        inputs = inputs.masked_fill(padding.unsqueeze(-1), 0.0)  # a head may read them
         outputs, cell = unroll(self.cells, inputs, lengths, state.cell, noise=state.masks.cell)
         decoded, attention = self.answer(outputs, inputs, memory, state.attention, state.masks.vector)
         return decoded, RecurrentState(cell, attention, state.masks)

@@ -16,7 +16,7 @@ class CoverageMemory(NamedTuple):
 
 
 class Coverage(Attention):
-    """What was attended to before scores lower (after Tu et al. 2016): the state is what each position received.
+    """What was attended to before scores lower (after Tu et al. 2016); the state is what each position got.
 
     Its context is not as wide as the memory.
     """

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from s2s.nn.head import PIECE_ELEMENTS
@@ -42,7 +43,10 @@ def linear_cross_entropy(
         hidden, weight = hidden.to(dtype), weight.to(dtype)
     weight = weight.to(hidden.dtype)
     with torch.autocast(device, enabled=False):
-        total, nll = _LinearCrossEntropy.apply(hidden, weight, bias, gold, label_smoothing, piece_elements)
+        train = torch.is_grad_enabled()  # inside the function it is always off
+        total, nll = _LinearCrossEntropy.apply(
+            hidden, weight, bias, gold, label_smoothing, piece_elements, train
+        )
     return total, nll
 
 
@@ -56,12 +60,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
         gold: Tensor,
         label_smoothing: float,
         piece_elements: int,
+        train: bool,
     ) -> tuple[Tensor, Tensor]:
         vocabulary = weight.size(0)
         precise = torch.promote_types(hidden.dtype, torch.float32)
         total = hidden.new_zeros((), dtype=precise)
         nll = hidden.new_zeros((), dtype=precise)
-        train = any(ctx.needs_input_grad)
+        train = train and any(ctx.needs_input_grad)
         if train:
             grad_hidden = torch.empty_like(hidden)
             grad_weight = torch.zeros_like(weight, dtype=precise)
@@ -91,6 +96,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return total, nll
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         scale = grads[0]
         grad_hidden, grad_weight, grad_bias = ctx.saved_tensors
@@ -98,6 +104,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             grad_hidden * scale.to(grad_hidden.dtype),
             grad_weight * scale.to(grad_weight.dtype),
             grad_bias * scale.to(grad_bias.dtype),
+            None,
             None,
             None,
             None,

@@ -82,11 +82,13 @@ class Head(nn.Module, ABC):
         """
         batch, target = gold.shape
         span = max(1, PIECE_ELEMENTS // (batch * self.vocabulary_size))
+        padding = ~mask.unsqueeze(-1)  # NaN there would reach the gradients, however the loss is masked
+        parts = [None if part is None else part.masked_fill(padding, 0.0) for part in decoded]
         total = decoded.hidden.new_zeros((), dtype=torch.promote_types(decoded.hidden.dtype, torch.float32))
         nll = total.clone()
         for start in range(0, target, span):
             window = slice(start, start + span)
-            piece = Decoded(*(None if part is None else part[:, window] for part in decoded))  # type: ignore[arg-type]
+            piece = Decoded(*(None if part is None else part[:, window] for part in parts))  # type: ignore[arg-type]
             piece_total, piece_nll = checkpoint(
                 self._piece_loss, piece, gold[:, window], mask[:, window], source, use_reentrant=False
             )

@@ -1,0 +1,184 @@
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s2s.errors import ConfigError, DataError
+from s2s.text.sampler import BatchLimits, Sampler, beyond_budget, by_length, cut, epoch_batches
+
+LENGTHS = st.lists(st.tuples(st.integers(1, 60), st.integers(0, 60)), min_size=1, max_size=120)
+LIMITS = st.builds(BatchLimits, st.integers(1, 400), st.none() | st.integers(1, 20)) | st.builds(
+    BatchLimits, st.none(), st.integers(1, 20)
+)
+
+
+def arrays(lengths: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    both = np.array(lengths, np.int64).reshape(-1, 2)
+    return both[:, 0].copy(), both[:, 1].copy()
+
+
+def cost(source: np.ndarray, target: np.ndarray, pairs: np.ndarray) -> int:
+    return len(pairs) * int(source[pairs].max() + target[pairs].max() + 1)
+
+
+def some(pairs: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(5)
+    source = random.integers(3, 40, pairs)
+    return source, np.clip(source + random.integers(-4, 5, pairs), 1, None)
+
+
+@settings(max_examples=200, deadline=None)
+@given(lengths=LENGTHS, limits=LIMITS, seed=st.integers(0, 2**32), epoch=st.integers(0, 9))
+def test_each_pair_once_and_no_batch_too_large(
+    lengths: list[tuple[int, int]], limits: BatchLimits, seed: int, epoch: int
+) -> None:
+    source, target = arrays(lengths)
+    for batches in (
+        epoch_batches(source, target, limits, seed=seed, epoch=epoch),
+        by_length(source, target, limits),
+    ):
+        seen = [batches.pairs(i) for i in range(len(batches))]
+        assert sorted(np.concatenate(seen).tolist()) == list(range(len(source)))
+        for pairs in seen:
+            assert limits.sentences is None or len(pairs) <= limits.sentences
+            if limits.tokens is not None and len(pairs) > 1:
+                assert cost(source, target, pairs) <= limits.tokens
+
+
+@settings(max_examples=100, deadline=None)
+@given(lengths=LENGTHS, limits=LIMITS)
+def test_batches_are_as_large_as_they_can_be(lengths: list[tuple[int, int]], limits: BatchLimits) -> None:
+    source, target = arrays(lengths)
+    order = np.arange(len(source))
+    batches = cut(source, target, order, limits)
+    # the slow twin: one pair at a time
+    rows: list[list[int]] = [[]]
+    for pair in order.tolist():
+        larger = np.array([*rows[-1], pair])
+        fits = (limits.tokens is None or cost(source, target, larger) <= limits.tokens) and (
+            limits.sentences is None or len(larger) <= limits.sentences
+        )
+        if fits or not rows[-1]:
+            rows[-1].append(pair)
+        else:
+            rows.append([pair])
+    assert [batches.pairs(i).tolist() for i in range(len(batches))] == rows
+
+
+def test_the_order_is_a_function_of_seed_and_epoch() -> None:
+    source, target = some()
+    limits = BatchLimits(tokens=1000)
+
+    def order(seed: int, epoch: int) -> list[list[int]]:
+        batches = epoch_batches(source, target, limits, seed=seed, epoch=epoch)
+        return [batches.pairs(i).tolist() for i in range(len(batches))]
+
+    np.random.seed(1)  # whatever the global generator says
+    first = order(1, 0)
+    np.random.seed(2)
+    assert order(1, 0) == first
+    assert order(1, 1) != first
+    assert order(2, 0) != first
+
+
+def test_chance_decides_who_meets_whom_and_when() -> None:
+    source, target = some()
+    epochs = [epoch_batches(source, target, BatchLimits(tokens=2000), seed=1, epoch=e) for e in (0, 1)]
+    first, second = ([set(batches.pairs(i).tolist()) for i in range(len(batches))] for batches in epochs)
+    shared = [max(len(batch & other) for other in second) / len(batch) for batch in first]
+    assert np.mean(shared) < 0.5  # of a batch, the most that meet again in one batch of the next epoch
+    mean_length = [source[epochs[0].pairs(i)].mean() for i in range(len(epochs[0]))]
+    assert abs(np.corrcoef(mean_length, np.arange(len(mean_length)))[0, 1]) < 0.3
+
+
+def test_padding_is_low_and_counted_right() -> None:
+    source, target = some()
+    batches = epoch_batches(source, target, BatchLimits(tokens=1000), seed=1, epoch=0)
+    assert batches.padding_share(source, target) < 0.1
+    cells = sum(cost(source, target, batches.pairs(i)) for i in range(len(batches)))
+    real = int(source.sum() + target.sum()) + len(source)
+    assert batches.padding_share(source, target) == pytest.approx(1 - real / cells)
+
+
+def test_weights() -> None:
+    source, target = some(1000)
+    bounds, weights = [(0, 400), (400, 1000)], [2.25, 0.5]
+    drawn = []
+    for epoch in (0, 1):
+        batches = epoch_batches(
+            source, target, BatchLimits(sentences=32), seed=1, epoch=epoch, bounds=bounds, weights=weights
+        )
+        times = Counter(batches.order.tolist())
+        assert Counter(times[i] for i in range(400)) == {2: 300, 3: 100}
+        assert Counter(times[i] for i in range(400, 1000)) == {0: 300, 1: 300}
+        drawn.append({i for i in range(400, 1000) if times[i]})
+    assert drawn[0] != drawn[1]
+
+
+def test_a_pair_beyond_the_budget_stands_alone() -> None:
+    source, target = arrays([(5, 5), (50, 70), (5, 5)])
+    limits = BatchLimits(tokens=60)
+    batches = epoch_batches(source, target, limits, seed=0, epoch=0)
+    assert sorted(batches.pairs(i).tolist() for i in range(len(batches))) in ([[0, 2], [1]], [[1], [2, 0]])
+    assert beyond_budget(source, target, limits).tolist() == [1]
+
+
+def test_limits_are_checked() -> None:
+    with pytest.raises(ConfigError, match="both null"):
+        BatchLimits().check()
+    with pytest.raises(ConfigError, match="batch_tokens is 0"):
+        BatchLimits(tokens=0).check()
+
+
+def sampler(**options: object) -> Sampler:
+    source, target = some(500)
+    defaults = {"seed": 3, "fingerprint": "abc"}
+    return Sampler(source, target, BatchLimits(sentences=7), **(defaults | options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 5])
+def test_ranks_get_equally_many_and_together_all(ranks: int) -> None:
+    batches = sampler().batches(0)
+    dealt = [sampler(rank=rank, ranks=ranks).dealt(batches) for rank in range(ranks)]
+    assert len({len(own) for own in dealt}) == 1
+    together = [batch for step in zip(*dealt, strict=True) for batch in step]
+    assert together[: len(batches)] == list(range(len(batches)))
+    assert together[len(batches) :] == list(range(len(together) - len(batches)))
+
+
+def test_state_goes_to_its_place_in_its_epoch_only() -> None:
+    first = sampler()
+    assert first.start(4) == 0
+    for _ in range(3):
+        first.batch_done()
+    second = sampler()
+    second.load_state_dict(first.state_dict())
+    assert second.start(4) == 3
+    assert second.start(5) == 0
+    assert second.state_dict() == {"seed": 3, "epoch": 5, "position": 0, "ranks": 1, "fingerprint": "abc"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fingerprint": "xyz"}, r"other training data.*\(fingerprint abc, here xyz\)"),
+        ({"seed": 4}, "comes from seed 3, here the seed is 4"),
+        ({"ranks": 2}, r"by 1 process\(es\), here are 2"),
+    ],
+)
+def test_a_state_of_another_run_is_refused(options: dict[str, object], message: str) -> None:
+    first = sampler()
+    first.batch_done()
+    with pytest.raises(DataError, match=message):
+        sampler(**options).load_state_dict(first.state_dict())
+
+
+def test_a_million_pairs_take_a_second_or_so() -> None:
+    random = np.random.default_rng(0)
+    source = random.integers(1, 80, 1_000_000)
+    started = time.perf_counter()
+    epoch_batches(source, source, BatchLimits(tokens=8000), seed=0, epoch=0)
+    assert time.perf_counter() - started < 10  # 0.3 s on an idle machine

@@ -1,0 +1,179 @@
+import os
+import pickle
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from s2s.errors import DataError
+from s2s.text.corpus import CorpusSpec
+from s2s.text.store import PairStore, corpus_lines, file_digest, pair_store
+from s2s_plugins.tokenizers.bytes import Bytes
+from s2s_plugins.tokenizers.characters import Characters
+
+
+class Counting(Bytes):
+    """Bytes that counts what it encodes."""
+
+    def __init__(self) -> None:
+        self._encoded = 0
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        self._encoded += len(texts)
+        return super().encode_batch(texts)
+
+
+PAIRS = [("one", "eins"), ("two  x", "zw\u00e4i"), ("\u00a0tab", "drei\u2028"), ("four", "v")]
+
+
+def write(path: Path, pairs: Sequence[tuple[str, str]] = PAIRS) -> CorpusSpec:
+    path.write_bytes("".join(f"{source}\t{target}\n" for source, target in pairs).encode())
+    return CorpusSpec(path=str(path))
+
+
+def settle(*paths: Path) -> None:
+    """Makes files look as if they had been written long ago."""
+    for path in paths:
+        then = time.time() - 100
+        os.utime(path, (then, then))
+
+
+def build(folder: Path, *corpora: CorpusSpec, tokenizer: Bytes | None = None, **options: object) -> PairStore:
+    tokenizer = tokenizer or Bytes()
+    return pair_store(folder / "cache", "train", corpora, tokenizer, tokenizer, **options)  # type: ignore[arg-type]
+
+
+def test_text_ids_and_origins_come_back(tmp_path: Path) -> None:
+    first, second = write(tmp_path / "a.tsv"), write(tmp_path / "b.tsv", [("five", "f")])
+    store = build(tmp_path, first, second)
+    expected = [*PAIRS, ("five", "f")]
+    assert len(store) == 5
+    assert [(store.text("source", i), store.text("target", i)) for i in range(5)] == expected
+    assert [store.ids("target", i).tolist() for i in range(5)] == [Bytes().encode(t) for _, t in expected]
+    assert store.lengths("source").tolist() == [len(s.encode()) for s, _ in expected]
+    assert store.ids("source", 0).dtype == np.uint16
+    assert store.bounds == [(0, 4), (4, 5)]
+    assert store.origin(3) == f"{first.path}:4"
+    assert store.origin(4) == f"{second.path}:1"
+    copy = pickle.loads(pickle.dumps(store))
+    assert copy.text("source", 2) == expected[2][0]
+
+
+def test_built_once_and_again_when_something_changes(tmp_path: Path) -> None:
+    corpus = write(tmp_path / "a.tsv")
+    counting = Counting()
+    one = build(tmp_path, corpus, tokenizer=counting)
+    assert counting._encoded == 8
+    assert build(tmp_path, corpus, tokenizer=counting).fingerprint == one.fingerprint
+    settle(tmp_path / "a.tsv")  # touched, not changed
+    assert build(tmp_path, corpus, tokenizer=counting).fingerprint == one.fingerprint
+    assert counting._encoded == 8
+
+    text = write(tmp_path / "a.tsv", [("One", "eins"), *PAIRS[1:]])  # as long as before
+    assert build(tmp_path, text, tokenizer=counting).text("source", 0) == "One"
+    options = build(tmp_path, text, tokenizer=counting, max_source_tokens=3)
+    characters = Characters()
+    characters.train(["abcdefghijklmnopqrstuvwxyz"])
+    other = pair_store(tmp_path / "cache", "train", [text], characters, characters)
+    assert len({one.fingerprint, options.fingerprint, other.fingerprint}) == 3
+
+
+def test_a_build_that_dies_leaves_no_store(tmp_path: Path) -> None:
+    corpus = write(tmp_path / "a.tsv", PAIRS * 6000)  # more than one chunk
+
+    class Dying(Bytes):
+        def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+            if self.left == 0:
+                raise KeyboardInterrupt
+            self.left -= 1
+            return super().encode_batch(texts)
+
+    Dying.left = 3  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path, corpus, tokenizer=Dying())
+    assert not list((tmp_path / "cache").glob("*/store.json"))
+    assert list((tmp_path / "cache").glob("*.partial"))
+    Dying.left = -1  # type: ignore[attr-defined]
+    assert len(build(tmp_path, corpus, tokenizer=Dying())) == 24_000
+    assert not list((tmp_path / "cache").glob("*.partial"))
+
+
+def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
+    corpus = write(tmp_path / "a.tsv")
+    store = build(tmp_path, corpus)
+    ids = store.folder / "source.ids"
+    ids.write_bytes(ids.read_bytes()[:-2])
+    with pytest.raises(DataError, match="is damaged"):
+        build(tmp_path, corpus)
+    with pytest.raises(DataError, match="no finished token store"):
+        PairStore(tmp_path, [])
+
+
+def test_of_several_builders_one_builds(tmp_path: Path) -> None:
+    corpus = write(tmp_path / "a.tsv", PAIRS * 500)
+    counting = Counting()
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: build(tmp_path, corpus, tokenizer=counting), range(4)))
+    assert counting._encoded == 2 * 2000
+    assert {len(store) for store in stores} == {2000}
+
+
+def test_too_long(tmp_path: Path) -> None:
+    corpus = write(tmp_path / "a.tsv", [("abc", "x"), ("abcd", "x"), ("a", "wxyz"), ("abcde", "wxyz")])
+    skipped = build(tmp_path, corpus, max_source_tokens=3, max_target_tokens=3)
+    assert [skipped.text("source", i) for i in range(len(skipped))] == ["abc"]
+    assert skipped.report == [
+        f"skipped 2 lines: source longer than 3 tokens, at {corpus.path}:2, {corpus.path}:4",
+        f"skipped 1 line: target longer than 3 tokens, at {corpus.path}:3",
+    ]
+    cut = build(tmp_path, corpus, max_source_tokens=3, max_target_tokens=3, on_too_long="truncate")
+    assert cut.lengths("source").tolist() == [3, 3, 1, 3]
+    assert cut.lengths("target").tolist() == [1, 1, 3, 3]
+    assert cut.text("source", 3) == "abcde"
+    assert cut.report[0].startswith("shortened 2 lines: source longer than 3 tokens")
+    with pytest.raises(
+        DataError, match=r"a\.tsv:2: source longer than 3 tokens \(it has 4\); raise max_source_tokens"
+    ):
+        build(tmp_path, corpus, max_source_tokens=3, on_too_long="error")
+
+
+def test_bad_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_bytes(b"a\tx\n\nb\xff\ty\nc\tz\n")
+    corpus = CorpusSpec(path=str(tmp_path / "a.tsv"))
+    with pytest.raises(DataError, match=r"a\.tsv:2: empty line"):
+        build(tmp_path, corpus)
+    store = build(tmp_path, corpus, on_bad_line="skip")
+    assert [store.origin(i)[-2:] for i in range(len(store))] == [":1", ":4"]
+    assert len(store.report) == 2
+    (tmp_path / "a.tsv").write_bytes(b"\n")
+    with pytest.raises(DataError, match="no pair is left to use; skipped 1 line: empty line"):
+        build(tmp_path, corpus, on_bad_line="skip")
+
+
+def test_a_digest_is_remembered_only_for_files_that_have_settled(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"1")
+    first = file_digest(str(path), tmp_path)
+    path.write_bytes(b"2")  # perhaps within the clock's tick: same size, same time
+    assert file_digest(str(path), tmp_path) != first
+    settle(path)
+    second = file_digest(str(path), tmp_path)
+    assert file_digest(str(path), tmp_path) == second
+    path.write_bytes(b"3")
+    assert file_digest(str(path), tmp_path) not in (first, second)
+    with pytest.raises(DataError, match="there is no file"):
+        file_digest(str(tmp_path / "none"), tmp_path)
+
+
+def test_lines_for_a_tokenizer(tmp_path: Path) -> None:
+    corpus = write(tmp_path / "a.tsv", PAIRS[:2])
+    assert list(corpus_lines([corpus], ["source"], "error")) == ["one", "two  x"]
+    assert list(corpus_lines([corpus], ["source", "target"], "error")) == [
+        "one",
+        "eins",
+        "two  x",
+        "zw\u00e4i",
+    ]

@@ -81,7 +81,9 @@ class Seq2Seq(nn.Module):
             The decoder's memory (one row per sentence; None without attention) and its state before the first token.
         """
         encoded = self.encoder(self.source_embedding(source.ids), source.lengths)
-        return self.decoder.start(encoded, self.bridge(self.encoder.features(encoded.state)))
+        features = self.encoder.features(encoded.state)
+        bridged = self.bridge(features).to(features.dtype)  # mixed precision must not narrow the decoder's state
+        return self.decoder.start(encoded, bridged)
 
     def forward(self, source: Padded, inputs: Padded, *, next_input: NextInput | None = None) -> Decoded:
         """Teacher forcing: all target positions from their gold prefixes.

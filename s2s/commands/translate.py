@@ -1,0 +1,180 @@
+"""`s2s translate`: lines in, lines out, with a bundle."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import itertools
+import os
+import sys
+from contextlib import ExitStack
+from typing import BinaryIO, cast
+
+from s2s.errors import ConfigError, DataError
+
+SUMMARY = "translate line by line with a bundle"
+
+_LINES_AT_ONCE = (
+    4096  # enough to sort by length, little enough to see progress; a terminal is answered line by line
+)
+
+
+def main(argv: list[str]) -> int:
+    """Run `s2s translate BUNDLE [FILE]`."""
+    options = _parser().parse_args(argv)
+    if options.nbest < 1:
+        raise ConfigError(f"--nbest is {options.nbest}; it must be 1 or more")
+
+    from s2s.inference.translator import Translator
+
+    translator = Translator.load(
+        options.bundle, device=options.device, precision=options.precision, threads=options.threads
+    )
+    invalid = cut = number = 0
+    with ExitStack() as stack:
+        source = stack.enter_context(_source(options.file))
+        output = stack.enter_context(_Output(options.output))
+        at_once = 1 if source.isatty() else _LINES_AT_ONCE
+        while block := list(itertools.islice(source, at_once)):
+            lines = []
+            for raw in block:
+                line = raw.removesuffix(b"\n").removesuffix(b"\r")
+                try:
+                    lines.append(line.decode("utf-8"))
+                except UnicodeDecodeError:
+                    invalid += 1
+                    lines.append(line.decode("utf-8", "replace"))
+            translations = translator.translate(
+                lines,
+                beam=options.beam,
+                n_best=options.nbest,
+                normalization=options.normalization,
+                alpha=options.alpha,
+                limit_ratio=options.limit_ratio,
+                limit_extra=options.limit_extra,
+                minimum_ratio=options.minimum_ratio,
+                batch_tokens=options.batch_tokens,
+                results=True,
+            )
+            for translation in translations:
+                cut += not translation.finished
+                if options.nbest > 1:
+                    for one in [translation, *translation.alternatives]:
+                        output.write(f"{number} ||| {one.text} ||| {one.score:.6f}\n")
+                elif options.scores:
+                    output.write(f"{translation.score:.6f}\t{translation.text}\n")
+                else:
+                    output.write(f"{translation.text}\n")
+                number += 1
+            output.flush()
+    if invalid:
+        print(
+            f"s2s: {invalid} of {number} lines were not UTF-8; what could not be read became U+FFFD",
+            file=sys.stderr,
+        )
+    if cut:
+        print(
+            f"s2s: {cut} of {number} outputs were cut at their limit of tokens; "
+            "see --limit-ratio, --limit-extra",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="s2s translate",
+        description="Translate line by line: a line in, a line out, in order. Only \\n ends a line.",
+    )
+    add = parser.add_argument
+    add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
+    add("file", metavar="FILE", nargs="?", default="-", help="text, .gz too (default: standard input)")
+    add("--output", metavar="FILE", help="write here when all is done (default: standard output)")
+    add(
+        "--beam",
+        type=int,
+        metavar="N",
+        help="size of the beam; 1 is greedy (default: what the bundle recommends)",
+    )
+    add(
+        "--nbest",
+        type=int,
+        default=1,
+        metavar="N",
+        help="print N outputs for each line: number ||| text ||| score",
+    )
+    add(
+        "--normalization",
+        choices=["wu", "length", "none"],
+        help="of scores by length (default: the bundle's)",
+    )
+    add("--alpha", type=float, metavar="X", help="strength of the normalization (default: the bundle's)")
+    add(
+        "--limit-ratio",
+        type=float,
+        default=2.0,
+        metavar="X",
+        help="most tokens per source token (default: 2)",
+    )
+    add("--limit-extra", type=int, default=20, metavar="N", help="and so many more (default: 20)")
+    add(
+        "--minimum-ratio",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="fewest tokens per source token (default: 0)",
+    )
+    add("--scores", action="store_true", help="print the score and a tab before each output")
+    add(
+        "--batch-tokens",
+        type=int,
+        default=2048,
+        metavar="N",
+        help="source tokens searched at once (default: 2048)",
+    )
+    add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
+    add("--precision", default="float32", help="float32 or bfloat16 (default: float32)")
+    add("--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)")
+    return parser
+
+
+def _source(path: str) -> BinaryIO:
+    if path == "-":
+        return sys.stdin.buffer
+    try:
+        return cast(BinaryIO, gzip.open(path)) if path.endswith(".gz") else open(path, "rb")
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+class _Output:
+    """Standard output, or a file that appears under its name only when it is complete."""
+
+    def __init__(self, path: str | None) -> None:
+        self.path = path
+        self.partial = f"{path}.partial-{os.getpid()}"
+
+    def __enter__(self) -> _Output:
+        try:
+            self.stream = sys.stdout.buffer if self.path is None else open(self.partial, "wb")
+        except OSError as error:
+            raise DataError(f"cannot write {self.path}: {error.strerror or error}") from error
+        return self
+
+    def write(self, text: str) -> None:
+        self.stream.write(text.encode("utf-8", "replace"))
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+    def __exit__(self, failure: object, *_: object) -> None:
+        if self.path is None:
+            return
+        if failure is None:
+            self.stream.flush()
+            os.fsync(self.stream.fileno())
+        self.stream.close()
+        if failure is None:
+            os.replace(self.partial, self.path)
+        else:
+            os.unlink(self.partial)

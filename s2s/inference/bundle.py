@@ -1,0 +1,355 @@
+"""Bundles: a trained model with all that is needed to use it, in a folder that can be sent to anybody.
+
+    config.json           what the model is made of, by names of the catalogue; checksums of the other files
+    weights.safetensors   its parameters
+    tokenizer/            what the tokenizer learnt; source_tokenizer/ and target_tokenizer/ if there are two
+    README.md             for people
+
+Nothing in it is executed or unpickled: weights are safetensors, the rest is JSON and the tokenizers' own
+model files, and a name stands for a class only if an installed plugin brings it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from s2s import __version__
+from s2s.errors import BundleError, ConfigError, DataError, PluginError
+from s2s.evaluation.metric import Score
+from s2s.nn.seq2seq import Seq2Seq
+from s2s.registry.near_names import unknown
+from s2s.registry.parts import Spec, factory
+from s2s.search.strategy import SearchStrategy
+from s2s.text.tokenizer import Tokenizer
+
+FORMAT = 1
+"""Version of the layout of a bundle; raised when an older s2s could not read what a newer one writes."""
+
+CONFIG, WEIGHTS, CARD = "config.json", "weights.safetensors", "README.md"
+_PARTS = ("embedding", "encoder", "bridge", "decoder", "head")
+_SIZES = ("source_vocabulary_size", "target_vocabulary_size")
+_TIES = ("share_embeddings", "tie_head")
+_AGAIN = "get the bundle again, or write it again with: s2s fit"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle in memory.
+
+    Attributes:
+        model: in evaluation mode.
+        source_tokenizer: trained.
+        target_tokenizer: the same object as `source_tokenizer` if there is one for both sides.
+        search: the strategy that the bundle recommends.
+        config: contents of config.json.
+    """
+
+    model: Seq2Seq
+    source_tokenizer: Tokenizer
+    target_tokenizer: Tokenizer
+    search: SearchStrategy
+    config: dict[str, Any]
+
+
+def build_model(config: Mapping[str, Any]) -> Seq2Seq:
+    """The model that a configuration describes, with fresh parameters.
+
+    Args:
+        config: `source_vocabulary_size`, `target_vocabulary_size`, a spec for each of embedding, encoder,
+            bridge, decoder and head, and, if they are to differ from False, `share_embeddings` and
+            `tie_head`.
+
+    Raises:
+        ConfigError: an entry is missing, unknown or impossible.
+        PluginError: a part cannot be imported.
+    """
+    known = (*_SIZES, *_PARTS, *_TIES)
+    for key in config:
+        if key not in known:
+            raise ConfigError(unknown("entry of the model", key, known))
+    missing = [key for key in (*_SIZES, *_PARTS) if key not in config]
+    if missing:
+        raise ConfigError(f"the model's configuration lacks {', '.join(missing)}")
+    return Seq2Seq(
+        config["source_vocabulary_size"],
+        config["target_vocabulary_size"],
+        embedding=factory("embedding", config["embedding"]),
+        encoder=factory("encoder", config["encoder"]),
+        bridge=factory("bridge", config["bridge"]),
+        decoder=factory("decoder", config["decoder"]),
+        head=factory("head", config["head"]),
+        share_embeddings=bool(config.get("share_embeddings", False)),
+        tie_head=bool(config.get("tie_head", False)),
+    )
+
+
+def save_bundle(
+    folder: str | Path,
+    *,
+    model: Seq2Seq,
+    model_config: Mapping[str, Any],
+    source_tokenizer: Tokenizer,
+    source_tokenizer_spec: Spec,
+    target_tokenizer: Tokenizer | None = None,
+    target_tokenizer_spec: Spec | None = None,
+    search: Spec,
+    task: str = "Seq2Seq",
+    training: Mapping[str, Any] | None = None,
+    scores: Sequence[Score] = (),
+    card: str = "",
+) -> Path:
+    """Write a bundle, beside its place first; a bundle that is already there is replaced.
+
+    Args:
+        folder: where it shall lie.
+        model: what is saved; on any device.
+        model_config: what `build_model` makes the same model of.
+        source_tokenizer: trained.
+        source_tokenizer_spec: name and options of the source tokenizer.
+        target_tokenizer: None if the source's serves both sides.
+        target_tokenizer_spec: name and options of the target tokenizer.
+        search: the strategy to recommend.
+        task: name of the task in the catalogue.
+        training: what is worth knowing of the training; anything that JSON can hold.
+        scores: with their signatures, for the card.
+        card: text for people: data, languages, licence, limits; Markdown.
+
+    Returns:
+        the folder.
+
+    Raises:
+        BundleError: there is something else at that place.
+        ConfigError: the configuration does not describe the model.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder / CONFIG).is_file() and (folder.is_file() or any(folder.iterdir())):
+        raise BundleError(
+            f"{folder} exists and is no bundle; it is left alone. Choose another folder or remove it"
+        )
+    joint = target_tokenizer is None or target_tokenizer is source_tokenizer
+    tokenizers = {"tokenizer": source_tokenizer}
+    if target_tokenizer is not None and not joint:
+        if target_tokenizer_spec is None:
+            raise ConfigError(
+                "a target tokenizer of its own needs target_tokenizer_spec, its name and options"
+            )
+        tokenizers = {"source_tokenizer": source_tokenizer, "target_tokenizer": target_tokenizer}
+    weights = {name: value.detach().cpu().contiguous() for name, value in _stored(model).items()}
+    with torch.random.fork_rng(devices=[]):
+        _check_weights(_stored(build_model(model_config)), weights, "the model and its model_config disagree")
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = folder.with_name(f".{folder.name}.new-{os.getpid()}")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    try:
+        for name, tokenizer in tokenizers.items():
+            tokenizer.save(new / name)
+        save_file(weights, new / WEIGHTS)
+        files = sorted(path for path in new.rglob("*") if path.is_file())
+        config = {
+            "format": FORMAT,
+            "s2s_version": __version__,
+            "task": task,
+            "model": dict(model_config),
+            **(
+                {"tokenizer": source_tokenizer_spec}
+                if joint
+                else {"source_tokenizer": source_tokenizer_spec, "target_tokenizer": target_tokenizer_spec}
+            ),
+            "search": search,
+            "training": dict(training or {}),
+            "scores": [asdict(score) for score in scores],
+            "sha256": {path.relative_to(new).as_posix(): _sha256(path) for path in files},
+        }
+        (new / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        (new / CARD).write_text(_card(folder.name, config, weights, card), encoding="utf-8")
+        for path in [*(path for path in new.rglob("*") if path.is_file()), new]:
+            _sync(path)
+        _replace(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return folder
+
+
+def load_bundle(folder: str | Path) -> Bundle:
+    """Read a bundle; nothing in it is executed.
+
+    Raises:
+        BundleError: a piece is missing, damaged, made by a newer version or needs a plugin that is not there.
+    """
+    folder = Path(folder)
+    config = _read_config(folder)
+    _check_files(folder, config)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            model = build_model(config["model"])
+        search = factory("search", config["search"])()
+        if "tokenizer" in config:
+            source = target = _load_tokenizer(folder / "tokenizer", config["tokenizer"])
+        else:
+            source = _load_tokenizer(folder / "source_tokenizer", config["source_tokenizer"])
+            target = _load_tokenizer(folder / "target_tokenizer", config["target_tokenizer"])
+    except (ConfigError, PluginError) as error:
+        raise BundleError(
+            f"{folder} (made by s2s {config['s2s_version']}) cannot be built here: {str(error).rstrip('.')}. "
+            "If it needs a plugin, install it or name its folder with --plugin-dir"
+        ) from error
+    except DataError as error:
+        raise BundleError(f"{folder}: {error}; {_AGAIN}") from error
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BundleError(f"{folder / CONFIG} asks for impossible options: {error}; {_AGAIN}") from error
+    for side, tokenizer in (("source", source), ("target", target)):
+        size = config["model"][f"{side}_vocabulary_size"]
+        if tokenizer.vocabulary_size != size:
+            raise BundleError(
+                f"{folder}: the {side} tokenizer has {tokenizer.vocabulary_size} tokens, "
+                f"the model {size}; {_AGAIN}"
+            )
+    try:
+        weights = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise BundleError(f"{folder / WEIGHTS} is damaged ({error}); {_AGAIN}") from error
+    expected = _stored(model)
+    try:
+        _check_weights(expected, weights, f"{folder / WEIGHTS} does not fit {CONFIG}")
+    except ConfigError as error:
+        raise BundleError(f"{error}; {_AGAIN}") from error
+    with torch.no_grad():
+        for name, value in expected.items():
+            value.copy_(weights[name])
+    return Bundle(model.eval(), source, target, search, config)
+
+
+def _stored(model: nn.Module) -> dict[str, Tensor]:
+    # What is shared is stored once, under its first name: building the model ties it again.
+    parameters: dict[str, Tensor] = dict(model.named_parameters())
+    every_parameter = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    buffers = {name: value for name, value in model.state_dict().items() if name not in every_parameter}
+    return {**parameters, **buffers}
+
+
+def _check_weights(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], what: str) -> None:
+    missing, strange = sorted(set(expected) - set(given)), sorted(set(given) - set(expected))
+    if missing or strange:
+        lists = [
+            f"{word} {', '.join(names[:3])}"
+            for word, names in (("lacks", missing), ("has unknown", strange))
+            if names
+        ]
+        raise ConfigError(f"{what}: it {' and '.join(lists)}")
+    for name, value in expected.items():
+        if value.shape != given[name].shape:
+            raise ConfigError(f"{what}: {name} is {list(given[name].shape)}, not {list(value.shape)}")
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    if not folder.exists():
+        raise BundleError(f"there is no bundle at {folder}; make one with: s2s fit")
+    if not folder.is_dir():
+        raise BundleError(f"{folder} is a file; a bundle is a folder with {CONFIG}, as `s2s fit` writes it")
+    path = folder / CONFIG
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BundleError(f"{folder} is no bundle: it has no {CONFIG}; make one with: s2s fit") from error
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be read ({error}); {_AGAIN}") from error
+    version = config.get("format") if isinstance(config, dict) else None
+    if not isinstance(version, int) or version < 1:
+        raise BundleError(f"{path} is no configuration of a bundle: it states no format; {_AGAIN}")
+    if version > FORMAT:
+        raise BundleError(
+            f"{folder} was made by a newer s2s ({config.get('s2s_version', 'unknown')}; format {version}, "
+            f"this s2s {__version__} reads up to {FORMAT}); update with: pip install --upgrade s2s"
+        )
+    tokenizers = ["tokenizer"] if "tokenizer" in config else ["source_tokenizer", "target_tokenizer"]
+    missing = [key for key in ("s2s_version", "model", "search", "sha256", *tokenizers) if key not in config]
+    if missing:
+        raise BundleError(f"{path} lacks {', '.join(missing)}; {_AGAIN}")
+    for key in ("model", "sha256"):
+        if not isinstance(config[key], dict):
+            raise BundleError(f"{path}: {key} is {config[key]!r}, not a mapping; {_AGAIN}")
+    return config
+
+
+def _check_files(folder: Path, config: Mapping[str, Any]) -> None:
+    for name, expected in {WEIGHTS: None, **config["sha256"]}.items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise BundleError(f"{folder / CONFIG} names a file outside of the bundle: {name}; do not use it")
+        if not path.is_file():
+            raise BundleError(f"{folder} is incomplete: {name} is missing; {_AGAIN}")
+        if expected is not None and _sha256(path) != expected:
+            raise BundleError(f"{path} is damaged: its checksum is not the one in {CONFIG}; {_AGAIN}")
+
+
+def _load_tokenizer(folder: Path, spec: Spec) -> Tokenizer:
+    tokenizer: Tokenizer = factory("tokenizer", spec)()
+    tokenizer.load(folder)
+    return tokenizer
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _replace(new: Path, folder: Path) -> None:
+    # A folder with contents cannot be renamed over; for a moment the old one stands aside.
+    if not folder.exists():
+        new.rename(folder)
+        return
+    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
+    shutil.rmtree(old)
+
+
+def _card(name: str, config: Mapping[str, Any], weights: Mapping[str, Tensor], text: str) -> str:
+    size = sum(value.numel() for value in weights.values())
+    model = config["model"]
+    rows = [f"| {part} | `{json.dumps(model[part], ensure_ascii=False)}` |" for part in _PARTS]
+    scores = [
+        f"| {score['name']} | {score['value']:.2f} | {score['sentences']} | `{score['signature']}` |"
+        for score in config["scores"]
+    ]
+    parts = [
+        f"# {name}",
+        text or "A recurrent encoder-decoder model.",
+        f"Use it with s2s {config['s2s_version']} or newer:",
+        f"    s2s translate {name} < source.txt > target.txt",
+        f"{size:,} parameters; {model['source_vocabulary_size']:,} source and "
+        f"{model['target_vocabulary_size']:,} target tokens.",
+        "\n".join(["| part | |", "|---|---|", *rows]),
+    ]
+    if scores:
+        parts.append("\n".join(["| metric | score | sentences | signature |", "|---|---|---|---|", *scores]))
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,288 @@
+"""Text in, text out: a bundle at work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypedDict, overload
+
+import torch
+from torch import Tensor
+
+from s2s.errors import ConfigError, DataError
+from s2s.inference.bundle import Bundle, load_bundle
+from s2s.registry.parts import factory, read_spec
+from s2s.search.hypotheses import Hypothesis
+from s2s.search.stepper import ModelStepper
+from s2s.search.strategy import SearchStrategy
+from s2s.text.batch import pad
+from s2s.text.tokenizer import BOS, EOS
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+PRECISIONS = ("float32", "bfloat16")
+Lines = list[str] | tuple[str, ...]
+
+
+class _Options(TypedDict, total=False):
+    """For type checkers: the options of `Translator.translate` that do not change what it returns."""
+
+    beam: int | None
+    n_best: int
+    normalization: str | None
+    alpha: float | None
+    limit_ratio: float
+    limit_extra: int
+    minimum_ratio: float
+    batch_tokens: int
+    weights: bool
+
+
+@dataclass(frozen=True)
+class Translation:
+    """An output and what is known of it.
+
+    Attributes:
+        text: one line.
+        score: what the search ranks by.
+        tokens: the pieces it was made of, as a person should see them.
+        log_probs: natural logarithm of the probability of each piece and, if `finished`, of the end.
+        finished: False if the limit of tokens cut it off.
+        source_tokens: the pieces of the input.
+        weights: attention, [tokens, source tokens]; None unless it was asked for.
+        alternatives: the other outputs that were found, best first; as many as `n_best` asks for, this one
+            counted.
+    """
+
+    text: str
+    score: float
+    tokens: list[str]
+    log_probs: list[float]
+    finished: bool
+    source_tokens: list[str]
+    weights: Tensor | None = None
+    alternatives: list[Translation] = field(default_factory=list)
+
+
+class Translator:
+    """Translates, summarizes, or whatever else its model was trained for.
+
+    Args:
+        bundle: as `load_bundle` returns it.
+        device: such as "cpu" or "cuda".
+        precision: "float32", or "bfloat16": faster on many machines, and a little less exact.
+
+    Raises:
+        ConfigError: an unknown device or precision.
+    """
+
+    def __init__(self, bundle: Bundle, *, device: str = "cpu", precision: str = "float32") -> None:
+        if precision not in PRECISIONS:
+            raise ConfigError(f"unknown precision {precision!r}; choose one of {', '.join(PRECISIONS)}")
+        try:
+            self.device = torch.device(device)
+            self.model = bundle.model.to(self.device).eval()
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigError(f"device {device!r} cannot be used here ({error}); cpu always can") from error
+        self.bundle = bundle
+        self.precision = precision
+
+    @classmethod
+    def load(
+        cls, path: str | Path, device: str = "cpu", precision: str = "float32", threads: int | None = None
+    ) -> Translator:
+        """Make a translator of a bundle on disk.
+
+        Args:
+            path: folder of the bundle.
+            device: such as "cpu" or "cuda".
+            precision: "float32" or "bfloat16".
+            threads: for the whole process, as `torch.set_num_threads`; None leaves them as they are.
+
+        Raises:
+            BundleError: the bundle is incomplete, damaged or newer than this s2s.
+            ConfigError: an unknown device or precision.
+        """
+        if threads is not None:
+            if threads < 1:
+                raise ConfigError(f"threads is {threads}; it must be 1 or more")
+            torch.set_num_threads(threads)
+        return cls(load_bundle(path), device=device, precision=precision)
+
+    @overload
+    def translate(self, texts: str, *, results: Literal[False] = ..., **options: Unpack[_Options]) -> str: ...
+
+    @overload
+    def translate(
+        self, texts: Lines, *, results: Literal[False] = ..., **options: Unpack[_Options]
+    ) -> list[str]: ...
+
+    @overload
+    def translate(
+        self, texts: str, *, results: Literal[True], **options: Unpack[_Options]
+    ) -> Translation: ...
+
+    @overload
+    def translate(
+        self, texts: Lines, *, results: Literal[True], **options: Unpack[_Options]
+    ) -> list[Translation]: ...
+
+    def translate(
+        self,
+        texts: str | Lines,
+        *,
+        beam: int | None = None,
+        n_best: int = 1,
+        normalization: str | None = None,
+        alpha: float | None = None,
+        limit_ratio: float = 2.0,
+        limit_extra: int = 20,
+        minimum_ratio: float = 0.0,
+        batch_tokens: int = 2048,
+        results: bool = False,
+        weights: bool = False,
+    ) -> str | list[str] | Translation | list[Translation]:
+        r"""Translate a text or several.
+
+        A text is made of lines, split at \n only. Each line is translated on its own, and the result has as
+        many lines; a line without a token (an empty one) gives an empty line. What a text gives depends on
+        nothing else in the list.
+
+        Args:
+            texts: one text, or any number of them; every str is accepted.
+            beam: size of the beam, 1 is greedy; None is what the bundle recommends.
+            n_best: how many outputs to find for each text, at most `beam`; they are in `results`.
+            normalization: of the beam's scores, "wu", "length" or "none"; None is what the bundle recommends.
+            alpha: strength of the normalization; None is what the bundle recommends.
+            limit_ratio: most tokens of an output, as a multiple of the tokens of its source, plus
+                `limit_extra`.
+            limit_extra: see `limit_ratio`.
+            minimum_ratio: fewest tokens of an output, as a multiple of the tokens of its source.
+            batch_tokens: source tokens, padding counted, that are searched at once; speed and memory only.
+            results: give objects with scores, tokens and alternatives instead of strings; then a text must be
+                one line.
+            weights: put attention weights into the results.
+
+        Returns:
+            for a str a str, for a list a list, in its order; `Translation` instead of str if `results`.
+
+        Raises:
+            ConfigError: impossible options.
+            DataError: something that is not a str, or a text of several lines where `results` are asked for.
+        """
+        strategy = self._strategy(beam, n_best, normalization, alpha)
+        if limit_ratio < 0 or limit_extra < 0 or minimum_ratio < 0 or batch_tokens < 1:
+            raise ConfigError(
+                f"limit_ratio {limit_ratio}, limit_extra {limit_extra} and minimum_ratio {minimum_ratio} "
+                f"must be 0 or more, batch_tokens {batch_tokens} must be 1 or more"
+            )
+        single = isinstance(texts, str)
+        given = [texts] if isinstance(texts, str) else texts
+        for position, text in enumerate(given):
+            if not isinstance(text, str):
+                raise DataError(f"text {position} is a {type(text).__name__}, not a str: {text!r}")
+            if results and "\n" in text:
+                raise DataError(
+                    f"text {position} has several lines, but results are made line by line; "
+                    "split it at its newlines"
+                )
+        lines = [line for text in given for line in text.split("\n")]
+        found = self._search(
+            lines, strategy, (limit_ratio, limit_extra, minimum_ratio), batch_tokens, results, weights
+        )
+        if results:
+            return found[0] if single else found
+        outputs = iter(found)
+        joined = ["\n".join(next(outputs).text for _ in text.split("\n")) for text in given]
+        return joined[0] if single else joined
+
+    def _strategy(
+        self, beam: int | None, n_best: int, normalization: str | None, alpha: float | None
+    ) -> SearchStrategy:
+        given = {
+            "size": beam,
+            "normalization": normalization,
+            "alpha": alpha,
+            "n_best": n_best if n_best != 1 else None,
+        }
+        given = {name: value for name, value in given.items() if value is not None}
+        if not given:
+            return self.bundle.search
+        if given == {"size": 1}:
+            strategy: SearchStrategy = factory("search", "Greedy")()
+            return strategy
+        name, recommended = read_spec("search", self.bundle.config["search"])
+        options = {**(recommended if name == "Beam" else {}), "n_best": n_best, **given}
+        strategy = factory("search", {"class_path": "Beam", "init_args": options})()
+        return strategy
+
+    @torch.inference_mode()
+    def _search(
+        self,
+        lines: list[str],
+        strategy: SearchStrategy,
+        lengths: tuple[float, int, float],
+        batch_tokens: int,
+        with_tokens: bool,
+        with_weights: bool,
+    ) -> list[Translation]:
+        limit_ratio, limit_extra, minimum_ratio = lengths
+        sources = self.bundle.source_tokenizer.encode_batch([_encodable(line) for line in lines])
+        found = [Translation("", 0.0, [], [], True, []) for _ in lines]
+        for batch in _batches([len(source) for source in sources], batch_tokens):
+            source = pad([sources[index] for index in batch]).to(self.device)
+            limits = torch.tensor([math.floor(limit_ratio * len(sources[i])) + limit_extra for i in batch])
+            minimums = torch.tensor([math.ceil(minimum_ratio * len(sources[i])) for i in batch])
+            with self._precision():
+                memory, state = self.model.encode(source)
+                stepper = ModelStepper(self.model, source, memory, with_weights=with_weights)
+                hypotheses = strategy.search(
+                    stepper, state, bos=BOS, eos=EOS, limits=limits, minimums=torch.minimum(minimums, limits)
+                )
+            for index, best in zip(batch, hypotheses, strict=True):
+                source_tokens = self.bundle.source_tokenizer.tokens(sources[index]) if with_tokens else []
+                first, *others = [self._translation(one, source_tokens, with_tokens) for one in best]
+                first.alternatives.extend(others)
+                found[index] = first
+        return found
+
+    def _translation(
+        self, hypothesis: Hypothesis, source_tokens: list[str], with_tokens: bool
+    ) -> Translation:
+        tokenizer = self.bundle.target_tokenizer
+        return Translation(
+            # A model of bytes may say a newline; a line stays a line.
+            tokenizer.decode(hypothesis.tokens).replace("\n", " "),
+            hypothesis.score,
+            tokenizer.tokens(hypothesis.tokens) if with_tokens else [],
+            hypothesis.log_probs,
+            hypothesis.finished,
+            source_tokens,
+            hypothesis.weights,
+        )
+
+    def _precision(self) -> AbstractContextManager[object]:
+        if self.precision == "bfloat16":
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return nullcontext()
+
+
+def _encodable(line: str) -> str:
+    # Half of a surrogate pair is a possible str but no text; tokenizers refuse it.
+    return line.encode("utf-8", "replace").decode("utf-8")
+
+
+def _batches(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
+    # Longest first, so that too large a budget shows at once; sentences of one length keep their order.
+    order = sorted(
+        (index for index, length in enumerate(lengths) if length), key=lambda index: -lengths[index]
+    )
+    start = 0
+    while start < len(order):
+        rows = max(1, batch_tokens // lengths[order[start]])
+        yield order[start : start + rows]
+        start += rows

@@ -1,0 +1,255 @@
+"""Bundles: what is written is read back, and whatever is wrong with one is told with its remedy."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from s2s.errors import BundleError, ConfigError
+from s2s.evaluation.metric import Score
+from s2s.inference.bundle import FORMAT, build_model, load_bundle, save_bundle
+from tests.references.tiny import tiny_bundle
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    return tiny_bundle(tmp_path_factory.mktemp("tiny") / "bundle")
+
+
+@pytest.fixture
+def folder(original, tmp_path):
+    return Path(shutil.copytree(original, tmp_path / "bundle"))
+
+
+def edit_config(folder, change):
+    config = json.loads((folder / "config.json").read_text())
+    change(config)
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def save_again(bundle, folder, **changes):
+    arguments = {
+        "model": bundle.model,
+        "model_config": bundle.config["model"],
+        "source_tokenizer": bundle.source_tokenizer,
+        "source_tokenizer_spec": "Characters",
+        "search": "Greedy",
+    }
+    return save_bundle(folder, **{**arguments, **changes})
+
+
+def test_what_is_in_a_bundle(original):
+    names = sorted(path.relative_to(original).as_posix() for path in original.rglob("*") if path.is_file())
+    assert names == ["README.md", "config.json", "tokenizer/tokenizer.json", "weights.safetensors"]
+    assert [path.name for path in original.parent.iterdir()] == ["bundle"], "something was left beside it"
+
+
+@pytest.mark.parametrize("tie", [False, True])
+def test_round_trip(tmp_path, tie):
+    first = load_bundle(tiny_bundle(tmp_path / "one", tie=tie))
+    second = load_bundle(save_again(first, tmp_path / "two"))
+    assert not second.model.training
+    assert second.source_tokenizer is second.target_tokenizer
+    assert type(second.search).__name__ == "Greedy" and first.search.size == 3
+    weights = second.model.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in first.model.state_dict().items())
+    if tie:
+        assert second.model.source_embedding is second.model.target_embedding
+        assert second.model.head.weight is second.model.target_embedding.table()
+    stored = load_file(tmp_path / "two" / "weights.safetensors")
+    assert sum(value.numel() for value in stored.values()) == sum(p.numel() for p in first.model.parameters())
+
+
+def test_two_tokenizers(tmp_path):
+    bundle = load_bundle(tiny_bundle(tmp_path / "b", target_text=["abc"]))
+    assert bundle.target_tokenizer.vocabulary_size == 7 != bundle.source_tokenizer.vocabulary_size
+    assert (tmp_path / "b" / "source_tokenizer").is_dir() and (tmp_path / "b" / "target_tokenizer").is_dir()
+
+
+def test_the_card_carries_scores_with_signatures(original, tmp_path):
+    score = Score(31.4, "BLEU|nrefs:1|case:mixed|version:0", "BLEU", 1000)
+    save_again(
+        load_bundle(original),
+        tmp_path / "b",
+        scores=[score],
+        card="Trained on nothing.",
+        training={"epochs": 3},
+    )
+    card = (tmp_path / "b" / "README.md").read_text()
+    assert "Trained on nothing." in card
+    assert "| BLEU | 31.40 | 1000 | `BLEU|nrefs:1|case:mixed|version:0` |" in card
+    config = load_bundle(tmp_path / "b").config
+    assert config["scores"][0]["value"] == 31.4
+    assert config["training"] == {"epochs": 3}
+
+
+def test_loading_draws_no_random_numbers(original):
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    load_bundle(original)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_bundle_is_replaced_whole_and_nothing_else_is(original, folder, tmp_path):
+    bundle = load_bundle(original)
+    (folder / "stale").write_text("left from before")
+    save_again(bundle, folder)
+    assert not (folder / "stale").exists()
+    assert load_bundle(folder).config["search"] == "Greedy"
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter").write_text("dear")
+    with pytest.raises(
+        BundleError, match="thesis exists and is no bundle; it is left alone. Choose another folder"
+    ):
+        save_again(bundle, tmp_path / "thesis")
+    assert (tmp_path / "thesis" / "chapter").read_text() == "dear"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "thesis"]
+
+
+def test_a_failure_half_way_leaves_the_old_bundle(original, folder, monkeypatch):
+    bundle = load_bundle(original)
+
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("s2s.inference.bundle.save_file", full)
+    with pytest.raises(OSError, match="no space left"):
+        save_again(bundle, folder)
+    assert load_bundle(folder).config == bundle.config
+    assert [path.name for path in folder.parent.iterdir()] == ["bundle"]
+
+
+def test_a_configuration_of_another_model_is_refused(original, tmp_path):
+    bundle = load_bundle(original)
+    other = {
+        **bundle.config["model"],
+        "encoder": {"class_path": "Recurrent", "init_args": {"hidden_size": 11}},
+    }
+    with pytest.raises(ConfigError, match=r"the model and its model_config disagree: .* is \[.*\], not \["):
+        save_again(bundle, tmp_path / "b", model_config=other)
+    with pytest.raises(ConfigError, match="needs target_tokenizer_spec"):
+        tokenizer = type(bundle.source_tokenizer)()
+        save_again(bundle, tmp_path / "b", target_tokenizer=tokenizer)
+    assert not (tmp_path / "b").exists()
+
+
+def remove(name):
+    return lambda folder: (folder / name).unlink()
+
+
+def truncate(name):
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-100])
+
+
+def flip(name):
+    def damage(folder):
+        data = bytearray((folder / name).read_bytes())
+        data[-5] ^= 1
+        (folder / name).write_bytes(data)
+
+    return damage
+
+
+def write(name, text):
+    return lambda folder: (folder / name).write_text(text)
+
+
+def config(**changes):
+    return lambda folder: edit_config(folder, lambda entries: entries.update(changes))
+
+
+def without(*keys):
+    return lambda folder: edit_config(folder, lambda entries: [entries.pop(key) for key in keys])
+
+
+def model(**changes):
+    return lambda folder: edit_config(folder, lambda entries: entries["model"].update(changes))
+
+
+def other_weights(folder):
+    weights = load_file(folder / "weights.safetensors")
+    weights["head.wait"] = weights.pop("head.weight")
+    save_file(weights, folder / "weights.safetensors")
+    edit_config(folder, lambda entries: entries["sha256"].pop("weights.safetensors"))
+
+
+def unsigned(damage):
+    def both(folder):
+        damage(folder)
+        edit_config(folder, lambda entries: entries["sha256"].clear())
+
+    return both
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (shutil.rmtree, "there is no bundle at .*; make one with: s2s fit"),
+        (remove("config.json"), "is no bundle: it has no config.json"),
+        (
+            remove("weights.safetensors"),
+            "is incomplete: weights.safetensors is missing; get the bundle again",
+        ),
+        (remove("tokenizer/tokenizer.json"), "is incomplete: tokenizer/tokenizer.json is missing"),
+        (unsigned(remove("weights.safetensors")), "is incomplete: weights.safetensors is missing"),
+        (unsigned(remove("tokenizer/tokenizer.json")), "cannot read the tokenizer .*get the bundle again"),
+        (truncate("weights.safetensors"), "weights.safetensors is damaged: its checksum"),
+        (flip("weights.safetensors"), "weights.safetensors is damaged: its checksum"),
+        (unsigned(truncate("weights.safetensors")), "weights.safetensors is damaged .*get the bundle again"),
+        (flip("tokenizer/tokenizer.json"), "tokenizer.json is damaged: its checksum"),
+        (unsigned(write("tokenizer/tokenizer.json", "{")), "get the bundle again"),
+        (truncate("config.json"), "config.json cannot be read"),
+        (write("config.json", "[1]"), "is no configuration of a bundle: it states no format"),
+        (write("config.json", "{}"), "is no configuration of a bundle: it states no format"),
+        (
+            config(format=FORMAT + 1, s2s_version="9.9"),
+            r"made by a newer s2s \(9.9; format 2, .*pip install --upgrade s2s",
+        ),
+        (without("search", "model"), "config.json lacks model, search; get the bundle again"),
+        (without("tokenizer"), "config.json lacks source_tokenizer, target_tokenizer"),
+        (config(model=[]), r"model is \[\], not a mapping"),
+        (config(search="Beem"), "'Beem'; did you mean 'Beam'.*If it needs a plugin, install it"),
+        (config(search={"class_path": "Beam", "init_args": {"size": 0}}), "beam size 0"),
+        (
+            model(head="os.system"),
+            "'os.system'.*If it needs a plugin, install it or name its folder with --plugin-dir",
+        ),
+        (model(hedd="Softmax"), "'hedd'; did you mean 'head'"),
+        (
+            model(encoder={"class_path": "Recurrent", "init_args": {"hidden_sise": 3}}),
+            "'hidden_sise'; did you mean 'hidden_size'",
+        ),
+        (
+            model(encoder={"class_path": "Recurrent", "init_args": {"hidden_size": "x"}}),
+            "impossible options|cannot be",
+        ),
+        (
+            model(encoder={"class_path": "Recurrent", "init_args": {"hidden_size": 11}}),
+            r"does not fit config.json: ",
+        ),
+        (model(source_vocabulary_size=35), "the source tokenizer has 36 tokens, the model 35"),
+        (other_weights, "does not fit config.json: it lacks head.weight and has unknown head.wait"),
+        (config(sha256={"../secret": "0"}), "names a file outside of the bundle: ../secret"),
+    ],
+)
+def test_whatever_is_wrong_is_told_with_its_remedy(folder, damage, message):
+    damage(folder)
+    with pytest.raises(BundleError, match=message):
+        load_bundle(folder)
+
+
+def test_a_file_is_no_bundle(tmp_path):
+    (tmp_path / "last.ckpt").write_bytes(b"x")
+    with pytest.raises(BundleError, match="last.ckpt is a file; a bundle is a folder"):
+        load_bundle(tmp_path / "last.ckpt")
+
+
+def test_what_a_model_needs(original):
+    entries = json.loads((original / "config.json").read_text())["model"]
+    del entries["head"], entries["bridge"]
+    with pytest.raises(ConfigError, match="the model's configuration lacks bridge, head"):
+        build_model(entries)

@@ -1,0 +1,232 @@
+"""The translator: what a sentence gives depends on that sentence alone, and lines stay lines."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from s2s.errors import ConfigError, DataError
+from s2s.inference.bundle import load_bundle
+from s2s.inference.translator import Translator
+from s2s.text.batch import pad, pad_targets
+from s2s.text.tokenizer import EOS
+from tests.references.tiny import sentences, tiny_bundle
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return tiny_bundle(tmp_path_factory.mktemp("tiny") / "bundle")
+
+
+@pytest.fixture(scope="module")
+def translator(bundle):
+    return Translator.load(bundle)
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+@pytest.mark.parametrize(
+    ("decoder", "cell", "attention"),
+    [
+        ("InputFeeding", "LSTM", "LuongGeneral"),
+        ("InputFeeding", "GRU", "Bahdanau"),
+        ("Recurrent", "LSTM", "ScaledDot"),
+        ("Recurrent", "GRU", None),
+        ("Recurrent", "Elman", "LuongConcat"),
+    ],
+)
+def test_a_sentence_does_not_depend_on_its_batch(tmp_path, decoder, cell, attention, beam):
+    bundle = load_bundle(tiny_bundle(tmp_path / "b", decoder=decoder, cell=cell, attention=attention))
+    lines = sentences(64)
+    # float64, so that the order of sums cannot blur what is to be seen: batch mates and padding change
+    # nothing.
+    exact = Translator(dataclasses.replace(bundle, model=bundle.model.double()))
+    options = {"beam": beam, "minimum_ratio": 1.0, "results": True}
+    together = exact.translate(lines, batch_tokens=10**6, **options)
+    backwards = exact.translate(lines[::-1], batch_tokens=200, **options)[::-1]
+    alone = [exact.translate(line, **options) for line in lines]
+    assert len({one.text for one in together}) > 32, "this model does not tell its sentences apart"
+    for one, two, three in zip(together, backwards, alone, strict=True):
+        assert one.tokens == two.tokens == three.tokens
+        assert one.log_probs == pytest.approx(two.log_probs, abs=1e-6)
+        assert one.log_probs == pytest.approx(three.log_probs, abs=1e-6)
+
+
+def test_float32_scores_within_the_invariant(translator):
+    lines = sentences(64, seed=1)
+    together = translator.translate(lines, results=True)
+    alone = [translator.translate(line, results=True) for line in lines]
+    for one, two in zip(together, alone, strict=True):
+        assert one.tokens == two.tokens
+        assert sum(one.log_probs) == pytest.approx(sum(two.log_probs), abs=1e-5 * len(one.log_probs))
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_log_probs_are_those_of_teacher_forcing(bundle, beam):
+    loaded = load_bundle(bundle)
+    translator = Translator(loaded)
+    for line in sentences(20, seed=2):
+        result = translator.translate(line, beam=beam, results=True)
+        source = pad([loaded.source_tokenizer.encode(line)])
+        ids = loaded.target_tokenizer.encode(result.text)
+        if loaded.target_tokenizer.decode(ids) != result.text or len(ids) != len(result.tokens):
+            continue  # the unknown token cannot be encoded back
+        target = pad_targets([ids])
+        gold = target.ids[:, 1:]
+        with torch.no_grad():
+            decoded = loaded.model(
+                source, target._replace(ids=target.ids[:, :-1], lengths=target.lengths - 1)
+            )
+            log_probs = loaded.model.head.log_probs(decoded, source)
+        forced = log_probs.gather(-1, gold.unsqueeze(-1)).flatten().tolist()
+        assert gold[0, -1] == EOS
+        assert result.log_probs == pytest.approx(forced[: len(result.log_probs)], abs=1e-4)
+        assert len(forced) - len(result.log_probs) == (0 if result.finished else 1)
+
+
+def test_order_and_empty_lines(translator):
+    lines = ["", "abc", "", "de", "fghijk", "", "abc", ""]
+    outputs = translator.translate(lines)
+    assert [bool(line) for line in outputs[::2]] == [False, False, bool(outputs[4]), bool(outputs[6])]
+    assert outputs[0] == outputs[2] == outputs[5] == outputs[7] == ""
+    assert outputs[1] == outputs[6] == translator.translate("abc")
+    assert translator.translate([]) == []
+    assert translator.translate("") == ""
+    assert translator.translate(("abc", "de")) == [outputs[1], outputs[3]]
+    empty = translator.translate("", results=True)
+    assert (empty.text, empty.tokens, empty.finished) == ("", [], True)
+
+
+def test_a_text_of_lines_is_translated_line_by_line(translator):
+    lines = ["abc", "", "de"]
+    assert translator.translate("abc\n\nde") == "\n".join(translator.translate(lines))
+    assert translator.translate(["abc\n\nde", "abc"]) == [
+        "\n".join(translator.translate(lines)),
+        translator.translate("abc"),
+    ]
+    assert translator.translate("\n") == "\n"
+    # Other line ends are characters as good as any.
+    assert "\n" not in translator.translate("abc\rde\u2028f\x0bg\x85h")
+    with pytest.raises(DataError, match="text 1 has several lines.*split it at its newlines"):
+        translator.translate(["abc", "d\ne"], results=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ud800 half a pair",
+        "\x00\x01",
+        "🎉 日本語 שלום",
+        " ",
+        "\t\t",
+        "x" * 3000,
+        "\ufffe\U0010ffff",
+        "a\u0301\u200d",
+    ],
+)
+def test_every_str_is_accepted(translator, text):
+    output = translator.translate(text, beam=1)
+    assert isinstance(output, str) and "\n" not in output
+    output.encode("utf-8")
+
+
+def test_a_newline_that_the_model_says_does_not_break_the_line(tmp_path):
+    translator = Translator.load(tiny_bundle(tmp_path / "b", target_text=["\nab"]))
+    outputs = translator.translate(sentences(20), limit_extra=60)
+    assert not any("\n" in output for output in outputs)
+    assert any(" " in output for output in outputs)
+
+
+def test_n_best_and_scores(translator):
+    for line in sentences(5, seed=3):
+        result = translator.translate(line, beam=4, n_best=4, results=True)
+        found = [result, *result.alternatives]
+        finished = [one for one in found if one.finished]
+        assert found[: len(finished)] == finished
+        assert [one.score for one in finished] == sorted((one.score for one in finished), reverse=True)
+        assert len(found) == 4
+        for one in found:
+            assert len(one.log_probs) == len(one.tokens) + one.finished
+            assert one.score == pytest.approx(
+                sum(one.log_probs) / ((5 + len(one.log_probs)) / 6) ** 0.6, abs=1e-5
+            )
+            assert one.source_tokens == list(line)
+        plain = translator.translate(line, beam=4, normalization="none", results=True)
+        assert plain.score == pytest.approx(sum(plain.log_probs), abs=1e-5)
+        assert translator.translate(line, beam=3, alpha=0.0) == translator.translate(
+            line, normalization="none"
+        )
+
+
+def test_lengths_are_relative_to_the_source(translator):
+    lines = sentences(30, seed=4)
+    for result, line in zip(
+        translator.translate(lines, limit_ratio=0.5, limit_extra=1, results=True), lines, strict=True
+    ):
+        assert len(result.tokens) <= len(line) // 2 + 1
+    for result, line in zip(translator.translate(lines, minimum_ratio=1.5, results=True), lines, strict=True):
+        assert len(result.tokens) >= 1.5 * len(line)
+    # A minimum above the limit gives way to it.
+    for result in translator.translate(lines, minimum_ratio=9, limit_ratio=1, limit_extra=0, results=True):
+        assert len(result.tokens) == len(result.source_tokens)
+
+
+def test_attention_weights_on_demand(translator):
+    result = translator.translate("abcdef", results=True, weights=True)
+    assert result.weights.shape == (len(result.tokens), 6)
+    assert result.weights.sum(dim=1).tolist() == pytest.approx([1.0] * len(result.tokens), abs=1e-5)
+    assert translator.translate("abcdef", results=True).weights is None
+
+
+def test_bfloat16(bundle):
+    lines = sentences(16, seed=5)
+    fast = Translator.load(bundle, precision="bfloat16").translate(lines, beam=1, results=True, limit_extra=1)
+    exact = Translator.load(bundle).translate(lines, beam=1, results=True, limit_extra=1)
+    # bf16 keeps 8 bits of the mantissa: the first token's log-probability agrees to a few percent where the
+    # tokens agree.
+    same = [(a, b) for a, b in zip(fast, exact, strict=True) if a.tokens[:1] == b.tokens[:1] and a.tokens]
+    assert len(same) >= 8
+    assert all(a.log_probs[0] == pytest.approx(b.log_probs[0], abs=0.3) for a, b in same)
+    assert any(a.log_probs != b.log_probs for a, b in same), "bfloat16 was not used"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"beam": 0}, "beam size 0"),
+        ({"beam": 2, "n_best": 3}, "n_best 3 is impossible with a beam of 2"),
+        ({"normalization": "mean"}, "unknown normalization 'mean'; known: wu, length, none"),
+        ({"limit_extra": -1}, "limit_extra -1"),
+        ({"batch_tokens": 0}, "batch_tokens 0 must be 1 or more"),
+    ],
+)
+def test_impossible_options(translator, options, message):
+    with pytest.raises(ConfigError, match=message):
+        translator.translate("abc", **options)
+
+
+def test_what_is_no_text(translator):
+    with pytest.raises(DataError, match="text 1 is a bytes, not a str: b'de'"):
+        translator.translate(["abc", b"de"])
+
+
+def test_impossible_places(bundle):
+    with pytest.raises(ConfigError, match="unknown precision 'float16'; choose one of float32, bfloat16"):
+        Translator.load(bundle, precision="float16")
+    with pytest.raises(ConfigError, match="device 'gpu' cannot be used here"):
+        Translator.load(bundle, device="gpu")
+    with pytest.raises(ConfigError, match="threads is 0"):
+        Translator.load(bundle, threads=0)
+
+
+def test_needs_no_lightning_and_no_pickle(bundle):
+    program = (
+        "import sys, s2s, pickle, torch\n"
+        "pickle.load = pickle.loads = torch.load = None\n"
+        f"print(s2s.Translator.load({str(bundle)!r}).translate('abc', beam=2))\n"
+        "heavy = [name for name in sys.modules if 'lightning' in name or name == 'sacrebleu']\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,10 @@
+"""`s2s fit`: train a model."""
+
+SUMMARY = "train a model"
+
+
+def main(argv: list[str]) -> int:
+    """Run `s2s fit`."""
+    from s2s.training.cli import run
+
+    return run("fit", argv)

@@ -1,0 +1,10 @@
+"""`s2s validate`: score a checkpoint on the validation set."""
+
+SUMMARY = "score a checkpoint on the validation set"
+
+
+def main(argv: list[str]) -> int:
+    """Run `s2s validate`."""
+    from s2s.training.cli import run
+
+    return run("validate", argv)

@@ -1,0 +1,1 @@
+"""Training: tasks, data, callbacks and the command line. The only package that imports Lightning."""

@@ -1,0 +1,469 @@
+"""`s2s fit`, `validate` and `test`: LightningCLI behind a door that people like.
+
+The task named in the configuration decides the LightningModule and the DataModule before the parser is built,
+so these are fixed classes and only their parts vary. What LightningCLI does not do is done before it parses (names,
+typos, recipes: options.py) and after it fails (one line for an error, below).
+"""
+
+import logging
+import re
+import shutil
+import textwrap
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning.callbacks
+import yaml
+from jsonargparse import ArgumentError, Namespace
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
+
+from s2s.errors import ConfigError
+from s2s.registry import catalogue
+from s2s.registry.near_names import unknown
+from s2s.registry.parts import kind_of_option, options
+from s2s.resources import recipes
+from s2s.training.callbacks import DurableCheckpoints
+from s2s.training.help import WIDTH, choices, explain_part_help, option_lines, takes_part, type_hints
+from s2s.training.options import (
+    Config,
+    Option,
+    Vocabulary,
+    Written,
+    given_value,
+    read_command_line,
+    read_config,
+)
+from s2s.training.task import Task
+
+DEFAULT_TASK = "Seq2Seq"
+DEFAULT_SEED = 1
+RUNS = Path("runs")
+METRICS = "metrics.csv"
+
+MOST_USED_TRAINER_OPTIONS = [
+    "max_epochs",
+    "max_steps",
+    "max_time",
+    "precision",
+    "accelerator",
+    "devices",
+    "accumulate_grad_batches",
+    "gradient_clip_val",
+    "val_check_interval",
+    "limit_train_batches",
+    "limit_val_batches",
+    "fast_dev_run",
+]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What `s2s.fit` returns.
+
+    Attributes:
+        module: The trained LightningModule.
+        score: The best value of what the checkpoints watch; None if nothing was watched.
+        bundle: The folder that `s2s translate` and `s2s.Translator` load; None if the task ships none.
+        run_folder: Checkpoints, logs and the configuration of the run.
+    """
+
+    module: LightningModule
+    score: float | None
+    bundle: Path | None
+    run_folder: Path
+
+
+def fit(config: "str | Path | Mapping[str, Any] | None" = None, /, **overrides: Any) -> Fitted:
+    """Train, as `s2s fit -c config --key value` does.
+
+    Args:
+        config: A recipe's name, a YAML file, or a mapping; its keys may be dotted.
+        **overrides: Options, by their dotted keys (`**{"model.encoder.cell": "GRU"}`) or as mappings
+            (`trainer={"max_epochs": 3}`).
+
+    Raises:
+        ConfigError: an option or a part that does not exist, or a value that does not fit.
+    """
+    written: list[Written] = []
+    if isinstance(config, Mapping):
+        written += _from_mapping(config)
+    elif config is not None:
+        written.append(read_config(str(config)))
+    written += _from_mapping(overrides)
+    with quiet():
+        return _Run("fit", written).fit()
+
+
+def _from_mapping(tree: Mapping[str, Any]) -> list[Written]:
+    dotted = {key: value for key, value in tree.items() if "." in key}
+    nested = {key: value for key, value in tree.items() if "." not in key}
+    written: list[Written] = [Config("", nested)] if nested else []
+    for key, value in dotted.items():
+        text = (
+            value if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True, width=2**20)
+        )
+        written.append(Option(key, text.removesuffix("\n").removesuffix("\n...")))
+    return written
+
+
+def run(command: str, argv: Sequence[str]) -> int:
+    """Run `s2s fit`, `s2s validate` or `s2s test` with a command line."""
+    with quiet():
+        if (asked := _help(command, argv)) is not None:
+            print(asked)
+            return 0
+        printing = "--print_config" in argv
+        written = read_command_line([word for word in argv if word != "--print_config"])
+        started = _Run(command, written, only_print=printing)
+        if printing:
+            print(started.config_text, end="")
+        elif command == "fit":
+            started.fit()
+        else:
+            started.evaluate(command)
+    return 0
+
+
+class _Parser(LightningArgumentParser):
+    """A parser whose errors are ours to tell."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "exit_on_error": False})
+
+
+class CommandLine(LightningCLI):
+    """LightningCLI for one task.
+
+    Args:
+        task: The task, a class of kind `task`.
+        written: Configurations and options, in order.
+        command: `fit`, `validate` or `test`.
+        instantiate: False: read the configuration and stop there.
+    """
+
+    def __init__(
+        self, task: type[Task], written: Sequence[Written], command: str, *, instantiate: bool = True
+    ) -> None:
+        self.task = task
+        self.written = written
+        self.command = command
+        self.vocabulary = vocabulary(task, command)
+        self._instantiate = instantiate
+        super().__init__(
+            task.module,
+            task.data,
+            run=False,
+            save_config_callback=None,
+            seed_everything_default=DEFAULT_SEED,
+            parser_class=_Parser,
+            args=[],
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The options of a run that belong to neither model, data nor trainer."""
+        parser.add_argument("--task", type=str, default=DEFAULT_TASK)
+        parser.add_argument("--run_folder", type=str | None, default=None)
+        parser.add_argument("--ckpt_path", type=str | None, default=None)
+        parser.add_argument("--overwrite", type=bool, default=False)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Check and replace names, parse, and turn the parser's errors into one line."""
+        arguments = self.vocabulary.arguments(self.written)
+        try:
+            self.config = parser.parse_args(arguments)
+        except (ArgumentError, TypeError, ValueError) as error:
+            raise ConfigError(plain_error(str(error), self.command)) from error
+
+    @property
+    def run_folder(self) -> Path:
+        """Where checkpoints, logs and the bundle go."""
+        if self.config.run_folder:
+            return Path(self.config.run_folder)
+        named = [item.name for item in self.written if isinstance(item, Config) and item.name]
+        return RUNS / (named[0] if named else str(self.config.task).lower())
+
+    def config_text(self) -> str:
+        """The whole configuration as YAML, with catalogue names: what `-c` reads again."""
+        config = self.config.clone()
+        config.pop("config", None)
+        tree = yaml.safe_load(self.parser.dump(config, skip_link_targets=True, format="yaml"))
+        for key in ("ckpt_path", "overwrite"):  # how this run was started, not what it is
+            tree.pop(key, None)
+        first = {key: tree.pop(key) for key in ("task", "run_folder", "model", "data") if key in tree}
+        return str(
+            yaml.safe_dump(self.vocabulary.names({**first, **tree}), sort_keys=False, allow_unicode=True)
+        )
+
+    def instantiate_classes(self) -> None:
+        """Build module, data and trainer."""
+        if not self._instantiate:
+            return
+        try:
+            self.config_init: Namespace = self.parser.instantiate(self.config)
+        except (ArgumentError, TypeError) as error:
+            raise ConfigError(plain_error(str(error), self.command)) from error
+        self.datamodule = self._get(self.config_init, "data")
+        self.model = self._get(self.config_init, "model")
+        self.trainer = self.instantiate_trainer()
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """The trainer, with the run folder's loggers and the task's callbacks."""
+        folder = self.run_folder
+        if self.command == "fit" and not self.config.trainer.fast_dev_run:
+            resuming = self.config.ckpt_path is not None
+            _make_room(folder, resuming=resuming, overwrite=self.config.overwrite)
+        settings = {**self.config_init.trainer.as_dict(), **kwargs}
+        settings["default_root_dir"] = settings["default_root_dir"] or str(folder)
+        if settings["logger"] in (None, True):
+            settings["logger"] = _loggers(folder) if self.command == "fit" else False
+        callbacks = settings["callbacks"] or []
+        callbacks = [*(callbacks if isinstance(callbacks, list) else [callbacks])]
+        callbacks += self.task.callbacks(folder)
+        if self.command == "fit" and not settings["fast_dev_run"]:
+            callbacks.append(SaveConfig(folder / "config.yaml", self.config_text()))
+        settings["callbacks"] = callbacks
+        settings["plugins"] = settings["plugins"] or [DurableCheckpoints()]
+        return Trainer(**settings)
+
+
+class SaveConfig(Callback):
+    """Writes the run's configuration into its folder, over the one of a run that is resumed.
+
+    Args:
+        path: The file to write.
+        text: Its content.
+    """
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        self._text = text
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write, once, on the first process."""
+        if trainer.is_global_zero:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text(self._text, encoding="utf-8")
+
+
+class _Run:
+    def __init__(self, command: str, written: list[Written], *, only_print: bool = False) -> None:
+        task: type[Task] = catalogue().load("task", _task_name(written))
+        defaults = _from_mapping(task.defaults)
+        self._cli = CommandLine(task, [*defaults, *written], command, instantiate=not only_print)
+        self.config_text = self._cli.config_text()
+
+    def fit(self) -> Fitted:
+        cli = self._cli
+        checkpoint = _checkpoint(cli.config.ckpt_path, cli.run_folder)
+        try:
+            cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit:
+            if not cli.trainer.interrupted:
+                raise
+            raise KeyboardInterrupt from None  # Ctrl-C, which Lightning makes an exit of
+        callback = cli.trainer.checkpoint_callback
+        best = getattr(callback, "best_model_score", None)
+        bundle = cli.run_folder / "bundle"
+        return Fitted(
+            module=cli.model,
+            score=None if best is None else float(best),
+            bundle=bundle if bundle.is_dir() else None,
+            run_folder=cli.run_folder,
+        )
+
+    def evaluate(self, command: str) -> None:
+        cli = self._cli
+        checkpoint = _checkpoint(cli.config.ckpt_path or "best", cli.run_folder)
+        evaluate = getattr(cli.trainer, command)
+        evaluate(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
+
+
+def _task_name(written: Sequence[Written]) -> str:
+    return str(given_value(written, "task") or DEFAULT_TASK)
+
+
+def _checkpoint(wanted: str | None, run_folder: Path) -> str | None:
+    """`last` and `best` are looked up in the run folder; anything else is a path."""
+    if wanted is None:
+        return None
+    path = run_folder / "checkpoints" / f"{wanted}.ckpt" if wanted in ("last", "best") else Path(wanted)
+    if not path.is_file():
+        there = sorted(str(p) for p in (run_folder / "checkpoints").glob("*.ckpt"))
+        raise ConfigError(f"ckpt_path: no checkpoint {path}. There are: {', '.join(there) or 'none'}")
+    return str(path)
+
+
+def _make_room(folder: Path, *, resuming: bool, overwrite: bool) -> None:
+    """Never let a new run write into the folder of an older one, unless that is wanted."""
+    checkpoints = folder / "checkpoints"
+    if resuming or not any(checkpoints.glob("*.ckpt")):
+        return
+    if not overwrite:
+        raise ConfigError(
+            f"{folder} holds a run already. Go on with it: --ckpt_path last; keep it: --run_folder ANOTHER; "
+            "replace it: --overwrite true"
+        )
+    shutil.rmtree(checkpoints)
+    shutil.rmtree(folder / "bundle", ignore_errors=True)
+    for log in (*folder.glob("events.out.tfevents.*"), folder / METRICS):
+        log.unlink(missing_ok=True)
+
+
+def _loggers(folder: Path) -> list[Logger]:
+    # No name and no version: the run folder itself, not version_0, version_1 below it.
+    tables = CSVLogger(folder, name="", version="")
+    path = folder / METRICS
+    if getattr(rank_zero_only, "rank", 0) == 0 and path.is_file():
+        # The logger begins by deleting what a resumed run has logged so far: put it back.
+        logged = path.read_text(encoding="utf-8")
+        tables.experiment.metrics_keys = logged.partition("\n")[0].strip().split(",")
+        path.write_text(logged, encoding="utf-8")
+    return [TensorBoardLogger(folder, name="", version="", default_hp_metric=False), tables]
+
+
+def vocabulary(task: type[Task], command: str) -> Vocabulary:
+    """The options of `s2s fit|validate|test` for a task."""
+    keys = ["task", "run_folder", "ckpt_path", "overwrite", "seed_everything"]
+    parts: dict[str, str] = {}
+    specs: list[str] = []
+    open_ended: list[str] = []
+    for group, holder in (("model", task.module), ("data", task.data), ("trainer", Trainer)):
+        hints = type_hints(holder)
+        for name in options(holder):
+            key = f"{group}.{name}"
+            keys.append(key)
+            kind = kind_of_option(name)
+            if group == "trainer":
+                open_ended += [key] if takes_part(hints.get(name)) else []
+            elif kind and takes_part(hints.get(name)):
+                parts[key] = kind
+                specs += [key] if "dict" in str(hints[name]) else []
+    return Vocabulary(keys, parts=parts, specs=specs, open_ended=open_ended, command=command)
+
+
+def plain_error(message: str, command: str) -> str:
+    """The parser's nested message as one line: which option, what it takes, what it got.
+
+    Args:
+        message: The text of jsonargparse's exception.
+        command: For the remedy.
+    """
+    message = message.replace("\n", " ")
+    key = ".".join(re.findall(r'(?:Parser key|Key) "([^"]+)"', message))
+    remedy = f"See: s2s {command} --help"
+    strange = re.search(r"Option '([^']+)' is not accepted\..*?class_path='([^']+)'", message)
+    if strange:
+        option, path = strange.groups()
+        entry = next((e for e in catalogue().entries() if e.target.replace(":", ".") == path), None)
+        if entry:
+            known = options(catalogue().load(entry.kind, entry.name))
+            return f"{key}: " + unknown(
+                "option", option, known, f"See: s2s {command} --{key}.help {entry.name}"
+            )
+    innermost = re.split(r'Parser key "[^"]+":', message)[-1].strip()
+    not_imported = re.search(r"Expected a dot import path string: (\S+)", innermost)
+    if not_imported:
+        return f"{key}: " + unknown(
+            "class", not_imported.group(1), [*pytorch_lightning.callbacks.__all__], remedy
+        )
+    got = re.search(r"Got value: (.+?)(?:\. Got value: |$)", innermost)
+    expected = re.findall(r"Expected an? (<class '[^']+'>|[^.]+?)(?:\.|$)", innermost)
+    if got and expected:
+        wanted = " or ".join(dict.fromkeys(re.sub(r"<class '([^']+)'>", r"\1", item) for item in expected))
+        return f"{key}: expected {wanted}, got {got.group(1).strip()!r}. {remedy}"
+    given = re.search(r"Given value: (.+)$", innermost)
+    if "Union" in innermost and given:
+        return f"{key}: {given.group(1).strip()!r} does not fit. {remedy}"
+    return f"{key}: {innermost} {remedy}" if key else f"{' '.join(message.split())} {remedy}"
+
+
+def _help(command: str, argv: Sequence[str]) -> str | None:
+    """What --help, --help.trainer or --OPTION.help ask for; None if the command line has none of them."""
+    for index, word in enumerate(argv):
+        key, equals, value = word.partition("=")
+        following = argv[index + 1] if index + 1 < len(argv) else None
+        if word in ("-h", "--help"):
+            return _short_help(command, argv)
+        if word == "--help.trainer":
+            return "\n".join(["trainer", *option_lines("--trainer.", Trainer)])
+        if key.startswith("--") and key.endswith(".help"):
+            name = value if equals else following
+            return explain_part_help(
+                key[2 : -len(".help")], None if name is None or name.startswith("-") else name
+            )
+    return None
+
+
+def _short_help(command: str, argv: Sequence[str]) -> str:
+    written = read_command_line([word for word in argv if word not in ("-h", "--help")])
+    task: type[Task] = catalogue().load("task", _task_name(written))
+    what = {"fit": "Train a model.", "validate": "Score a checkpoint on the validation set."}
+    checkpoint = "go on with a run" if command == "fit" else "which checkpoint"
+    lines = [
+        f"usage: s2s {command} -c RECIPE [-c MORE.yaml ...] [--OPTION VALUE ...]",
+        "",
+        what.get(command, "Score a checkpoint on the test set."),
+        "",
+        "  -c RECIPE|FILE                  recipe by name, or YAML file; later ones override earlier ones",
+        f"  --ckpt_path last|best|FILE      {checkpoint}",
+        "  --run_folder FOLDER             checkpoints, logs, bundle (default: runs/RECIPE)",
+        f"  --seed_everything INT           (default: {DEFAULT_SEED})",
+        f"  --task TASK                     {choices('task')} (default: {DEFAULT_TASK})",
+        "  --overwrite true                replace the run that is in the folder",
+        "  --print_config                  print the whole configuration and stop",
+        "",
+        *textwrap.wrap(f"recipes: {', '.join(recipes()) or 'none'}", WIDTH),
+        "",
+        "model (options of a part: --model.encoder.help NAME)",
+        *_group_lines(task, "model", task.module),
+        "",
+        "data",
+        *_group_lines(task, "data", task.data),
+        "",
+        "trainer (all options: --help.trainer)",
+        *option_lines("--trainer.", Trainer, MOST_USED_TRAINER_OPTIONS, brief=True),
+    ]
+    return "\n".join(lines)
+
+
+def _group_lines(task: type[Task], group: str, holder: type) -> list[str]:
+    defaults = {key.removeprefix(f"{group}."): value for key, value in task.defaults.items()}
+    return option_lines(f"--{group}.", holder, defaults=defaults)
+
+
+_NOT_THE_USERS = [
+    # Lightning 2.6 calls what jsonargparse 4.53 and torch 2.13 deprecate, and recommends workers that batches
+    # made of memory-mapped ids do not need.
+    r".*jsonargparse.*",
+    r".*does not have many workers.*",
+    r".*isinstance\(treespec, LeafSpec\).*",
+    r".*Checkpoint directory .* exists and is not empty.*",
+    r".*Experiment logs directory .* exists and is not empty.*",
+]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the warnings that no user can mend, and without Lightning's advertisements."""
+    log = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    seeds = logging.getLogger("lightning_fabric.utilities.seed")
+    levels = log.level, seeds.level
+    with warnings.catch_warnings():
+        for message in _NOT_THE_USERS:
+            warnings.filterwarnings("ignore", message=message)
+        log.setLevel(logging.WARNING)
+        seeds.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            log.setLevel(levels[0])
+            seeds.setLevel(levels[1])

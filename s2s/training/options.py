@@ -1,0 +1,292 @@
+"""What the user wrote, in YAML and on the command line, made ready for the parser.
+
+The parser would accept any importable callable, and answers a typo with a page of types. So all names are
+held against the catalogue and the known options first; names of parts become the paths that the parser needs.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from s2s.errors import ConfigError, DataError
+from s2s.registry import catalogue
+from s2s.registry.near_names import nearest
+from s2s.registry.parts import check_options, kind_of_option, nested_kinds, read_spec
+from s2s.resources import recipe
+
+CONFIG_OPTIONS = ("-c", "--config")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as the parser reads it: `1e-3` is a number (YAML 1.2), not text (YAML 1.1)."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration file, or a tree given from Python.
+
+    Attributes:
+        name: The recipe's name, the file's stem, or "" for a tree from Python.
+        tree: What it holds.
+    """
+
+    name: str
+    tree: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of the command line: `--model.encoder.cell GRU`."""
+
+    key: str
+    value: str
+
+
+Written = Config | Option
+
+
+def read_config(name: str) -> Config:
+    """A recipe by its name, or a YAML file by its path.
+
+    Raises:
+        ConfigError: neither exists, or it holds no mapping.
+        DataError: it is not YAML.
+    """
+    path = recipe(name)
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader: builds no objects
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise DataError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: expected `key: value` lines, got {type(tree).__name__}")
+    return Config(_run_name(path), tree)
+
+
+def _run_name(path: Path) -> str:
+    # The configuration that a run saved carries the run's name, not "config".
+    return path.resolve().parent.name if path.name == "config.yaml" else path.stem
+
+
+def read_value(text: str) -> Any:
+    """A value of the command line as YAML: number, truth value, list, mapping, or text."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError:
+        return text
+
+
+def read_command_line(argv: Sequence[str]) -> list[Written]:
+    """Configurations and options, in the order in which they were given.
+
+    Raises:
+        ConfigError: a word that is no option, or an option without a value.
+    """
+    written: list[Written] = []
+    words = iter(argv)
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not key.startswith("--") and key not in CONFIG_OPTIONS:
+            raise ConfigError(
+                f"unexpected {word!r}; options begin with --, and a recipe is named with -c: -c {word}"
+            )
+        if not equals:
+            value = next(words, "--")
+            if value.startswith("--"):
+                raise ConfigError(f"option {key} needs a value: {key} VALUE")
+        if key in CONFIG_OPTIONS:
+            written.append(read_config(value))
+        else:
+            written.append(Option(key.removeprefix("--"), value))
+    return written
+
+
+def given_value(written: Iterable[Written], key: str) -> Any:
+    """The value given last for a key of the top level; None if it was not given."""
+    value = None
+    for item in written:
+        if isinstance(item, Option):
+            value = item.value if item.key == key else value
+        else:
+            value = item.tree.get(key, value)
+    return value
+
+
+class Vocabulary:
+    """The options that a parser knows.
+
+    Args:
+        options: Dotted keys, `model.encoder`.
+        parts: Those among them that take a part, or several: key -> kind.
+        specs: Those that take a part's spec as it stands, to be checked but not to be replaced.
+        open_ended: Those that hold classes of Lightning, with options of their own (`trainer.callbacks`).
+        command: The command, for the remedy in errors.
+    """
+
+    def __init__(
+        self,
+        options: Collection[str],
+        *,
+        parts: Mapping[str, str],
+        specs: Collection[str] = (),
+        open_ended: Collection[str] = (),
+        command: str = "fit",
+    ) -> None:
+        self._options = set(options)
+        self._groups = {key.rpartition(".")[0] for key in options} - {""}
+        self._parts = dict(parts)
+        self._specs = set(specs)
+        self._open_ended = set(open_ended)
+        self._remedy = f"See: s2s {command} --help"
+
+    def arguments(self, written: Sequence[Written]) -> list[str]:
+        """The parser's arguments, with all names checked and replaced.
+
+        Raises:
+            ConfigError: an option or a part that does not exist, or a part that is in no plugin's hook.
+        """
+        arguments = []
+        for item in written:
+            if isinstance(item, Config):
+                tree = self._tree(item.tree, "")
+                arguments.append(f"--config={yaml.safe_dump(tree, default_flow_style=True, width=2**20)}")
+            else:
+                arguments.append(f"--{item.key}={self._option(item)}")
+        return arguments
+
+    def names(self, tree: Mapping[str, Any]) -> dict[str, Any]:
+        """A tree from the parser as a person would write it: parts by their names, not their import paths."""
+        targets = {e.target.replace(":", "."): e.name for e in catalogue().entries() if e.status == "ok"}
+
+        def named(value: Any) -> Any:
+            if isinstance(value, Mapping):
+                return {key: named(item) for key, item in value.items()}
+            if isinstance(value, list):
+                return [named(item) for item in value]
+            return targets.get(value, value) if isinstance(value, str) else value
+
+        return {key: named(value) for key, value in tree.items()}
+
+    def _tree(self, tree: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
+        checked = {}
+        for name, value in tree.items():
+            key = f"{prefix}{name}"
+            if key in self._groups:
+                if not isinstance(value, Mapping):
+                    raise ConfigError(f"{key}: expected options below it, got {value!r}. {self._remedy}")
+                checked[name] = self._tree(value, f"{key}.")
+            elif key in self._options:
+                checked[name] = self._value(key, value)
+            else:
+                raise ConfigError(self._unknown(key))
+        return checked
+
+    def _option(self, option: Option) -> str:
+        key = option.key
+        holder = self._holder(key)
+        if holder is None:
+            raise ConfigError(self._unknown(key))
+        if holder == key:
+            value = read_value(option.value)
+            made = self._value(key, value)
+            return option.value if made == value else _text(made)
+        if holder not in self._parts:
+            return option.value
+        # An option of a part. Its class may come from an earlier configuration, so the name alone tells.
+        kind = kind_of_option(key)
+        value = read_value(option.value)
+        if kind is None or not isinstance(value, (str, Mapping)):
+            return option.value
+        return _text(_translated(kind, value))
+
+    def _value(self, key: str, value: Any) -> Any:
+        kind = self._parts.get(key)
+        if kind is None or value is None:
+            _refuse_other_lightning(key, value)
+            return value
+        if isinstance(value, list):
+            return [self._value(key, item) for item in value]
+        translated = _translated(kind, value)
+        return value if key in self._specs else translated
+
+    def _holder(self, key: str) -> str | None:
+        """The option itself, or the part or class to which the rest of the key belongs."""
+        if key in self._options:
+            return key
+        head = key
+        while "." in head:
+            head = head.rpartition(".")[0]
+            if head in self._parts or head in self._open_ended:
+                return head
+        return None
+
+    def _unknown(self, key: str) -> str:
+        known = self._options | self._groups
+        near = None
+        head, tail = key, ""
+        while (
+            near is None and head.count(".") > 1
+        ):  # `model.encodr.cell`: the misspelt word may be in the middle
+            head, _, last = head.rpartition(".")
+            tail = f".{last}{tail}"
+            holder = nearest(head, [*self._parts, *self._open_ended])
+            near = f"{holder}{tail}" if holder else None
+        near = near or nearest(key, known)
+        if near is None:
+            last = nearest(key.rpartition(".")[2], [option.rpartition(".")[2] for option in known])
+            near = next((option for option in sorted(known) if option.rpartition(".")[2] == last), None)
+        hint = f"; did you mean {near!r}?" if near else "."
+        return f"unknown option {key!r}{hint} {self._remedy}"
+
+
+def _translated(kind: str, value: Any) -> Any:
+    """A spec with import paths for names, checked through and through."""
+    if isinstance(value, Mapping) and set(value) == {"init_args"}:
+        # Options for the part that an earlier configuration chose: its class is not known here.
+        return {"init_args": {name: _nested(name, item) for name, item in (value["init_args"] or {}).items()}}
+    name, given = read_spec(kind, value)
+    known = catalogue()
+    written_as_path = next((e.name for e in known.entries(kind) if e.target.replace(":", ".") == name), None)
+    name = written_as_path or name
+    part = known.load(kind, name)
+    check_options(kind, name, part, given)
+    nested = nested_kinds(part)
+    arguments = {
+        option: _translated(nested[option], item) if option in nested and item is not None else item
+        for option, item in given.items()
+    }
+    path = known.path(kind, name)
+    return {"class_path": path, "init_args": arguments} if arguments else path
+
+
+def _nested(option: str, value: Any) -> Any:
+    kind = kind_of_option(option)
+    return _translated(kind, value) if kind and isinstance(value, (str, Mapping)) else value
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True, width=2**20)
+
+
+def _refuse_other_lightning(key: str, value: Any) -> None:
+    if isinstance(value, list):
+        for item in value:
+            _refuse_other_lightning(key, item)
+    path = value.get("class_path") if isinstance(value, Mapping) else value
+    if isinstance(path, str) and path.startswith("lightning."):
+        raise ConfigError(
+            f"{key}: {path} is another class than the one that s2s uses; write "
+            f"{path.replace('lightning.pytorch', 'pytorch_lightning', 1)}, and import pytorch_lightning"
+        )

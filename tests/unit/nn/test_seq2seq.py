@@ -177,7 +177,7 @@ def test_loss_is_the_sum_of_the_sentences_alone(name: str) -> None:
 
 @every_model
 def test_what_lies_in_the_padding(name: str) -> None:
-    """NaN vectors for the padding token, or other tokens there: no bit of the loss or the gradients changes."""
+    """NaN vectors for the padding token, or other tokens: no bit of the loss or the gradients changes."""
     built = MODELS[name]()
     parameters = list(learning(built).values())
 

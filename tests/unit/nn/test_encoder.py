@@ -1,0 +1,35 @@
+"""One direction and both."""
+
+import torch
+
+from s2s.nn import Bidirectional, Unidirectional, unroll
+from s2s_plugins.cells.gru import GRU
+from s2s_plugins.cells.lstm import LSTM
+from tests.references.odd_cells import OddCell
+
+X, LENGTHS = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([4, 2])
+
+
+def test_unidirectional_is_an_unrolled_cell() -> None:
+    cell = LSTM(3, 5)
+    encoder = Unidirectional(cell)
+    encoded = encoder(X, LENGTHS)
+    outputs, state = unroll(cell, X, LENGTHS)
+    assert torch.equal(encoded.outputs, outputs) and torch.equal(encoded.state[1], state[1])
+    assert encoder.output_size == 5 and encoder.feature_size == 10
+    assert torch.equal(encoder.features(encoded.state), torch.cat([state[0], state[1]], -1))
+
+
+def test_bidirectional_may_have_two_kinds_of_cells() -> None:
+    rightward, leftward = OddCell(3, 5), GRU(3, 4)
+    encoder = Bidirectional(rightward, leftward)
+    encoded = encoder(X, LENGTHS)
+    assert encoder.output_size == 7 + 4 and encoded.outputs.shape == (2, 4, 11)
+    assert encoder.feature_size == (7 + 5 + 1) + 4
+    assert encoder.features(encoded.state).shape == (2, encoder.feature_size)
+    # the last word of the first sentence alone is all that the leftward cell has read there
+    alone, _ = unroll(leftward, X[:1, 3:], torch.tensor([1]))
+    torch.testing.assert_close(encoded.outputs[0, 3, 7:], alone[0, 0])
+    # its state at the end is its output at the first word
+    torch.testing.assert_close(encoded.state[1][0], encoded.outputs[:, 0, 7:])
+    torch.testing.assert_close(encoder.features(encoded.state)[:, -4:], encoded.outputs[:, 0, 7:])

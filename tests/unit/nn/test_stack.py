@@ -1,0 +1,93 @@
+"""Stacks against their layers in NumPy, one upon the other, and dropout between them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from s2s.nn import RecurrentCell, Stack, leaves, unroll
+from s2s.testing import numpy_cells
+from s2s.testing.numpy_cells import Affine, GRUParameters, LSTMParameters
+from s2s_plugins.cells.elman import Elman
+from s2s_plugins.cells.gru import GRU
+from s2s_plugins.cells.lstm import LSTM
+from tests.references.odd_cells import OddCell
+
+INPUT, HIDDEN, TIME = 3, 4, 5
+
+
+def gates(cell: RecurrentCell, count: int) -> list[Affine]:
+    """The cell's stacked weights, gate by gate."""
+    weights = [cell.input_weight, cell.recurrent_weight, cell.input_bias]
+    parts = [weight.detach().numpy().reshape(count, HIDDEN, *weight.shape[1:]) for weight in weights]
+    return [Affine(*(part[i] for part in parts)) for i in range(count)]
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_three_layers_against_numpy(residual: bool) -> None:
+    """Wu et al. 2016, section 3.1: from the second layer on, the output is the cell's plus its input."""
+    torch.manual_seed(0)
+    lstm, gru, elman = LSTM(INPUT, HIDDEN), GRU(HIDDEN, HIDDEN), Elman(HIDDEN, HIDDEN)
+    stack = Stack([lstm, gru, elman], residual=residual).double()
+    x = torch.randn(1, TIME, INPUT, dtype=torch.float64)
+    outputs, state = unroll(stack, x, torch.tensor([TIME]))
+
+    zeros = np.zeros(HIDDEN)
+    first, (h, c), _ = numpy_cells.lstm_forward(x[0].numpy(), (zeros, zeros), LSTMParameters(*gates(lstm, 4)))
+    bias = gru.candidate_bias.detach().numpy()
+    parameters = GRUParameters(*gates(gru, 3), bias)
+    second, second_last, _ = numpy_cells.gru_forward(first, zeros, parameters, reset_after=True)
+    second = second + first if residual else second
+    third, third_last, _ = numpy_cells.elman_forward(second, zeros, gates(elman, 1)[0])
+    third = third + second if residual else third
+    np.testing.assert_allclose(outputs[0].detach().numpy(), third, atol=1e-12)
+    for leaf, expected in zip(leaves(state), (h, c, second_last, third_last), strict=True):
+        np.testing.assert_allclose(leaf[0].detach().numpy(), expected, atol=1e-12)  # states without the sums
+
+
+def test_sizes_and_what_is_read() -> None:
+    stack = Stack([LSTM(INPUT, HIDDEN), OddCell(HIDDEN, HIDDEN)])
+    assert stack.input_size == INPUT and stack.output_size == HIDDEN + 2
+    assert stack.state_sizes == (HIDDEN, HIDDEN, HIDDEN + 2, HIDDEN, 1)
+    assert stack.feature_size == sum(stack.state_sizes)
+    state = stack.initial_state(2, like=torch.zeros(1))
+    assert torch.equal(stack.read(state), state[1][0])
+
+
+def test_a_layer_of_another_width_gets_no_residual() -> None:
+    torch.manual_seed(0)
+    cells = [GRU(INPUT, HIDDEN), OddCell(HIDDEN, HIDDEN)]
+    x, length = torch.randn(1, TIME, INPUT), torch.tensor([TIME])
+    plain, _ = unroll(Stack(cells), x, length)
+    residual, _ = unroll(Stack(cells, residual=True), x, length)
+    assert torch.equal(plain, residual)
+
+
+def test_dropout_is_off_in_evaluation_and_for_one_layer() -> None:
+    torch.manual_seed(0)
+    x, lengths = torch.randn(2, TIME, INPUT), torch.tensor([TIME, 2])
+    cells = [GRU(INPUT, HIDDEN), GRU(HIDDEN, HIDDEN)]
+    expected, _ = unroll(Stack(cells), x, lengths)
+    for variational in (False, True):
+        stack = Stack(cells, dropout=0.5, variational=variational).eval()
+        assert torch.equal(unroll(stack, x, lengths)[0], expected)
+        assert not torch.equal(unroll(stack.train(), x, lengths)[0], expected)
+        single = Stack(cells[:1], dropout=0.5, variational=variational).train()
+        assert torch.equal(unroll(single, x, lengths)[0], unroll(Stack(cells[:1]), x, lengths)[0])
+
+
+@pytest.mark.parametrize("variational", [False, True])
+def test_dropout_between_layers(variational: bool) -> None:
+    class Echo(RecurrentCell):
+        """Its output is its input."""
+
+        def step(self, x: torch.Tensor, state: Any, noise: Any = None) -> tuple[torch.Tensor, Any]:
+            return x, state
+
+    torch.manual_seed(0)
+    stack = Stack([Echo(50, 50), Echo(50, 50)], dropout=0.5, variational=variational).train()
+    outputs, _ = unroll(stack, torch.ones(2, TIME, 50), torch.tensor([TIME, TIME]))
+    assert outputs.unique().tolist() == [0.0, 2.0]  # kept values are scaled by 1 / (1 - 0.5)
+    assert bool((outputs == outputs[:, :1]).all()) == variational
+    assert not torch.equal(outputs[0], outputs[1])

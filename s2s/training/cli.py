@@ -1,8 +1,8 @@
 """`s2s fit`, `validate` and `test`: LightningCLI behind a door that people like.
 
 The task named in the configuration decides the LightningModule and the DataModule before the parser is built,
-so these are fixed classes and only their parts vary. What LightningCLI does not do is done before it parses (names,
-typos, recipes: options.py) and after it fails (one line for an error, below).
+so these are fixed classes and only their parts vary. What LightningCLI does not do is done before it parses
+(names, typos, recipes: options.py) and after it fails (one line for an error, below).
 """
 
 import logging
@@ -213,6 +213,7 @@ class CommandLine(LightningCLI):
             raise ConfigError(plain_error(str(error), self.command)) from error
         self.datamodule = self._get(self.config_init, "data")
         self.model = self._get(self.config_init, "model")
+        self.task.connect(self.model, self.datamodule)
         self.trainer = self.instantiate_trainer()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -231,6 +232,8 @@ class CommandLine(LightningCLI):
         if self.command == "fit" and not settings["fast_dev_run"]:
             callbacks.append(SaveConfig(folder / "config.yaml", self.config_text()))
         settings["callbacks"] = callbacks
+        plugins = settings["plugins"] or []
+        settings["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), DurableCheckpoints()]
         settings["plugins"] = settings["plugins"] or [DurableCheckpoints()]
         return Trainer(**settings)
 

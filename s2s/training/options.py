@@ -241,7 +241,8 @@ class Vocabulary:
         ):  # `model.encodr.cell`: the misspelt word may be in the middle
             head, _, last = head.rpartition(".")
             tail = f".{last}{tail}"
-            holder = nearest(head, [*self._parts, *self._open_ended])
+            as_deep = [key for key in (*self._parts, *self._open_ended) if key.count(".") == head.count(".")]
+            holder = nearest(head, as_deep)
             near = f"{holder}{tail}" if holder else None
         near = near or nearest(key, known)
         if near is None:

@@ -1,0 +1,206 @@
+"""fit, validate and test from end to end, on a stand-in task."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import s2s
+from s2s import registry
+from s2s.__main__ import main
+from s2s.errors import ConfigError
+from s2s.registry import Catalogue, Entry
+from s2s.registry.discovery import discover
+from s2s.training.cli import plain_error
+from tests.unit.training import stand_in
+
+RECIPE = """
+task: Mini
+model:
+  encoder: {class_path: Recurrent, init_args: {cell: GRU, hidden_size: 5}}
+  learning_rate: 1e-2
+trainer: {max_epochs: 1, enable_progress_bar: false, enable_model_summary: false, log_every_n_steps: 1}
+"""
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in is in the catalogue, and `mini.yaml` in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    known = discover()
+    mini = Entry("task", "Mini", f"{stand_in.__name__}:Mini", "made-up", "1")
+    with_mini = Catalogue([*known.entries(), mini])
+    monkeypatch.setattr(registry, "_catalogue", with_mini)
+    monkeypatch.setattr("s2s.__main__.use_plugins", lambda **options: with_mini)
+    Path("mini.yaml").write_text(RECIPE)
+
+
+def weights(checkpoint: str) -> dict[str, torch.Tensor]:
+    loaded = torch.load(checkpoint, weights_only=True)["state_dict"]
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def saved(path: str = "runs/mini/config.yaml") -> dict:
+    return dict(yaml.safe_load(Path(path).read_text()))
+
+
+def test_a_run_goes_into_the_folder_named_after_its_recipe() -> None:
+    assert main(["fit", "-c", "mini.yaml"]) == 0
+    there = {str(p.relative_to("runs/mini")) for p in Path("runs/mini").rglob("*") if p.is_file()}
+    assert {"config.yaml", "metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt"} <= there
+    assert not any("version" in name for name in there)
+
+
+def test_the_saved_configuration_has_names_and_gives_the_same_run() -> None:
+    main(["fit", "-c", "mini.yaml", "--model.encoder.cell", "LSTM"])
+    encoder = saved()["model"]["encoder"]
+    assert encoder["class_path"] == "Recurrent"
+    assert encoder["init_args"]["cell"]["class_path"] == "LSTM"
+    assert saved()["model"]["learning_rate"] == 0.01
+    assert main(["fit", "-c", "runs/mini/config.yaml", "--run_folder", "again"]) == 0
+    first, again = weights("runs/mini/checkpoints/last.ckpt"), weights("again/checkpoints/last.ckpt")
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert saved("again/config.yaml") == {**saved(), "run_folder": "again"}
+
+
+def test_later_files_and_options_override_earlier_ones() -> None:
+    Path("second.yaml").write_text("model: {learning_rate: 0.5, encoder: {init_args: {cell: Elman}}}\n")
+    main(["fit", "-c", "mini.yaml", "-c", "second.yaml", "--model.encoder.hidden_size", "2"])
+    model = saved()["model"]
+    assert model["learning_rate"] == 0.5
+    assert model["encoder"]["init_args"]["cell"]["class_path"] == "Elman"
+    assert model["encoder"]["init_args"]["hidden_size"] == 2
+
+
+def test_a_task_brings_defaults_for_what_the_configuration_leaves_open() -> None:
+    options = ["--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false"]
+    assert main(["fit", "--task", "Mini", *options]) == 0
+    assert saved("runs/mini/config.yaml")["model"]["encoder"]["init_args"]["hidden_size"] == 4
+
+
+def test_a_second_run_does_not_write_into_the_first_unasked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "-c", "mini.yaml"]) == 0
+    before = Path("runs/mini/checkpoints/last.ckpt").stat().st_mtime_ns
+    assert main(["fit", "-c", "mini.yaml"]) == 2
+    assert "runs/mini holds a run already. Go on with it: --ckpt_path last" in capsys.readouterr().err
+    assert Path("runs/mini/checkpoints/last.ckpt").stat().st_mtime_ns == before
+    assert main(["fit", "-c", "mini.yaml", "--overwrite", "true"]) == 0
+    assert Path("runs/mini/checkpoints/last.ckpt").stat().st_mtime_ns > before
+
+
+def test_resuming_goes_on_in_the_same_folder_and_keeps_its_log() -> None:
+    main(["fit", "-c", "mini.yaml"])
+    first = Path("runs/mini/metrics.csv").read_text()
+    assert main(["fit", "-c", "mini.yaml", "--ckpt_path", "last", "--trainer.max_epochs", "2"]) == 0
+    both = Path("runs/mini/metrics.csv").read_text()
+    assert both.startswith(first) and len(both) > len(first)
+    assert torch.load("runs/mini/checkpoints/last.ckpt", weights_only=True)["epoch"] == 1
+
+
+def test_a_checkpoint_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "-c", "mini.yaml", "--ckpt_path", "last"]) == 2
+    assert "no checkpoint runs/mini/checkpoints/last.ckpt. There are: none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["validate", "test"])
+def test_scoring_a_checkpoint(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["fit", "-c", "mini.yaml"])
+    assert main([command, "-c", "mini.yaml"]) == 0
+    assert "loss" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model.encoder.cell", "LSTN"], "unknown cell 'LSTN'; did you mean 'LSTM'?"),
+        (["--model.encodr", "Recurrent"], "unknown option 'model.encodr'; did you mean 'model.encoder'?"),
+        (["--model.encoder.hidden_sze", "4"], "model.encoder: unknown option 'hidden_sze'; did you mean"),
+        (
+            ["--model.encoder.cell.reset_befor", "true"],
+            "model.encoder.cell: unknown option 'reset_befor'; did you",
+        ),
+        (["--model.encoder.hidden_size", "x"], "model.encoder.hidden_size: expected int, got 'x'."),
+        (["--model.learning_rate", "fast"], "model.learning_rate: expected float, got 'fast'."),
+        (["--task", "Mni"], "unknown task 'Mni'; did you mean 'Mini'?"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", "-c", "mini.yaml", *options]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"s2s: error: {message}")
+    assert told.count("\n") == 1
+
+
+def test_a_parser_message_of_another_kind_is_still_one_line() -> None:
+    assert plain_error("something\n  else", "fit") == "something else See: s2s fit --help"
+
+
+def test_help_fits_people(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "-c", "mini.yaml", "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert len(printed.splitlines()) < 70
+    assert max(len(line) for line in printed.splitlines()) <= 110
+    for line in (
+        "  --model.encoder ENCODER         What reads the sequence (default: Recurrent)",
+        "  --data.size INT                 How many (default: 8)",
+        "  --trainer.max_epochs INT        Stop training once this number of epochs is reached",
+    ):
+        assert line in printed.splitlines()
+    assert "Callable" not in printed
+    main(["fit", "--help.trainer"])
+    assert "--trainer.detect_anomaly true|false" in capsys.readouterr().out
+
+
+def test_help_of_a_part(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--model.encoder.cell.help=LSTM"], ["--model.encoder.cell.help", "LSTM"]):
+        assert main(["fit", *words]) == 0
+        printed = capsys.readouterr().out
+        assert printed.startswith("cell LSTM, from s2s ")
+        assert "--model.encoder.cell.forget_bias NUMBER" in printed
+    assert main(["fit", "--model.encoder.cell.help"]) == 0
+    assert "one of Elman, GRU, LSTM" in capsys.readouterr().out
+    assert main(["fit", "--model.encoder.cell.help=LSTN"]) == 2
+
+
+def test_the_configuration_can_be_printed_without_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "-c", "mini.yaml", "--print_config", "--model.tie_head", "true"]) == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["model"]["tie_head"] is True
+    assert printed["model"]["encoder"]["class_path"] == "Recurrent"
+    assert not Path("runs").exists()
+
+
+def test_fit_from_python_takes_the_same_path() -> None:
+    fitted = s2s.fit("mini.yaml", **{"model.encoder.cell": "LSTM", "trainer.max_epochs": 2}, run_folder="py")
+    assert fitted.run_folder == Path("py")
+    assert isinstance(fitted.module, stand_in.MiniModule)
+    assert fitted.score is not None and fitted.score >= 0
+    assert fitted.bundle is None
+    main(["fit", "-c", "mini.yaml", "--model.encoder.cell", "LSTM", "--trainer.max_epochs", "2"])
+    shell, python = weights("runs/mini/checkpoints/last.ckpt"), weights("py/checkpoints/last.ckpt")
+    assert all(torch.equal(shell[name], python[name]) for name in shell)
+
+
+def test_fit_takes_a_mapping_with_dotted_keys_too() -> None:
+    config = {"task": "Mini", "model.encoder.cell": "GRU", "trainer": {"max_epochs": 1, "logger": False}}
+    s2s.fit(config, trainer={"enable_progress_bar": False}, run_folder="py")
+    assert saved("py/config.yaml")["model"]["encoder"]["init_args"]["cell"]["class_path"] == "GRU"
+
+
+def test_fit_raises_what_the_command_prints() -> None:
+    with pytest.raises(
+        ConfigError, match="unknown option 'model.lerning_rate'; did you mean 'model.learning_rate'"
+    ):
+        s2s.fit("mini.yaml", **{"model.lerning_rate": 1})
+
+
+def test_a_run_warns_of_nothing_that_its_user_cannot_mend() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        main(["fit", "-c", "mini.yaml"])
+    assert [str(w.message) for w in caught] == []

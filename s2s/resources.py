@@ -1,5 +1,7 @@
 """Where recipes and embedded corpora are: in the installed wheel, or beside the package in a checkout."""
 
+import os
+import re
 from pathlib import Path
 
 from s2s.errors import ConfigError
@@ -39,3 +41,24 @@ def recipe(name: str) -> Path:
     if stem in known:
         return known[stem]
     raise ConfigError(unknown("recipe", name, known, "A path to a YAML file will do as well."))
+
+
+def locate(path: str) -> str:
+    """The path that a person means: `~` and `$VARIABLES` filled in, `embedded:NAME` a corpus that travels with s2s.
+
+    Raises:
+        ConfigError: a variable that is not set, or an embedded corpus that does not exist.
+    """
+    if path.startswith("embedded:"):
+        name = path.removeprefix("embedded:")
+        data = folder("data")
+        if not (data / name).is_file():
+            known = [p.relative_to(data).as_posix() for p in sorted(data.glob("*/*.tsv"))]
+            raise ConfigError(unknown("embedded corpus", name, known))
+        return str(data / name)
+    filled = os.path.expanduser(os.path.expandvars(path))
+    missing = re.search(r"\$\{?(\w+)\}?", filled)
+    if missing and not os.path.exists(filled):
+        name = missing.group(1)
+        raise ConfigError(f"{path}: the environment variable {name} is not set; set it: export {name}=FOLDER")
+    return filled

@@ -101,7 +101,7 @@ def s2s_search_strategies() -> dict[str, str]:
 @hookimpl
 def s2s_tasks() -> dict[str, str]:
     """Tasks that `s2s fit` can train."""
-    return {"Seq2Seq": "s2s_plugins.tasks.seq2seq:Seq2Seq"}
+    return {"Seq2Seq": "s2s_plugins.tasks.seq2seq:Seq2SeqTask"}
 
 
 @hookimpl

@@ -1,0 +1,256 @@
+"""Text in, text out: the encoder-decoder as a Lightning module."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import distributed
+
+from s2s.errors import ConfigError
+from s2s.evaluation.metric import Metric, Score
+from s2s.inference.bundle import build_model, load_bundle, save_bundle
+from s2s.nn import Bridge, Decoder, Embedding, Head, HeadLoss, Seq2Seq, SequenceEncoder
+from s2s.registry import catalogue
+from s2s.registry.parts import describe
+from s2s.search.limits import output_limits
+from s2s.search.stepper import ModelStepper
+from s2s.search.strategy import SearchStrategy
+from s2s.text.batch import Batch
+from s2s.text.tokenizer import BOS, EOS
+from s2s.training.datamodule import PairData
+from s2s.training.task import Task, TaskModule
+from s2s_plugins.bridges.linear import LinearBridge
+from s2s_plugins.decoders.recurrent import RecurrentDecoder
+from s2s_plugins.embeddings.lookup import LookupEmbedding
+from s2s_plugins.encoders.recurrent import RecurrentEncoder
+from s2s_plugins.heads.softmax import SoftmaxHead
+from s2s_plugins.metrics.bleu import BLEU
+from s2s_plugins.search.beam import Beam
+from s2s_plugins.search.greedy import Greedy
+
+
+class Seq2SeqModule(TaskModule):
+    """Encoder-decoder trained with teacher forcing, validated by decoding.
+
+    Args:
+        embedding: turns tokens into vectors; one for each side.
+        encoder: reads the source.
+        bridge: carries the encoder's state to the decoder.
+        decoder: writes the target.
+        head: predicts the next token.
+        share_embeddings: one embedding for both sides; needs data.joint.
+        tie_head: output weights are the target embedding (Press & Wolf 2017).
+        search: how validation decodes.
+        test_search: how `s2s test` decodes, and what the bundle recommends.
+        metric: what validation measures; logged as val_NAME and val_NAME_lowercase.
+        show_translations: how many translations each validation prints.
+        start_from: a bundle whose weights and tokenizers training starts from (fine-tuning).
+        learning_rate: highest learning rate of AdamW.
+        weight_decay: decoupled weight decay (Loshchilov & Hutter 2019); 0 makes AdamW Adam.
+        adam_betas: decay of the means of gradient and squared gradient (Kingma & Ba 2015).
+        warmup_steps: steps in which the learning rate rises linearly from 0.
+        schedule: what follows the warm-up; plateau halves when `monitor` has not improved.
+        plateau_patience: validations without improvement before plateau halves the learning rate.
+        patience: validations without improvement of `monitor` before training stops; null: never.
+        monitor: the validation figure that decides which checkpoint is best: val_loss, or val_ and the metric's name.
+        average_decay: validate and ship a moving average of the weights with this decay per step; 0: the weights.
+    """
+
+    def __init__(
+        self,
+        *,
+        embedding: Callable[[int], Embedding] = LookupEmbedding,
+        encoder: Callable[[int], SequenceEncoder] = RecurrentEncoder,
+        bridge: Callable[[int, int], Bridge] = LinearBridge,
+        decoder: Callable[[int, int], Decoder] = RecurrentDecoder,
+        head: Callable[[int, int, int, int], Head] = SoftmaxHead,
+        share_embeddings: bool = True,
+        tie_head: bool = True,
+        search: Callable[[], SearchStrategy] = Greedy,
+        test_search: Callable[[], SearchStrategy] = Beam,
+        metric: Callable[[], Metric] = BLEU,
+        show_translations: int = 3,
+        start_from: str | None = None,
+        learning_rate: float = 0.001,
+        weight_decay: float = 0.0,
+        adam_betas: tuple[float, float] = (0.9, 0.999),
+        warmup_steps: int = 500,
+        schedule: Literal["constant", "cosine", "inverse_sqrt", "plateau"] = "inverse_sqrt",
+        plateau_patience: int = 2,
+        patience: int | None = None,
+        monitor: str = "val_BLEU",
+        average_decay: float = 0.0,
+    ) -> None:
+        self.metric = metric()
+        self.metric_name = catalogue().name_of("metric", type(self.metric))
+        figures = {f"val_{self.metric_name}": self.metric.higher_is_better, "val_loss": False, "val_perplexity": False}
+        if monitor not in figures:
+            raise ConfigError(f"model.monitor is {monitor!r}; this model measures {', '.join(figures)}")
+        super().__init__(
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            adam_betas=adam_betas,
+            warmup_steps=warmup_steps,
+            schedule=schedule,
+            plateau_patience=plateau_patience,
+            patience=patience,
+            monitor=monitor,
+            higher_is_better=figures[monitor],
+            average_decay=average_decay,
+        )
+        self.parts = {
+            "embedding": embedding,
+            "encoder": encoder,
+            "bridge": bridge,
+            "decoder": decoder,
+            "head": head,
+        }
+        self.ties = {"share_embeddings": share_embeddings, "tie_head": tie_head}
+        self.search = search()
+        self.test_search = test_search
+        self.show_translations = show_translations
+        self.start_from = start_from
+        self.decoded: dict[int, str] = {}
+        self.losses: list[HeadLoss] = []
+        self.scores: list[Score] = []
+
+    def configure_model(self) -> None:
+        """Build the model for the vocabularies that the data module has learnt."""
+        if self.model is not None:
+            return
+        sizes = {
+            "source_vocabulary_size": self.data.source_vocabulary_size,
+            "target_vocabulary_size": self.data.target_vocabulary_size,
+        }
+        self.model_config = {**sizes, **{name: describe(part) for name, part in self.parts.items()}, **self.ties}
+        if self.start_from is None:
+            self.model = build_model(self.model_config)
+            return
+        bundle = load_bundle(self.start_from)
+        self.model_config = dict(bundle.config["model"])
+        self.model = bundle.model.train()
+
+    def batch_loss(self, batch: Batch) -> Any:
+        """Teacher forcing."""
+        assert isinstance(self.model, Seq2Seq)
+        return self.model.loss(batch.source, batch.inputs, batch.gold.ids)
+
+    # --- validation and test ----------------------------------------------------------------------------------------
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last validation."""
+        self.decoded, self.losses = {}, []
+
+    def on_test_epoch_start(self) -> None:
+        """Forget the last test."""
+        self.decoded, self.losses = {}, []
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Loss and translations of a batch."""
+        self.losses.append(self.batch_loss(batch))
+        self._decode(batch, self.search)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Translations of a batch."""
+        self._decode(batch, self.test_search())
+
+    def on_validation_epoch_end(self) -> None:
+        """Score, log, and show a few translations."""
+        total = sum(float(loss.nll) for loss in self.losses)
+        tokens = sum(int(loss.tokens) for loss in self.losses)
+        totals = torch.tensor([total, float(tokens)], dtype=torch.float64)
+        if self.trainer.world_size > 1:
+            distributed.all_reduce(totals)
+        mean = totals[0] / totals[1]
+        lines, hypotheses, references = self._gathered("validation")
+        score = self.metric.score(hypotheses, [references])
+        self.log("val_loss", mean.float())
+        self.log("val_perplexity", mean.exp().float())
+        self.log(f"val_{self.metric_name}", score.value)
+        self.scores = [score]
+        sources = self.data.sources("validation")
+        self.say(
+            f"\nvalidation after epoch {self.current_epoch + 1}, step {self.global_step}: loss {mean:.3f}, "
+            f"perplexity {mean.exp():.2f}, {score}"
+        )
+        shown = lines[:: max(1, len(lines) // max(1, self.show_translations))][: self.show_translations]
+        texts = dict(zip(lines, zip(hypotheses, references, strict=True), strict=True))
+        for line in shown:
+            hypothesis, reference = texts[line]
+            self.say(f"  source      {sources[line]}\n  translation {hypothesis}\n  reference   {reference}\n")
+
+    def on_test_epoch_end(self) -> None:
+        """Score the test split with the metrics that are usual, and write what was decoded."""
+        _, hypotheses, references = self._gathered("test")
+        for name in ("BLEU", "ChrF", "TER"):
+            for lowercase in (False, True):
+                metric = catalogue().load("metric", name)(lowercase=lowercase)
+                score = metric.score(hypotheses, [references])
+                self.scores.append(score)
+                self.say(f"{'lower-cased' if lowercase else 'cased      '} {score}")
+                self.log(f"test_{name}{'_lowercase' if lowercase else ''}", score.value)
+        path = Path(self.trainer.default_root_dir) / "test.hypotheses.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if self.trainer.is_global_zero:
+            path.write_text("".join(f"{line}\n" for line in hypotheses), encoding="utf-8")
+        self.say(f"hypotheses: {path}")
+
+    def _decode(self, batch: Batch, search: SearchStrategy) -> None:
+        assert isinstance(self.model, Seq2Seq)
+        memory, state = self.model.encode(batch.source)
+        limits, minimums = output_limits(batch.source.lengths)
+        found = search.search(
+            ModelStepper(self.model, batch.source, memory), state, bos=BOS, eos=EOS, limits=limits, minimums=minimums
+        )
+        decode = self.data.tokenizers.target.decode
+        for line, hypotheses in zip(batch.lines.tolist(), found, strict=True):
+            self.decoded[line] = decode(hypotheses[0].tokens)
+
+    def _gathered(self, split: str) -> tuple[list[int], list[str], list[str]]:
+        """Lines, hypotheses and references of all ranks, in the order of the split."""
+        if self.trainer.world_size > 1:
+            parts: list[Any] = [None] * self.trainer.world_size
+            distributed.all_gather_object(parts, self.decoded)
+            self.decoded = {line: text for part in parts for line, text in part.items()}
+        lines = sorted(self.decoded)
+        references = self.data.references(split)
+        return lines, [self.decoded[line] for line in lines], [references[line] for line in lines]
+
+    # --- the bundle -------------------------------------------------------------------------------------------------
+
+    def save_bundle(self, folder: Path) -> None:
+        """Weights, tokenizers, search and card."""
+        assert isinstance(self.model, Seq2Seq)
+        data: PairData = self.data
+        source, target = data.tokenizers
+        joint = target is source
+        spec = describe(data.tokenizer)
+        save_bundle(
+            folder,
+            model=self.model,
+            model_config=self.model_config,
+            source_tokenizer=source,
+            source_tokenizer_spec=spec,
+            target_tokenizer=None if joint else target,
+            target_tokenizer_spec=None if joint else spec,
+            search=describe(self.test_search),
+            training={"epochs": self.current_epoch, "steps": self.global_step, "seed": data.seed},
+            scores=self.scores,
+        )
+
+
+class Seq2SeqTask(Task):
+    """Translation, summarization, and whatever else is text in, text out."""
+
+    module = Seq2SeqModule
+    data = PairData
+
+    @classmethod
+    def connect(cls, module: TaskModule, data: Any) -> None:
+        """Fine-tuning uses the bundle's tokenizers."""
+        if isinstance(module, Seq2SeqModule) and module.start_from is not None:
+            bundle = load_bundle(module.start_from)
+            data.use_tokenizers(
+                bundle.source_tokenizer, bundle.target_tokenizer
+            )

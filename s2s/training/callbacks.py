@@ -1,0 +1,275 @@
+"""What accompanies a training: progress, checkpoints, early stopping, averaged weights, the bundle at the end."""
+
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, EMAWeightAveraging, ProgressBar
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+LINE_SECONDS = 30.0
+"""Where no terminal shows a bar, one line of progress is printed this often."""
+
+
+class DurableCheckpoints(TorchCheckpointIO):
+    """Checkpoints written beside their place, synced and renamed: a crash leaves the previous one readable."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write `checkpoint` at `path`."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with open(beside, "wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+class BestAndLast(Checkpoint):
+    """Keeps `best.ckpt`, by the module's monitored figure, and `last.ckpt`.
+
+    Both are written after a validation; `last.ckpt` also after an epoch without one and every `last_every_minutes`.
+
+    Args:
+        folder: where they lie.
+        last_every_minutes: how much work a crash may cost at most.
+    """
+
+    def __init__(self, folder: Path, last_every_minutes: float = 10.0) -> None:
+        self.folder = folder
+        self.last_every_seconds = 60 * last_every_minutes
+        self.best_model_score: float | None = None
+        self._written, self._step = time.monotonic(), -1
+
+    @property
+    def best_model_path(self) -> str:
+        """Where the best checkpoint lies; empty when there is none (the name is Lightning's)."""
+        path = self.folder / "best.ckpt"
+        return str(path) if path.is_file() else ""
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Write `last.ckpt` when it is due."""
+        if time.monotonic() - self._written >= self.last_every_seconds:
+            self.save_last(trainer)
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Write `best.ckpt` when the figure is better than ever, and `last.ckpt`."""
+        if trainer.sanity_checking or trainer.fast_dev_run or trainer.state.fn != "fit":
+            return
+        value = trainer.callback_metrics.get(pl_module.monitor)
+        if value is None:
+            known = ", ".join(sorted(name for name in trainer.callback_metrics if name.startswith("val")))
+            warnings.warn(f"no best checkpoint: {pl_module.monitor!r} was not logged; there are: {known}", stacklevel=2)
+        elif self._better(float(value), pl_module.higher_is_better):
+            self.best_model_score = float(value)
+            trainer.save_checkpoint(self.folder / "best.ckpt")
+        self.save_last(trainer)
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Write `last.ckpt` where no validation does."""
+        if not trainer.enable_validation:
+            self.save_last(trainer)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Write `last.ckpt`, so that a longer training can go on from here."""
+        if trainer.global_step > self._step:
+            self.save_last(trainer)
+
+    def save_last(self, trainer: Any) -> None:
+        """Write `last.ckpt` now."""
+        if trainer.fast_dev_run:
+            return
+        trainer.save_checkpoint(self.folder / "last.ckpt")
+        self._written, self._step = time.monotonic(), trainer.global_step
+
+    def _better(self, value: float, higher_is_better: bool) -> bool:
+        if value != value:
+            return False
+        if self.best_model_score is None:
+            return True
+        return value > self.best_model_score if higher_is_better else value < self.best_model_score
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best score so far."""
+        return {"best_model_score": self.best_model_score}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The best score so far."""
+        self.best_model_score = state_dict["best_model_score"]
+
+
+class CountBatches(pl.Callback):
+    """Tells the data module which batches are done, before any checkpoint is written (those callbacks come last)."""
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """One more."""
+        trainer.datamodule.batch_done()
+
+
+class StopEarly(EarlyStopping):
+    """Stops when the monitored figure has not improved for some validations; its patience survives a resume.
+
+    Args:
+        monitor: the figure.
+        patience: validations without improvement.
+        higher_is_better: direction of improvement.
+    """
+
+    def __init__(self, monitor: str, patience: int, *, higher_is_better: bool) -> None:
+        super().__init__(monitor, patience=patience, mode="max" if higher_is_better else "min", verbose=True)
+
+
+class AverageWeights(EMAWeightAveraging):
+    """A moving average of the weights, used in validation, in checkpoints and in the bundle.
+
+    Args:
+        decay: share of the average that each step keeps.
+    """
+
+    def __init__(self, decay: float) -> None:
+        super().__init__(decay=decay)
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """As Lightning does it, without its warning about sharded models, which these are not."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*overrides the configure_model.*")
+            super().setup(trainer, pl_module, stage)
+
+
+class BundleWriter(pl.Callback):
+    """Ships the best checkpoint as a bundle when training ends, whether it ran out, was stopped early or interrupted.
+
+    Args:
+        folder: the bundle.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
+        """Load the best weights (the last ones where nothing was validated) and write the bundle."""
+        if trainer.fast_dev_run or not trainer.is_global_zero:
+            return
+        best = trainer.checkpoint_callback.best_model_path
+        if best:
+            checkpoint = torch.load(best, map_location="cpu", weights_only=True)
+            pl_module.load_state_dict(checkpoint["state_dict"])
+        pl_module.save_bundle(self.folder)
+        print(f"bundle: {self.folder}")
+
+
+class Progress(ProgressBar):
+    """One bar for the whole training where there is a terminal, else a line now and then.
+
+    Shows epoch, loss and perplexity per token, target tokens per second, and the time left.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+        self._began = self._spoke = time.monotonic()
+        self._first_step = 0
+
+    def disable(self) -> None:
+        """Lightning calls it on all ranks but the first."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        """The counterpart."""
+        self._enabled = True
+
+    _enabled = True
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Begin."""
+        self._began = self._spoke = time.monotonic()
+        self._first_step = trainer.fit_loop.total_batch_idx + 1
+        if not self._enabled or not sys.stderr.isatty():
+            return
+        self._bar = Bar(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._bar.start()
+        self._task = self._bar.add_task(
+            "train", total=self._total(trainer), completed=self._first_step, epoch="", figures=""
+        )
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Go on."""
+        if not self._enabled:
+            return
+        done = trainer.fit_loop.total_batch_idx + 1
+        if self._bar is not None and self._task is not None:
+            self._bar.update(
+                self._task, completed=done, epoch=trainer.current_epoch + 1, figures=self._figures(pl_module)
+            )
+        elif time.monotonic() - self._spoke >= LINE_SECONDS:
+            self._spoke = time.monotonic()
+            total = self._total(trainer)
+            left = ""
+            if total:
+                seconds = (self._spoke - self._began) / max(1, done - self._first_step) * (total - done)
+                left = f", {clock(seconds)} left"
+            batches = f"batch {done}/{total}" if total else f"batch {done}"
+            self.print(f"epoch {trainer.current_epoch + 1}, {batches}, {self._figures(pl_module)}{left}")
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """End."""
+        self._close()
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """End."""
+        self._close()
+
+    def print(self, *args: Any, **kwargs: Any) -> None:
+        """Print without disturbing the bar."""
+        if self._bar is not None:
+            self._bar.console.print(*args, markup=False, highlight=False)
+        else:
+            print(*args, file=sys.stderr, flush=True)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    @staticmethod
+    def _figures(pl_module: Any) -> str:
+        measured = pl_module.pace.latest
+        if measured.loss != measured.loss:
+            return "loss ..."
+        perplexity = torch.tensor(measured.loss).exp().item()
+        return f"loss {measured.loss:.3f}, perplexity {perplexity:.1f}, {measured.tokens_per_second:,.0f} tokens/s"
+
+    @staticmethod
+    def _total(trainer: Any) -> int | None:
+        steps = trainer.max_steps * trainer.accumulate_grad_batches if trainer.max_steps > 0 else None
+        if trainer.max_epochs is None or trainer.max_epochs < 0:
+            return steps
+        epochs = int(trainer.max_epochs * trainer.num_training_batches)
+        return epochs if steps is None else min(steps, epochs)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(int(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,331 @@
+"""What a task is, and what the Lightning modules of all tasks share: the step, its randomness, its schedule."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from s2s.errors import ConfigError
+
+MIX = 0x9E3779B97F4A7C15
+"""2**64 / golden ratio: spreads neighbouring (seed, step, rank) over the seeds (Knuth, TAOCP 3, section 6.4)."""
+
+
+class Task:
+    """A task: the Lightning module that learns and the data module that feeds it.
+
+    Attributes:
+        module: a `TaskModule`.
+        data: a LightningDataModule with `seed`, `batches_per_epoch()` and `batch_done()`, called after each training batch.
+        defaults: options that this task sets otherwise than their classes do, by dotted keys.
+    """
+
+    module: type["TaskModule"]
+    data: type[pl.LightningDataModule]
+    defaults: dict[str, Any] = {
+        "trainer.gradient_clip_val": 1.0,
+        "trainer.enable_model_summary": False,
+        "trainer.num_sanity_val_steps": 0,
+        "trainer.reload_dataloaders_every_n_epochs": 1,
+        "trainer.use_distributed_sampler": False,
+        "trainer.log_every_n_steps": 50,
+    }
+
+    @classmethod
+    def callbacks(cls, folder: Path) -> list[pl.Callback]:
+        """What accompanies every training: progress, checkpoints `best` and `last`, the bundle.
+
+        Args:
+            folder: the run's folder.
+        """
+        from s2s.training.callbacks import BestAndLast, BundleWriter, Progress
+
+        return [Progress(), BestAndLast(folder / "checkpoints"), BundleWriter(folder / "bundle")]
+
+    @classmethod
+    def connect(cls, module: "TaskModule", data: Any) -> None:
+        """Called once when both are made: for what the one must know of the other before data is prepared."""
+
+
+class StepLoss(NamedTuple):
+    """Sums over the real tokens of a batch; the fields of `s2s.nn.HeadLoss`."""
+
+    total: Tensor
+    nll: Tensor
+    tokens: Tensor
+
+
+def seed_of(seed: int, step: int, rank: int) -> int:
+    """The seed of one step on one rank: a function of nothing else."""
+    return ((seed * MIX + step * 2 + 1) * MIX + rank) % 2**63
+
+
+class TaskModule(pl.LightningModule):
+    """Trains `self.model` on the sum of a loss over tokens, whatever the task.
+
+    The gradient is that of the mean over the real tokens of the whole step: over accumulated batches and over ranks.
+    Random numbers are a function of (seed, step, rank), so that a resumed run is the run.
+
+    Args:
+        learning_rate: highest learning rate of AdamW.
+        weight_decay: decoupled weight decay (Loshchilov & Hutter 2019); 0 makes AdamW Adam.
+        adam_betas: decay of the means of gradient and squared gradient (Kingma & Ba 2015).
+        warmup_steps: steps in which the learning rate rises linearly from 0.
+        schedule: what follows the warm-up: constant; cosine (to 1 % at the end of training); inverse_sqrt of the step
+            (Vaswani et al. 2017, section 5.3); plateau (halved when `monitor` has not improved for `plateau_patience`
+            validations).
+        plateau_patience: validations without improvement before the plateau schedule halves the learning rate.
+        patience: validations without improvement of `monitor` before training stops; None: never.
+        monitor: the validation figure that decides which checkpoint is best, when to stop, and the plateau schedule.
+        higher_is_better: direction of the monitored figure.
+        average_decay: keep a moving average of the weights with this decay per step, and validate and ship that
+            (Polyak & Juditsky 1992); 0: the weights themselves.
+    """
+
+    def __init__(
+        self,
+        *,
+        learning_rate: float,
+        weight_decay: float,
+        adam_betas: tuple[float, float],
+        warmup_steps: int,
+        schedule: Literal["constant", "cosine", "inverse_sqrt", "plateau"],
+        plateau_patience: int,
+        patience: int | None,
+        monitor: str,
+        higher_is_better: bool,
+        average_decay: float,
+    ) -> None:
+        super().__init__()
+        self.model: nn.Module | None = None
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.adam_betas = adam_betas
+        self.warmup_steps = warmup_steps
+        self.schedule = schedule
+        self.monitor = monitor
+        self.higher_is_better = higher_is_better
+        self.patience = patience
+        self.average_decay = average_decay
+        self.plateau = Plateau(plateau_patience, higher_is_better=higher_is_better)
+        self.step_tokens: Tensor | None = None
+        self.pace = Pace()
+
+    @property
+    def data(self) -> Any:
+        """The data module that training runs on."""
+        return self.trainer.datamodule  # type: ignore[attr-defined]
+
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """Early stopping and weight averaging, where they are asked for."""
+        from s2s.training.callbacks import AverageWeights, CountBatches, StopEarly
+
+        wanted: list[pl.Callback] = [CountBatches()]
+        if self.average_decay > 0:
+            wanted.append(AverageWeights(self.average_decay))
+        if self.patience is not None:
+            wanted.append(StopEarly(self.monitor, self.patience, higher_is_better=self.higher_is_better))
+        return wanted
+
+    def batch_loss(self, batch: Any) -> StepLoss:
+        """The loss of a batch, summed over its real tokens. A task writes it."""
+        raise NotImplementedError(f"{type(self).__name__} must define batch_loss")
+
+    def save_bundle(self, folder: Path) -> None:
+        """Write what inference needs, replacing what is there. A task writes it."""
+        raise NotImplementedError(f"{type(self).__name__} must define save_bundle")
+
+    # --- a step -----------------------------------------------------------------------------------------------------
+
+    def on_fit_start(self) -> None:
+        """Say how large the model is."""
+        parameters = sum(parameter.numel() for parameter in self.parameters())
+        self.say(f"model: {parameters / 1e6:.1f} million parameters, trained in {self.trainer.precision}")
+
+    def say(self, text: str) -> None:
+        """Print on the first process, without disturbing the progress bar."""
+        bar = self.trainer.progress_bar_callback
+        if not self.trainer.is_global_zero:
+            return
+        if bar is None:
+            print(text)
+        else:
+            bar.print(text)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed the step."""
+        torch.manual_seed(seed_of(self.data.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank))
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The summed loss; `on_before_optimizer_step` makes the mean of the whole step."""
+        loss = self.batch_loss(batch)
+        tokens = loss.tokens.to(torch.float32)
+        self.step_tokens = tokens if self.step_tokens is None else self.step_tokens + tokens
+        self.pace.add(loss.tokens, loss.nll.detach())
+        return loss.total * self.trainer.accumulate_grad_batches  # Lightning divides by it
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Divide the summed gradients by the tokens of the step, over ranks and accumulated batches."""
+        assert self.step_tokens is not None
+        tokens = self.step_tokens
+        self.step_tokens = None
+        if self.trainer.world_size > 1:  # ranks' gradients were averaged, so tokens are too
+            tokens = self.all_gather(tokens).sum() / self.trainer.world_size
+        gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
+        torch._foreach_div_(gradients, tokens)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip by the global norm (Pascanu et al. 2013) or by value. Lightning's own refuses fused optimizers."""
+        if not gradient_clip_val:
+            return
+        if gradient_clip_algorithm == "value":
+            nn.utils.clip_grad_value_(self.parameters(), gradient_clip_val, foreach=True)
+        else:
+            nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val, foreach=True)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log now and then."""
+        if (batch_idx + 1) % self.trainer.log_every_n_steps == 0:
+            measured = self.pace.read()
+            self.log("train_loss", measured.loss)
+            self.log("train_perplexity", math.exp(min(measured.loss, 100.0)))
+            self.log("tokens_per_second", measured.tokens_per_second)
+            self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_validation_end(self) -> None:
+        """Let the plateau schedule see the monitored figure; leave validation out of the pace."""
+        value = self.trainer.callback_metrics.get(self.monitor)
+        if self.schedule == "plateau" and value is not None and not self.trainer.sanity_checking:
+            self.plateau.see(float(value))
+        self.pace.restart()
+
+    # --- the schedule -----------------------------------------------------------------------------------------------
+
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole training, from the trainer's limits and the number of batches of an epoch."""
+        trainer = self.trainer
+        limit = trainer.max_steps if trainer.max_steps and trainer.max_steps > 0 else math.inf
+        if trainer.max_epochs is not None and trainer.max_epochs > 0:
+            batches = self.data.batches_per_epoch()
+            if isinstance(trainer.limit_train_batches, int):
+                batches = min(batches, trainer.limit_train_batches)
+            else:
+                batches = int(batches * trainer.limit_train_batches)
+            limit = min(limit, trainer.max_epochs * math.ceil(batches / trainer.accumulate_grad_batches))
+        if limit == math.inf:
+            raise ConfigError(
+                "schedule 'cosine' needs to know the end of training; set trainer.max_epochs or trainer.max_steps, or "
+                "choose model.schedule: inverse_sqrt, plateau or constant"
+            )
+        return int(limit)
+
+    def learning_rate_factor(self, step: int, total: int | None) -> float:
+        """Share of `learning_rate` used at an optimizer step, counted from 0."""
+        rise = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        if self.schedule == "cosine":
+            assert total is not None
+            return rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, total)))))
+        if self.schedule == "inverse_sqrt":
+            return rise * min(1.0, math.sqrt(max(1, self.warmup_steps) / (step + 1)))
+        return rise * self.plateau.scale
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, and the schedule by optimizer step."""
+        optimizer = torch.optim.AdamW(
+            self.parameters(),
+            lr=self.learning_rate,
+            betas=self.adam_betas,
+            weight_decay=self.weight_decay,
+            fused=True,
+        )
+        total = self.total_steps() if self.schedule == "cosine" else None
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: self.learning_rate_factor(step, total)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    # --- checkpoints ------------------------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """What Lightning does not keep."""
+        checkpoint["plateau"] = self.plateau.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The counterpart of `on_save_checkpoint`."""
+        self.plateau.load_state_dict(checkpoint["plateau"])
+
+
+class Plateau:
+    """Halves a scale when a figure has not improved for some time.
+
+    Args:
+        patience: figures without improvement before the scale is halved.
+        higher_is_better: direction of improvement.
+    """
+
+    def __init__(self, patience: int, *, higher_is_better: bool) -> None:
+        self.patience = patience
+        self.sign = 1.0 if higher_is_better else -1.0
+        self.scale = 1.0
+        self.best = -math.inf
+        self.waited = 0
+
+    def see(self, value: float) -> None:
+        """Take one more figure into account."""
+        if value * self.sign > self.best:
+            self.best, self.waited = value * self.sign, 0
+            return
+        self.waited += 1
+        if self.waited >= self.patience:
+            self.scale, self.waited = self.scale / 2, 0
+
+    def state_dict(self) -> dict[str, float]:
+        """For the checkpoint."""
+        return {"scale": self.scale, "best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """From the checkpoint."""
+        self.scale, self.best, self.waited = state["scale"], state["best"], int(state["waited"])
+
+
+class Measured(NamedTuple):
+    """Means over the batches since the last reading: loss in nats per token, and target tokens per second."""
+
+    loss: float
+    tokens_per_second: float
+
+
+class Pace:
+    """Loss and speed of training since they were last read, validation not counted."""
+
+    def __init__(self) -> None:
+        self.tokens: Tensor | int = 0
+        self.nll: Tensor | float = 0.0
+        self.began = time.perf_counter()
+        self.latest = Measured(math.nan, math.nan)
+
+    def add(self, tokens: Tensor, nll: Tensor) -> None:
+        """Count one batch. The sums stay where they are: reading them would make an accelerator wait."""
+        self.tokens = self.tokens + tokens
+        self.nll = self.nll + nll
+
+    def restart(self) -> None:
+        """Begin to measure anew, after something else than training."""
+        self.tokens, self.nll, self.began = 0, 0.0, time.perf_counter()
+
+    def read(self) -> Measured:
+        """The means since the last reading."""
+        tokens, seconds = int(self.tokens), time.perf_counter() - self.began
+        if tokens:
+            self.latest = Measured(float(self.nll) / tokens, tokens / max(seconds, 1e-9))
+        self.restart()
+        return self.latest

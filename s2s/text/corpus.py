@@ -8,13 +8,14 @@ import zlib
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import IO, Literal, NamedTuple, TypeAlias
 
 from s2s.errors import ConfigError, DataError
 from s2s.registry import catalogue
 from s2s.registry.near_names import unknown
+from s2s.resources import locate
 
 BadLinePolicy: TypeAlias = Literal["error", "skip"]
 
@@ -34,7 +35,7 @@ class CorpusSpec:
         weight: how many times each pair is seen per epoch; a fraction is drawn anew in each epoch.
         source_key: where the source is in a record: key (JSONL) or column number from 1 (TSV).
         target_key: where the target is in a record.
-        corpus: reader, by its name in the catalogue; null: chosen by the files' names.
+        reader: who reads it, by name in the catalogue; null: chosen by the files' names.
     """
 
     path: str | None = None
@@ -43,7 +44,7 @@ class CorpusSpec:
     weight: float = 1.0
     source_key: str | None = None
     target_key: str | None = None
-    corpus: str | None = None
+    reader: str | None = None
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -84,7 +85,12 @@ def corpus_spec(given: CorpusInput) -> CorpusSpec:
         raise ConfigError(
             f"the weight of corpus {','.join(spec.paths)} is {spec.weight!r}; it must be above 0"
         )
-    return spec
+    return replace(
+        spec,
+        path=locate(spec.path) if spec.path else None,
+        source=locate(spec.source) if spec.source else None,
+        target=locate(spec.target) if spec.target else None,
+    )
 
 
 class Pair(NamedTuple):
@@ -183,15 +189,15 @@ def open_corpus(given: CorpusInput) -> Corpus:
         ConfigError: no reader, or more than one, takes files of these names.
     """
     spec = corpus_spec(given)
-    if spec.corpus is not None:
-        reader: Corpus = catalogue().load("corpus", spec.corpus)(spec)
-        return reader
+    if spec.reader is not None:
+        named: Corpus = catalogue().load("corpus", spec.reader)(spec)
+        return named
     names = catalogue().names("corpus")
     takers = [name for name in names if catalogue().load("corpus", name).reads(spec)]
     if len(takers) != 1:
         raise ConfigError(
             f"{'no reader takes' if not takers else ' and '.join(takers) + ' both take'} "
-            f"{','.join(spec.paths)}; name one with `corpus`: {', '.join(names)}"
+            f"{','.join(spec.paths)}; name one with `reader`: {', '.join(names)}"
         )
     taker: Corpus = catalogue().load("corpus", takers[0])(spec)
     return taker

@@ -1,5 +1,6 @@
 """SentencePiece: subwords learnt from raw text (Kudo and Richardson 2018)."""
 
+import hashlib
 import io
 import re
 import warnings
@@ -151,6 +152,13 @@ class SentencePiece(Tokenizer):
         if "sentences_.empty()" in message:
             return DataError("there is no text to train the tokenizer on: every line is empty")
         return DataError(f"SentencePiece cannot learn from this text: {message}")
+
+    def fingerprint(self) -> str:
+        """As of any tokenizer; before training it covers the contents of the file that `model` names."""
+        fingerprint = super().fingerprint()
+        if self.model is None or self.trained or not Path(self.model).is_file():
+            return fingerprint
+        return hashlib.sha256(fingerprint.encode() + Path(self.model).read_bytes()).hexdigest()
 
     @property
     def trained(self) -> bool:

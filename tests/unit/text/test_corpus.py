@@ -33,13 +33,13 @@ def test_readers_are_found_by_name() -> None:
     assert type(open_corpus("a.TSV.gz")).__name__ == "TSV"
     assert type(open_corpus("a.jsonl")).__name__ == "JSONL"
     assert type(open_corpus("a,b")).__name__ == "Parallel"
-    assert type(open_corpus({"path": "a.txt", "corpus": "TSV"})).__name__ == "TSV"
+    assert type(open_corpus({"path": "a.txt", "reader": "TSV"})).__name__ == "TSV"
     with pytest.raises(
-        ConfigError, match=r"no reader takes a\.txt; name one with `corpus`: JSONL, Parallel, TSV"
+        ConfigError, match=r"no reader takes a\.txt; name one with `reader`: JSONL, Parallel, TSV"
     ):
         open_corpus("a.txt")
     with pytest.raises(ConfigError, match="did you mean 'JSONL'"):
-        open_corpus({"path": "a.txt", "corpus": "JSON"})
+        open_corpus({"path": "a.txt", "reader": "JSON"})
 
 
 def test_a_report_keeps_the_first_places_of_each_reason() -> None:

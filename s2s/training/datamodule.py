@@ -1,0 +1,441 @@
+"""Text pairs for Lightning: tokenizers and stores made once, an order of training that resumes anywhere."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from filelock import FileLock
+from pytorch_lightning.trainer.states import TrainerFn
+from rich.console import Console
+from torch.utils.data import DataLoader, Dataset
+
+from s2s.errors import ConfigError, DataError
+from s2s.registry import catalogue
+from s2s.registry.near_names import unknown
+from s2s.text.batch import Batch, pad, pad_targets
+from s2s.text.corpus import BadLinePolicy, CorpusSpec, corpus_spec
+from s2s.text.sampler import Batches, BatchLimits, Numbers, Sampler, beyond_budget, by_length
+from s2s.text.store import PairStore, Sides, TooLongPolicy, corpus_lines, file_digest, pair_store
+from s2s.text.tokenizer import Tokenizer
+
+Corpora: TypeAlias = str | CorpusSpec | list[str | CorpusSpec]
+Split: TypeAlias = Literal["train", "validation", "test"]
+
+_DEFAULT_TOKENIZER = "SentencePiece"
+_FORMAT = 1  # part of the fingerprints: raise it when the treatment of text or the making of batches changes
+
+
+_SPLITS: dict[TrainerFn | None, tuple[Split, ...]] = {
+    TrainerFn.FITTING: ("train", "validation"),
+    TrainerFn.VALIDATING: ("validation",),
+    TrainerFn.TESTING: ("test",),
+    None: ("train", "validation", "test"),
+}
+
+
+class Tokenizers(NamedTuple):
+    """The two sides' tokenizers; one and the same object if they are joint."""
+
+    source: Tokenizer
+    target: Tokenizer
+
+
+class PairData(pl.LightningDataModule):
+    """Text pairs from files to batches.
+
+    Tokenizers are trained on the training text, and texts are stored with their ids, in `cache`, once; both
+    are made anew when text or options change. The order of training is a function of (seed, epoch); where
+    training stands in it is kept in checkpoints (`state_dict`).
+
+    Args:
+        train: training text: `pairs.tsv`, `pairs.jsonl` (plain or .gz), `train.en,train.de`, or a mapping
+            with path | source and target, weight, source_key, target_key, reader; or a list of these.
+        validation: text for validation, in the same forms.
+        test: text for the test, in the same forms.
+        tokenizer: how text becomes tokens.
+        joint: one tokenizer, trained on both sides, instead of one for each.
+        batch_tokens: most padded tokens in a batch, rows x (longest source + longest target); null: no such
+            limit.
+        batch_sentences: most pairs in a batch; null: no such limit.
+        max_source_tokens: longest training source, in tokens; null: no limit.
+        max_target_tokens: longest training target, in tokens; null: no limit.
+        on_too_long: what happens to training pairs beyond these limits; skipped and cut ones are counted and
+            reported.
+        on_bad_line: what happens to lines that are empty, not UTF-8, or without a partner: an error that
+            names file and line, or a counted and reported skip.
+        cache: folder for tokenizers and stored text.
+        num_workers: processes that prepare training batches beside the training process.
+        seed: decides the order of training and sampled segmentations.
+    """
+
+    def __init__(
+        self,
+        *,
+        train: Corpora | None = None,
+        validation: Corpora | None = None,
+        test: Corpora | None = None,
+        tokenizer: Callable[[], Tokenizer] | None = None,
+        joint: bool = True,
+        batch_tokens: int | None = 4096,
+        batch_sentences: int | None = None,
+        max_source_tokens: int | None = None,
+        max_target_tokens: int | None = None,
+        on_too_long: TooLongPolicy = "skip",
+        on_bad_line: BadLinePolicy = "error",
+        cache: str = "runs/cache",
+        num_workers: int = 0,
+        seed: int = 1,
+    ) -> None:
+        super().__init__()
+        given = {"train": train, "validation": validation, "test": test}
+        self.corpora: dict[str, list[CorpusSpec]] = {
+            split: _specs(corpora) for split, corpora in given.items()
+        }
+        self.tokenizer: Callable[[], Tokenizer] = (
+            tokenizer if tokenizer is not None else catalogue().load("tokenizer", _DEFAULT_TOKENIZER)
+        )
+        self.joint = joint
+        self.limits = BatchLimits(batch_tokens, batch_sentences)
+        self.limits.check()
+        for name, limit in (
+            ("max_source_tokens", max_source_tokens),
+            ("max_target_tokens", max_target_tokens),
+        ):
+            if limit is not None and limit < 1:
+                raise ConfigError(f"{name} is {limit}; it must be at least 1, or null for no limit")
+        self.max_source_tokens = max_source_tokens
+        self.max_target_tokens = max_target_tokens
+        self.on_too_long = on_too_long
+        self.on_bad_line = on_bad_line
+        self.cache = Path(cache)
+        self.num_workers = num_workers
+        self.seed = seed
+        self._tokenizers: Tokenizers | None = None
+        self._stores: dict[str, PairStore] = {}
+        self._sampler: Sampler | None = None
+        self._restored: dict[str, Any] | None = None
+
+    # --- tokenizers ---
+
+    @property
+    def tokenizers(self) -> Tokenizers:
+        """The trained tokenizers; the first use trains them, unless they are in the cache.
+
+        Raises:
+            DataError: the training text cannot be read or is too little.
+        """
+        if self._tokenizers is None:
+            self._tokenizers = self._make_tokenizers()
+        return self._tokenizers
+
+    def use_tokenizers(self, source: Tokenizer, target: Tokenizer) -> None:
+        """Takes trained tokenizers, those of a bundle, instead of training any; to be called first."""
+        self._tokenizers = Tokenizers(source, target)
+        self.joint = source is target
+
+    @property
+    def source_vocabulary_size(self) -> int:
+        """How many ids the source tokenizer has."""
+        return self.tokenizers.source.vocabulary_size
+
+    @property
+    def target_vocabulary_size(self) -> int:
+        """How many ids the target tokenizer has."""
+        return self.tokenizers.target.vocabulary_size
+
+    def _make_tokenizers(self) -> Tokenizers:
+        if not self.corpora["train"]:
+            raise ConfigError(
+                "data.train names no text; the tokenizers are trained on it: --data.train pairs.tsv"
+            )
+        names: dict[str, list[Sides]] = (
+            {"joint": ["source", "target"]} if self.joint else {"source": ["source"], "target": ["target"]}
+        )
+        tokenizers = {name: self.tokenizer() for name in names}
+        about = [_FORMAT, self.on_bad_line, *(f"{n} {t.fingerprint()}" for n, t in tokenizers.items())]
+        for spec in self.corpora["train"]:
+            digests = [file_digest(path, self.cache) for path in spec.paths]
+            about.append(json.dumps([spec.source_key, spec.target_key, spec.reader, digests]))
+        folder = self.cache / f"tokenizer-{_digest(about)[:16]}"
+        if not folder.exists():
+            self.cache.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{folder}.lock"):
+                if not folder.exists():
+                    beside = folder.with_name(f"{folder.name}.partial")
+                    shutil.rmtree(beside, ignore_errors=True)
+                    for name, sides in names.items():
+                        tokenizers[name].train(corpus_lines(self.corpora["train"], sides, self.on_bad_line))
+                        tokenizers[name].save(beside / name)
+                    beside.rename(folder)
+        for name, tokenizer in tokenizers.items():
+            if not tokenizer.trained:
+                tokenizer.load(folder / name)
+        loaded = list(tokenizers.values())
+        return Tokenizers(loaded[0], loaded[-1])
+
+    # --- stores ---
+
+    def store(self, split: Split) -> PairStore:
+        """The stored pairs of a split, built at the first use if they are not in the cache.
+
+        Length limits hold for training alone: nothing of validation and test is left out or cut.
+
+        Raises:
+            ConfigError: the configuration names no text for this split.
+            DataError: a file cannot be read, a line is bad, or no pair is left.
+        """
+        if split not in self.corpora:
+            raise ConfigError(unknown("split", split, self.corpora))
+        if not self.corpora[split]:
+            raise ConfigError(f"data.{split} names no text: --data.{split} pairs.tsv")
+        if split not in self._stores:
+            training = split == "train"
+            self._stores[split] = pair_store(
+                self.cache,
+                split,
+                self.corpora[split],
+                *self.tokenizers,
+                on_bad_line=self.on_bad_line,
+                max_source_tokens=self.max_source_tokens if training else None,
+                max_target_tokens=self.max_target_tokens if training else None,
+                on_too_long=self.on_too_long,
+            )
+        return self._stores[split]
+
+    def sources(self, split: Split) -> list[str]:
+        """The source lines of a split as they stand in the files; `Batch.lines` counts in this list."""
+        store = self.store(split)
+        return [store.text("source", pair) for pair in range(len(store))]
+
+    def references(self, split: Split) -> list[str]:
+        """The target lines of a split as they stand in the files; `Batch.lines` counts in this list."""
+        store = self.store(split)
+        return [store.text("target", pair) for pair in range(len(store))]
+
+    # --- what Lightning calls ---
+
+    def prepare_data(self) -> None:
+        """Trains tokenizers and builds stores that are missing; one process of a machine does it."""
+        self._open_stores()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Opens what `prepare_data` made."""
+        self._open_stores()
+        if self.corpora["train"] and stage in (None, "fit"):
+            self._sampler = self._make_sampler()
+            self._report()
+            if self._restored is not None:
+                self._sampler.load_state_dict(self._restored)
+                self._restored = None
+
+    def _open_stores(self) -> None:
+        function = self.trainer.state.fn if self.trainer is not None else None
+        if function == TrainerFn.FITTING:
+            self.store("train")
+        for split in _SPLITS.get(function, _SPLITS[None]):
+            if self.corpora[split]:
+                self.store(split)
+
+    def _make_sampler(self) -> Sampler:
+        store = self.store("train")
+        weights = [spec.weight for spec in self.corpora["train"]]
+        return Sampler(
+            store.lengths("source"),
+            store.lengths("target"),
+            self.limits,
+            seed=self.seed,
+            fingerprint=_digest([_FORMAT, store.fingerprint, *self.limits, *weights]),
+            bounds=store.bounds,
+            weights=weights,
+            rank=self.trainer.global_rank if self.trainer is not None else 0,
+            ranks=self.trainer.world_size if self.trainer is not None else 1,
+        )
+
+    def _report(self) -> None:
+        """Says what was left out, and how well batches are filled."""
+        sampler = self.sampler
+        if sampler.rank != 0:
+            return
+        lines = [f"{split}: {line}" for split, store in self._stores.items() for line in store.report]
+        batches = sampler.batches(0)
+        padding = batches.padding_share(sampler.source_lengths, sampler.target_lengths)
+        rows = len(batches.order) / max(1, len(batches))
+        lines.append(
+            f"train: {len(batches):,} batches per epoch, {rows:.0f} pairs each, {padding:.1%} padding"
+        )
+        alone = beyond_budget(sampler.source_lengths, sampler.target_lengths, self.limits)
+        if len(alone):
+            lines.append(
+                f"train: {len(alone):,} pairs are longer than batch_tokens {self.limits.tokens} and make a "
+                f"batch each, first at {self.store('train').origin(int(alone[0]))}; see max_source_tokens"
+            )
+        console = Console(stderr=True)
+        for line in lines:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    @property
+    def sampler(self) -> Sampler:
+        """The order of training and the place in it."""
+        if self._sampler is None:
+            raise DataError(
+                "the data module is not set up for training; call prepare_data() and setup('fit')"
+            )
+        return self._sampler
+
+    def batches_per_epoch(self) -> int:
+        """Training batches of this process in the first epoch; later ones may differ by a few."""
+        return len(self.sampler.dealt(self.sampler.batches(0)))
+
+    def batch_done(self) -> None:
+        """Counts a training batch as consumed; to be called before a checkpoint that includes it is made."""
+        self.sampler.batch_done()
+
+    def train_dataloader(self) -> "PairLoader":
+        """The batches of the trainer's current epoch from the saved position on.
+
+        The trainer must ask anew in each epoch: `reload_dataloaders_every_n_epochs=1`.
+        """
+        epoch = self.trainer.current_epoch if self.trainer is not None else self.sampler.epoch
+        start = self.sampler.start(epoch)
+        batches = self.sampler.batches(epoch)
+        limits = (self.max_source_tokens, self.max_target_tokens)
+        sampling = Sampling(self.tokenizers, self.seed, epoch, limits)
+        dataset = PairBatches(self.store("train"), batches, self.sampler.dealt(batches), sampling)
+        return PairLoader(dataset, start=start, num_workers=self.num_workers)
+
+    def val_dataloader(self) -> "PairLoader | list[PairLoader]":
+        """The validation text sorted by length; nothing if there is none."""
+        return self._by_length("validation") if self.corpora["validation"] else []
+
+    def test_dataloader(self) -> "PairLoader":
+        """The test text sorted by length."""
+        return self._by_length("test")
+
+    def _by_length(self, split: Split) -> "PairLoader":
+        store = self.store(split)
+        batches = by_length(store.lengths("source"), store.lengths("target"), self.limits)
+        chosen = np.arange(len(batches))
+        if self.trainer is not None:
+            # not padded to equal shares: a sentence that two processes scored would count twice
+            chosen = chosen[self.trainer.global_rank :: self.trainer.world_size]
+        return PairLoader(PairBatches(store, batches, chosen))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sampler's state, for the checkpoint."""
+        return self._sampler.state_dict() if self._sampler is not None else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes to the place in the order of training that a checkpoint tells.
+
+        Raises:
+            DataError: the checkpoint was made with other data, batch sizes or seed.
+        """
+        training = self.trainer is None or self.trainer.state.fn == TrainerFn.FITTING
+        if not state_dict or not training:
+            return
+        if self._sampler is None:
+            self._restored = state_dict
+        else:
+            self._sampler.load_state_dict(state_dict)
+
+
+class Sampling(NamedTuple):
+    """What decides a sampled segmentation beside the line, and how long (source, target) it may get."""
+
+    tokenizers: Tokenizers
+    seed: int
+    epoch: int
+    limits: tuple[int | None, int | None]
+
+
+class PairBatches(Dataset[Batch]):
+    """Batch number i of this process, made when it is asked for.
+
+    Args:
+        store: the pairs.
+        batches: all batches, before they were dealt out.
+        chosen: those of this process, [batches of this process].
+        sampling: how tokenizers that sample segment anew; None: the stored ids are used.
+    """
+
+    def __init__(
+        self,
+        store: PairStore,
+        batches: Batches,
+        chosen: Numbers,
+        sampling: "Sampling | None" = None,
+    ) -> None:
+        self.store = store
+        self.batches = batches
+        self.chosen = chosen
+        self.sampling = sampling
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, index: int) -> Batch:
+        pairs = self.batches.pairs(int(self.chosen[index]))
+        sources = [self._ids("source", int(pair)) for pair in pairs]
+        targets = [self._ids("target", int(pair)) for pair in pairs]
+        return Batch(pad(sources), pad_targets(targets), torch.from_numpy(pairs.astype(np.int64)))
+
+    def _ids(self, side: Sides, pair: int) -> Sequence[int] | np.ndarray[Any, Any]:
+        stored = self.store.ids(side, pair)
+        if self.sampling is None:
+            return stored
+        tokenizers, seed, epoch, limits = self.sampling
+        which = int(side == "target")
+        if not tokenizers[which].samples:
+            return stored
+        line_seed = np.random.SeedSequence([seed, epoch, pair, which]).generate_state(1)[0]
+        sampled = tokenizers[which].encode_sampled(self.store.text(side, pair), int(line_seed))
+        limit = limits[which]
+        # beyond the limit stands the plain segmentation, which is within it (or was cut to it)
+        return sampled if limit is None or len(sampled) <= limit else stored
+
+
+class PairLoader(DataLoader[Batch]):
+    """Yields batches from `start` on; its length is that of the whole epoch, as Lightning counts.
+
+    Draws nothing from the global random generator.
+    """
+
+    def __init__(self, batches: PairBatches, *, start: int = 0, num_workers: int = 0) -> None:
+        super().__init__(
+            batches,
+            batch_size=None,
+            sampler=range(start, len(batches)),
+            num_workers=num_workers,
+            collate_fn=_as_it_is,
+            generator=torch.Generator().manual_seed(0),
+        )
+
+    def __len__(self) -> int:
+        return len(self.dataset)  # type: ignore[arg-type]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the data module keeps the place; Lightning asks to know that a resume is possible."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing to do."""
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _specs(corpora: Corpora | None) -> list[CorpusSpec]:
+    if corpora is None:
+        return []
+    return [corpus_spec(corpus) for corpus in (corpora if isinstance(corpora, list) else [corpora])]
+
+
+def _digest(parts: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()

@@ -1,0 +1,377 @@
+import random
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+
+from s2s.errors import ConfigError, DataError
+from s2s.text.batch import Batch
+from s2s.text.tokenizer import BOS, EOS
+from s2s.training.datamodule import PairData
+from s2s_plugins.tokenizers.bytes import Bytes
+from s2s_plugins.tokenizers.sentencepiece import SentencePiece
+from s2s_plugins.tokenizers.words import Words
+
+WORDS = ["sea", "old", "man", "boat", "net", "the", "saw", "a", "long", "way", "from", "home"]
+
+
+def text(pairs: int, seed: int = 0) -> list[tuple[str, str]]:
+    chance = random.Random(seed)
+    lines = [[chance.choice(WORDS) for _ in range(chance.randint(1, 9))] for _ in range(pairs)]
+    return [(" ".join(line), " ".join(reversed(line)).upper()) for line in lines]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, pairs, seed in (("train", 90, 0), ("more", 30, 1), ("validation", 20, 2), ("test", 10, 3)):
+        lines = [f"{source}\t{target}\n" for source, target in text(pairs, seed)]
+        (tmp_path / f"{name}.tsv").write_text("".join(lines), encoding="utf-8")
+    return tmp_path
+
+
+def data(folder: Path, **options: Any) -> PairData:
+    given: dict[str, Any] = {
+        "train": str(folder / "train.tsv"),
+        "validation": str(folder / "validation.tsv"),
+        "test": str(folder / "test.tsv"),
+        "tokenizer": Words,
+        "batch_tokens": 60,
+        "cache": str(folder / "cache"),
+    }
+    return PairData(**(given | options))
+
+
+def ready(folder: Path, **options: Any) -> PairData:
+    made = data(folder, **options)
+    made.prepare_data()
+    made.setup()
+    return made
+
+
+def lines(batches: Any) -> list[list[int]]:
+    return [batch.lines.tolist() for batch in batches]
+
+
+# --- batches ---
+
+
+def test_batches_hold_the_text(folder: Path) -> None:
+    made = ready(folder)
+    sources, references = made.sources("train"), made.references("train")
+    assert list(zip(sources, references, strict=True)) == text(90)
+    seen = []
+    for batch in made.train_dataloader():
+        assert isinstance(batch, Batch)
+        rows = len(batch.lines)
+        assert rows == 1 or rows * (batch.source.ids.shape[1] + batch.target.ids.shape[1] - 1) <= 60
+        for row, line in enumerate(batch.lines.tolist()):
+            source = batch.source.ids[row, : batch.source.lengths[row]].tolist()
+            target = batch.target.ids[row, : batch.target.lengths[row]].tolist()
+            assert made.tokenizers.source.decode(source) == sources[line]
+            assert (target[0], target[-1]) == (BOS, EOS)
+            assert made.tokenizers.target.decode(target) == references[line]
+            seen.append(line)
+    assert sorted(seen) == list(range(90))
+
+
+def test_validation_and_test_are_whole_and_sorted(folder: Path) -> None:
+    made = ready(folder, max_source_tokens=4, on_too_long="skip")
+    assert len(made.store("train")) < 90
+    for split, loader, pairs in (
+        ("validation", made.val_dataloader(), 20),
+        ("test", made.test_dataloader(), 10),
+    ):
+        batches = list(loader)
+        assert sorted(line for batch in lines(batches) for line in batch) == list(range(pairs))
+        lengths = [length for batch in batches for length in batch.source.lengths.tolist()]
+        assert lengths == sorted(lengths, reverse=True)
+        assert len(made.references(split)) == pairs  # type: ignore[arg-type]
+
+
+def test_without_validation_text(folder: Path) -> None:
+    made = ready(folder, validation=None)
+    assert made.val_dataloader() == []
+    with pytest.raises(ConfigError, match=r"data\.validation names no text"):
+        made.references("validation")
+    with pytest.raises(ConfigError, match="unknown split 'valid'; did you mean 'validation'"):
+        made.references("valid")  # type: ignore[arg-type]
+
+
+def test_several_corpora_with_weights(folder: Path) -> None:
+    more = {"path": str(folder / "more.tsv"), "weight": 2}
+    made = ready(folder, train=[str(folder / "train.tsv"), more])
+    seen = [line for batch in lines(made.train_dataloader()) for line in batch]
+    assert sorted(seen) == sorted([*range(90), *range(90, 120), *range(90, 120)])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_loading_leaves_the_global_generators_alone(folder: Path, workers: int) -> None:
+    made = ready(folder, num_workers=workers)
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[index,union-attr]
+    list(made.train_dataloader())
+    list(made.val_dataloader())
+    after = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[index,union-attr]
+    assert torch.equal(before[0], after[0])
+    assert before[1:] == after[1:]
+
+
+def test_workers_give_the_same_batches(folder: Path) -> None:
+    assert lines(ready(folder).train_dataloader()) == lines(ready(folder, num_workers=2).train_dataloader())
+
+
+# --- tokenizers ---
+
+
+def test_joint_and_separate_tokenizers(folder: Path) -> None:
+    joint = ready(folder)
+    assert joint.tokenizers.source is joint.tokenizers.target
+    assert joint.source_vocabulary_size == joint.target_vocabulary_size == 4 + 2 * len(WORDS)
+    separate = ready(folder, joint=False)
+    assert separate.source_vocabulary_size == separate.target_vocabulary_size == 4 + len(WORDS)
+    assert separate.tokenizers.source.encode("SEA") == [1]
+    assert 1 not in separate.tokenizers.target.encode("SEA")
+
+
+def test_tokenizers_are_trained_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = ready(folder)
+
+    def never(self: Words, lines: Any) -> None:
+        raise AssertionError("trained again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Words, "train", never)
+        again = data(folder)
+        assert (
+            again.source_vocabulary_size == first.source_vocabulary_size
+        )  # before any setup, as links need it
+        with pytest.raises(AssertionError, match="trained again"):
+            _ = data(folder, tokenizer=lambda: Words(minimum_count=2)).tokenizers
+    (folder / "train.tsv").write_text("other\ttext\n", encoding="utf-8")
+    assert ready(folder).source_vocabulary_size == 4 + 2
+
+
+def test_tokenizers_of_a_bundle(folder: Path) -> None:
+    made = data(folder)
+    made.use_tokenizers(Bytes(), Bytes())
+    made.setup()
+    assert made.source_vocabulary_size == 260
+    assert not list((folder / "cache").glob("tokenizer-*"))
+
+
+def test_sentencepiece_is_the_default(folder: Path) -> None:
+    assert PairData(train=str(folder / "train.tsv")).tokenizer is SentencePiece
+
+
+# --- sampled segmentations ---
+
+
+def sampled(folder: Path, **options: Any) -> PairData:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # so little text gives few pieces
+        return ready(
+            folder, tokenizer=lambda: SentencePiece(vocabulary_size=350, sampling_alpha=0.3), **options
+        )
+
+
+def segmentations(made: PairData) -> dict[int, list[int]]:
+    return {
+        line: batch.source.ids[row, : batch.source.lengths[row]].tolist()
+        for batch in made.train_dataloader()
+        for row, line in enumerate(batch.lines.tolist())
+    }
+
+
+def test_segmentations_depend_on_seed_epoch_and_line_alone(folder: Path) -> None:
+    made = sampled(folder)
+    first = segmentations(made)
+    assert segmentations(sampled(folder, num_workers=2)) == first
+    assert segmentations(sampled(folder, batch_tokens=200)) == first  # other batches, same lines
+    assert segmentations(sampled(folder, seed=2)) != first
+    made.sampler.start(1)
+    second = segmentations(made)
+    assert second != first
+    for line, source in enumerate(made.sources("train")):
+        assert made.tokenizers.source.decode(first[line]) == source
+        assert made.tokenizers.source.decode(second[line]) == source
+
+
+def test_no_sampled_segmentation_is_beyond_the_limit(folder: Path) -> None:
+    made = sampled(folder, max_source_tokens=8)
+    assert max(len(ids) for ids in segmentations(made).values()) <= 8
+    cut = sampled(folder, max_source_tokens=8, on_too_long="truncate")
+    found = segmentations(cut)
+    assert len(found) == 90
+    assert max(len(ids) for ids in found.values()) == 8
+
+
+# --- with Lightning ---
+
+
+class Recorder(pl.LightningModule):
+    """Learns nothing and notes which lines it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen: list[tuple[int, list[int]]] = []
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        self.seen.append((self.current_epoch, batch.lines.tolist()))
+        self.trainer.datamodule.batch_done()  # type: ignore[attr-defined]
+        return self.weight * 0
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.log("nothing", 0.0, batch_size=len(batch.lines))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def trainer(folder: Path, callbacks: list[Callback] | None = None, **options: Any) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator="cpu",
+        default_root_dir=folder,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=bool(callbacks),
+        callbacks=callbacks,
+        num_sanity_val_steps=0,
+        reload_dataloaders_every_n_epochs=1,
+        use_distributed_sampler=False,
+        **{"max_epochs": 3, **options},
+    )
+
+
+def expected_order(folder: Path, epochs: int) -> list[tuple[int, list[int]]]:
+    sampler = ready(folder).sampler
+    return [
+        (epoch, sampler.batches(epoch).pairs(i).tolist())
+        for epoch in range(epochs)
+        for i in range(len(sampler.batches(epoch)))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("when", "workers"),
+    [
+        ("first batch", 0),
+        ("middle", 0),
+        ("middle", 2),
+        ("second epoch", 0),
+        ("second epoch", 2),
+        ("before the last batch", 0),
+        ("epoch's end", 0),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+@pytest.mark.filterwarnings("ignore:Be aware that when using")
+def test_a_resumed_run_goes_on_with_the_next_batch(folder: Path, workers: int, when: str) -> None:
+    whole = expected_order(folder, 3)
+    per_epoch = [sum(epoch == e for epoch, _ in whole) for e in range(3)]
+    steps = {
+        "first batch": 1,
+        "middle": per_epoch[0] // 2,
+        "second epoch": per_epoch[0] + 3,
+        "before the last batch": per_epoch[0] - 1,
+        "epoch's end": per_epoch[0],
+    }[when]
+    keep = ModelCheckpoint(folder / "kept", every_n_train_steps=steps, save_top_k=-1, filename="{step}")
+    straight = Recorder()
+    trainer(folder, [keep]).fit(straight, datamodule=data(folder, num_workers=workers))
+    assert straight.seen == whole
+
+    resumed = Recorder()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*dataloader is not resumable.*")
+        trainer(folder).fit(
+            resumed,
+            datamodule=data(folder, num_workers=workers),
+            ckpt_path=str(folder / "kept" / f"step={steps}.ckpt"),
+            weights_only=True,
+        )
+    assert resumed.seen == whole[steps:]
+
+
+def test_a_second_fit_begins_anew(folder: Path) -> None:
+    whole = expected_order(folder, 1)
+    made = data(folder)
+    trainer(folder, max_steps=5, max_epochs=-1).fit(Recorder(), datamodule=made)
+    anew = Recorder()
+    trainer(folder, max_epochs=1).fit(anew, datamodule=made)
+    assert anew.seen == whole
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using")
+def test_validation_in_the_middle_of_an_epoch(folder: Path) -> None:
+    whole = expected_order(folder, 2)
+    keep = ModelCheckpoint(folder / "kept", monitor="nothing", save_top_k=-1, filename="{step}")
+    model = Recorder()
+    trainer(folder, [keep], max_epochs=2, val_check_interval=4).fit(model, datamodule=data(folder))
+    assert model.seen == whole
+    for steps in (4, 8):
+        resumed = Recorder()
+        trainer(folder, max_epochs=2, val_check_interval=4).fit(
+            resumed,
+            datamodule=data(folder),
+            ckpt_path=str(folder / "kept" / f"step={steps}.ckpt"),
+            weights_only=True,
+        )
+        assert resumed.seen == whole[steps:]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_tokens": 61}, "other training data, tokenizers or batch sizes"),
+        ({"seed": 2}, "comes from seed 1, here the seed is 2"),
+    ],
+)
+def test_another_order_is_refused(folder: Path, options: dict[str, int], message: str) -> None:
+    first = trainer(folder, max_steps=2, max_epochs=-1)
+    first.fit(Recorder(), datamodule=data(folder))
+    first.save_checkpoint(folder / "a.ckpt")
+    with pytest.raises(DataError, match=message):
+        trainer(folder).fit(
+            Recorder(),
+            datamodule=data(folder, **options),
+            ckpt_path=str(folder / "a.ckpt"),
+            weights_only=True,
+        )
+    # but such a checkpoint can be tested
+    again: Callable[..., Any] = trainer(folder).validate
+    again(Recorder(), datamodule=data(folder, **options), ckpt_path=str(folder / "a.ckpt"), weights_only=True)
+
+
+def test_batches_beyond_the_budget_are_reported(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    made = ready(folder, batch_tokens=15)
+    said = capfd.readouterr().err
+    assert f"train: {len(made.sampler.batches(0))} batches per epoch" in said
+    assert "pairs are longer than batch_tokens 15 and make a batch each, first at " in said
+    assert made.batches_per_epoch() == len(made.sampler.batches(0))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_tokens": None}, "both null"),
+        ({"max_target_tokens": 0}, "max_target_tokens is 0"),
+        ({"train": {"pth": "x"}}, "did you mean 'path'"),
+    ],
+)
+def test_impossible_options(folder: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        data(folder, **options)
+
+
+def test_no_training_text(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"data\.train names no text; the tokenizers are trained on it"):
+        data(folder, train=None).prepare_data()
+    with pytest.raises(DataError, match="there is no file"):
+        data(folder, train=str(folder / "none.tsv")).prepare_data()

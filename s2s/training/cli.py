@@ -46,6 +46,8 @@ DEFAULT_TASK = "Seq2Seq"
 DEFAULT_SEED = 1
 RUNS = Path("runs")
 METRICS = "metrics.csv"
+LINKED = "data.seed"
+"""Not an option of its own: it follows `seed_everything`, so that a run has one seed."""
 
 MOST_USED_TRAINER_OPTIONS = [
     "max_epochs",
@@ -161,12 +163,15 @@ class CommandLine(LightningCLI):
             task.data,
             run=False,
             save_config_callback=None,
-            seed_everything_default=DEFAULT_SEED,
             parser_class=_Parser,
             args=[],
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
         )
+
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """A seed that is a number: a run that cannot be repeated is never what is wanted."""
+        parser.add_argument("--seed_everything", type=int, default=DEFAULT_SEED)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The options of a run that belong to neither model, data nor trainer."""
@@ -174,6 +179,8 @@ class CommandLine(LightningCLI):
         parser.add_argument("--run_folder", type=str | None, default=None)
         parser.add_argument("--ckpt_path", type=str | None, default=None)
         parser.add_argument("--overwrite", type=bool, default=False)
+        if "seed" in options(self.task.data):
+            parser.link_arguments("seed_everything", LINKED)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Check and replace names, parse, and turn the parser's errors into one line."""
@@ -343,6 +350,8 @@ def vocabulary(task: type[Task], command: str) -> Vocabulary:
         hints = type_hints(holder)
         for name in options(holder):
             key = f"{group}.{name}"
+            if key == LINKED:
+                continue
             keys.append(key)
             kind = kind_of_option(name)
             if group == "trainer":
@@ -440,7 +449,8 @@ def _short_help(command: str, argv: Sequence[str]) -> str:
 
 def _group_lines(task: type[Task], group: str, holder: type) -> list[str]:
     defaults = {key.removeprefix(f"{group}."): value for key, value in task.defaults.items()}
-    return option_lines(f"--{group}.", holder, defaults=defaults)
+    settable = [name for name in options(holder) if f"{group}.{name}" != LINKED]
+    return option_lines(f"--{group}.", holder, settable, defaults=defaults)
 
 
 _NOT_THE_USERS = [

@@ -234,20 +234,18 @@ class Vocabulary:
 
     def _unknown(self, key: str) -> str:
         known = self._options | self._groups
-        near = None
+        near: str | None = None
         head, tail = key, ""
-        while (
-            near is None and head.count(".") > 1
-        ):  # `model.encodr.cell`: the misspelt word may be in the middle
+        while near is None and head.count(".") > 1:  # `model.encodr.cell`: the middle may be misspelt
             head, _, last = head.rpartition(".")
             tail = f".{last}{tail}"
             as_deep = [key for key in (*self._parts, *self._open_ended) if key.count(".") == head.count(".")]
-            holder = nearest(head, as_deep)
-            near = f"{holder}{tail}" if holder else None
+            found = nearest(head, as_deep)
+            near = f"{found}{tail}" if found else None
         near = near or nearest(key, known)
         if near is None:
-            last = nearest(key.rpartition(".")[2], [option.rpartition(".")[2] for option in known])
-            near = next((option for option in sorted(known) if option.rpartition(".")[2] == last), None)
+            word = nearest(key.rpartition(".")[2], [option.rpartition(".")[2] for option in known])
+            near = next((option for option in sorted(known) if option.rpartition(".")[2] == word), None)
         hint = f"; did you mean {near!r}?" if near else "."
         return f"unknown option {key!r}{hint} {self._remedy}"
 

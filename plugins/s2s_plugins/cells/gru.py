@@ -63,7 +63,9 @@ class GRU(RecurrentCell):
             return None
         recurrent_bias = F.pad(self.candidate_bias, (2 * self.hidden_size, 0))
         weights = [self.input_weight, self.recurrent_weight, self.input_bias, recurrent_bias]
-        outputs, _ = torch.gru(x, state[0].unsqueeze(0).to(x.dtype), weights, True, 1, 0.0, False, False, True)
+        train = torch.is_grad_enabled()  # cuDNN refuses gradients of a run that was not for training
+        before = state[0].unsqueeze(0).to(x.dtype)
+        outputs, _ = torch.gru(x, before, weights, True, 1, 0.0, train, False, True)
         return outputs, (last_output(outputs, mask.sum(1)).to(state[0].dtype),)
 
     def noise(self, batch_size: int, *, like: Tensor) -> Noise:

@@ -91,8 +91,9 @@ class LSTM(RecurrentCell):
             torch.zeros_like(self.input_bias),
         ]
         before = [leaf.unsqueeze(0).to(x.dtype) for leaf in state]
+        train = torch.is_grad_enabled()  # cuDNN refuses gradients of a run that was not for training
         outputs, _, memory = torch.lstm(
-            torch.cat([x, padding], dim=-1), before, weights, True, 1, 0.0, False, False, True
+            torch.cat([x, padding], dim=-1), before, weights, True, 1, 0.0, train, False, True
         )
         hidden = last_output(outputs, mask.sum(1))
         return outputs, LSTMState(hidden.to(state[0].dtype), memory.squeeze(0).to(state[1].dtype))

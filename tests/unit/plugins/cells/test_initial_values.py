@@ -1,8 +1,11 @@
-"""Initial values and options of the cells, each as the paper named in its docstring has it."""
+"""Initial values and options of the cells, each as the paper named beside it has it."""
+
+from typing import Any
 
 import pytest
 import torch
 
+from s2s.nn import unroll
 from s2s_plugins.cells.elman import Elman
 from s2s_plugins.cells.gru import GRU
 from s2s_plugins.cells.lstm import LSTM
@@ -52,6 +55,26 @@ def test_has_a_fused_way(cell: type, dtype: torch.dtype) -> None:
     x = torch.randn(2, 3, 3, dtype=dtype)
     mask = torch.ones(2, 3, dtype=torch.bool)
     assert built.fused(x, mask, built.initial_state(2, like=x), None) is not None
+
+
+@pytest.mark.parametrize(("cell", "kernel"), [(Elman, "rnn_tanh"), (GRU, "gru"), (LSTM, "lstm")])
+def test_kernels_are_told_whether_gradients_follow(
+    cell: type, kernel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """cuDNN raises in the backward pass of a run with train=False, whatever mode the module is in."""
+    told = []
+    original = getattr(torch, kernel)
+
+    def spy(*arguments: Any) -> Any:
+        told.append(arguments[6])  # x, state, weights, has_biases, layers, dropout, train, ...
+        return original(*arguments)
+
+    monkeypatch.setattr(torch, kernel, spy)
+    built = cell(3, 4).eval()
+    unroll(built, torch.randn(2, 3, 3), torch.tensor([3, 1]))
+    with torch.no_grad():
+        unroll(built, torch.randn(2, 3, 3), torch.tensor([3, 1]))
+    assert told == [True, False]
 
 
 @pytest.mark.parametrize("cell", [Elman, GRU, LSTM])

@@ -91,3 +91,34 @@ def test_dropout_between_layers(variational: bool) -> None:
     assert outputs.unique().tolist() == [0.0, 2.0]  # kept values are scaled by 1 / (1 - 0.5)
     assert bool((outputs == outputs[:, :1]).all()) == variational
     assert not torch.equal(outputs[0], outputs[1])
+
+
+def test_without_noise_nothing_variational_is_dropped() -> None:
+    """The masks are drawn once per sequence; a step must not draw its own."""
+    torch.manual_seed(0)
+    stack = Stack([GRU(INPUT, HIDDEN), GRU(HIDDEN, HIDDEN)], dropout=0.5, variational=True)
+    x = torch.randn(2, INPUT)
+    state = stack.initial_state(2, like=x)
+    expected, _ = stack.eval().step(stack.project(x), state)
+    found, _ = stack.train().step(stack.project(x), state)
+    assert torch.equal(found, expected)
+
+
+def test_each_layer_is_given_zeros_at_padding() -> None:
+    """What a layer leaves at padding is of any value; the next one's fused way is promised zeros."""
+
+    class Careless(GRU):
+        def fused(self, x: torch.Tensor, mask: torch.Tensor, state: Any, noise: Any) -> Any:
+            assert not x[~mask].any()
+            result = super().fused(x, mask, state, noise)
+            assert result is not None
+            return result[0].masked_fill(~mask.unsqueeze(-1), float("nan")), result[1]
+
+    torch.manual_seed(0)
+    cells = [Careless(INPUT, HIDDEN), Careless(HIDDEN, HIDDEN), Careless(HIDDEN, HIDDEN)]
+    x, lengths = torch.randn(2, TIME, INPUT), torch.tensor([TIME, 2])
+    for residual in (False, True):
+        outputs, state = unroll(Stack(cells, residual=residual), x, lengths)
+        assert all(value.isfinite().all() for value in (outputs, *leaves(state)))
+        gradients = torch.autograd.grad(outputs.sum(), list(cells[0].parameters()))
+        assert all(gradient.isfinite().all() for gradient in gradients)

@@ -1,0 +1,100 @@
+"""Write the embedded corpora: English to Orvish (an invented language), and notices to headlines.
+
+Run as `python data/generate.py [FOLDER]`. Only the standard library is needed. Two runs give the same bytes,
+on any version of Python: of the random module only `Random.random` is used, whose sequence is guaranteed.
+The grammar of Orvish is told in README.md; its dictionary, translation/lexicon.tsv, is read and not written.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from chance import Chance, Names
+from notices import Reporter
+from orvish import read_lexicon
+from sentences import Grammar
+
+HERE = Path(__file__).resolve().parent
+SEED = 1887
+SPLITS = ("train", "validation", "test")
+UNSEEN_NAMES = 0.45  # in validation and test, the share of names drawn from the reserved pool
+TRANSLATION_SIZES = {"train": 20_000, "validation": 500, "test": 1_000}
+SUMMARIZATION_SIZES = {"train": 10_000, "validation": 500, "test": 500}
+LENGTHS = ((3, 6, 0.15), (7, 10, 0.27), (11, 14, 0.24), (15, 20, 0.19), (21, 28, 0.10), (29, 40, 0.05))
+
+Pair = tuple[str, str]
+
+
+def distinct(
+    draw: Callable[[], Pair],
+    accepts: Callable[[Pair], bool],
+    size: int,
+    seen: tuple[set[str], set[str]],
+) -> list[Pair]:
+    """Draw pairs until `size` of them are accepted and new on both sides; `seen` is kept up to date."""
+    pairs: list[Pair] = []
+    while len(pairs) < size:
+        source, target = draw()
+        if source not in seen[0] and target not in seen[1] and accepts((source, target)):
+            seen[0].add(source)
+            seen[1].add(target)
+            pairs.append((source, target))
+    return pairs
+
+
+def translation() -> dict[str, list[Pair]]:
+    """Draw the translation corpus; each split has the same distribution of English lengths."""
+    chance = Chance(SEED)
+    lexicon = read_lexicon(HERE / "translation" / "lexicon.tsv")
+    words = [noun.english for nouns in lexicon.nouns.values() for noun in nouns]
+    names = Names(chance, taken=words)
+    grammar = Grammar(lexicon, names, chance)
+    seen: tuple[set[str], set[str]] = set(), set()
+    corpus = {}
+    for split in ("test", "validation", "train"):  # the short sentences are few: testing chooses first
+        names.unseen_share = 0.0 if split == "train" else UNSEEN_NAMES
+        pairs = []
+        for position, (shortest, longest, share) in enumerate(LENGTHS):
+            middle = position / (len(LENGTHS) - 1)
+
+            def draw(middle: float = middle) -> Pair:
+                return grammar.sentence(
+                    min(1.0, max(0.0, middle + 0.4 * (chance.between(0, 100) / 100 - 0.5)))
+                )
+
+            def accepts(pair: Pair, shortest: int = shortest, longest: int = longest) -> bool:
+                return shortest <= len(pair[0].split()) <= longest and len(pair[1].split()) <= 40
+
+            pairs += distinct(draw, accepts, round(share * TRANSLATION_SIZES[split]), seen)
+        corpus[split] = chance.shuffled(pairs)
+    return corpus
+
+
+def summarization() -> dict[str, list[Pair]]:
+    """Draw the summarization corpus."""
+    chance = Chance(SEED + 1)
+    names = Names(chance)
+    reporter = Reporter(names, chance)
+    seen: tuple[set[str], set[str]] = set(), set()
+    corpus = {}
+    for split in ("test", "validation", "train"):
+        names.unseen_share = 0.0 if split == "train" else UNSEEN_NAMES
+
+        def accepts(pair: Pair) -> bool:
+            return 15 <= len(pair[0].split()) <= 60 and 4 <= len(pair[1].split()) <= 10
+
+        corpus[split] = distinct(reporter.notice, accepts, SUMMARIZATION_SIZES[split], seen)
+    return corpus
+
+
+def main(folder: Path) -> None:
+    """Write both corpora below a folder."""
+    for name, corpus in (("translation", translation()), ("summarization", summarization())):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for split in SPLITS:
+            lines = "".join(f"{source}\t{target}\n" for source, target in corpus[split])
+            (folder / name / f"{split}.tsv").write_bytes(lines.encode("utf-8"))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE)

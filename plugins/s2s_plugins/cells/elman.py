@@ -51,10 +51,10 @@ class Elman(RecurrentCell):
         if noise is not None or self.input_bias is None:
             return None
         run = torch.rnn_tanh if self.activation == "tanh" else torch.rnn_relu
+        weights = [self.input_weight, self.recurrent_weight, self.input_bias, torch.zeros_like(self.input_bias)]
         before = state[0].unsqueeze(0).to(x.dtype)
-        outputs, _ = run(x, before, weights, True, 1, 0.0, train, False, True)
         train = torch.is_grad_enabled()  # cuDNN refuses gradients of a run that was not for training
-        outputs, _ = run(x, state[0].unsqueeze(0).to(x.dtype), weights, True, 1, 0.0, train, False, True)
+        outputs, _ = run(x, before, weights, True, 1, 0.0, train, False, True)
         return outputs, (last_output(outputs, mask.sum(1)).to(state[0].dtype),)
 
     def noise(self, batch_size: int, *, like: Tensor) -> Noise:

@@ -19,6 +19,7 @@ from s2s.resources import locate
 
 BadLinePolicy: TypeAlias = Literal["error", "skip"]
 
+STANDARD_INPUT = "-"
 _SHOWN = 3  # locations kept per reason
 _GZIP_MAGIC = b"\x1f\x8b"
 _PROGRESS_LINES = 1024  # asking a compressed file for its position costs more than reading a line
@@ -212,19 +213,19 @@ def read_lines(path: str, report: LineReport) -> Iterator[tuple[int, str | None]
     r"""Yields number (from 1) and text of each line of a UTF-8 file, plain or gzip.
 
     Lines end at "\n" or "\r\n" and nowhere else: U+2028, U+0085 and their like stay in the text. A byte
-    order mark is taken off and noted. A line that is not UTF-8 is reported, and its text is None.
+    order mark is taken off and noted. A line that is not UTF-8 is reported, and its text is None. The path
+    `-` is standard input.
 
     Raises:
         DataError: the file cannot be opened or its compression is damaged.
     """
     line = 0
     try:
-        with open(path, "rb") as raw:
-            compressed = raw.read(2) == _GZIP_MAGIC
-            raw.seek(0)
+        with open(path, "rb") if path != STANDARD_INPUT else open(0, "rb", closefd=False) as raw:
+            compressed = raw.peek(2)[:2] == _GZIP_MAGIC
             stream: IO[bytes] = gzip.open(raw) if compressed else raw  # type: ignore[assignment]  # noqa: SIM115
             for line, content in enumerate(stream, start=1):  # noqa: B007
-                if line % _PROGRESS_LINES == 0:
+                if line % _PROGRESS_LINES == 0 and raw.seekable():
                     report.bytes_read[path] = raw.tell()
                 if line == 1:
                     content = _without_mark(content, path, report)
@@ -236,7 +237,8 @@ def read_lines(path: str, report: LineReport) -> Iterator[tuple[int, str | None]
                     report.bad("not UTF-8", f"{path}:{line}", detail)
                     text = None
                 yield line, text
-            report.bytes_read[path] = raw.tell()
+            if raw.seekable():
+                report.bytes_read[path] = raw.tell()
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path}; paths are relative to {Path.cwd()}") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:

@@ -24,7 +24,7 @@ from s2s.text.sampler import Batches, BatchLimits, Numbers, Sampler, beyond_budg
 from s2s.text.store import PairStore, Sides, TooLongPolicy, corpus_lines, file_digest, pair_store
 from s2s.text.tokenizer import Tokenizer
 
-Corpora: TypeAlias = str | CorpusSpec | list[str | CorpusSpec]
+Corpora: TypeAlias = str | dict[str, Any] | list[str | dict[str, Any]]
 Split: TypeAlias = Literal["train", "validation", "test"]
 
 _DEFAULT_TOKENIZER = "SentencePiece"
@@ -134,10 +134,21 @@ class PairData(pl.LightningDataModule):
             self._tokenizers = self._make_tokenizers()
         return self._tokenizers
 
-    def use_tokenizers(self, source: Tokenizer, target: Tokenizer) -> None:
-        """Takes trained tokenizers, those of a bundle, instead of training any; to be called first."""
+    def use_tokenizers(
+        self, source: Tokenizer, target: Tokenizer, tokenizer: Callable[[], Tokenizer] | None = None
+    ) -> None:
+        """Takes trained tokenizers, those of a bundle, instead of training any; to be called first.
+
+        Args:
+            source: of the sources.
+            target: of the targets; the same object if they are joint.
+            tokenizer: the factory that they came from, as the next bundle will describe it; None: as
+                configured.
+        """
         self._tokenizers = Tokenizers(source, target)
         self.joint = source is target
+        if tokenizer is not None:
+            self.tokenizer = tokenizer
 
     @property
     def source_vocabulary_size(self) -> int:

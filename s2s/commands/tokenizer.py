@@ -1,0 +1,182 @@
+"""`s2s tokenizer`: train a tokenizer, and use it or one from a bundle."""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s2s.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from s2s.text.tokenizer import Tokenizer
+
+SUMMARY = "train a tokenizer, encode and decode text with it"
+
+_CHUNK_LINES = 1_000
+
+
+def main(argv: list[str]) -> int:
+    """Run `s2s tokenizer train|encode|decode`."""
+    parser = argparse.ArgumentParser(prog="s2s tokenizer", description="Train and use tokenizers.")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="train|encode|decode")
+
+    train = actions.add_parser(
+        "train",
+        help="learn a tokenizer from text",
+        description="Learn a tokenizer from files of lines, .tsv or .jsonl pairs (both sides), or "
+        "SOURCE,TARGET files; plain or .gz.",
+    )
+    train.add_argument("files", metavar="FILE", nargs="+", help="text to learn from")
+    train.add_argument("--out", metavar="FOLDER", required=True, help="where the tokenizer is written")
+    train.add_argument("--kind", metavar="NAME", default="SentencePiece", help="default: SentencePiece")
+    train.add_argument(
+        "--set",
+        metavar="OPTION=VALUE",
+        action="append",
+        default=[],
+        help="an option of the tokenizer, like vocabulary_size=8000; may be given more than once",
+    )
+    train.add_argument("--skip-bad-lines", action="store_true", help="count and leave out unreadable lines")
+
+    for action, description in (
+        ("encode", "Text to tokens, a line for a line."),
+        ("decode", "Token ids, with spaces between them, to text, a line for a line."),
+    ):
+        use = actions.add_parser(action, help=description, description=description)
+        use.add_argument("folder", metavar="FOLDER", help="a trained tokenizer, or a bundle")
+        use.add_argument("file", metavar="FILE", nargs="?", default="-", help="default: standard input")
+        use.add_argument(
+            "--side", choices=["source", "target"], default="source", help="of a bundle with two tokenizers"
+        )
+        if action == "encode":
+            use.add_argument("--tokens", action="store_true", help="tokens as a person reads them, not ids")
+    options = parser.parse_args(argv)
+    if options.action == "train":
+        _train(options)
+    else:
+        tokenizer = read_tokenizer(Path(options.folder), options.side)
+        _write(_encode(options, tokenizer) if options.action == "encode" else _decode(options, tokenizer))
+    return 0
+
+
+def read_tokenizer(folder: Path, side: str = "source") -> "Tokenizer":
+    """The tokenizer of a folder that `s2s tokenizer train` wrote, or of a bundle.
+
+    Args:
+        folder: where it is.
+        side: which one, if there are two.
+
+    Raises:
+        DataError: there is none.
+    """
+    from s2s.registry.parts import factory
+
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{folder} is neither a trained tokenizer nor a bundle ({error}); see: s2s tokenizer train"
+        ) from error
+    name = "tokenizer" if "tokenizer" in config else f"{side}_tokenizer"
+    if name not in config:
+        raise DataError(f"{folder / 'config.json'} names no tokenizer")
+    tokenizer: Tokenizer = factory("tokenizer", config[name])()
+    tokenizer.load(folder / name)
+    return tokenizer
+
+
+def _train(options: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from s2s.registry.parts import describe, factory
+    from s2s.text.corpus import LineReport
+
+    folder = Path(options.out)
+    if folder.exists():
+        raise ConfigError(f"{folder} exists; delete it, or name another folder with --out")
+    built = factory("tokenizer", {"class_path": options.kind, "init_args": _settings(options.set)})
+    tokenizer: Tokenizer = built()
+    report = LineReport("skip" if options.skip_bad_lines else "error")
+    tokenizer.train(_training_text(options.files, report))
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    tokenizer.save(partial / "tokenizer")
+    spec = describe(built)
+    (partial / "config.json").write_text(json.dumps({"tokenizer": spec}, indent=1) + "\n", encoding="utf-8")
+    partial.rename(folder)
+
+    console = Console(stderr=True)
+    for line in report.lines():
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    shown = spec["init_args"] if isinstance(spec, dict) else {}
+    about = ", ".join(f"{name} {value}" for name, value in shown.items() if value is not None)
+    console.print(
+        f"{options.kind} with {tokenizer.vocabulary_size:,} ids at {folder}{f' ({about})' if about else ''}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _settings(given: list[str]) -> dict[str, Any]:
+    import yaml
+
+    settings = {}
+    for setting in given:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {setting}: expected OPTION=VALUE, like vocabulary_size=8000")
+        settings[name] = yaml.safe_load(value)
+    return settings
+
+
+def _training_text(files: list[str], report: Any) -> Iterator[str]:
+    from s2s.text.corpus import open_corpus, read_lines
+    from s2s.text.statistics import is_pairs
+
+    for file in files:
+        if is_pairs(file):
+            for pair in open_corpus(file).pairs(report):
+                yield pair.source
+                yield pair.target
+        else:
+            yield from (text for _, text in read_lines(file, report) if text is not None)
+
+
+def _lines(path: str) -> Iterator[str]:
+    from s2s.text.corpus import LineReport, read_lines
+
+    for _, text in read_lines(path, LineReport()):
+        assert text is not None  # a line that is not UTF-8 has raised
+        yield text
+
+
+def _encode(options: argparse.Namespace, tokenizer: "Tokenizer") -> Iterator[str]:
+    lines = _lines(options.file)
+    while chunk := list(islice(lines, _CHUNK_LINES)):
+        for ids in tokenizer.encode_batch(chunk):
+            yield " ".join(tokenizer.tokens(ids) if options.tokens else map(str, ids))
+
+
+def _decode(options: argparse.Namespace, tokenizer: "Tokenizer") -> Iterator[str]:
+    for number, line in enumerate(_lines(options.file), start=1):
+        ids = []
+        for word in line.split():
+            if not (word.isascii() and word.isdecimal() and int(word) < tokenizer.vocabulary_size):
+                raise DataError(
+                    f"{options.file}:{number}: {word!r} is no id of this tokenizer; they go from 0 to "
+                    f"{tokenizer.vocabulary_size - 1}"
+                )
+            ids.append(int(word))
+        yield tokenizer.decode(ids)
+
+
+def _write(lines: Iterable[str]) -> None:
+    out = sys.stdout.buffer
+    for line in lines:
+        out.write(line.encode("utf-8") + b"\n")
+    out.flush()

@@ -1,0 +1,91 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from s2s.commands.tokenizer import main
+from s2s.errors import ConfigError, DataError
+
+TEXT = ["the old man saw the sea", "  a  net \u2581 and", "", "the sea"]
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text"
+    path.write_text("".join(f"{line}\n" for line in TEXT), encoding="utf-8")
+    return path
+
+
+def train(text: Path, *more: str) -> Path:
+    folder = text.parent / "tokenizer"
+    assert main(["train", str(text), "--out", str(folder), *more]) == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    "kind", [["--set", "vocabulary_size=290"], ["--kind", "Bytes"], ["--kind", "Characters"]]
+)
+def test_encoded_and_decoded_is_the_text(
+    text: Path, kind: list[str], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    folder = train(text, *kind)
+    capfdbinary.readouterr()
+    assert main(["encode", str(folder), str(text)]) == 0
+    ids = text.with_name("ids")
+    ids.write_bytes(capfdbinary.readouterr().out)
+    assert len(ids.read_text().split("\n")) == len(TEXT) + 1
+    assert main(["decode", str(folder), str(ids)]) == 0
+    assert capfdbinary.readouterr().out == text.read_bytes()
+
+
+def test_tokens_and_pairs(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    (tmp_path / "pairs.tsv").write_text("b a\tc a\n", encoding="utf-8")
+    folder = train(tmp_path / "pairs.tsv", "--kind", "Words", "--set", "vocabulary_size=7")
+    (tmp_path / "lines").write_text("a b c d\n", encoding="utf-8")
+    main(["encode", str(folder), str(tmp_path / "lines"), "--tokens"])
+    assert capfdbinary.readouterr().out == b"a b c <unk>\n"  # both sides were learnt from
+    main(["encode", str(folder), str(tmp_path / "lines")])
+    assert capfdbinary.readouterr().out == b"4 5 6 1\n"
+
+
+def test_the_normalization_is_shown(text: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    train(text, "--set", "vocabulary_size=290")
+    assert "normalization identity" in capfd.readouterr().err
+
+
+def test_errors(text: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'vocabulary_size'"):
+        train(text, "--set", "vocabulary_sice=290")
+    with pytest.raises(ConfigError, match="expected OPTION=VALUE"):
+        train(text, "--set", "vocabulary_size")
+    with pytest.raises(ConfigError, match="did you mean 'Words'"):
+        train(text, "--kind", "Word")
+    folder = train(text, "--kind", "Words")
+    with pytest.raises(ConfigError, match="exists; delete it"):
+        train(text, "--kind", "Words")
+    (tmp_path / "ids").write_text("4 5\n4 999\n", encoding="utf-8")
+    with pytest.raises(DataError, match="ids:2: '999' is no id of this tokenizer; they go from 0 to"):
+        main(["decode", str(folder), str(tmp_path / "ids")])
+    with pytest.raises(DataError, match="neither a trained tokenizer nor a bundle"):
+        main(["encode", str(tmp_path)])
+    (tmp_path / "bad").write_bytes(b"a\n\xff\n")
+    with pytest.raises(DataError, match="bad:2: not UTF-8"):
+        main(["encode", str(folder), str(tmp_path / "bad")])
+
+
+def test_a_failed_training_leaves_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "bad").write_bytes(b"a\n\xff\n")
+    with pytest.raises(DataError, match="bad:2: not UTF-8"):
+        train(tmp_path / "bad", "--kind", "Words")
+    assert not (tmp_path / "tokenizer").exists()
+    train(tmp_path / "bad", "--kind", "Words", "--skip-bad-lines")
+
+
+def test_standard_input(text: Path) -> None:
+    folder = train(text, "--kind", "Bytes")
+    command = [sys.executable, "-m", "s2s", "tokenizer"]
+    encoded = subprocess.run(
+        [*command, "encode", str(folder)], input=b"a b\r\n\n", capture_output=True, check=True
+    )
+    assert encoded.stdout == b"101 36 102\n\n"

@@ -18,14 +18,20 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--run-folder", default="runs/demo", help="checkpoints, logs and bundle (default: %(default)s)"
     )
-    parser.add_argument("--max-epochs", type=int, default=None, help="train shorter or longer than the recipe")
+    parser.add_argument(
+        "--max-epochs", type=int, default=None, help="train shorter or longer than the recipe"
+    )
     given = parser.parse_args(argv)
 
     from s2s.registry import catalogue
     from s2s.resources import locate
     from s2s.training.cli import fit
 
-    overrides = {"run_folder": given.run_folder}
+    # The demo's own folder may be replaced; one that was named on purpose may not.
+    overrides = {
+        "run_folder": given.run_folder,
+        "overwrite": given.run_folder == parser.get_default("run_folder"),
+    }
     if given.max_epochs is not None:
         overrides["trainer.max_epochs"] = given.max_epochs
     print("Training on the embedded translation corpus (recipe: demo).")
@@ -44,6 +50,8 @@ def main(argv: Sequence[str]) -> int:
     print()
     for i in range(0, len(sources), max(1, len(sources) // SHOWN)):
         if i // max(1, len(sources) // SHOWN) < SHOWN:
-            print(f"  source       {sources[i]}\n  translation  {outputs[i]}\n  reference    {references[i]}\n")
+            print(
+                f"  source       {sources[i]}\n  translation  {outputs[i]}\n  reference    {references[i]}\n"
+            )
     print(f"The model is at {fitted.bundle}. Try it:\n  echo '{sources[0]}' | s2s translate {fitted.bundle}")
     return 0

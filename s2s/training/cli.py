@@ -36,6 +36,7 @@ from s2s.training.options import (
     Option,
     Vocabulary,
     Written,
+    as_text,
     given_value,
     read_command_line,
     read_config,
@@ -82,11 +83,18 @@ class Fitted:
     run_folder: Path
 
 
-def fit(config: "str | Path | Mapping[str, Any] | None" = None, /, **overrides: Any) -> Fitted:
+def fit(
+    config: str | Path | Mapping[str, Any] | None = None,
+    /,
+    *,
+    callbacks: Sequence[Callback] = (),
+    **overrides: Any,
+) -> Fitted:
     """Train, as `s2s fit -c config --key value` does.
 
     Args:
         config: A recipe's name, a YAML file, or a mapping; its keys may be dotted.
+        callbacks: Lightning callbacks of your own, beside those of the task.
         **overrides: Options, by their dotted keys (`**{"model.encoder.cell": "GRU"}`) or as mappings
             (`trainer={"max_epochs": 3}`).
 
@@ -100,18 +108,14 @@ def fit(config: "str | Path | Mapping[str, Any] | None" = None, /, **overrides: 
         written.append(read_config(str(config)))
     written += _from_mapping(overrides)
     with quiet():
-        return _Run("fit", written).fit()
+        return _Run("fit", written, callbacks=callbacks).fit()
 
 
 def _from_mapping(tree: Mapping[str, Any]) -> list[Written]:
     dotted = {key: value for key, value in tree.items() if "." in key}
     nested = {key: value for key, value in tree.items() if "." not in key}
     written: list[Written] = [Config("", nested)] if nested else []
-    for key, value in dotted.items():
-        text = (
-            value if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True, width=2**20)
-        )
-        written.append(Option(key, text.removesuffix("\n").removesuffix("\n...")))
+    written += [Option(key, as_text(value)) for key, value in dotted.items()]
     return written
 
 
@@ -147,16 +151,24 @@ class CommandLine(LightningCLI):
         task: The task, a class of kind `task`.
         written: Configurations and options, in order.
         command: `fit`, `validate` or `test`.
+        callbacks: Callbacks beside those of the task and of the configuration.
         instantiate: False: read the configuration and stop there.
     """
 
     def __init__(
-        self, task: type[Task], written: Sequence[Written], command: str, *, instantiate: bool = True
+        self,
+        task: type[Task],
+        written: Sequence[Written],
+        command: str,
+        *,
+        callbacks: Sequence[Callback] = (),
+        instantiate: bool = True,
     ) -> None:
         self.task = task
         self.written = written
         self.command = command
         self.vocabulary = vocabulary(task, command)
+        self._callbacks = list(callbacks)
         self._instantiate = instantiate
         super().__init__(
             task.module,
@@ -235,7 +247,7 @@ class CommandLine(LightningCLI):
             settings["logger"] = _loggers(folder) if self.command == "fit" else False
         callbacks = settings["callbacks"] or []
         callbacks = [*(callbacks if isinstance(callbacks, list) else [callbacks])]
-        callbacks += self.task.callbacks(folder)
+        callbacks += [*self._callbacks, *self.task.callbacks(folder)]
         if self.command == "fit" and not settings["fast_dev_run"]:
             callbacks.append(SaveConfig(folder / "config.yaml", self.config_text()))
         settings["callbacks"] = callbacks
@@ -265,10 +277,19 @@ class SaveConfig(Callback):
 
 
 class _Run:
-    def __init__(self, command: str, written: list[Written], *, only_print: bool = False) -> None:
+    def __init__(
+        self,
+        command: str,
+        written: list[Written],
+        *,
+        callbacks: Sequence[Callback] = (),
+        only_print: bool = False,
+    ) -> None:
         task: type[Task] = catalogue().load("task", _task_name(written))
         defaults = _from_mapping(task.defaults)
-        self._cli = CommandLine(task, [*defaults, *written], command, instantiate=not only_print)
+        self._cli = CommandLine(
+            task, [*defaults, *written], command, callbacks=callbacks, instantiate=not only_print
+        )
         self.config_text = self._cli.config_text()
 
     def fit(self) -> Fitted:

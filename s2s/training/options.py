@@ -7,7 +7,7 @@ held against the catalogue and the known options first; names of parts become th
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -30,6 +30,17 @@ _Loader.add_implicit_resolver(
     re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
     list("-+.0123456789"),
 )
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what people give from Python: paths too, as text."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Never write an anchor: each value stands for itself."""
+        return True
+
+
+_Dumper.add_multi_representer(PurePath, lambda dumper, path: dumper.represent_str(str(path)))
 
 
 @dataclass(frozen=True)
@@ -88,6 +99,24 @@ def read_value(text: str) -> Any:
         return text
 
 
+def as_text(value: Any) -> str:
+    """The reverse of `read_value`: a value as the command line takes it, in one line.
+
+    Raises:
+        ConfigError: an object that YAML cannot hold.
+    """
+    if isinstance(value, str):
+        return value
+    try:
+        text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, width=2**20, sort_keys=False)
+    except yaml.representer.RepresenterError as error:
+        raise ConfigError(
+            f"{value!r} holds an object that a configuration cannot hold; give numbers, text, lists or "
+            "mappings, and callbacks as `callbacks=[...]`"
+        ) from error
+    return str(text).removesuffix("\n").removesuffix("\n...")
+
+
 def read_command_line(argv: Sequence[str]) -> list[Written]:
     """Configurations and options, in the order in which they were given.
 
@@ -117,10 +146,8 @@ def given_value(written: Iterable[Written], key: str) -> Any:
     """The value given last for a key of the top level; None if it was not given."""
     value = None
     for item in written:
-        if isinstance(item, Option):
-            value = item.value if item.key == key else value
-        else:
-            value = item.tree.get(key, value)
+        tree = {item.key: item.value} if isinstance(item, Option) else item.tree
+        value = tree.get(key, value)
     return value
 
 
@@ -161,7 +188,7 @@ class Vocabulary:
         for item in written:
             if isinstance(item, Config):
                 tree = self._tree(item.tree, "")
-                arguments.append(f"--config={yaml.safe_dump(tree, default_flow_style=True, width=2**20)}")
+                arguments.append(f"--config={as_text(tree)}")
             else:
                 arguments.append(f"--{item.key}={self._option(item)}")
         return arguments
@@ -201,7 +228,7 @@ class Vocabulary:
         if holder == key:
             value = read_value(option.value)
             made = self._value(key, value)
-            return option.value if made == value else _text(made)
+            return option.value if made == value else as_text(made)
         if holder not in self._parts:
             return option.value
         # An option of a part. Its class may come from an earlier configuration, so the name alone tells.
@@ -209,7 +236,7 @@ class Vocabulary:
         value = read_value(option.value)
         if kind is None or not isinstance(value, (str, Mapping)):
             return option.value
-        return _text(_translated(kind, value))
+        return as_text(_translated(kind, value))
 
     def _value(self, key: str, value: Any) -> Any:
         kind = self._parts.get(key)
@@ -273,10 +300,6 @@ def _translated(kind: str, value: Any) -> Any:
 def _nested(option: str, value: Any) -> Any:
     kind = kind_of_option(option)
     return _translated(kind, value) if kind and isinstance(value, (str, Mapping)) else value
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True, width=2**20)
 
 
 def _refuse_other_lightning(key: str, value: Any) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from pytorch_lightning import Callback
 
 import s2s
 from s2s import registry
@@ -190,6 +191,24 @@ def test_fit_takes_a_mapping_with_dotted_keys_too() -> None:
     config = {"task": "Mini", "model.encoder.cell": "GRU", "trainer": {"max_epochs": 1, "logger": False}}
     s2s.fit(config, trainer={"enable_progress_bar": False}, run_folder="py")
     assert saved("py/config.yaml")["model"]["encoder"]["init_args"]["cell"]["class_path"] == "GRU"
+
+
+def test_fit_takes_paths_and_callbacks() -> None:
+    class Counter(Callback):
+        batches = 0
+
+        def on_train_batch_end(self, *arguments: object) -> None:
+            self.batches += 1
+
+    counter = Counter()
+    s2s.fit(Path("mini.yaml"), run_folder=Path("py"), callbacks=[counter])
+    assert counter.batches == 2  # 8 sequences in batches of 4
+    assert Path("py/checkpoints/last.ckpt").is_file()
+
+
+def test_fit_says_what_a_configuration_cannot_hold() -> None:
+    with pytest.raises(ConfigError, match="holds an object that a configuration cannot hold"):
+        s2s.fit("mini.yaml", trainer={"callbacks": [Callback()]})
 
 
 def test_fit_raises_what_the_command_prints() -> None:

@@ -74,7 +74,7 @@ class BestAndLast(Checkpoint):
             warnings.warn(f"no best checkpoint: {pl_module.monitor!r} was not logged; there are: {known}", stacklevel=2)
         elif self._better(float(value), pl_module.higher_is_better):
             self.best_model_score = float(value)
-            trainer.save_checkpoint(self.folder / "best.ckpt")
+            trainer.save_checkpoint(self.folder / "best.ckpt", weights_only=False)
         self.save_last(trainer)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
@@ -91,7 +91,7 @@ class BestAndLast(Checkpoint):
         """Write `last.ckpt` now."""
         if trainer.fast_dev_run:
             return
-        trainer.save_checkpoint(self.folder / "last.ckpt")
+        trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
         self._written, self._step = time.monotonic(), trainer.global_step
 
     def _better(self, value: float, higher_is_better: bool) -> bool:
@@ -128,7 +128,13 @@ class StopEarly(EarlyStopping):
     """
 
     def __init__(self, monitor: str, patience: int, *, higher_is_better: bool) -> None:
-        super().__init__(monitor, patience=patience, mode="max" if higher_is_better else "min", verbose=True)
+        super().__init__(
+            monitor,
+            patience=patience,
+            mode="max" if higher_is_better else "min",
+            strict=False,
+            check_on_train_epoch_end=False,
+        )
 
 
 class AverageWeights(EMAWeightAveraging):

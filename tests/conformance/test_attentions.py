@@ -37,7 +37,7 @@ def outputs_of(lengths: list[int]) -> tuple[Tensor, Tensor]:
 @settings(max_examples=10, deadline=None)
 @given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4), seed=st.integers(0, 2**16))
 def test_a_sentence_alone(name: str, lengths: list[int], seed: int) -> None:
-    """Shapes; weights zero at padding, summing to one; and the same answers in a batch and alone, asked twice over."""
+    """Shapes; weights zero at padding, summing to one; the same answers in a batch and alone, asked twice."""
     attention = build(name)
     torch.manual_seed(seed)
     outputs, mask = outputs_of(lengths)
@@ -112,9 +112,8 @@ def test_memory_and_state_are_detachable_structures(name: str) -> None:
 def test_every_parameter_learns(name: str) -> None:
     attention = build(name)
     memory = attention.memorize(*outputs_of([3, 4]))
-    answer = attention.attend(
-        torch.randn(2, SIZE, dtype=torch.float64), memory, attention.initial_state(memory)
-    )
+    query = torch.randn(2, SIZE, dtype=torch.float64, requires_grad=True)
+    answer = attention.attend(query, memory, attention.initial_state(memory))
     (answer.context * torch.randn_like(answer.context)).sum().backward()
-    idle = [key for key, p in attention.named_parameters() if p.grad is None or not p.grad.any()]
-    assert not idle
+    learning = {"query": query, **dict(attention.named_parameters())}
+    assert not [key for key, p in learning.items() if p.grad is None or not p.grad.any()]

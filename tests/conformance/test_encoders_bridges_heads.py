@@ -19,7 +19,7 @@ def registered(kind: str) -> list[Any]:
 
 @pytest.mark.parametrize("make", registered("encoder"))
 def test_encoder(make: Any) -> None:
-    """Outputs zero at padding and finite in value and gradient; each sentence as it is alone; sizes as announced."""
+    """Outputs zero at padding, finite values and gradients; each sentence as alone; sizes as announced."""
     torch.manual_seed(0)
     encoder: SequenceEncoder = make(3).double().eval()
     lengths = torch.tensor(LENGTHS)
@@ -87,7 +87,7 @@ def decoded(mask: Tensor, source: Padded, padding: float) -> Decoded:
 
 @pytest.mark.parametrize("make", registered("head"))
 def test_head(make: Any) -> None:
-    """Probabilities sum to one; the loss is theirs, over real tokens alone, and each sentence's for itself."""
+    """Probabilities sum to one; the loss is theirs, over real tokens alone, each sentence for itself."""
     torch.manual_seed(0)
     head: Head = make(4, 5, 3, 11).double().eval()
     mask = length_mask(torch.tensor(LENGTHS), max(LENGTHS))

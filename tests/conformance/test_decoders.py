@@ -359,6 +359,26 @@ def test_state_keeps_its_type_under_autocast(decoder: str, attention: str, cell:
 
 
 @every_branch
+def test_float32_forward_equals_steps(decoder: str, attention: str, cell: str) -> None:
+    """On the kernels that are shipped: 1e-5, relative to the largest number, in values and gradients."""
+    built = build(decoder, attention, cell).float()
+    source = make_source(built)
+    results = []
+    for run in (built.forward, built.forward_stepwise):
+        encoded = source.encoded._replace(outputs=source.encoded.outputs.float())
+        memory, state = built.start(encoded, source.features.float())
+        decoded, last = run(source.inputs.float(), source.lengths, memory, state)
+        values = real_values(decoded, source)
+        results.append(
+            {name: value for name, value in zip(Decoded._fields, values, strict=True) if value is not None}
+            | gradients(built, source, values, without_coverage(last))
+        )
+    for name, wanted in results[1].items():
+        allowed = 1e-5 * max(1.0, float(wanted.detach().abs().max()))
+        assert (results[0][name] - wanted).abs().max() <= allowed, name
+
+
+@every_branch
 def test_bfloat16_forward_equals_steps(decoder: str, attention: str, cell: str) -> None:
     """bfloat16 keeps 8 bits: 4e-3 at each rounding, a few of them per step."""
     built = build(decoder, attention, cell).float()

@@ -8,7 +8,7 @@ import itertools
 import os
 import sys
 from contextlib import ExitStack
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from s2s.errors import ConfigError, DataError
 
@@ -19,17 +19,33 @@ _LINES_AT_ONCE = (
 )
 
 
+_SEARCH = (
+    "beam",
+    "n_best",
+    "normalization",
+    "alpha",
+    "limit_ratio",
+    "limit_extra",
+    "minimum_ratio",
+    "batch_tokens",
+)
+
+
 def main(argv: list[str]) -> int:
     """Run `s2s translate BUNDLE [FILE]`."""
     options = _parser().parse_args(argv)
-    if options.nbest < 1:
-        raise ConfigError(f"--nbest is {options.nbest}; it must be 1 or more")
+    if options.n_best < 1:
+        raise ConfigError(f"--nbest is {options.n_best}; it must be 1 or more")
 
     from s2s.inference.translator import Translator
 
     translator = Translator.load(
         options.bundle, device=options.device, precision=options.precision, threads=options.threads
     )
+    # Defaults live in one place: what is not given here is the translator's, or the bundle's.
+    search: dict[str, Any] = {
+        name: value for name in _SEARCH if (value := getattr(options, name)) is not None
+    }
     invalid = cut = number = 0
     with ExitStack() as stack:
         source = stack.enter_context(_source(options.file))
@@ -44,21 +60,10 @@ def main(argv: list[str]) -> int:
                 except UnicodeDecodeError:
                     invalid += 1
                     lines.append(line.decode("utf-8", "replace"))
-            translations = translator.translate(
-                lines,
-                beam=options.beam,
-                n_best=options.nbest,
-                normalization=options.normalization,
-                alpha=options.alpha,
-                limit_ratio=options.limit_ratio,
-                limit_extra=options.limit_extra,
-                minimum_ratio=options.minimum_ratio,
-                batch_tokens=options.batch_tokens,
-                results=True,
-            )
+            translations = translator.translate(lines, results=True, **search)
             for translation in translations:
                 cut += not translation.finished
-                if options.nbest > 1:
+                if options.n_best > 1:
                     for one in [translation, *translation.alternatives]:
                         output.write(f"{number} ||| {one.text} ||| {one.score:.6f}\n")
                 elif options.scores:
@@ -98,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--nbest",
+        dest="n_best",
         type=int,
         default=1,
         metavar="N",
@@ -112,15 +118,13 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--limit-ratio",
         type=float,
-        default=2.0,
         metavar="X",
         help="most tokens per source token (default: 2)",
     )
-    add("--limit-extra", type=int, default=20, metavar="N", help="and so many more (default: 20)")
+    add("--limit-extra", type=int, metavar="N", help="and so many more (default: 20)")
     add(
         "--minimum-ratio",
         type=float,
-        default=0.0,
         metavar="X",
         help="fewest tokens per source token (default: 0)",
     )
@@ -128,7 +132,6 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--batch-tokens",
         type=int,
-        default=2048,
         metavar="N",
         help="source tokens searched at once (default: 2048)",
     )

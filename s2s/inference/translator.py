@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from s2s.errors import ConfigError, DataError
 from s2s.inference.bundle import Bundle, load_bundle
 from s2s.registry.parts import factory, read_spec
 from s2s.search.hypotheses import Hypothesis
+from s2s.search.limits import LIMIT_EXTRA, LIMIT_RATIO, output_limits
 from s2s.search.stepper import ModelStepper
 from s2s.search.strategy import SearchStrategy
 from s2s.text.batch import pad
@@ -139,8 +139,8 @@ class Translator:
         n_best: int = 1,
         normalization: str | None = None,
         alpha: float | None = None,
-        limit_ratio: float = 2.0,
-        limit_extra: int = 20,
+        limit_ratio: float = LIMIT_RATIO,
+        limit_extra: int = LIMIT_EXTRA,
         minimum_ratio: float = 0.0,
         batch_tokens: int = 2048,
         results: bool = False,
@@ -235,13 +235,14 @@ class Translator:
         found = [Translation("", 0.0, [], [], True, []) for _ in lines]
         for batch in _batches([len(source) for source in sources], batch_tokens):
             source = pad([sources[index] for index in batch]).to(self.device)
-            limits = torch.tensor([math.floor(limit_ratio * len(sources[i])) + limit_extra for i in batch])
-            minimums = torch.tensor([math.ceil(minimum_ratio * len(sources[i])) for i in batch])
+            limits, minimums = output_limits(
+                source.lengths, limit_ratio=limit_ratio, limit_extra=limit_extra, minimum_ratio=minimum_ratio
+            )
             with self._precision():
                 memory, state = self.model.encode(source)
                 stepper = ModelStepper(self.model, source, memory, with_weights=with_weights)
                 hypotheses = strategy.search(
-                    stepper, state, bos=BOS, eos=EOS, limits=limits, minimums=torch.minimum(minimums, limits)
+                    stepper, state, bos=BOS, eos=EOS, limits=limits, minimums=minimums
                 )
             for index, best in zip(batch, hypotheses, strict=True):
                 source_tokens = self.bundle.source_tokenizer.tokens(sources[index]) if with_tokens else []

@@ -5,8 +5,9 @@ from torch import Tensor
 
 LIMIT_RATIO = 2.0
 LIMIT_EXTRA = 20
-"""An output has at most LIMIT_RATIO times the tokens of its source, and LIMIT_EXTRA more: wide enough for every pair of
-the corpora that we know, narrow enough that a model that does not end its sentences costs little."""
+"""An output has at most LIMIT_RATIO times the tokens of its source, and LIMIT_EXTRA more: wide enough for
+every pair of the corpora that we know, narrow enough that a model that does not end its sentences costs
+little."""
 
 
 def output_limits(
@@ -27,6 +28,8 @@ def output_limits(
     Returns:
         Two tensors [sentences] of int64.
     """
-    limits = (source_lengths * limit_ratio).floor().to(torch.int64) + limit_extra
-    minimums = (source_lengths * minimum_ratio).ceil().to(torch.int64)
+    # 90 * 0.7 is a little less than 63 in floating point: forgive what rounding alone can have done.
+    rounding = 1e-6
+    limits = (source_lengths.double() * limit_ratio + rounding).floor().to(torch.int64) + limit_extra
+    minimums = (source_lengths.double() * minimum_ratio - rounding).ceil().to(torch.int64)
     return limits, torch.minimum(minimums, limits)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import IO, Literal, NamedTuple, TypeAlias
 
+import yaml
+
 from s2s.errors import ConfigError, DataError
 from s2s.registry import catalogue
 from s2s.registry.near_names import unknown
@@ -64,6 +66,13 @@ def corpus_spec(given: CorpusInput) -> CorpusSpec:
     Raises:
         ConfigError: a field that does not exist, no file, or a weight that is not positive.
     """
+    if isinstance(given, str) and given.lstrip().startswith(
+        "{"
+    ):  # a mapping that the command line left as text
+        try:
+            given = yaml.safe_load(given)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"corpus {given!r} is no mapping: {error}") from error
     if isinstance(given, CorpusSpec):
         spec = given
     elif isinstance(given, str):

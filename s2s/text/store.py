@@ -272,7 +272,11 @@ class _Builder:
         _sync_folder(self.folder)
         tokens = ", ".join(f"{self.ends[f'{side}.offsets']:,} {side} tokens" for side in _SIDES)
         seconds = time.monotonic() - started
-        console.print(f"{name}: {self.pairs:,} pairs, {tokens}, stored in {seconds:.1f} s", highlight=False)
+        console.print(
+            f"{name}: {self.pairs:,} pairs, {tokens}, stored in {seconds:.1f} s",
+            highlight=False,
+            soft_wrap=True,
+        )
 
     def _corpus(self, spec: CorpusSpec, progress: Progress, task: TaskID) -> None:
         before = progress.tasks[task].completed

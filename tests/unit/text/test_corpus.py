@@ -17,6 +17,8 @@ def test_three_ways_to_name_a_corpus() -> None:
         ("a,b,c", "neither one file nor two"),
         ("a,", "neither one file nor two"),
         ({"pth": "a.tsv"}, "did you mean 'path'"),
+        ("{pth: a.tsv}", "did you mean 'path'"),
+        ("{pth: a.tsv", "is no mapping"),
         ({"source": "a"}, "`path`, or `source` and `target`"),
         ({"path": "a", "source": "b"}, "`path`, or `source` and `target`"),
         ({"path": "a.tsv", "weight": 0}, "must be above 0"),

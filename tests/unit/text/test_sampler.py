@@ -149,6 +149,13 @@ def test_ranks_get_equally_many_and_together_all(ranks: int) -> None:
     assert together[len(batches) :] == list(range(len(together) - len(batches)))
 
 
+def test_fewer_batches_than_ranks() -> None:
+    one = np.ones(1, np.int64)
+    for rank in range(3):
+        alone = Sampler(one, one, BatchLimits(tokens=9), seed=0, fingerprint="", rank=rank, ranks=3)
+        assert alone.dealt(alone.batches(0)).tolist() == [0]
+
+
 def test_state_goes_to_its_place_in_its_epoch_only() -> None:
     first = sampler()
     assert first.start(4) == 0

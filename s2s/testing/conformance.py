@@ -314,11 +314,12 @@ CELL_CHECKS: tuple[CellCheck, ...] = (
 )
 
 
-def check_cell(factory: CellFactory, *, seed: int = 0) -> None:
+def check_cell(factory: CellFactory, *, device: str = "cpu", seed: int = 0) -> None:
     """Put a cell through all checks.
 
     Args:
         factory: (input_size, hidden_size) -> cell; a class, or a partial with the cell's options.
+        device: where to check; a graphics card runs other kernels than a processor.
         seed: of the random numbers that the checks draw.
 
     Raises:
@@ -328,7 +329,8 @@ def check_cell(factory: CellFactory, *, seed: int = 0) -> None:
     for check in CELL_CHECKS:
         torch.manual_seed(seed)
         try:
-            check(factory)
+            with torch.device(device):
+                check(factory)
         except NonconformingCell as failure:
             failures.append(f"{check.__name__}: {failure}")
     if failures:
@@ -363,10 +365,10 @@ def compare_with_walk(
     x[torch.arange(max(lengths)) >= real.unsqueeze(1)] = float("nan")
     state = reachable_state(cell, len(lengths), kept) if given_state else None
     noise = cell.noise(len(lengths), like=x)
-    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=mixed):
         found = _values_and_gradients(cell, x, real, state, reverse=reverse, noise=noise)
         expected = _values_and_gradients(cell, x, real, state, reverse=reverse, noise=noise, run=walk)
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+    with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=mixed):
         ungraded, _ = unroll(cell, x, real, state, reverse=reverse, noise=noise)
     where = (
         f"{'bfloat16 autocast' if mixed else dtype}, lengths {tuple(lengths)}, "
@@ -417,7 +419,7 @@ def _values_and_gradients(
     if start is None and run is walk:
         start = cell.initial_state(x.size(0), like=x)
     outputs, last = run(cell, x, lengths, start, reverse=reverse, noise=noise)
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator(x.device).manual_seed(1)
     loss = torch.zeros((), dtype=torch.float64)
     for value in (outputs, *leaves(last)):
         weights = torch.randn(value.shape, generator=generator, dtype=torch.float64)

@@ -8,7 +8,7 @@ import torch
 
 from s2s.nn import RecurrentCell, Stack, unroll
 from s2s.registry import catalogue
-from s2s.testing.conformance import CELL_CHECKS, LENGTHS, CellCheck, compare_with_walk
+from s2s.testing.conformance import CELL_CHECKS, LENGTHS, CellCheck, check_cell, compare_with_walk
 from s2s_plugins.cells.elman import Elman
 from s2s_plugins.cells.gru import GRU
 from s2s_plugins.cells.lstm import LSTM
@@ -83,6 +83,12 @@ def test_noise_is_used(name: str) -> None:
 def test_quiet_cells_draw_nothing(name: str) -> None:
     cell = CELLS[name](3, 4).train()
     assert cell.noise(2, like=torch.zeros(1)) is None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no graphics card: cuDNN's kernels go unchecked")
+@pytest.mark.parametrize("name", REGISTERED)
+def test_on_a_graphics_card(name: str) -> None:
+    check_cell(REGISTERED[name], device="cuda")
 
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "odd", "stack-residual"])

@@ -130,6 +130,8 @@ class Beam(SearchStrategy):
             step = stepper(tokens, state)
             # One more than the beam: the end may be among them, and then `size` others remain.
             log_probs, ids = top(step.log_probs, self.size + 1)
+            # A model that has diverged says NaN: nothing follows, and the search ends.
+            log_probs = log_probs.masked_fill(log_probs.isnan(), -torch.inf)
             ends = ids == eos
             if time < longest_minimum:
                 too_short = (minimums > time).view(-1, 1, 1)

@@ -48,6 +48,8 @@ class Greedy(SearchStrategy):
                 log_probs = log_probs.clone()
                 log_probs[:, eos] = log_probs[:, eos].masked_fill(minimums > time, -torch.inf)
             best, last = top(log_probs, 1)
+            # A model that has diverged says NaN: nothing follows, and the search ends.
+            best = best.masked_fill(best.isnan(), -torch.inf)
             steps.append(({sentence: row for row, sentence in enumerate(rows)}, last, best, step.weights))
 
             # The only synchronization of a step. 0: goes on; 1: ended by its end token; 2: cut off before

@@ -174,6 +174,16 @@ def test_attention_weights_belong_to_their_tokens(strategy):
             assert hypothesis.weights.tolist() == expected
 
 
+@pytest.mark.parametrize("strategy", [Beam(4, 3), Greedy()])
+def test_a_model_that_says_nan_harms_only_its_own_sentence(strategy):
+    tables = random_tables(3, 8, seed=4)
+    expected = search(strategy, tables, [5, 5, 5])
+    tables[1] = torch.nan
+    found = search(strategy, tables, [5, 5, 5])
+    assert (found[0], found[2]) == (expected[0], expected[2])
+    assert [(h.tokens, h.finished) for h in found[1]] == [([], False)]
+
+
 def test_an_empty_batch():
     for strategy in (Beam(), Greedy()):
         assert search(strategy, random_tables(0, 5, seed=0), []) == []

@@ -60,8 +60,8 @@ class PairData(pl.LightningDataModule):
         test: text for the test, in the same forms.
         tokenizer: how text becomes tokens.
         joint: one tokenizer, trained on both sides, instead of one for each.
-        batch_tokens: most padded tokens in a batch, rows x (longest source + longest target); null: no such
-            limit.
+        batch_tokens: most padded tokens in a batch, rows x (longest source + longest target), measured on
+            plain segmentations, not on sampled ones, which are longer; null: no such limit.
         batch_sentences: most pairs in a batch; null: no such limit.
         max_source_tokens: longest training source, in tokens; null: no limit.
         max_target_tokens: longest training target, in tokens; null: no limit.

@@ -210,18 +210,26 @@ class SentencePiece(Tokenizer):
 
     def encode(self, text: str) -> list[int]:
         """The ids of a line."""
-        return self.encode_batch([text])[0]
+        encode = self._ready.encode
+        try:
+            ids: list[int] = self._encode_meta(text, encode) if _META in text else encode(text)
+        except (TypeError, RuntimeError):
+            _refuse_surrogates([text])
+            raise
+        return ids if self._same_ids else [self._ours[t] for t in ids]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of several lines."""
         plain = [text if _META not in text else "" for text in texts]
+        processor = self._ready
         try:
-            encoded: list[list[int]] = self._ready.encode(plain)
-        except TypeError as error:  # what SentencePiece says of half a surrogate pair
-            raise DataError("the text holds code points that UTF-8 cannot carry (lone surrogates)") from error
-        for i, text in enumerate(texts):
-            if _META in text:
-                encoded[i] = self._encode_meta(text, self._ready.encode)
+            encoded: list[list[int]] = processor.encode(plain)
+            for i, text in enumerate(texts):
+                if _META in text:
+                    encoded[i] = self._encode_meta(text, processor.encode)
+        except (TypeError, RuntimeError):
+            _refuse_surrogates(texts)
+            raise
         return encoded if self._same_ids else [[self._ours[t] for t in sentence] for sentence in encoded]
 
     @property
@@ -279,3 +287,9 @@ class SentencePiece(Tokenizer):
         """The pieces, with U+2581 for a space."""
         processor = self._ready
         return [SPECIALS[i] if i < len(SPECIALS) else processor.id_to_piece(self._theirs[i]) for i in ids]
+
+
+def _refuse_surrogates(texts: Sequence[str]) -> None:
+    """Says what is behind a complaint of SentencePiece's, if it is half a surrogate pair."""
+    if any("\ud800" <= character <= "\udfff" for text in texts for character in text):
+        raise DataError("the text holds code points that UTF-8 cannot carry (lone surrogates)")

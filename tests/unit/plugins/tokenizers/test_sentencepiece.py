@@ -104,6 +104,8 @@ def test_errors_of_the_lines_come_through() -> None:
 def test_lone_surrogates() -> None:
     with pytest.raises(DataError, match="lone surrogates"):
         trained().encode("\ud800")
+    with pytest.raises(DataError, match="lone surrogates"):
+        trained().encode_batch(["a", "\udfff\u2581"])
 
 
 def test_very_long_lines_are_learnt_from() -> None:

@@ -7,7 +7,6 @@ from s2s.nn.cell import (
     RecurrentCell,
     State,
     advance,
-    dropout_mask,
     leaves,
     map_state,
     orthogonal_blocks,
@@ -15,7 +14,7 @@ from s2s.nn.cell import (
 )
 from s2s.nn.cross_entropy import linear_cross_entropy
 from s2s.nn.decoder import Decoded, Decoder, NextInput, stack_steps
-from s2s.nn.dropout import SequenceDropout
+from s2s.nn.dropout import SequenceDropout, drop, dropout_mask
 from s2s.nn.embedding import Embedding
 from s2s.nn.encoder import Bidirectional, Encoded, SequenceEncoder, Unidirectional
 from s2s.nn.head import Head, HeadLoss
@@ -48,6 +47,7 @@ __all__ = [
     "Unidirectional",
     "advance",
     "attend_rows",
+    "drop",
     "dropout_mask",
     "last_output",
     "leaves",

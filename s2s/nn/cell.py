@@ -7,7 +7,7 @@ attention, beams - is done once, in the core, for every cell.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -200,9 +200,3 @@ def orthogonal_blocks(weight: Tensor, size: int) -> None:
     """Fill a recurrent weight [blocks * size, size] with orthogonal blocks (Saxe et al. 2014), gate by gate."""
     for block in weight.data.split(size):
         nn.init.orthogonal_(block)
-
-
-def dropout_mask(like: Tensor, shape: Sequence[int], rate: float) -> Tensor:
-    """A dropout mask to multiply by: 0 with probability `rate`, else 1 / (1 - rate)."""
-    keep = 1.0 - rate
-    return torch.empty(tuple(shape), device=like.device, dtype=like.dtype).bernoulli_(keep).div_(keep)

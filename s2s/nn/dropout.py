@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s.nn.cell import dropout_mask
+_STEPS = 2**16
+"""Probabilities are rounded to 1 / _STEPS, so that one 64-bit random number decides four values."""
+
+
+def dropout_mask(like: Tensor, shape: Sequence[int], rate: float) -> Tensor:
+    """A mask to multiply by: 0 with probability `rate` (to 1 in 65,536), else such that the mean is 1.
+
+    Draws 16 bits per value: torch's own draws took ten times as long on a CPU, a tenth of a training step.
+
+    Args:
+        like: gives device and type.
+        shape: of the mask.
+        rate: probability that a value is zero, below 1.
+    """
+    dropped = round(rate * _STEPS)
+    size = torch.Size(shape).numel()
+    words = torch.empty((size + 3) // 4, dtype=torch.int64, device=like.device).random_(-(2**63), 2**63 - 1)
+    kept = words.view(torch.int16)[:size].view(tuple(shape)) >= dropped - _STEPS // 2
+    return kept.to(like.dtype).mul_(_STEPS / (_STEPS - dropped))
+
+
+def drop(x: Tensor, rate: float) -> Tensor:
+    """`x` with values zeroed independently with probability `rate`, the others scaled up (Srivastava et al. 2014)."""
+    if x.device.type == "cpu":
+        return x * dropout_mask(x, x.shape, rate)
+    return F.dropout(x, rate)
 
 
 class SequenceDropout(nn.Module):
@@ -29,7 +57,7 @@ class SequenceDropout(nn.Module):
             return x
         if self.variational and x.dim() == 3:
             return x * dropout_mask(x, (x.size(0), 1, x.size(2)), self.rate)
-        return F.dropout(x, self.rate)
+        return drop(x, self.rate)
 
     def draw(self, batch_size: int, features: int, *, like: Tensor) -> Tensor | None:
         """A mask [batch, features] for a whole sequence that is stepped; None where none is needed."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from s2s.nn.cell import Noise, RecurrentCell, State, advance, dropout_mask
+from s2s.nn.cell import Noise, RecurrentCell, State, advance
+from s2s.nn.dropout import drop, dropout_mask
 from s2s.nn.unroll import run
 
 
@@ -123,7 +123,8 @@ class Stack(RecurrentCell):
     def _drop(self, x: Tensor, mask: Tensor | None) -> Tensor:
         if mask is not None:
             return x * mask
-        return F.dropout(x, self.dropout, self.training and not self.variational)
+        dropping = self.training and not self.variational and self.dropout > 0
+        return drop(x, self.dropout) if dropping else x
 
     def _add(self, output: Tensor, below: Tensor) -> Tensor:
         return output + below if self.residual and output.size(-1) == below.size(-1) else output

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from s2s.nn import RecurrentCell, advance, dropout_mask, leaves, map_state, orthogonal_blocks, select_state
+from s2s.nn import RecurrentCell, advance, leaves, map_state, orthogonal_blocks, select_state
 from tests.references.odd_cells import OddCell
 
 
@@ -99,10 +99,3 @@ def test_orthogonal_blocks() -> None:
     for block in weight.split(3):
         torch.testing.assert_close(block @ block.T, torch.eye(3, dtype=torch.float64))
     assert not torch.equal(weight[:3], weight[3:])
-
-
-def test_dropout_mask() -> None:
-    torch.manual_seed(0)
-    mask = dropout_mask(torch.zeros(1, dtype=torch.float64), (10_000,), 0.2)
-    assert mask.dtype == torch.float64 and mask.unique().tolist() == [0.0, 1.25]
-    assert abs(float(mask.mean()) - 1.0) < 0.02  # 10,000 draws: standard error 0.005

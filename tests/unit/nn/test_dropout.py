@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from s2s.nn import SequenceDropout
+from s2s.nn import SequenceDropout, drop, dropout_mask
 
 X = torch.ones(3, 4, 200)
 
@@ -33,3 +33,32 @@ def test_a_drawn_mask_serves_steps_and_sequence() -> None:
         assert torch.equal(dropout(X[:, time], mask), whole[:, time])
     assert dropout.eval().draw(3, 200, like=X) is None
     assert SequenceDropout(0.5).train().draw(3, 200, like=X) is None
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_mask_keeps_the_mean_and_the_share(rate: float, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    mask = dropout_mask(torch.zeros(1, dtype=dtype), (400, 251), rate)
+    assert mask.dtype == dtype and mask.shape == (400, 251)
+    values = mask.unique().tolist()
+    assert len(values) == (1 if rate == 0 else 2) and values[-1] == pytest.approx(1 / (1 - rate), rel=5e-3)
+    zeros = (mask == 0).double().mean().item()
+    assert zeros == pytest.approx(rate, abs=0.006)  # 100,400 draws: standard error at most 0.0016
+    # the four values cut from one random number must not depend on each other, nor have shares of their own
+    flat = (mask == 0).double().flatten().view(-1, 4)
+    assert torch.allclose(flat.mean(0), torch.full((4,), rate, dtype=torch.float64), atol=0.012)
+    if rate:
+        correlation = torch.corrcoef(flat.T) - torch.eye(4, dtype=torch.float64)
+        assert correlation.abs().max() < 0.03  # 25,100 rows: standard error 0.006
+
+
+def test_drop_is_dropout_with_that_mask() -> None:
+    x = torch.randn(3, 4, 5, dtype=torch.float64, requires_grad=True)
+    torch.manual_seed(1)
+    dropped = drop(x, 0.3)
+    torch.manual_seed(1)
+    mask = dropout_mask(x, x.shape, 0.3)
+    torch.testing.assert_close(dropped, x * mask)
+    dropped.sum().backward()
+    torch.testing.assert_close(x.grad, mask)

@@ -244,6 +244,22 @@ def test_decode_step_equals_teacher_forcing(name: str, beams: int) -> None:
 
 
 @every_model
+def test_forward_is_its_parts_in_order(name: str) -> None:
+    """Source embedding, encoder, bridge, decoder on target embedding, head: each on the side where it belongs."""
+    built = MODELS[name]()
+    source, inputs, _ = batch([0])
+    encoded = built.encoder(built.source_embedding.weight[source.ids], source.lengths)
+    memory, state = built.decoder.start(encoded, built.bridge(built.encoder.features(encoded.state)))
+    expected = []
+    for token in inputs.ids[0]:
+        decoded, state = built.decoder.step(built.target_embedding.weight[token].unsqueeze(0), memory, state)
+        logits = decoded.hidden @ built.head.weight.T + built.head.bias
+        expected.append((logits - logits.logsumexp(-1, keepdim=True))[0])
+    found = built.head.log_probs(built(source, inputs), source)[0]
+    torch.testing.assert_close(found, torch.stack(expected), rtol=1e-10, atol=1e-10)
+
+
+@every_model
 def test_loss_is_that_of_log_probs(name: str) -> None:
     built = MODELS[name]()
     source, inputs, gold = batch()

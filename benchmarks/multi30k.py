@@ -3,7 +3,8 @@
     python benchmarks/multi30k.py multi30k-en-de
     python benchmarks/multi30k.py multi30k-de-en
 
-Needs $S2S_DATA (see data/catalogue.yaml). Adds its result to results/multi30k.json and leaves log and hypotheses beside it.
+Needs $S2S_DATA (see data/catalogue.yaml). Adds its result to results/multi30k.json and leaves log and
+hypotheses beside it.
 """
 
 import argparse
@@ -46,14 +47,18 @@ def main() -> None:
         (run / "minutes.txt").write_text(str(result["training_minutes"]))
     else:
         result["training_minutes"] = float((run / "minutes.txt").read_text())
-    speeds = [float(row["tokens_per_second"]) for row in rows(run / "metrics.csv") if row.get("tokens_per_second")]
+    speeds = [
+        float(row["tokens_per_second"]) for row in rows(run / "metrics.csv") if row.get("tokens_per_second")
+    ]
     result["target_tokens_per_second"] = {"median": statistics.median(speeds), "samples": speeds}
     result["validation"] = [
         {"epoch": int(row["epoch"]) + 1, "BLEU": float(row["val_BLEU"]), "loss": float(row["val_loss"])}
         for row in rows(run / "metrics.csv")
         if row.get("val_BLEU")
     ]
-    result["test_2016_flickr"] = {name: test(given.recipe, run, name, search) for name, search in SEARCHES.items()}
+    result["test_2016_flickr"] = {
+        name: test(given.recipe, run, name, search) for name, search in SEARCHES.items()
+    }
     path = RESULTS / "multi30k.json"
     results = json.loads(path.read_text()) if path.is_file() else {}
     results[given.recipe] = result
@@ -71,14 +76,17 @@ def test(name: str, run: Path, search_name: str, search: dict[str, Any]) -> dict
     import yaml
 
     sources, references = (
-        read_lines(locate(path)) for path in yaml.safe_load(recipe(name).read_text())["data"]["test"].split(",")
+        read_lines(locate(path))
+        for path in yaml.safe_load(recipe(name).read_text())["data"]["test"].split(",")
     )
     translator = Translator.load(str(run / "bundle"), threads=os.cpu_count())
     translator.translate(sources[:64], **search)  # warm up
     began = time.perf_counter()
     outputs = translator.translate(sources, **search)
     seconds = time.perf_counter() - began
-    (RESULTS / f"{name}.{search_name}.txt").write_text("".join(f"{line}\n" for line in outputs), encoding="utf-8")
+    (RESULTS / f"{name}.{search_name}.txt").write_text(
+        "".join(f"{line}\n" for line in outputs), encoding="utf-8"
+    )
     scores = {}
     for metric in ("BLEU", "ChrF"):
         for lowercase in (False, True):

@@ -84,7 +84,9 @@ def attend_rows(attention: Attention, query: Tensor, memory: Any, state: State) 
         return attention.attend(query, memory, state)
     beams = rows // sentences
     if attention.sequential:
-        return attention.attend(query, map_state(lambda leaf: leaf.repeat_interleave(beams, 0), memory), state)
+        return attention.attend(
+            query, map_state(lambda leaf: leaf.repeat_interleave(beams, 0), memory), state
+        )
     context, weights, state = attention.attend(query.view(sentences, beams, -1), memory, state)
     return Attended(context.flatten(0, 1), weights.flatten(0, 1), state)
 
@@ -139,6 +141,7 @@ class AdditiveScore:
         """
         span = max(1, self.PAIR_ELEMENTS // keys.numel())
         pieces = [
-            (piece.unsqueeze(2) + keys.unsqueeze(1)).tanh() @ vector.to(piece.dtype) for piece in queries.split(span, 1)
+            (piece.unsqueeze(2) + keys.unsqueeze(1)).tanh() @ vector.to(piece.dtype)
+            for piece in queries.split(span, 1)
         ]
         return torch.cat(pieces, dim=1)

@@ -65,7 +65,7 @@ class RecurrentCell(nn.Module, ABC):
     Args:
         input_size: width of the input.
         hidden_size: width of the hidden state.
-        projected_size: width P of the projected input that `step` is given; without it `step` is given the input itself.
+        projected_size: width P of the projected input that `step` is given; None: it is given the input itself.
         output_size: width of the output; `hidden_size` unless the cell says otherwise.
     """
 
@@ -89,7 +89,9 @@ class RecurrentCell(nn.Module, ABC):
         else:
             self.input_weight = nn.Parameter(torch.empty(projected_size, input_size))
             self.input_bias = nn.Parameter(torch.zeros(projected_size))
-            for block in self.input_weight.data.split(hidden_size):  # gate by gate: Glorot & Bengio 2010, eq. 16
+            for block in self.input_weight.data.split(
+                hidden_size
+            ):  # gate by gate: Glorot & Bengio 2010, eq. 16
                 nn.init.xavier_uniform_(block)
 
     @property

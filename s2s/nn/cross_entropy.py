@@ -44,7 +44,7 @@ def linear_cross_entropy(
     weight = weight.to(hidden.dtype)
     with torch.autocast(device, enabled=False):
         train = torch.is_grad_enabled()  # inside the function it is always off
-        total, nll = _LinearCrossEntropy.apply(
+        total, nll = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
             hidden, weight, bias, gold, label_smoothing, piece_elements, train
         )
     return total, nll

@@ -14,8 +14,8 @@ from s2s.nn.decoder import Decoded
 from s2s.padded import Padded
 
 PIECE_ELEMENTS = 2**22
-"""Largest piece of [tokens, vocabulary] that a loss holds in float32 at once: 16 MiB, which stays near the caches and is
-small beside a model."""
+"""Largest piece of [tokens, vocabulary] that a loss holds in float32 at once: 16 MiB, small beside a
+model and near the caches."""
 
 
 class HeadLoss(NamedTuple):
@@ -40,7 +40,7 @@ class Head(nn.Module, ABC):
         context_size: width of `Decoded.context`; 0 without attention.
         input_size: width of `Decoded.inputs`.
         vocabulary_size: number of tokens.
-        label_smoothing: share of the probability that the target spreads evenly over the vocabulary (Szegedy et al. 2016).
+        label_smoothing: share of the target spread evenly over the vocabulary (Szegedy et al. 2016).
     """
 
     def __init__(
@@ -95,7 +95,9 @@ class Head(nn.Module, ABC):
             total, nll = total + piece_total, nll + piece_nll.detach()
         return HeadLoss(total, nll, mask.sum())
 
-    def _piece_loss(self, decoded: Decoded, gold: Tensor, mask: Tensor, source: Padded) -> tuple[Tensor, Tensor]:
+    def _piece_loss(
+        self, decoded: Decoded, gold: Tensor, mask: Tensor, source: Padded
+    ) -> tuple[Tensor, Tensor]:
         log_probs = self.log_probs(decoded, source)
         nll = -log_probs.gather(-1, gold.unsqueeze(-1)).squeeze(-1)
         loss = (1 - self.label_smoothing) * nll - self.label_smoothing * log_probs.mean(-1)

@@ -1,4 +1,4 @@
-"""The encoder-decoder model: embeddings, encoder, bridge, decoder, head (Sutskever et al. 2014; Bahdanau et al. 2015)."""
+"""The encoder-decoder model (Sutskever et al. 2014; Bahdanau et al. 2015)."""
 
 from __future__ import annotations
 
@@ -58,12 +58,17 @@ class Seq2Seq(nn.Module):
                 f"target {target_vocabulary_size}; set data.joint: true or model.share_embeddings: false"
             )
         self.source_embedding = embedding(source_vocabulary_size)
-        self.target_embedding = self.source_embedding if share_embeddings else embedding(target_vocabulary_size)
+        self.target_embedding = (
+            self.source_embedding if share_embeddings else embedding(target_vocabulary_size)
+        )
         self.encoder = encoder(self.source_embedding.size)
         self.decoder = decoder(self.target_embedding.size, self.encoder.output_size)
         self.bridge = bridge(self.encoder.feature_size, self.decoder.feature_size)
         self.head = head(
-            self.decoder.hidden_size, self.decoder.context_size, self.target_embedding.size, target_vocabulary_size
+            self.decoder.hidden_size,
+            self.decoder.context_size,
+            self.target_embedding.size,
+            target_vocabulary_size,
         )
         if tie_head:
             table = self.target_embedding.table()
@@ -82,7 +87,9 @@ class Seq2Seq(nn.Module):
         """
         encoded = self.encoder(self.source_embedding(source.ids), source.lengths)
         features = self.encoder.features(encoded.state)
-        bridged = self.bridge(features).to(features.dtype)  # mixed precision must not narrow the decoder's state
+        bridged = self.bridge(features).to(
+            features.dtype
+        )  # mixed precision must not narrow the decoder's state
         return self.decoder.start(encoded, bridged)
 
     def forward(self, source: Padded, inputs: Padded, *, next_input: NextInput | None = None) -> Decoded:
@@ -95,12 +102,12 @@ class Seq2Seq(nn.Module):
         """
         memory, state = self.encode(source)
         vectors = self.target_embedding(inputs.ids)
-        decoded, _ = self.decoder(vectors, inputs.lengths, memory, state, next_input=next_input)
+        decoded, _ = self.decoder.forward(vectors, inputs.lengths, memory, state, next_input=next_input)
         return decoded
 
     def loss(self, source: Padded, inputs: Padded, gold: Tensor) -> HeadLoss:
         """Summed cross-entropy of `gold` [batch, target], the inputs shifted by one and ending with the end mark."""
-        decoded = self(source, inputs)
+        decoded = self.forward(source, inputs)
         return self.head.loss(decoded, gold, length_mask(inputs.lengths, gold.size(1)), source)
 
     def decode_step(

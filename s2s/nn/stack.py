@@ -116,7 +116,9 @@ class Stack(RecurrentCell):
         noises = tuple(cell.noise(batch_size, like=like) for cell in self.layers)
         masks = None
         if self.training and self.variational and self.dropout > 0:
-            masks = tuple(dropout_mask(like, (batch_size, cell.output_size), self.dropout) for cell in self.layers[:-1])
+            masks = tuple(
+                dropout_mask(like, (batch_size, cell.output_size), self.dropout) for cell in self.layers[:-1]
+            )
         drawn = any(noise is not None for noise in noises)
         return (noises if drawn else None, masks) if drawn or masks else None
 

@@ -60,7 +60,9 @@ def unroll(
         step.
     """
     mask = length_mask(lengths, x.size(1))
-    x = x.masked_fill(~mask.unsqueeze(-1), 0.0)  # before any product: 0 * NaN would reach the weights' gradients
+    x = x.masked_fill(
+        ~mask.unsqueeze(-1), 0.0
+    )  # before any product: 0 * NaN would reach the weights' gradients
     if reverse:
         x = reverse_within(x, lengths)
     if state is None:
@@ -78,7 +80,9 @@ def run(cell: RecurrentCell, x: Tensor, mask: Tensor, state: State, noise: Noise
     return run_steps(cell, x, mask, state, noise) if result is None else result
 
 
-def run_steps(cell: RecurrentCell, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+def run_steps(
+    cell: RecurrentCell, x: Tensor, mask: Tensor, state: State, noise: Noise
+) -> tuple[Tensor, State]:
     """The slow twin of every fused way: project all, then step by step. Arguments as in `RecurrentCell.fused`."""
     shortest = int(mask.sum(1).min())
     outputs = []

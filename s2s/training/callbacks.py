@@ -51,7 +51,7 @@ class BestAndLast(Checkpoint):
         self.folder = folder
         self.last_every_seconds = 60 * last_every_minutes
         self.best_model_score: float | None = None
-        self._written, self._step = time.monotonic(), -1
+        self._written = time.monotonic()
 
     @property
     def best_model_path(self) -> str:
@@ -59,9 +59,16 @@ class BestAndLast(Checkpoint):
         path = self.folder / "best.ckpt"
         return str(path) if path.is_file() else ""
 
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Write `last.ckpt` when it is due."""
-        if time.monotonic() - self._written >= self.last_every_seconds:
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write `last.ckpt` when it is due, and after the last batch of all.
+
+        There, and not at the end of training: by then Lightning has closed the epoch, and who went on with more steps
+        would miss the rest of it.
+        """
+        stopping = trainer.should_stop or trainer.global_step == trainer.max_steps
+        if stopping or time.monotonic() - self._written >= self.last_every_seconds:
             self.save_last(trainer)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
@@ -71,7 +78,9 @@ class BestAndLast(Checkpoint):
         value = trainer.callback_metrics.get(pl_module.monitor)
         if value is None:
             known = ", ".join(sorted(name for name in trainer.callback_metrics if name.startswith("val")))
-            warnings.warn(f"no best checkpoint: {pl_module.monitor!r} was not logged; there are: {known}", stacklevel=2)
+            warnings.warn(
+                f"no best checkpoint: {pl_module.monitor!r} was not logged; there are: {known}", stacklevel=2
+            )
         elif self._better(float(value), pl_module.higher_is_better):
             self.best_model_score = float(value)
             trainer.save_checkpoint(self.folder / "best.ckpt", weights_only=False)
@@ -82,17 +91,12 @@ class BestAndLast(Checkpoint):
         if not trainer.enable_validation:
             self.save_last(trainer)
 
-    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        """Write `last.ckpt`, so that a longer training can go on from here."""
-        if trainer.global_step > self._step:
-            self.save_last(trainer)
-
     def save_last(self, trainer: Any) -> None:
         """Write `last.ckpt` now."""
         if trainer.fast_dev_run:
             return
         trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
-        self._written, self._step = time.monotonic(), trainer.global_step
+        self._written = time.monotonic()
 
     def _better(self, value: float, higher_is_better: bool) -> bool:
         if value != value:
@@ -113,7 +117,9 @@ class BestAndLast(Checkpoint):
 class CountBatches(pl.Callback):
     """Tells the data module which batches are done, before any checkpoint is written (those callbacks come last)."""
 
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """One more."""
         trainer.datamodule.batch_done()
 
@@ -218,7 +224,9 @@ class Progress(ProgressBar):
             "train", total=self._total(trainer), completed=self._first_step, epoch="", figures=""
         )
 
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Go on."""
         if not self._enabled:
             return

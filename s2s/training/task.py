@@ -15,12 +15,16 @@ MIX = 0x9E3779B97F4A7C15
 """2**64 / golden ratio: spreads neighbouring (seed, step, rank) over the seeds (Knuth, TAOCP 3, section 6.4)."""
 
 
+LOG_BATCHES = 20
+"""Loss and speed are read, and shown, once in so many batches: reading them makes an accelerator wait."""
+
+
 class Task:
     """A task: the Lightning module that learns and the data module that feeds it.
 
     Attributes:
         module: a `TaskModule`.
-        data: a LightningDataModule with `seed`, `batches_per_epoch()` and `batch_done()`, called after each training batch.
+        data: a LightningDataModule with `seed`, `batches_per_epoch()` and `batch_done()` (called after each batch).
         defaults: options that this task sets otherwise than their classes do, by dotted keys.
     """
 
@@ -32,7 +36,7 @@ class Task:
         "trainer.num_sanity_val_steps": 0,
         "trainer.reload_dataloaders_every_n_epochs": 1,
         "trainer.use_distributed_sampler": False,
-        "trainer.log_every_n_steps": 50,
+        "trainer.log_every_n_steps": LOG_BATCHES,
     }
 
     @classmethod
@@ -174,7 +178,7 @@ class TaskModule(pl.LightningModule):
         tokens = self.step_tokens
         self.step_tokens = None
         if self.trainer.world_size > 1:  # ranks' gradients were averaged, so tokens are too
-            tokens = self.all_gather(tokens).sum() / self.trainer.world_size
+            tokens = self.trainer.strategy.reduce(tokens, reduce_op="mean")
         gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
         torch._foreach_div_(gradients, tokens)
 
@@ -194,7 +198,7 @@ class TaskModule(pl.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log now and then."""
-        if (batch_idx + 1) % self.trainer.log_every_n_steps == 0:
+        if (batch_idx + 1) % LOG_BATCHES == 0:
             measured = self.pace.read()
             self.log("train_loss", measured.loss)
             self.log("train_perplexity", math.exp(min(measured.loss, 100.0)))

@@ -71,7 +71,9 @@ def test_above_a_model_of_shuffled_sources(trained: float, tmp_path: Path) -> No
     rows = pairs("train")
     sources = [source for source, _ in rows]
     random.Random(3).shuffle(sources)
-    shuffled = bleu(train(tmp_path / "run", [(s, target) for s, (_, target) in zip(sources, rows, strict=True)]))
+    shuffled = bleu(
+        train(tmp_path / "run", [(s, target) for s, (_, target) in zip(sources, rows, strict=True)])
+    )
     print(f"shuffled sources: {shuffled:.1f}")
     assert trained > shuffled + MARGIN
 

@@ -30,7 +30,9 @@ class Recorder(Checkpoint):
         self.average: dict[str, torch.Tensor] = {}
         self.scores: list[float] = []
 
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         step = trainer.global_step
         self.batches[step] = batch.lines.tolist()
         self.weights[step] = torch.cat([p.detach().flatten() for p in pl_module.parameters()]).clone()
@@ -58,9 +60,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def train(
-    corpus: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, **more: Any
-) -> Recorder:
+def train(corpus: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, **more: Any) -> Recorder:
     real = Seq2SeqTask.callbacks
 
     def callbacks(folder: Path) -> list[pl.Callback]:
@@ -71,7 +71,10 @@ def train(
         s2s.fit(
             {
                 "model.embedding": {"class_path": "Lookup", "init_args": {"size": 12, "dropout": 0.2}},
-                "model.encoder": {"class_path": "Recurrent", "init_args": {"hidden_size": 6, "dropout": 0.3, "layers": 2}},
+                "model.encoder": {
+                    "class_path": "Recurrent",
+                    "init_args": {"hidden_size": 6, "dropout": 0.3, "layers": 2},
+                },
                 "model.decoder": {
                     "class_path": "InputFeeding",
                     "init_args": {"cell": "GRU", "hidden_size": 12, "dropout": 0.3, "variational": True},
@@ -97,24 +100,36 @@ def train(
 
 
 @pytest.mark.parametrize(
-    ("workers", "schedule"), [(0, "cosine"), (2, "plateau")], ids=["no workers, cosine", "two workers, plateau"]
+    ("workers", "schedule"),
+    [(0, "cosine"), (2, "plateau")],
+    ids=["no workers, cosine", "two workers, plateau"],
 )
 def test_a_resumed_run_is_the_run(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, schedule: str
 ) -> None:
     options = {"data.num_workers": workers, "model.schedule": schedule}
-    stops = (4, BATCHES, BATCHES + 7)  # inside the first epoch, at its end (before validation), inside the second
+    stops = (
+        4,
+        BATCHES,
+        BATCHES + 7,
+    )  # inside the first epoch, at its end (before validation), inside the second
     whole = train(corpus, Recorder(tmp_path, stops), monkeypatch, **options)
     last = max(whole.weights)
     assert last >= 3 * BATCHES - 3 and len(whole.scores) == 3
     for stop in stops:
         rest = train(
-            corpus, Recorder(tmp_path / "resumed"), monkeypatch, ckpt_path=str(tmp_path / f"step-{stop}.ckpt"), **options
+            corpus,
+            Recorder(tmp_path / "resumed"),
+            monkeypatch,
+            ckpt_path=str(tmp_path / f"step-{stop}.ckpt"),
+            **options,
         )
         assert min(rest.batches) == stop + 1, "the very next batch"
         for step in range(stop + 1, last + 1):
             assert rest.batches[step] == whole.batches[step]
-            assert torch.equal(rest.weights[step], whole.weights[step]), f"weights after step {step}, resumed after {stop}"
+            assert torch.equal(rest.weights[step], whole.weights[step]), (
+                f"weights after step {step}, resumed after {stop}"
+            )
         assert max(rest.batches) == last
         for name, value in whole.average.items():
             assert torch.equal(rest.average[name], value), f"averaged {name}"

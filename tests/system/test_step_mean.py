@@ -12,7 +12,14 @@ import s2s
 from s2s.nn import Seq2Seq
 from s2s_plugins.tasks.seq2seq import Seq2SeqModule
 
-PAIRS = [("a b c d e f", "x"), ("b", "y z x y z"), ("c c", "x x"), ("d a", "z z z z y y x"), ("e", "y"), ("f a b", "x y")]
+PAIRS = [
+    ("a b c d e f", "x"),
+    ("b", "y z x y z"),
+    ("c c", "x x"),
+    ("d a", "z z z z y y x"),
+    ("e", "y"),
+    ("f a b", "x y"),
+]
 
 
 @pytest.fixture
@@ -48,11 +55,15 @@ def test_gradient_of_accumulated_batches(
         return batch_loss(self, batch)
 
     def record_gradient(self: Seq2SeqModule, *_: Any, **__: Any) -> None:
-        found["gradient"] = {name: p.grad.clone() for name, p in self.named_parameters() if p.grad is not None}
+        found["gradient"] = {
+            name: p.grad.clone() for name, p in self.named_parameters() if p.grad is not None
+        }
 
     monkeypatch.setattr(Seq2SeqModule, "batch_loss", record_batch)
     monkeypatch.setattr(Seq2SeqModule, "configure_gradient_clipping", record_gradient)
-    module = s2s.fit({**options, "run_folder": str(tmp_path), "trainer.accumulate_grad_batches": accumulated}).module
+    module = s2s.fit(
+        {**options, "run_folder": str(tmp_path), "trainer.accumulate_grad_batches": accumulated}
+    ).module
     assert len(seen) == accumulated
 
     module.load_state_dict(found["before"])
@@ -77,7 +88,8 @@ def test_two_ranks_are_two_accumulated_batches(options: dict[str, Any], tmp_path
     done = subprocess.run([*command, *ddp], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     weights = [
-        torch.load(tmp_path / run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for run in ("one", "two")
+        torch.load(tmp_path / run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for run in ("one", "two")
     ]
     for name, value in weights[0].items():
         # AdamW's first steps divide a gradient by its own size: where it is all but zero, rounding decides its sign.

@@ -47,11 +47,16 @@ class Elman(RecurrentCell):
         return h, (h,)
 
     def fused(self, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State] | None:
-        """torch's own recurrence; the state is read off the outputs, which padding on the right cannot reach."""
-        if noise is not None or self.input_bias is None:
+        """Torch's own recurrence; the state is read off the outputs, which padding on the right cannot reach."""
+        if noise is not None or self.input_weight is None or self.input_bias is None:
             return None
         run = torch.rnn_tanh if self.activation == "tanh" else torch.rnn_relu
-        weights = [self.input_weight, self.recurrent_weight, self.input_bias, torch.zeros_like(self.input_bias)]
+        weights = [
+            self.input_weight,
+            self.recurrent_weight,
+            self.input_bias,
+            torch.zeros_like(self.input_bias),
+        ]
         before = state[0].unsqueeze(0).to(x.dtype)
         train = torch.is_grad_enabled()  # cuDNN refuses gradients of a run that was not for training
         outputs, _ = run(x, before, weights, True, 1, 0.0, train, False, True)

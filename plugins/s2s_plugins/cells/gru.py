@@ -1,7 +1,5 @@
 """Gated recurrent unit, in both published variants."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -58,8 +56,10 @@ class GRU(RecurrentCell):
         return h, (h,)
 
     def fused(self, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State] | None:
-        """torch's own recurrence for the cuDNN variant; padding on the right cannot reach the outputs before it."""
-        if noise is not None or self.candidate_bias is None or self.input_bias is None:
+        """Torch's own recurrence for the cuDNN variant; padding on the right cannot reach the outputs before it."""
+        if noise is not None or self.candidate_bias is None:
+            return None
+        if self.input_weight is None or self.input_bias is None:
             return None
         recurrent_bias = F.pad(self.candidate_bias, (2 * self.hidden_size, 0))
         weights = [self.input_weight, self.recurrent_weight, self.input_bias, recurrent_bias]

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from s2s.nn import Noise, RecurrentCell, State, dropout_mask, last_output, orthogonal_blocks
 
 SATURATED = 1e4
-"""A gate's input at which its sigmoid is 0 or 1 in every floating-point type, and whose negative is finite in float16."""
+"""A gate's input at which its sigmoid is 0 or 1 in every floating-point type; finite in float16."""
 
 
 class LSTMState(NamedTuple):
@@ -46,7 +46,9 @@ class LSTM(RecurrentCell):
         self.recurrent_weight = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
         orthogonal_blocks(self.recurrent_weight, hidden_size)
         assert self.input_bias is not None
-        self.input_bias.data[hidden_size : 2 * hidden_size] = forget_bias  # blocks: input, forget, candidate, output
+        self.input_bias.data[hidden_size : 2 * hidden_size] = (
+            forget_bias  # blocks: input, forget, candidate, output
+        )
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
@@ -72,10 +74,10 @@ class LSTM(RecurrentCell):
         return hidden, LSTMState(hidden, memory)
 
     def fused(self, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State] | None:
-        """torch's own recurrence.
+        """Torch's own recurrence.
 
-        It goes on through padding. One more input column marks padding and saturates two gates there (input 0, forget 1),
-        so that the memory stands still; the hidden state is read off the outputs.
+        It goes on through padding. One more input column marks padding and saturates two gates there (input 0,
+        forget 1), so that the memory stands still; the hidden state is read off the outputs.
         """
         if noise is not None or self.input_weight is None or self.input_bias is None:
             return None

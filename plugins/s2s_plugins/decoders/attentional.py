@@ -22,7 +22,7 @@ from s2s.nn import (
 
 
 class Masks(NamedTuple):
-    """What is drawn once per sentence: the cells' noise and the mask on the attentional vector, None where nothing is."""
+    """What is drawn once per sentence: the cells' noise, the mask on the attentional vector; None: nothing."""
 
     cell: Any
     vector: Tensor | None
@@ -87,18 +87,21 @@ class AttentionalDecoder(Decoder):
         """Attention's memory (None without attention) and its first state."""
         if self.attention is None:
             return None, ()
-        memory = self.attention.memorize(encoded.outputs, length_mask(encoded.lengths, encoded.outputs.size(1)))
+        memory = self.attention.memorize(
+            encoded.outputs, length_mask(encoded.lengths, encoded.outputs.size(1))
+        )
         return memory, self.attention.initial_state(memory)
 
     def draw(self, like: Tensor) -> Masks:
         """Masks for new sentences, one row per row of `like`."""
         return Masks(
-            self.cells.noise(like.size(0), like=like), self.dropout.draw(like.size(0), self.hidden_size, like=like)
+            self.cells.noise(like.size(0), like=like),
+            self.dropout.draw(like.size(0), self.hidden_size, like=like),
         )
 
-    def answer(self, output: Tensor, inputs: Tensor, memory: Any, state: State, mask: Tensor | None) -> tuple[
-        Decoded, State
-    ]:
+    def answer(
+        self, output: Tensor, inputs: Tensor, memory: Any, state: State, mask: Tensor | None
+    ) -> tuple[Decoded, State]:
         """Ask attention and make the attentional vector, for one step or for all.
 
         Args:

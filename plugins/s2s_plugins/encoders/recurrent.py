@@ -5,7 +5,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from s2s.nn import Bidirectional, Encoded, RecurrentCell, SequenceDropout, SequenceEncoder, State, Unidirectional
+from s2s.nn import (
+    Bidirectional,
+    Encoded,
+    RecurrentCell,
+    SequenceDropout,
+    SequenceEncoder,
+    State,
+    Unidirectional,
+)
 from s2s_plugins.cells.lstm import LSTM
 
 
@@ -44,7 +52,9 @@ class RecurrentEncoder(SequenceEncoder):
                 else Unidirectional(cell(width, hidden_size))
             )
             width = built[-1].output_size
-        super().__init__(input_size, output_size=width, feature_size=sum(layer.feature_size for layer in built))
+        super().__init__(
+            input_size, output_size=width, feature_size=sum(layer.feature_size for layer in built)
+        )
         self.layers = nn.ModuleList(built)
         self.residual = residual
         self.dropout = SequenceDropout(dropout, variational=variational)

@@ -12,7 +12,7 @@ from s2s.evaluation.metric import Metric, Score
 from s2s.inference.bundle import build_model, load_bundle, save_bundle
 from s2s.nn import Bridge, Decoder, Embedding, Head, HeadLoss, Seq2Seq, SequenceEncoder
 from s2s.registry import catalogue
-from s2s.registry.parts import describe
+from s2s.registry.parts import describe, factory
 from s2s.search.limits import output_limits
 from s2s.search.stepper import ModelStepper
 from s2s.search.strategy import SearchStrategy
@@ -84,7 +84,11 @@ class Seq2SeqModule(TaskModule):
     ) -> None:
         self.metric = metric()
         self.metric_name = catalogue().name_of("metric", type(self.metric))
-        figures = {f"val_{self.metric_name}": self.metric.higher_is_better, "val_loss": False, "val_perplexity": False}
+        figures = {
+            f"val_{self.metric_name}": self.metric.higher_is_better,
+            "val_loss": False,
+            "val_perplexity": False,
+        }
         if monitor not in figures:
             raise ConfigError(f"model.monitor is {monitor!r}; this model measures {', '.join(figures)}")
         super().__init__(
@@ -99,7 +103,7 @@ class Seq2SeqModule(TaskModule):
             higher_is_better=figures[monitor],
             average_decay=average_decay,
         )
-        self.parts = {
+        self.parts: dict[str, Callable[..., Any]] = {
             "embedding": embedding,
             "encoder": encoder,
             "bridge": bridge,
@@ -123,7 +127,11 @@ class Seq2SeqModule(TaskModule):
             "source_vocabulary_size": self.data.source_vocabulary_size,
             "target_vocabulary_size": self.data.target_vocabulary_size,
         }
-        self.model_config = {**sizes, **{name: describe(part) for name, part in self.parts.items()}, **self.ties}
+        self.model_config = {
+            **sizes,
+            **{name: describe(part) for name, part in self.parts.items()},
+            **self.ties,
+        }
         if self.start_from is None:
             self.model = build_model(self.model_config)
             return
@@ -178,7 +186,9 @@ class Seq2SeqModule(TaskModule):
         texts = dict(zip(lines, zip(hypotheses, references, strict=True), strict=True))
         for line in shown:
             hypothesis, reference = texts[line]
-            self.say(f"  source      {sources[line]}\n  translation {hypothesis}\n  reference   {reference}\n")
+            self.say(
+                f"  source      {sources[line]}\n  translation {hypothesis}\n  reference   {reference}\n"
+            )
 
     def on_test_epoch_end(self) -> None:
         """Score the test split with the metrics that are usual, and write what was decoded."""
@@ -201,7 +211,12 @@ class Seq2SeqModule(TaskModule):
         memory, state = self.model.encode(batch.source)
         limits, minimums = output_limits(batch.source.lengths)
         found = search.search(
-            ModelStepper(self.model, batch.source, memory), state, bos=BOS, eos=EOS, limits=limits, minimums=minimums
+            ModelStepper(self.model, batch.source, memory),
+            state,
+            bos=BOS,
+            eos=EOS,
+            limits=limits,
+            minimums=minimums,
         )
         decode = self.data.tokenizers.target.decode
         for line, hypotheses in zip(batch.lines.tolist(), found, strict=True):
@@ -251,6 +266,5 @@ class Seq2SeqTask(Task):
         """Fine-tuning uses the bundle's tokenizers."""
         if isinstance(module, Seq2SeqModule) and module.start_from is not None:
             bundle = load_bundle(module.start_from)
-            data.use_tokenizers(
-                bundle.source_tokenizer, bundle.target_tokenizer
-            )
+            spec = bundle.config.get("source_tokenizer") or bundle.config["tokenizer"]
+            data.use_tokenizers(bundle.source_tokenizer, bundle.target_tokenizer, factory("tokenizer", spec))

@@ -24,13 +24,14 @@ def gates(cell: RecurrentCell, count: int) -> list[Affine]:
     return [Affine(*(part[i] for part in parts)) for i in range(count)]
 
 
+@pytest.mark.parametrize("width", [INPUT, HIDDEN])
 @pytest.mark.parametrize("residual", [False, True])
-def test_three_layers_against_numpy(residual: bool) -> None:
+def test_three_layers_against_numpy(residual: bool, width: int) -> None:
     """Wu et al. 2016, section 3.1: from the second layer on, the output is the cell's plus its input."""
     torch.manual_seed(0)
-    lstm, gru, elman = LSTM(INPUT, HIDDEN), GRU(HIDDEN, HIDDEN), Elman(HIDDEN, HIDDEN)
+    lstm, gru, elman = LSTM(width, HIDDEN), GRU(HIDDEN, HIDDEN), Elman(HIDDEN, HIDDEN)
     stack = Stack([lstm, gru, elman], residual=residual).double()
-    x = torch.randn(1, TIME, INPUT, dtype=torch.float64)
+    x = torch.randn(1, TIME, width, dtype=torch.float64)
     outputs, state = unroll(stack, x, torch.tensor([TIME]))
 
     zeros = np.zeros(HIDDEN)

@@ -94,6 +94,20 @@ def test_against_walk(cell: str, layers: int, bidirectional: bool, residual: boo
         torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_first_layer_has_no_residual(bidirectional: bool) -> None:
+    """Not even where the tokens are as wide as its outputs (Wu et al. 2016: from the second layer on)."""
+    torch.manual_seed(0)
+    width = 2 * HIDDEN if bidirectional else HIDDEN
+    encoder = RecurrentEncoder(
+        width, hidden_size=HIDDEN, layers=2, bidirectional=bidirectional, residual=True
+    )
+    encoder = encoder.double().eval()
+    x = torch.randn(1, 4, width, dtype=torch.float64)
+    expected, _ = walk_sentence(encoder, x[0])
+    torch.testing.assert_close(encoder(x, torch.tensor([4])).outputs[0], expected, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_features_depend_on_every_leaf(cell: str) -> None:
     """A leaf that features leaves out would not reach the decoder."""

@@ -123,3 +123,21 @@ def test_each_layer_is_given_zeros_at_padding() -> None:
         assert all(value.isfinite().all() for value in (outputs, *leaves(state)))
         gradients = torch.autograd.grad(outputs.sum(), list(cells[0].parameters()))
         assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+def test_variational_masks_are_on_the_inputs_of_the_upper_layers() -> None:
+    """W (x * mask) = (W diag(mask)) x: a mask is the same as columns of the upper layer's input weights scaled."""
+    torch.manual_seed(0)
+    cells = [LSTM(INPUT, HIDDEN), GRU(HIDDEN, HIDDEN), LSTM(HIDDEN, HIDDEN)]
+    stack = Stack(cells, dropout=0.5, variational=True, residual=True).double().train()
+    x, length = torch.randn(1, TIME, INPUT, dtype=torch.float64), torch.tensor([TIME])
+    noise = stack.noise(1, like=x)
+    found, _ = unroll(stack, x, length, noise=noise)
+    _, masks = noise
+    assert len(masks) == 2 and all(mask.unique().numel() == 2 for mask in masks)
+    with torch.no_grad():
+        for cell, mask in zip(cells[1:], masks, strict=True):
+            assert cell.input_weight is not None
+            cell.input_weight *= mask
+    expected, _ = unroll(stack.eval(), x, length)  # the residual goes past the mask
+    torch.testing.assert_close(found, expected)

@@ -1,5 +1,6 @@
 """Initial values and options of the cells, each as the paper named beside it has it."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -87,3 +88,30 @@ def test_recurrent_dropout_is_one_mask_per_sequence(cell: type) -> None:
     assert mask.unique().tolist() == [0.0, pytest.approx(1 / 0.75)]
     assert abs(float(mask.mean()) - 1.0) < 0.05  # 2,000 draws: standard error 0.013
     assert not torch.equal(mask[0], mask[1])
+
+
+VARIANTS = [
+    partial(Elman, activation="tanh"),
+    partial(Elman, activation="relu"),
+    LSTM,
+    GRU,
+    partial(GRU, reset_before=True),
+]
+
+
+@pytest.mark.parametrize("make", VARIANTS)
+def test_recurrent_dropout_is_on_the_recurrent_products(make: Any) -> None:
+    """U (h * mask) = (U diag(mask)) h: a mask is the same as columns of U scaled by it, and touches nothing else."""
+    torch.manual_seed(0)
+    noisy, plain = make(3, HIDDEN, recurrent_dropout=0.5).double(), make(3, HIDDEN).double()
+    plain.load_state_dict(noisy.state_dict())
+    x, lengths = torch.randn(1, 5, 3, dtype=torch.float64), torch.tensor([5])
+    (mask,) = noisy.train().noise(1, like=x)
+    assert mask.unique().numel() == 2
+    found, state = unroll(noisy, x, lengths, noise=(mask,))
+    with torch.no_grad():
+        plain.recurrent_weight *= mask
+    expected, expected_state = unroll(plain, x, lengths)
+    torch.testing.assert_close(found, expected)
+    for leaf, wanted in zip(state, expected_state, strict=True):
+        torch.testing.assert_close(leaf, wanted)

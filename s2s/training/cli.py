@@ -23,10 +23,13 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import (  # it is what Lightning's own docs import
+    MisconfigurationException,  # type: ignore[attr-defined]
+)
 
 from s2s.errors import ConfigError
 from s2s.registry import catalogue
-from s2s.registry.near_names import unknown
+from s2s.registry.near_names import nearest, unknown
 from s2s.registry.parts import kind_of_option, options
 from s2s.resources import recipes
 from s2s.training.callbacks import DurableCheckpoints
@@ -46,6 +49,8 @@ from s2s.training.task import Task
 DEFAULT_TASK = "Seq2Seq"
 DEFAULT_SEED = 1
 RUNS = Path("runs")
+CHECKPOINTS = "checkpoints"
+BUNDLE = "bundle"
 METRICS = "metrics.csv"
 LINKED = "data.seed"
 """Not an option of its own: it follows `seed_everything`, so that a run has one seed."""
@@ -214,9 +219,14 @@ class CommandLine(LightningCLI):
         """The whole configuration as YAML, with catalogue names: what `-c` reads again."""
         config = self.config.clone()
         config.pop("config", None)
-        tree = yaml.safe_load(self.parser.dump(config, skip_link_targets=True, format="yaml"))
+        # What is null is kept: it may override a default (`attention: null`).
+        tree = yaml.safe_load(
+            self.parser.dump(config, skip_link_targets=True, skip_unset=False, format="yaml")
+        )
         for key in ("ckpt_path", "overwrite"):  # how this run was started, not what it is
             tree.pop(key, None)
+        if tree["run_folder"] is None:
+            del tree["run_folder"]
         first = {key: tree.pop(key) for key in ("task", "run_folder", "model", "data") if key in tree}
         return str(
             yaml.safe_dump(self.vocabulary.names({**first, **tree}), sort_keys=False, allow_unicode=True)
@@ -238,42 +248,63 @@ class CommandLine(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with the run folder's loggers and the task's callbacks."""
         folder = self.run_folder
-        if self.command == "fit" and not self.config.trainer.fast_dev_run:
-            resuming = self.config.ckpt_path is not None
-            _make_room(folder, resuming=resuming, overwrite=self.config.overwrite)
+        resuming = self.config.ckpt_path is not None
         settings = {**self.config_init.trainer.as_dict(), **kwargs}
         settings["default_root_dir"] = settings["default_root_dir"] or str(folder)
         if settings["logger"] in (None, True):
-            settings["logger"] = _loggers(folder) if self.command == "fit" else False
+            settings["logger"] = _loggers(folder, resuming=resuming) if self.command == "fit" else False
         callbacks = settings["callbacks"] or []
         callbacks = [*(callbacks if isinstance(callbacks, list) else [callbacks])]
         callbacks += [*self._callbacks, *self.task.callbacks(folder)]
         if self.command == "fit" and not settings["fast_dev_run"]:
-            callbacks.append(SaveConfig(folder / "config.yaml", self.config_text()))
+            callbacks.append(
+                RunFolder(folder, self.config_text(), resuming=resuming, overwrite=self.config.overwrite)
+            )
         settings["callbacks"] = callbacks
         plugins = settings["plugins"] or []
         settings["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), DurableCheckpoints()]
         settings["plugins"] = settings["plugins"] or [DurableCheckpoints()]
-        return Trainer(**settings)
+        try:
+            return Trainer(**settings)
+        except (MisconfigurationException, ValueError) as error:
+            raise ConfigError(f"trainer: {error}") from error
 
 
-class SaveConfig(Callback):
-    """Writes the run's configuration into its folder, over the one of a run that is resumed.
+class RunFolder(Callback):
+    """Keeps a run's folder: one run, and the configuration that made it.
 
     Args:
-        path: The file to write.
-        text: Its content.
+        folder: The folder.
+        config_text: What `config.yaml` shall hold; a resumed run writes it anew.
+        resuming: Whether the run that is there goes on.
+        overwrite: Whether the run that is there may be deleted.
+
+    Raises:
+        ConfigError: there is a run, and it may neither go on nor be deleted.
     """
 
-    def __init__(self, path: Path, text: str) -> None:
-        self._path = path
-        self._text = text
+    def __init__(self, folder: Path, config_text: str, *, resuming: bool, overwrite: bool) -> None:
+        self._folder = folder
+        self._config_text = config_text
+        self._replaces = not resuming and any((folder / CHECKPOINTS).glob("*.ckpt"))
+        if self._replaces and not overwrite:
+            raise ConfigError(
+                f"{folder} holds a run already. Go on with it: --ckpt_path last; keep it: --run_folder ANOTHER; "
+                "replace it: --overwrite true"
+            )
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write, once, on the first process."""
-        if trainer.is_global_zero:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_text(self._text, encoding="utf-8")
+        """Make room and write, on the first process. Data and model are there by now: no old run is lost to a typo."""
+        if not trainer.is_global_zero:
+            return
+        if self._replaces:
+            self._replaces = False
+            shutil.rmtree(self._folder / CHECKPOINTS)
+            shutil.rmtree(self._folder / BUNDLE, ignore_errors=True)
+            for log in (*self._folder.glob("events.out.tfevents.*"), self._folder / METRICS):
+                log.unlink(missing_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / "config.yaml").write_text(self._config_text, encoding="utf-8")
 
 
 class _Run:
@@ -303,7 +334,7 @@ class _Run:
             raise KeyboardInterrupt from None  # Ctrl-C, which Lightning makes an exit of
         callback = cli.trainer.checkpoint_callback
         best = getattr(callback, "best_model_score", None)
-        bundle = cli.run_folder / "bundle"
+        bundle = cli.run_folder / BUNDLE
         return Fitted(
             module=cli.model,
             score=None if best is None else float(best),
@@ -326,34 +357,18 @@ def _checkpoint(wanted: str | None, run_folder: Path) -> str | None:
     """`last` and `best` are looked up in the run folder; anything else is a path."""
     if wanted is None:
         return None
-    path = run_folder / "checkpoints" / f"{wanted}.ckpt" if wanted in ("last", "best") else Path(wanted)
+    path = run_folder / CHECKPOINTS / f"{wanted}.ckpt" if wanted in ("last", "best") else Path(wanted)
     if not path.is_file():
-        there = sorted(str(p) for p in (run_folder / "checkpoints").glob("*.ckpt"))
+        there = sorted(str(p) for p in (run_folder / CHECKPOINTS).glob("*.ckpt"))
         raise ConfigError(f"ckpt_path: no checkpoint {path}. There are: {', '.join(there) or 'none'}")
     return str(path)
 
 
-def _make_room(folder: Path, *, resuming: bool, overwrite: bool) -> None:
-    """Never let a new run write into the folder of an older one, unless that is wanted."""
-    checkpoints = folder / "checkpoints"
-    if resuming or not any(checkpoints.glob("*.ckpt")):
-        return
-    if not overwrite:
-        raise ConfigError(
-            f"{folder} holds a run already. Go on with it: --ckpt_path last; keep it: --run_folder ANOTHER; "
-            "replace it: --overwrite true"
-        )
-    shutil.rmtree(checkpoints)
-    shutil.rmtree(folder / "bundle", ignore_errors=True)
-    for log in (*folder.glob("events.out.tfevents.*"), folder / METRICS):
-        log.unlink(missing_ok=True)
-
-
-def _loggers(folder: Path) -> list[Logger]:
+def _loggers(folder: Path, *, resuming: bool) -> list[Logger]:
     # No name and no version: the run folder itself, not version_0, version_1 below it.
     tables = CSVLogger(folder, name="", version="")
     path = folder / METRICS
-    if getattr(rank_zero_only, "rank", 0) == 0 and path.is_file():
+    if resuming and path.is_file() and getattr(rank_zero_only, "rank", 0) == 0:
         # The logger begins by deleting what a resumed run has logged so far: put it back.
         logged = path.read_text(encoding="utf-8")
         tables.experiment.metrics_keys = logged.partition("\n")[0].strip().split(",")
@@ -403,20 +418,32 @@ def plain_error(message: str, command: str) -> str:
                 "option", option, known, f"See: s2s {command} --{key}.help {entry.name}"
             )
     innermost = re.split(r'Parser key "[^"]+":', message)[-1].strip()
-    not_imported = re.search(r"Expected a dot import path string: (\S+)", innermost)
-    if not_imported:
-        return f"{key}: " + unknown(
-            "class", not_imported.group(1), [*pytorch_lightning.callbacks.__all__], remedy
-        )
-    got = re.search(r"Got value: (.+?)(?:\. Got value: |$)", innermost)
-    expected = re.findall(r"Expected an? (<class '[^']+'>|[^.]+?)(?:\.|$)", innermost)
-    if got and expected:
-        wanted = " or ".join(dict.fromkeys(re.sub(r"<class '([^']+)'>", r"\1", item) for item in expected))
-        return f"{key}: expected {wanted}, got {got.group(1).strip()!r}. {remedy}"
-    given = re.search(r"Given value: (.+)$", innermost)
-    if "Union" in innermost and given:
-        return f"{key}: {given.group(1).strip()!r} does not fit. {remedy}"
-    return f"{key}: {innermost} {remedy}" if key else f"{' '.join(message.split())} {remedy}"
+    found = re.search(r"(?:Got|Given) value: (.+?)(?:\. Got value: |$)", innermost)
+    if not found:
+        return f"{key}: {innermost} {remedy}" if key else f"{' '.join(message.split())} {remedy}"
+    got = found.group(1).strip()
+    if key.endswith("callbacks"):
+        path = re.search(r"Expected a dot import path string: (\S+)", innermost)
+        near = nearest(path.group(1), pytorch_lightning.callbacks.__all__) if path else None
+        return f"{key}: no such callback: {got}{f'; did you mean {near!r}?' if near else '.'} {remedy}"
+    kind = kind_of_option(key)
+    if kind and "Callable" in innermost:
+        return f"{key}: expected {kind}, {choices(kind)}, got {got!r}. {remedy}"
+    wanted, literals = _wanted(re.split(r"(?:Got|Given) value", innermost)[0])
+    near = nearest(got, literals)
+    return f"{key}: expected {wanted}, got {got!r}{f'; did you mean {near!r}?' if near else '.'} {remedy}"
+
+
+def _wanted(expectation: str) -> tuple[str, list[str]]:
+    """The types and the values that the parser says it takes, and the values alone."""
+    literals = [
+        value.strip().strip("'")
+        for values in re.findall(r"Literal\[([^\]]*)\]", expectation)
+        for value in values.split(",")
+    ]
+    types = [path.rpartition(".")[2] for path in re.findall(r"<class '([\w.]+)'>", expectation)]
+    types = ["null" if name == "NoneType" else name for name in types]
+    return " or ".join(dict.fromkeys([*literals, *types])) or "another value", list(dict.fromkeys(literals))
 
 
 def _help(command: str, argv: Sequence[str]) -> str | None:

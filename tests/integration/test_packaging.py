@@ -136,13 +136,18 @@ def test_first_party_plugins_use_public_names_only() -> None:
     assert private == []
 
 
+def normalized(name: str) -> str:
+    """A distribution's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def test_constraints_pin_every_dependency_and_extra() -> None:
     pinned = {
-        line.partition("==")[0].lower()
+        normalized(line.partition("==")[0])
         for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
         if "==" in line
     }
     required = {
-        re.split(r"[^A-Za-z0-9._-]", line)[0].lower() for line in importlib.metadata.requires("s2s") or []
+        normalized(re.split(r"[^A-Za-z0-9._-]", line)[0]) for line in importlib.metadata.requires("s2s") or []
     }
     assert required <= pinned

@@ -72,6 +72,9 @@ class MiniData(LightningDataModule):
         self.size = size
         self.tokenizer = tokenizer
 
+    def prepare_data(self) -> None:
+        1 // self.size  # what is wrong with the data shows before training begins
+
     def _loader(self) -> DataLoader[tuple[Tensor, ...]]:
         return DataLoader(TensorDataset(torch.randn(self.size, 5, WIDTH)), batch_size=4)
 

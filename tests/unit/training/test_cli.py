@@ -92,6 +92,19 @@ def test_a_second_run_does_not_write_into_the_first_unasked(capsys: pytest.Captu
     assert Path("runs/mini/checkpoints/last.ckpt").stat().st_mtime_ns > before
 
 
+def test_an_old_run_is_not_lost_to_a_typo() -> None:
+    main(["fit", "-c", "mini.yaml"])
+    with pytest.raises(ZeroDivisionError):
+        main(["fit", "-c", "mini.yaml", "--data.size", "0", "--overwrite", "true"])
+    assert Path("runs/mini/checkpoints/last.ckpt").is_file()
+
+
+def test_null_is_saved_because_it_may_override_a_default() -> None:
+    main(["fit", "-c", "mini.yaml", "--trainer.log_every_n_steps", "null", "--model.second_encoder", "null"])
+    assert saved()["model"]["second_encoder"] is None
+    assert saved()["trainer"]["log_every_n_steps"] is None
+
+
 def test_resuming_goes_on_in_the_same_folder_and_keeps_its_log() -> None:
     main(["fit", "-c", "mini.yaml"])
     first = Path("runs/mini/metrics.csv").read_text()
@@ -125,6 +138,17 @@ def test_scoring_a_checkpoint(command: str, capsys: pytest.CaptureFixture[str]) 
         ),
         (["--model.encoder.hidden_size", "x"], "model.encoder.hidden_size: expected int, got 'x'."),
         (["--model.learning_rate", "fast"], "model.learning_rate: expected float, got 'fast'."),
+        (
+            ["--model.encoder", "null"],
+            "model.encoder: expected encoder, one of Recurrent, got 'None'.",
+        ),
+        (["--trainer.max_epochs", "many"], "trainer.max_epochs: expected int or null, got 'many'."),
+        (
+            ["--trainer.precision", "bf16-mixd"],
+            "trainer.precision: expected 64 or 32 or 16 or transformer-engine",
+        ),
+        (["--trainer.accelerator", "gpuu"], "trainer: You selected an invalid accelerator name"),
+        (["--trainer.callbacks", "[{class_path: EarlyStoppin}]"], "trainer.callbacks: no such callback"),
         (["--task", "Mni"], "unknown task 'Mni'; did you mean 'Mini'?"),
     ],
 )

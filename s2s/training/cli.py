@@ -19,13 +19,11 @@ from typing import Any
 import pytorch_lightning.callbacks
 import yaml
 from jsonargparse import ArgumentError, Namespace
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
-from pytorch_lightning.utilities.exceptions import (  # it is what Lightning's own docs import
-    MisconfigurationException,  # type: ignore[attr-defined]
-)
 
 from s2s.errors import ConfigError
 from s2s.registry import catalogue

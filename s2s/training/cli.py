@@ -234,10 +234,7 @@ class CommandLine(LightningCLI):
         """Build module, data and trainer."""
         if not self._instantiate:
             return
-        try:
-            self.config_init: Namespace = self.parser.instantiate(self.config)
-        except (ArgumentError, TypeError) as error:
-            raise ConfigError(plain_error(str(error), self.command)) from error
+        self.config_init: Namespace = self.parser.instantiate(self.config)
         self.datamodule = self._get(self.config_init, "data")
         self.model = self._get(self.config_init, "model")
         self.task.connect(self.model, self.datamodule)
@@ -261,7 +258,6 @@ class CommandLine(LightningCLI):
         settings["callbacks"] = callbacks
         plugins = settings["plugins"] or []
         settings["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), DurableCheckpoints()]
-        settings["plugins"] = settings["plugins"] or [DurableCheckpoints()]
         try:
             return Trainer(**settings)
         except (MisconfigurationException, ValueError) as error:

@@ -1,4 +1,5 @@
 # Every target makes the environment first; `make env` does nothing when .venv is up to date.
+# Real text for test-real and bench: export S2S_DATA=FOLDER (data/catalogue.yaml tells where it is to be had).
 PYTHON ?= python3
 STAMP := .venv/s2s.stamp
 BIN := .venv/bin
@@ -28,4 +29,7 @@ lint: env
 	$(BIN)/lint-imports
 
 bench: env
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/embedded.py
+	test -z "$$S2S_DATA" || for recipe in multi30k-en-de multi30k-de-en; do \
+		$(BIN)/python benchmarks/multi30k.py $$recipe || exit 1; \
+	done

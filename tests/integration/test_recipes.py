@@ -1,0 +1,37 @@
+"""Every recipe runs: a few steps on a handful of pairs instead of its own text."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+import s2s
+from s2s.resources import recipes
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Sixty pairs of words and the same words in reverse order."""
+    chance = random.Random(1)
+    words = ["boat", "net", "sea", "old", "man", "fish", "sun", "salt", "wind", "rope"]
+    lines = []
+    for _ in range(60):
+        sentence = [chance.choice(words) for _ in range(chance.randint(3, 9))]
+        lines.append(f"{' '.join(sentence)}\t{' '.join(reversed(sentence))}\n")
+    path = tmp_path_factory.mktemp("pairs") / "pairs.tsv"
+    path.write_text("".join(lines), encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.filterwarnings("ignore:the text gives .* pieces:UserWarning")
+@pytest.mark.parametrize("name", sorted(recipes()))
+def test_a_recipe_trains_and_leaves_a_bundle_that_translates(
+    name: str, pairs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    corpora = {f"data.{split}": pairs for split in ("train", "validation", "test")}
+    limits = {"trainer.max_epochs": 1, "trainer.limit_train_batches": 2, "trainer.limit_val_batches": 1}
+    fitted = s2s.fit(name, **corpora, **limits)
+    assert fitted.run_folder == Path("runs") / name
+    assert fitted.bundle is not None
+    assert len(s2s.Translator.load(str(fitted.bundle)).translate(["boat net", "", "sea"])) == 3

@@ -8,6 +8,7 @@ so these are fixed classes and only their parts vary. What LightningCLI does not
 import logging
 import re
 import shutil
+import sys
 import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -325,6 +326,8 @@ class _Run:
         except SystemExit:
             if not cli.trainer.interrupted:
                 raise
+            if (cli.run_folder / CHECKPOINTS / "last.ckpt").is_file():
+                print("To go on later: the same command with --ckpt_path last", file=sys.stderr)
             raise KeyboardInterrupt from None  # Ctrl-C, which Lightning makes an exit of
         callback = cli.trainer.checkpoint_callback
         best = getattr(callback, "best_model_score", None)

@@ -230,6 +230,22 @@ def test_fit_takes_paths_and_callbacks() -> None:
     assert Path("py/checkpoints/last.ckpt").is_file()
 
 
+def test_ctrl_c_tells_how_to_go_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupt(Callback):
+        def on_train_epoch_end(self, *arguments: object) -> None:
+            raise KeyboardInterrupt
+
+    main(["fit", "-c", "mini.yaml"])
+    real = stand_in.Mini.callbacks
+    monkeypatch.setattr(stand_in.Mini, "callbacks", lambda folder: [Interrupt(), *real(folder)])
+    assert main(["fit", "-c", "mini.yaml", "--ckpt_path", "last", "--trainer.max_epochs", "3"]) == 130
+    told = capsys.readouterr().err
+    assert "To go on later: the same command with --ckpt_path last" in told
+    assert told.endswith("s2s: stopped\n")
+
+
 def test_fit_says_what_a_configuration_cannot_hold() -> None:
     with pytest.raises(ConfigError, match="holds an object that a configuration cannot hold"):
         s2s.fit("mini.yaml", trainer={"callbacks": [Callback()]})

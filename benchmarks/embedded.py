@@ -1,0 +1,100 @@
+"""What the embedded corpus teaches: attention against a fixed vector, cell against cell, short against long.
+
+    python benchmarks/embedded.py
+
+Trains the demo recipe with each variant (equal sizes, equal updates), translates the test split with beam 5 and scores
+it, in all and by length of the source, with 95 % intervals (bootstrap over sentences). Writes results/embedded.json;
+resumable: a variant that is there already is not trained again.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from machine import provenance
+
+import s2s
+from s2s.resources import locate
+from s2s_plugins.metrics.bleu import BLEU
+
+RESULTS = Path(__file__).resolve().parent / "results" / "embedded.json"
+VARIANTS: dict[str, dict[str, Any]] = {
+    "LSTM, attention": {},
+    "LSTM, no attention": {"model.decoder.attention": None},
+    "GRU, no attention": {
+        "model.encoder.cell": "GRU",
+        "model.decoder.cell": "GRU",
+        "model.decoder.attention": None,
+    },
+    "Elman, no attention": {
+        "model.encoder.cell": "Elman",
+        "model.decoder.cell": "Elman",
+        "model.decoder.attention": None,
+    },
+}
+LENGTHS = [(3, 8), (9, 14), (15, 40)]
+"""Words of the source, first and last of each group."""
+
+
+def main() -> None:
+    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    for name, options in VARIANTS.items():
+        if name not in results:
+            results[name] = measure(name, options)
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    print(table(results))
+
+
+def measure(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Train and score one variant."""
+    folder = f"runs/embedded/{name.lower().replace(', ', '-').replace(' ', '-')}"
+    began = time.time()
+    fitted = s2s.fit("demo", **{"run_folder": folder, **options})
+    minutes = (time.time() - began) / 60
+    with open(locate("embedded:translation/test.tsv"), encoding="utf-8") as file:
+        pairs = [line.rstrip("\n").split("\t") for line in file]
+    assert fitted.bundle is not None
+    outputs = s2s.Translator.load(fitted.bundle).translate([source for source, _ in pairs])
+    scored = {"all": score(outputs, [target for _, target in pairs])}
+    for first, last in LENGTHS:
+        chosen = [i for i, (source, _) in enumerate(pairs) if first <= len(source.split()) <= last]
+        scored[f"{first}-{last} words"] = score([outputs[i] for i in chosen], [pairs[i][1] for i in chosen])
+    return {
+        **provenance(["python", "benchmarks/embedded.py"]),
+        "options": options,
+        "parameters": sum(parameter.numel() for parameter in fitted.module.parameters()),
+        "minutes": round(minutes, 2),
+        "BLEU": scored,
+    }
+
+
+def score(outputs: list[str], references: list[str]) -> dict[str, Any]:
+    """BLEU with its interval and signature."""
+    measured = BLEU(resamples=1000).score(outputs, [references])
+    return {
+        "value": round(measured.value, 2),
+        "interval": round(measured.confidence or 0.0, 2),
+        "sentences": measured.sentences,
+        "signature": measured.signature,
+    }
+
+
+def table(results: dict[str, Any]) -> str:
+    """The results as Markdown."""
+    groups = ["all", *(f"{first}-{last} words" for first, last in LENGTHS)]
+    lines = [
+        f"| | parameters | minutes | {' | '.join(groups)} |",
+        f"|---|---|---|{'---|' * len(groups)}",
+    ]
+    for name, result in results.items():
+        figures = [
+            f"{result['BLEU'][group]['value']} ± {result['BLEU'][group]['interval']}" for group in groups
+        ]
+        size = f"{result['parameters'] / 1e6:.2f} M"
+        lines.append(f"| {name} | {size} | {result['minutes']} | {' | '.join(figures)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -18,7 +18,7 @@ demo: env
 	$(BIN)/s2s demo
 
 test: env
-	$(BIN)/python -m pytest -n $(PROCESSES) -m 'not real'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) -m 'not real'
 
 test-real: env
 	$(BIN)/python -m pytest -m real

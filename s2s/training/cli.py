@@ -224,8 +224,7 @@ class CommandLine(LightningCLI):
         )
         for key in ("ckpt_path", "overwrite"):  # how this run was started, not what it is
             tree.pop(key, None)
-        if tree["run_folder"] is None:
-            del tree["run_folder"]
+        tree["run_folder"] = str(self.run_folder)  # so that the file, given to -c, names the same run
         first = {key: tree.pop(key) for key in ("task", "run_folder", "model", "data") if key in tree}
         return str(
             yaml.safe_dump(self.vocabulary.names({**first, **tree}), sort_keys=False, allow_unicode=True)

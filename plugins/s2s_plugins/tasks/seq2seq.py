@@ -43,7 +43,7 @@ class Seq2SeqModule(TaskModule):
         tie_head: output weights are the target embedding (Press & Wolf 2017).
         search: how validation decodes.
         test_search: how `s2s test` decodes, and what the bundle recommends.
-        metric: what validation measures; logged as val_NAME and val_NAME_lowercase.
+        metric: what validation measures; logged as val_ and its name.
         show_translations: how many translations each validation prints.
         start_from: a bundle whose weights and tokenizers training starts from (fine-tuning).
         learning_rate: highest learning rate of AdamW.
@@ -160,8 +160,9 @@ class Seq2SeqModule(TaskModule):
         self._decode(batch, self.search)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Translations of a batch."""
-        self._decode(batch, self.test_search())
+        """Translations of a batch, in float32 as the bundle gives them, whatever training computes in."""
+        with torch.autocast(self.device.type, enabled=False):
+            self._decode(batch, self.test_search())
 
     def on_validation_epoch_end(self) -> None:
         """Score, log, and show a few translations."""

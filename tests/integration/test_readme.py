@@ -1,0 +1,91 @@
+"""What the README says, done."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from s2s.resources import recipes
+from tests.references.tiny import tiny_bundle
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+SHELL = [line.strip() for line in re.findall(r"^    (.+)$", README, flags=re.MULTILINE)]
+
+
+def run(*words: str, cwd: Path, stdin: str = "") -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "s2s", *words], cwd=cwd, input=stdin, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder as the README assumes it: a demo bundle, the plugin file."""
+    tiny_bundle(tmp_path / "runs" / "demo" / "bundle")
+    (tmp_path / "my_plugins").mkdir()
+    cell, hook = (block for block in PYTHON if "MinimalGated" in block)
+    (tmp_path / "my_plugins" / "minimal_gated.py").write_text(f"{cell}\n{hook}", encoding="utf-8")
+    return tmp_path
+
+
+def test_the_translator_block(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (block,) = (block for block in PYTHON if "Translator" in block)
+    done = subprocess.run([sys.executable, "-c", block], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("[")
+
+
+def test_the_cell_has_at_most_thirty_lines_and_keeps_the_protocol(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from s2s.testing.conformance import check_cell
+
+    cell = next(block for block in PYTHON if "class MinimalGated" in block)
+    assert sum(1 for line in cell.splitlines() if line.strip()) <= 30
+    monkeypatch.syspath_prepend(str(folder / "my_plugins"))
+    from minimal_gated import MinimalGated  # type: ignore[import-not-found]
+
+    check_cell(MinimalGated)
+
+
+def test_the_cell_trains_and_translates(folder: Path) -> None:
+    assert "MinimalGated" in run("--plugin-dir", "my_plugins", "plugins", "list", cwd=folder)
+    (command,) = (line for line in SHELL if "fit -c demo" in line)
+    words = shlex.split(command)[1:]
+    limits = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1"]
+    shutil.rmtree(folder / "runs")
+    run(*words, *limits, cwd=folder)
+    out = run("--plugin-dir", "my_plugins", "translate", "runs/demo/bundle", cwd=folder, stdin="The boat.\n\n")
+    assert out.count("\n") == 2
+
+
+def test_recipes_and_folders_that_it_names_exist() -> None:
+    named = re.findall(r"-c ([a-z0-9-]+)(?: |$)", "\n".join(SHELL))
+    assert named and set(named) <= set(recipes())
+    for name in re.findall(r"`(\w+)/`", README):
+        assert (ROOT / name).is_dir(), name
+
+
+def test_its_commands_have_the_options_that_it_shows(folder: Path) -> None:
+    """The commands from one's own two files, on sixty pairs, for two steps."""
+    for name in ("my", "dev", "test", "new", "reference"):
+        for language, letters in (("en", "abcd"), ("de", "efgh")):
+            lines = [" ".join(letters[(i * j) % 4] * 2 for j in range(1, 5)) for i in range(60)]
+            (folder / f"{name}.{language}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    fit = shlex.split(next(line for line in SHELL if line.startswith("s2s fit -c default --run_folder")))[1:]
+    limits = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2"]
+    run(*fit, *limits, cwd=folder)
+    new = run("translate", "runs/mine/bundle", cwd=folder, stdin=(folder / "new.en").read_text())
+    assert new.count("\n") == 60
+    (folder / "new.de").write_text(new, encoding="utf-8")
+    evaluate = shlex.split(next(line for line in SHELL if line.startswith("s2s evaluate")))[1:]
+    (folder / "reference.de").write_text((folder / "my.de").read_text())
+    assert "BLEU" in run(*evaluate, cwd=folder)
+    test = shlex.split(next(line for line in SHELL if line.startswith("s2s test")))[1:]
+    run(*test, cwd=folder)

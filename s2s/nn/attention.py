@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from s2s.nn.cell import State, leaves, map_state
 
@@ -129,7 +130,8 @@ class AdditiveScore:
     """``v . tanh(query + key)`` for all pairs, in bounded pieces (Bahdanau et al. 2015; Luong et al. 2015, concat)."""
 
     PAIR_ELEMENTS = 2**24
-    """Largest [batch, time, source, size] held at once in a piece: 64 MiB in float32."""
+    """Largest [batch, time, source, size] held at once: 64 MiB in float32. Where there are several pieces, each is
+    computed again when gradients are taken."""
 
     def additive(self, queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
         """Scores [batch, time, source].
@@ -140,8 +142,14 @@ class AdditiveScore:
             vector: v, [size].
         """
         span = max(1, self.PAIR_ELEMENTS // keys.numel())
-        pieces = [
-            (piece.unsqueeze(2) + keys.unsqueeze(1)).tanh() @ vector.to(piece.dtype)
-            for piece in queries.split(span, 1)
-        ]
-        return torch.cat(pieces, dim=1)
+        if queries.size(1) <= span:
+            return _additive_scores(queries, keys, vector)
+        pieces = queries.split(span, 1)
+        return torch.cat(
+            [checkpoint(_additive_scores, piece, keys, vector, use_reentrant=False) for piece in pieces],
+            dim=1,
+        )
+
+
+def _additive_scores(queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
+    return (queries.unsqueeze(2) + keys.unsqueeze(1)).tanh() @ vector.to(queries.dtype)

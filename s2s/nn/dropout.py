@@ -8,8 +8,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s2s.errors import ConfigError
+
 _STEPS = 2**16
 """Probabilities are rounded to 1 / _STEPS, so that one 64-bit random number decides four values."""
+
+
+def check_rate(rate: float) -> float:
+    """The dropout probability itself, if it can be one.
+
+    Raises:
+        ConfigError: it is not in [0, 1).
+    """
+    if not 0.0 <= rate < 1.0:
+        raise ConfigError(f"a dropout probability of {rate} is impossible; it must be at least 0 and below 1")
+    return rate
 
 
 def dropout_mask(like: Tensor, shape: Sequence[int], rate: float) -> Tensor:
@@ -22,7 +35,7 @@ def dropout_mask(like: Tensor, shape: Sequence[int], rate: float) -> Tensor:
         shape: of the mask.
         rate: probability that a value is zero, below 1.
     """
-    dropped = round(rate * _STEPS)
+    dropped = round(check_rate(rate) * _STEPS)
     size = torch.Size(shape).numel()
     words = torch.empty((size + 3) // 4, dtype=torch.int64, device=like.device).random_(-(2**63), 2**63 - 1)
     kept = words.view(torch.int16)[:size].view(tuple(shape)) >= dropped - _STEPS // 2
@@ -46,7 +59,7 @@ class SequenceDropout(nn.Module):
 
     def __init__(self, rate: float, *, variational: bool = False) -> None:
         super().__init__()
-        self.rate = rate
+        self.rate = check_rate(rate)
         self.variational = variational
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from s2s.nn.cell import Noise, RecurrentCell, State, advance
-from s2s.nn.dropout import drop, dropout_mask
+from s2s.nn.dropout import check_rate, drop, dropout_mask
 from s2s.nn.unroll import run
 
 
@@ -36,7 +36,7 @@ class Stack(RecurrentCell):
         super().__init__(cells[0].input_size, cells[-1].hidden_size, output_size=cells[-1].output_size)
         self.cells = nn.ModuleList(cells)
         self.residual = residual
-        self.dropout = dropout
+        self.dropout = check_rate(dropout)
         self.variational = variational
 
     @property

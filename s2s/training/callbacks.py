@@ -18,6 +18,9 @@ from rich.progress import Progress as Bar
 LINE_SECONDS = 30.0
 """Where no terminal shows a bar, one line of progress is printed this often."""
 
+DUE_STEPS = 20
+"""With several ranks, whether a checkpoint is due is asked once in so many steps."""
+
 
 class DurableCheckpoints(TorchCheckpointIO):
     """Checkpoints written beside their place, synced and renamed: a crash leaves the previous one readable."""
@@ -40,7 +43,9 @@ class DurableCheckpoints(TorchCheckpointIO):
 class BestAndLast(Checkpoint):
     """Keeps `best.ckpt`, by the module's monitored figure, and `last.ckpt`.
 
-    Both are written after a validation; `last.ckpt` also after an epoch without one and every `last_every_minutes`.
+    Both are written after a validation; `last.ckpt` also after the last batch of an epoch, after the last step of all,
+    and every `last_every_minutes`. It is never written between the batches of one accumulated step: their gradients are
+    in no checkpoint.
 
     Args:
         folder: where they lie.
@@ -52,24 +57,39 @@ class BestAndLast(Checkpoint):
         self.last_every_seconds = 60 * last_every_minutes
         self.best_model_score: float | None = None
         self._written = time.monotonic()
+        self._step_done = True
 
     @property
-    def best_model_path(self) -> str:
-        """Where the best checkpoint lies; empty when there is none (the name is Lightning's)."""
-        path = self.folder / "best.ckpt"
-        return str(path) if path.is_file() else ""
+    def best(self) -> Path:
+        """The best checkpoint, whether there is one or not."""
+        return self.folder / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        """The last checkpoint, whether there is one or not."""
+        return self.folder / "last.ckpt"
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write `last.ckpt` when it is due, and after the last batch of all.
+        """Write `last.ckpt` when it is due, and after the last batch of an epoch and of all.
 
         There, and not at the end of training: by then Lightning has closed the epoch, and who went on with more steps
         would miss the rest of it.
         """
+        self._step_done = trainer.is_last_batch or (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if not self._step_done:
+            return
         stopping = trainer.should_stop or trainer.global_step == trainer.max_steps
-        if stopping or time.monotonic() - self._written >= self.last_every_seconds:
+        if stopping or trainer.is_last_batch or self._due(trainer):
             self.save_last(trainer)
+
+    def _due(self, trainer: Any) -> bool:
+        due = time.monotonic() - self._written >= self.last_every_seconds
+        if trainer.world_size == 1:
+            return due
+        # All ranks must save together, but their clocks differ; the first decides, seldom, for asking costs time.
+        return trainer.global_step % DUE_STEPS == 0 and bool(trainer.strategy.broadcast(due))
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Write `best.ckpt` when the figure is better than ever, and `last.ckpt`."""
@@ -83,19 +103,15 @@ class BestAndLast(Checkpoint):
             )
         elif self._better(float(value), pl_module.higher_is_better):
             self.best_model_score = float(value)
-            trainer.save_checkpoint(self.folder / "best.ckpt", weights_only=False)
-        self.save_last(trainer)
-
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Write `last.ckpt` where no validation does."""
-        if not trainer.enable_validation:
+            trainer.save_checkpoint(self.best, weights_only=False)
+        if self._step_done:
             self.save_last(trainer)
 
     def save_last(self, trainer: Any) -> None:
         """Write `last.ckpt` now."""
         if trainer.fast_dev_run:
             return
-        trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
+        trainer.save_checkpoint(self.last, weights_only=False)
         self._written = time.monotonic()
 
     def _better(self, value: float, higher_is_better: bool) -> bool:
@@ -110,8 +126,8 @@ class BestAndLast(Checkpoint):
         return {"best_model_score": self.best_model_score}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The best score so far."""
-        self.best_model_score = state_dict["best_model_score"]
+        """The best score so far, if its checkpoint is here: a run may go on in another folder."""
+        self.best_model_score = state_dict["best_model_score"] if self.best.is_file() else None
 
 
 class CountBatches(pl.Callback):
@@ -161,24 +177,29 @@ class AverageWeights(EMAWeightAveraging):
 
 
 class BundleWriter(pl.Callback):
-    """Ships the best checkpoint as a bundle when training ends, whether it ran out, was stopped early or interrupted.
+    """Ships the best checkpoint as a bundle when training ends, whether it ran out or was stopped early.
 
     Args:
         folder: the bundle.
+        checkpoints: where the best checkpoint is; the last one is shipped where nothing was validated.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, checkpoints: BestAndLast) -> None:
         self.folder = folder
+        self.checkpoints = checkpoints
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
-        """Load the best weights (the last ones where nothing was validated) and write the bundle."""
+        """Go back to the checkpoint that is shipped, with its scores, and write the bundle."""
         if trainer.fast_dev_run or not trainer.is_global_zero:
             return
-        best = trainer.checkpoint_callback.best_model_path
-        if best:
-            checkpoint = torch.load(best, map_location="cpu", weights_only=True)
+        path = self.checkpoints.best if self.checkpoints.best.is_file() else self.checkpoints.last
+        if path.is_file():
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
             pl_module.load_state_dict(checkpoint["state_dict"])
-        pl_module.save_bundle(self.folder)
+            pl_module.on_load_checkpoint(checkpoint)
+            pl_module.save_bundle(self.folder, epoch=checkpoint["epoch"] + 1, step=checkpoint["global_step"])
+        else:
+            pl_module.save_bundle(self.folder, epoch=trainer.current_epoch + 1, step=trainer.global_step)
         print(f"bundle: {self.folder}")
 
 

@@ -2,21 +2,27 @@
 
 import math
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, nn
 
-from s2s.errors import ConfigError
+from s2s.errors import ConfigError, DataError
+from s2s.evaluation.metric import Score
+from s2s.nn import HeadLoss
 
 MIX = 0x9E3779B97F4A7C15
 """2**64 / golden ratio: spreads neighbouring (seed, step, rank) over the seeds (Knuth, TAOCP 3, section 6.4)."""
 
-
 LOG_BATCHES = 20
 """Loss and speed are read, and shown, once in so many batches: reading them makes an accelerator wait."""
+
+BAD_STEPS = 20
+"""Training stops after so many steps in a row without a finite gradient: it would not recover."""
 
 
 class Task:
@@ -48,19 +54,12 @@ class Task:
         """
         from s2s.training.callbacks import BestAndLast, BundleWriter, Progress
 
-        return [Progress(), BestAndLast(folder / "checkpoints"), BundleWriter(folder / "bundle")]
+        checkpoints = BestAndLast(folder / "checkpoints")
+        return [Progress(), checkpoints, BundleWriter(folder / "bundle", checkpoints)]
 
     @classmethod
     def connect(cls, module: "TaskModule", data: Any) -> None:
         """Called once when both are made: for what the one must know of the other before data is prepared."""
-
-
-class StepLoss(NamedTuple):
-    """Sums over the real tokens of a batch; the fields of `s2s.nn.HeadLoss`."""
-
-    total: Tensor
-    nll: Tensor
-    tokens: Tensor
 
 
 def seed_of(seed: int, step: int, rank: int) -> int:
@@ -116,7 +115,9 @@ class TaskModule(pl.LightningModule):
         self.patience = patience
         self.average_decay = average_decay
         self.plateau = Plateau(plateau_patience, higher_is_better=higher_is_better)
+        self.scores: list[Score] = []
         self.step_tokens: Tensor | None = None
+        self.bad_steps = 0
         self.pace = Pace()
 
     @property
@@ -129,18 +130,24 @@ class TaskModule(pl.LightningModule):
         from s2s.training.callbacks import AverageWeights, CountBatches, StopEarly
 
         wanted: list[pl.Callback] = [CountBatches()]
-        if self.average_decay > 0:
+        if self.average_decay > 0 and self.trainer.state.fn == TrainerFn.FITTING:
             wanted.append(AverageWeights(self.average_decay))
         if self.patience is not None:
             wanted.append(StopEarly(self.monitor, self.patience, higher_is_better=self.higher_is_better))
         return wanted
 
-    def batch_loss(self, batch: Any) -> StepLoss:
+    def batch_loss(self, batch: Any) -> HeadLoss:
         """The loss of a batch, summed over its real tokens. A task writes it."""
         raise NotImplementedError(f"{type(self).__name__} must define batch_loss")
 
-    def save_bundle(self, folder: Path) -> None:
-        """Write what inference needs, replacing what is there. A task writes it."""
+    def save_bundle(self, folder: Path, *, epoch: int, step: int) -> None:
+        """Write what inference needs, replacing what is there. A task writes it.
+
+        Args:
+            folder: the bundle.
+            epoch: the epoch, from 1, that the weights are of.
+            step: the optimizer step that they are of.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define save_bundle")
 
     # --- a step -----------------------------------------------------------------------------------------------------
@@ -188,28 +195,63 @@ class TaskModule(pl.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip by the global norm (Pascanu et al. 2013) or by value. Lightning's own refuses fused optimizers."""
-        if not gradient_clip_val:
-            return
-        if gradient_clip_algorithm == "value":
+        """Clip by the global norm (Pascanu et al. 2013) or by value; a step without a finite gradient is skipped.
+
+        Lightning's own refuses fused optimizers, and lets NaN into the weights.
+
+        Raises:
+            DataError: BAD_STEPS such steps came in a row.
+        """
+        gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
+        norm = nn.utils.get_total_norm(gradients, foreach=True)
+        if not bool(norm.isfinite()):
+            self._skip_step(float(norm))
+        elif gradient_clip_algorithm == "value" and gradient_clip_val:
             nn.utils.clip_grad_value_(self.parameters(), gradient_clip_val, foreach=True)
-        else:
-            nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val, foreach=True)
+        elif gradient_clip_val:
+            nn.utils.clip_grads_with_norm_(self.parameters(), gradient_clip_val, norm, foreach=True)
+        if bool(norm.isfinite()):
+            self.bad_steps = 0
+
+    def _skip_step(self, norm: float) -> None:
+        for parameter in self.parameters():
+            parameter.grad = None  # an optimizer passes over what has no gradient
+        self.bad_steps += 1
+        self.say(f"step {self.global_step + 1} skipped: the norm of its gradient is {norm}")
+        if self.bad_steps >= BAD_STEPS:
+            raise DataError(
+                f"{BAD_STEPS} steps in a row had no finite gradient; lower model.learning_rate or "
+                "trainer.gradient_clip_val, or train in float32 (trainer.precision: 32-true), and go on from the last "
+                "good checkpoint: --ckpt_path best"
+            )
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log now and then."""
-        if (batch_idx + 1) % LOG_BATCHES == 0:
+        done = self.trainer.fit_loop.total_batch_idx + 1
+        if done % LOG_BATCHES == 0 or self.trainer.is_last_batch:
             measured = self.pace.read()
             self.log("train_loss", measured.loss)
             self.log("train_perplexity", math.exp(min(measured.loss, 100.0)))
-            self.log("tokens_per_second", measured.tokens_per_second)
+            # of all ranks, which have equal shares of every step
+            self.log("tokens_per_second", measured.tokens_per_second * self.trainer.world_size)
             self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
 
+    def validated(self, figures: dict[str, float], scores: list[Score]) -> None:
+        """To be called at the end of a validation, in `on_validation_epoch_end`, before checkpoints are written.
+
+        Args:
+            figures: what is logged; the monitored one among them.
+            scores: for the card of the bundle.
+        """
+        self.log_dict(figures)
+        if self.trainer.sanity_checking:
+            return
+        self.scores = scores
+        if self.schedule == "plateau":
+            self.plateau.see(figures[self.monitor])
+
     def on_validation_end(self) -> None:
-        """Let the plateau schedule see the monitored figure; leave validation out of the pace."""
-        value = self.trainer.callback_metrics.get(self.monitor)
-        if self.schedule == "plateau" and value is not None and not self.trainer.sanity_checking:
-            self.plateau.see(float(value))
+        """Leave validation out of the pace."""
         self.pace.restart()
 
     # --- the schedule -----------------------------------------------------------------------------------------------
@@ -249,7 +291,8 @@ class TaskModule(pl.LightningModule):
             lr=self.learning_rate,
             betas=self.adam_betas,
             weight_decay=self.weight_decay,
-            fused=True,
+            fused=getattr(self.trainer.precision_plugin, "scaler", None)
+            is None,  # else it unscales after the clipping
         )
         total = self.total_steps() if self.schedule == "cosine" else None
         scheduler = torch.optim.lr_scheduler.LambdaLR(
@@ -262,10 +305,12 @@ class TaskModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """What Lightning does not keep."""
         checkpoint["plateau"] = self.plateau.state_dict()
+        checkpoint["scores"] = [asdict(score) for score in self.scores]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The counterpart of `on_save_checkpoint`."""
         self.plateau.load_state_dict(checkpoint["plateau"])
+        self.scores = [Score(**score) for score in checkpoint["scores"]]
 
 
 class Plateau:

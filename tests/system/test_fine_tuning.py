@@ -60,7 +60,9 @@ def test_weights_and_tokenizers_are_the_bundles(bundle: Path, tmp_path: Path) ->
 
 def test_it_learns_on(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "other.tsv").write_text("a b\tb a\nb c\tc b\n")
-    fitted = s2s.fit({"model.start_from": str(bundle), "data.train": str(tmp_path / "other.tsv"), **common(tmp_path)})
+    fitted = s2s.fit(
+        {"model.start_from": str(bundle), "data.train": str(tmp_path / "other.tsv"), **common(tmp_path)}
+    )
     assert fitted.bundle is not None
     before, after = (load_file(folder / "weights.safetensors") for folder in (bundle, fitted.bundle))
     assert not all(before[name].equal(after[name]) for name in before)

@@ -146,3 +146,29 @@ def test_other_data_are_refused(corpus: Path, tmp_path: Path, monkeypatch: pytes
             ckpt_path=str(tmp_path / "step-4.ckpt"),
             **{"data.batch_sentences": 8},
         )
+
+
+@pytest.mark.parametrize("which", ["best", "last"])
+def test_a_resume_from_the_run_s_own_checkpoints(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    """Those are written after a validation, which the plateau schedule has seen by then; steps are accumulated."""
+    options = {
+        "model.schedule": "plateau",
+        "model.plateau_patience": 1,
+        "model.learning_rate": 0.05,
+        "trainer.accumulate_grad_batches": 3,
+        "trainer.max_epochs": 4,
+    }
+    whole = train(corpus, Recorder(tmp_path), monkeypatch, **options)
+    part = train(corpus, Recorder(tmp_path / "part"), monkeypatch, **{**options, "trainer.max_epochs": 2})
+    checkpoint = tmp_path / "part" / "checkpoints" / f"{which}.ckpt"
+    step = torch.load(checkpoint, weights_only=True)["global_step"]
+    if which == "last":
+        assert step == max(part.weights)
+    rest = train(corpus, Recorder(tmp_path / "rest"), monkeypatch, ckpt_path=str(checkpoint), **options)
+    assert rest.weights and min(rest.weights) == step + 1 or step + 1 in rest.weights
+    for later, weights in rest.weights.items():
+        if later > step:
+            assert torch.equal(weights, whole.weights[later]), f"weights after step {later}"
+    assert max(rest.weights) == max(whole.weights)

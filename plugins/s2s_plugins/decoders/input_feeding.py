@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from s2s.nn import (
@@ -61,7 +62,10 @@ class InputFeedingDecoder(AttentionalDecoder):
         dropout: float = 0.0,
         variational: bool = False,
     ) -> None:
-        fed_size = hidden_size if attention is not None else cell(1, hidden_size).output_size
+        fed_size = hidden_size
+        if attention is None:
+            with torch.device("meta"):  # asked for its width alone: it takes no memory and draws no numbers
+                fed_size = cell(input_size + hidden_size, hidden_size).output_size
         super().__init__(
             input_size,
             memory_size,

@@ -62,11 +62,14 @@ class RecurrentEncoder(SequenceEncoder):
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
         """Outputs of the highest layer; the state holds one part per layer."""
         states: list[State] = []
+        below = x
         for i, layer in enumerate(self.layers):
             outputs, _, state = layer(x, lengths)
             states.append(state)
-            residual = self.residual and i > 0 and outputs.size(-1) == x.size(-1)
-            x = self.dropout(outputs + x if residual else outputs)
+            if self.residual and i > 0 and outputs.size(-1) == below.size(-1):
+                outputs = outputs + below  # as it was before its dropout, as in a Stack
+            below = outputs
+            x = self.dropout(outputs)
         return Encoded(x, lengths, tuple(states))
 
     def features(self, state: State) -> Tensor:

@@ -1,5 +1,6 @@
 """Text in, text out: the encoder-decoder as a Lightning module."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -8,8 +9,8 @@ import torch
 from torch import distributed
 
 from s2s.errors import ConfigError
-from s2s.evaluation.metric import Metric, Score
-from s2s.inference.bundle import build_model, load_bundle, save_bundle
+from s2s.evaluation.metric import Metric
+from s2s.inference.bundle import Bundle, build_model, load_bundle, save_bundle
 from s2s.nn import Bridge, Decoder, Embedding, Head, HeadLoss, Seq2Seq, SequenceEncoder
 from s2s.registry import catalogue
 from s2s.registry.parts import describe, factory
@@ -45,7 +46,8 @@ class Seq2SeqModule(TaskModule):
         test_search: how `s2s test` decodes, and what the bundle recommends.
         metric: what validation measures; logged as val_ and its name.
         show_translations: how many translations each validation prints.
-        start_from: a bundle whose weights and tokenizers training starts from (fine-tuning).
+        start_from: a bundle whose model and tokenizers training starts from (fine-tuning); what the configuration says
+            of them and the bundle says otherwise is named and not used.
         learning_rate: highest learning rate of AdamW.
         weight_decay: decoupled weight decay (Loshchilov & Hutter 2019); 0 makes AdamW Adam.
         adam_betas: decay of the means of gradient and squared gradient (Kingma & Ba 2015).
@@ -117,7 +119,7 @@ class Seq2SeqModule(TaskModule):
         self.start_from = start_from
         self.decoded: dict[int, str] = {}
         self.losses: list[HeadLoss] = []
-        self.scores: list[Score] = []
+        self.bundle: Bundle | None = None
 
     def configure_model(self) -> None:
         """Build the model for the vocabularies that the data module has learnt."""
@@ -132,12 +134,35 @@ class Seq2SeqModule(TaskModule):
             **{name: describe(part) for name, part in self.parts.items()},
             **self.ties,
         }
-        if self.start_from is None:
-            self.model = build_model(self.model_config)
+        if self.bundle is not None:
+            given, self.model_config = self.model_config, dict(self.bundle.config["model"])
+            self.say("\n".join(self._not_used(given, self.model_config)))
+            self.model = self.bundle.model.train()
             return
-        bundle = load_bundle(self.start_from)
-        self.model_config = dict(bundle.config["model"])
-        self.model = bundle.model.train()
+        source, target = self.data.tokenizers
+        if self.ties["share_embeddings"] and source is not target:
+            raise ConfigError(
+                "share_embeddings needs one tokenizer for both sides, but data.joint is false; set data.joint: true or "
+                "model.share_embeddings: false"
+            )
+        self.model = build_model(self.model_config)
+
+    def _not_used(self, given: Any, used: Any, path: str = "model") -> list[str]:
+        """Lines that name where the configuration differs from the bundle that training starts from."""
+        if path == "model":
+            differing = [
+                line for key in used for line in self._not_used(given.get(key), used[key], f"model.{key}")
+            ]
+            return [f"the model is that of {self.start_from}", *differing]
+        if isinstance(given, dict) and isinstance(used, dict):
+            return [
+                line
+                for key in used
+                for line in self._not_used(
+                    given.get(key), used[key], path if key == "init_args" else f"{path}.{key}"
+                )
+            ]
+        return [] if given == used else [f"  {path} is {used!r}, not {given!r} as configured"]
 
     def batch_loss(self, batch: Batch) -> Any:
         """Teacher forcing."""
@@ -168,20 +193,19 @@ class Seq2SeqModule(TaskModule):
         """Score, log, and show a few translations."""
         total = sum(float(loss.nll) for loss in self.losses)
         tokens = sum(int(loss.tokens) for loss in self.losses)
-        totals = torch.tensor([total, float(tokens)], dtype=torch.float64)
+        totals = torch.tensor([total, float(tokens)], dtype=torch.float64, device=self.device)
         if self.trainer.world_size > 1:
             distributed.all_reduce(totals)
-        mean = totals[0] / totals[1]
+        mean = float(totals[0] / totals[1])
         lines, hypotheses, references = self._gathered("validation")
         score = self.metric.score(hypotheses, [references])
-        self.log("val_loss", mean.float())
-        self.log("val_perplexity", mean.exp().float())
-        self.log(f"val_{self.metric_name}", score.value)
-        self.scores = [score]
+        perplexity = math.exp(min(mean, 100.0))
+        figures = {"val_loss": mean, "val_perplexity": perplexity, f"val_{self.metric_name}": score.value}
+        self.validated(figures, [score])
         sources = self.data.sources("validation")
         self.say(
             f"\nvalidation after epoch {self.current_epoch + 1}, step {self.global_step}: loss {mean:.3f}, "
-            f"perplexity {mean.exp():.2f}, {score}"
+            f"perplexity {perplexity:.2f}, {score}"
         )
         shown = lines[:: max(1, len(lines) // max(1, self.show_translations))][: self.show_translations]
         texts = dict(zip(lines, zip(hypotheses, references, strict=True), strict=True))
@@ -198,7 +222,6 @@ class Seq2SeqModule(TaskModule):
             for lowercase in (False, True):
                 metric = catalogue().load("metric", name)(lowercase=lowercase)
                 score = metric.score(hypotheses, [references])
-                self.scores.append(score)
                 self.say(f"{'lower-cased' if lowercase else 'cased      '} {score}")
                 self.log(f"test_{name}{'_lowercase' if lowercase else ''}", score.value)
         path = Path(self.trainer.default_root_dir) / "test.hypotheses.txt"
@@ -221,7 +244,7 @@ class Seq2SeqModule(TaskModule):
         )
         decode = self.data.tokenizers.target.decode
         for line, hypotheses in zip(batch.lines.tolist(), found, strict=True):
-            self.decoded[line] = decode(hypotheses[0].tokens)
+            self.decoded[line] = decode(hypotheses[0].tokens).replace("\n", " ")  # a line stays a line
 
     def _gathered(self, split: str) -> tuple[list[int], list[str], list[str]]:
         """Lines, hypotheses and references of all ranks, in the order of the split."""
@@ -235,7 +258,7 @@ class Seq2SeqModule(TaskModule):
 
     # --- the bundle -------------------------------------------------------------------------------------------------
 
-    def save_bundle(self, folder: Path) -> None:
+    def save_bundle(self, folder: Path, *, epoch: int, step: int) -> None:
         """Weights, tokenizers, search and card."""
         assert isinstance(self.model, Seq2Seq)
         data: PairData = self.data
@@ -251,9 +274,20 @@ class Seq2SeqModule(TaskModule):
             target_tokenizer=None if joint else target,
             target_tokenizer_spec=None if joint else spec,
             search=describe(self.test_search),
-            training={"epochs": self.current_epoch, "steps": self.global_step, "seed": data.seed},
+            training={"epoch": epoch, "step": step, "seed": data.seed, **self._corpora()},
             scores=self.scores,
+            card=(
+                f"A recurrent encoder-decoder model, trained on the {len(data.store('train')):,} pairs of "
+                f"{', '.join(self._corpora()['train'])}; weights of epoch {epoch}, step {step}. The scores are "
+                "those of the validation text."
+            ),
         )
+
+    def _corpora(self) -> dict[str, Any]:
+        """What was learnt from, by the names of the files and the number of pairs."""
+        data: PairData = self.data
+        names = [Path(path).name for spec in data.corpora["train"] for path in spec.paths]
+        return {"train": names, "pairs": len(data.store("train"))}
 
 
 class Seq2SeqTask(Task):
@@ -266,6 +300,6 @@ class Seq2SeqTask(Task):
     def connect(cls, module: TaskModule, data: Any) -> None:
         """Fine-tuning uses the bundle's tokenizers."""
         if isinstance(module, Seq2SeqModule) and module.start_from is not None:
-            bundle = load_bundle(module.start_from)
+            bundle = module.bundle = load_bundle(module.start_from)
             spec = bundle.config.get("source_tokenizer") or bundle.config["tokenizer"]
             data.use_tokenizers(bundle.source_tokenizer, bundle.target_tokenizer, factory("tokenizer", spec))

@@ -1,0 +1,105 @@
+"""What a run leaves behind, and what it does when numbers or options go wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import s2s
+from s2s_plugins.metrics.bleu import BLEU
+from s2s_plugins.tasks.seq2seq import Seq2SeqModule
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> dict[str, Any]:
+    pairs = [(f"{a} {b}", f"{b} {a}") for a in "abcdef" for b in "ghijkl"]
+    (tmp_path / "pairs.tsv").write_text("".join(f"{source}\t{target}\n" for source, target in pairs))
+    return {
+        "model.embedding": {"class_path": "Lookup", "init_args": {"size": 16}},
+        "model.encoder": {"class_path": "Recurrent", "init_args": {"hidden_size": 8}},
+        "model.decoder": {"class_path": "Recurrent", "init_args": {"hidden_size": 16}},
+        "model.learning_rate": 0.02,
+        "model.warmup_steps": 5,
+        "data.train": str(tmp_path / "pairs.tsv"),
+        "data.tokenizer": "Words",
+        "data.batch_sentences": 6,
+        "data.cache": str(tmp_path / "cache"),
+        "trainer.logger": False,
+        "trainer.max_epochs": 4,
+        "run_folder": str(tmp_path / "run"),
+    }
+
+
+def test_the_bundle_carries_the_score_of_its_own_weights(options: dict[str, Any], tmp_path: Path) -> None:
+    text = options["data.train"]
+    # a learning rate that spoils the model again, so that the best epoch is not the last
+    fitted = s2s.fit(
+        {**options, "data.validation": text, "model.learning_rate": 0.3, "model.schedule": "constant"}
+    )
+    assert fitted.bundle is not None
+    config = json.loads((fitted.bundle / "config.json").read_text())
+    pairs = [line.split("\t") for line in Path(text).read_text().splitlines()]
+    outputs = s2s.Translator.load(fitted.bundle).translate([source for source, _ in pairs], beam=1)
+    score = BLEU().score(outputs, [[target for _, target in pairs]])
+    assert config["scores"][0]["value"] == pytest.approx(score.value) == pytest.approx(fitted.score)
+    best = torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=True)
+    assert config["training"]["step"] == best["global_step"]
+    assert config["training"]["pairs"] == 36 and config["training"]["train"] == ["pairs.tsv"]
+    assert "36 pairs of pairs.tsv" in (fitted.bundle / "README.md").read_text()
+
+
+def test_without_validation_the_last_checkpoint_is_kept_and_shipped(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    fitted = s2s.fit({**options, "model.average_decay": 0.5})
+    last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == 24
+    assert fitted.bundle is not None
+    bundled = s2s.Translator.load(fitted.bundle).model.state_dict()
+    for name, value in bundled.items():
+        assert torch.equal(value, last["state_dict"][f"model.{name}"]), (
+            "the averaged weights, as validation would see them"
+        )
+
+
+def test_one_embedding_for_two_tokenizers_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(
+        s2s.ConfigError, match=r"share_embeddings needs one tokenizer .* set data.joint: true or"
+    ):
+        s2s.fit({**options, "data.joint": False})
+    assert s2s.fit({**options, "data.joint": False, "model.share_embeddings": False}).bundle is not None
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, bad: Any) -> list[int]:
+    """Make the loss NaN in the calls for which `bad` says so."""
+    calls: list[int] = []
+    batch_loss = Seq2SeqModule.batch_loss
+
+    def poisoned(self: Seq2SeqModule, batch: Any) -> Any:
+        loss = batch_loss(self, batch)
+        calls.append(len(calls))
+        return loss._replace(total=loss.total * float("nan")) if bad(calls[-1]) else loss
+
+    monkeypatch.setattr(Seq2SeqModule, "batch_loss", poisoned)
+    return calls
+
+
+def test_a_step_of_nan_is_skipped(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = poison(monkeypatch, lambda call: call == 3)
+    module = s2s.fit(options).module
+    assert len(calls) == 24
+    assert all(bool(parameter.isfinite().all()) for parameter in module.parameters())
+    printed = capsys.readouterr()
+    assert "step 4 skipped: the norm of its gradient is nan" in printed.out + printed.err
+
+
+def test_nothing_but_nan_stops_training(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    poison(monkeypatch, lambda call: True)
+    with pytest.raises(
+        s2s.DataError, match="20 steps in a row had no finite gradient; lower model.learning_rate"
+    ):
+        s2s.fit(options)

@@ -83,7 +83,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         span = max(span - span % ROWS, min(span, ROWS))
         for start in range(0, hidden.size(0), span):
             piece, target = hidden[start : start + span], gold[start : start + span].unsqueeze(1)
-            real = min(span, tokens - start)
+            real = max(0, min(span, tokens - start))
             logits = F.linear(piece, weight).to(precise).add_(bias)
             normalizer = logits.logsumexp(dim=1, keepdim=True)
             picked = (normalizer - logits.gather(1, target))[:real].sum()

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from s2s.errors import ConfigError
 from s2s.nn import SequenceDropout, drop, dropout_mask
 
 X = torch.ones(3, 4, 200)
@@ -62,3 +63,11 @@ def test_drop_is_dropout_with_that_mask() -> None:
     torch.testing.assert_close(dropped, x * mask)
     dropped.sum().backward()
     torch.testing.assert_close(x.grad, mask)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, 2.0])
+def test_impossible_rates(rate: float) -> None:
+    with pytest.raises(ConfigError, match="a dropout probability of .* is impossible"):
+        SequenceDropout(rate)
+    with pytest.raises(ConfigError, match="a dropout probability of .* is impossible"):
+        dropout_mask(torch.zeros(1), (2, 2), rate)

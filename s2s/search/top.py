@@ -9,14 +9,11 @@ _BLOCK = 64  # measured best of 32 to 256 for vocabularies of 8,000 and 32,000
 
 
 def top(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The `k` largest scores of each row and their places, best first; among equal scores the lower place
-    comes first.
+    """The `k` largest scores of each row and their places, best first; of equal scores the lower place first.
 
     `torch.topk` says nothing about ties, `torch.sort` is several times slower. Here only the maxima of blocks
-    are looked at in
-    full: the k best entries lie in the k blocks whose best entries are best, since each of those k blocks
-        holds an
-    entry that is at least as good as any entry outside of them.
+    are looked at in full: the k best entries lie in the k blocks whose best entries are best, since each of
+    those k blocks holds an entry that is at least as good as any entry outside of them.
 
     Args:
         scores: [..., vocabulary]; compared as float32.

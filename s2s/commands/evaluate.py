@@ -19,7 +19,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="s2s evaluate",
         description="Score outputs against references, line by line, with sacreBLEU's signatures.",
-        epilog="Both files must be detokenized text, as people write it. Lines end with \\n; .gz is read.",
+        epilog="Both files must be detokenized text, as people write it. Lines end with \\n; gzip is read.",
     )
     parser.add_argument(
         "hypotheses", metavar="HYP", help="outputs, a line for each sentence; - is standard input"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import gzip
 import itertools
 import os
 import sys
-from contextlib import ExitStack
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from s2s.errors import ConfigError, DataError
 
@@ -38,6 +36,7 @@ def main(argv: list[str]) -> int:
         raise ConfigError(f"--nbest is {options.n_best}; it must be 1 or more")
 
     from s2s.inference.translator import Translator
+    from s2s.text.corpus import STANDARD_INPUT, LineReport, raw_lines
 
     translator = Translator.load(
         options.bundle, device=options.device, precision=options.precision, threads=options.threads
@@ -47,14 +46,12 @@ def main(argv: list[str]) -> int:
         name: value for name in _SEARCH if (value := getattr(options, name)) is not None
     }
     invalid = cut = number = 0
-    with ExitStack() as stack:
-        source = stack.enter_context(_source(options.file))
-        output = stack.enter_context(_Output(options.output))
-        at_once = 1 if source.isatty() else _LINES_AT_ONCE
+    with _Output(options.output) as output:
+        source = raw_lines(options.file, LineReport())
+        at_once = 1 if options.file == STANDARD_INPUT and sys.stdin.isatty() else _LINES_AT_ONCE
         while block := list(itertools.islice(source, at_once)):
             lines = []
-            for raw in block:
-                line = raw.removesuffix(b"\n").removesuffix(b"\r")
+            for line in block:
                 try:
                     lines.append(line.decode("utf-8"))
                 except UnicodeDecodeError:
@@ -93,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
-    add("file", metavar="FILE", nargs="?", default="-", help="text, .gz too (default: standard input)")
+    add("file", metavar="FILE", nargs="?", default="-", help="text, plain or gzip (default: standard input)")
     add("--output", metavar="FILE", help="write here when all is done (default: standard output)")
     add(
         "--beam",
@@ -139,15 +136,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--precision", default="float32", help="float32 or bfloat16 (default: float32)")
     add("--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)")
     return parser
-
-
-def _source(path: str) -> BinaryIO:
-    if path == "-":
-        return sys.stdin.buffer
-    try:
-        return cast(BinaryIO, gzip.open(path)) if path.endswith(".gz") else open(path, "rb")
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 class _Output:

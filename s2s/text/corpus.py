@@ -2,15 +2,18 @@
 
 import codecs
 import gzip
+import io
 import math
 import re
+import sys
 import zlib
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import IO, Literal, NamedTuple, TypeAlias
+from typing import IO, Literal, NamedTuple, TypeAlias, cast
 
 import yaml
 
@@ -228,9 +231,25 @@ def read_lines(path: str, report: LineReport) -> Iterator[tuple[int, str | None]
     Raises:
         DataError: the file cannot be opened or its compression is damaged.
     """
+    for line, content in enumerate(raw_lines(path, report), start=1):
+        try:
+            text: str | None = content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            detail = f"byte 0x{content[error.start]:02x} at position {error.start + 1}"
+            report.bad("not UTF-8", f"{path}:{line}", detail)
+            text = None
+        yield line, text
+
+
+def raw_lines(path: str, report: LineReport) -> Iterator[bytes]:
+    """The lines that `read_lines` decodes, as bytes, without their ends; all that reads lines reads these.
+
+    Raises:
+        DataError: the file cannot be opened, its compression is damaged, or it is UTF-16.
+    """
     line = 0
     try:
-        with open(path, "rb") if path != STANDARD_INPUT else open(0, "rb", closefd=False) as raw:
+        with _opened(path) as raw:
             compressed = raw.peek(2)[:2] == _GZIP_MAGIC
             stream: IO[bytes] = gzip.open(raw) if compressed else raw  # type: ignore[assignment]  # noqa: SIM115
             for line, content in enumerate(stream, start=1):  # noqa: B007
@@ -238,14 +257,7 @@ def read_lines(path: str, report: LineReport) -> Iterator[tuple[int, str | None]
                     report.bytes_read[path] = raw.tell()
                 if line == 1:
                     content = _without_mark(content, path, report)
-                content = content.removesuffix(b"\n").removesuffix(b"\r")
-                try:
-                    text: str | None = content.decode("utf-8")
-                except UnicodeDecodeError as error:
-                    detail = f"byte 0x{content[error.start]:02x} at position {error.start + 1}"
-                    report.bad("not UTF-8", f"{path}:{line}", detail)
-                    text = None
-                yield line, text
+                yield content.removesuffix(b"\n").removesuffix(b"\r")
             if raw.seekable():
                 report.bytes_read[path] = raw.tell()
     except FileNotFoundError as error:
@@ -256,6 +268,15 @@ def read_lines(path: str, report: LineReport) -> Iterator[tuple[int, str | None]
         ) from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _opened(path: str) -> AbstractContextManager[io.BufferedReader]:
+    if path != STANDARD_INPUT:
+        return open(path, "rb")
+    stream = sys.stdin.buffer  # a program that calls ours may have put another stream there
+    if not isinstance(stream, io.BufferedReader):
+        stream = io.BufferedReader(cast(io.RawIOBase, stream))
+    return nullcontext(stream)
 
 
 def _without_mark(content: bytes, path: str, report: LineReport) -> bytes:

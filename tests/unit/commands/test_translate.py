@@ -85,6 +85,19 @@ def test_files(translate, bundle, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.gz", "out"]
 
 
+def test_gzip_is_known_by_its_contents_and_a_byte_order_mark_is_no_text(translate, tmp_path):
+    _, expected, _ = translate(b"abc\nde\n")
+    packed = gzip.compress(b"\xef\xbb\xbfabc\nde\n")
+    (tmp_path / "packed").write_bytes(packed)
+    (tmp_path / "plain.gz").write_bytes(b"\xef\xbb\xbfabc\r\nde")
+    assert translate(b"", str(tmp_path / "packed"))[1] == expected
+    assert translate(b"", str(tmp_path / "plain.gz"))[1] == expected
+    assert translate(packed)[1] == expected
+    (tmp_path / "cut.gz").write_bytes(packed[:-9])
+    status, _, errors = translate(b"", str(tmp_path / "cut.gz"))
+    assert status == 2 and "cut.gz: the compressed file is damaged or cut off" in errors
+
+
 def test_an_output_appears_only_when_it_is_complete(translate, tmp_path, monkeypatch):
     (tmp_path / "out").write_text("from before")
 
@@ -100,7 +113,7 @@ def test_an_output_appears_only_when_it_is_complete(translate, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["missing.txt"], "cannot read missing.txt: No such file"),
+        (["missing.txt"], "there is no file missing.txt; paths are relative to"),
         (["--output", "missing/out"], "cannot write missing/out: No such file"),
         (["--nbest", "0"], "--nbest is 0"),
         (["--precision", "half"], "unknown precision 'half'"),

@@ -24,7 +24,7 @@ TooLongPolicy: TypeAlias = Literal["skip", "truncate", "error"]
 Sides: TypeAlias = Literal["source", "target"]
 
 _SIDES: tuple[Sides, Sides] = ("source", "target")
-_FORMAT = 1  # part of every fingerprint: raise it when the files' layout or the treatment of text changes
+_FORMAT = 2  # part of every fingerprint: raise it when the files' layout or the treatment of text changes
 _CHUNK_PAIRS = 10_000  # encoded at once: enough for the tokenizer's threads, few megabytes
 _SETTLED_NS = 2_000_000_000  # a file changed less than 2 s before it was read may change again unseen
 
@@ -306,6 +306,10 @@ class _Builder:
 
     def _fits(self, spec: CorpusSpec, pair: Pair, ids: dict[Sides, list[int]]) -> bool:
         """Whether a pair is used, perhaps cut; says so if not."""
+        for side in _SIDES:
+            if not ids[side]:  # a normalization may delete characters; attention over nothing is no number
+                self.report.bad(f"no tokens in the {side}", f"{','.join(spec.paths)}:{pair.line}")
+                return False
         fits = True
         for side in _SIDES:
             limit = self.limits[side]

@@ -153,6 +153,23 @@ def test_bad_lines(tmp_path: Path) -> None:
         build(tmp_path, corpus, on_bad_line="skip")
 
 
+def test_a_pair_without_tokens_is_a_bad_line(tmp_path: Path) -> None:
+    class Deleting(Bytes):
+        def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+            return super().encode_batch([text.replace("\u00ad", "") for text in texts])
+
+    corpus = write(tmp_path / "a.tsv", [("a", "x"), ("\u00ad", "y"), ("b\u00ad", "z"), ("c", "\u00ad\u00ad")])
+    with pytest.raises(DataError, match=r"a\.tsv:2: no tokens in the source; mend .* on_bad_line: skip"):
+        build(tmp_path, corpus, tokenizer=Deleting())
+    store = build(tmp_path, corpus, tokenizer=Deleting(), on_bad_line="skip")
+    assert [store.text("target", i) for i in range(len(store))] == ["x", "z"]
+    assert store.lengths("source").tolist() == [1, 1]
+    assert store.report == [
+        f"skipped 1 line: no tokens in the source, at {corpus.path}:2",
+        f"skipped 1 line: no tokens in the target, at {corpus.path}:4",
+    ]
+
+
 def test_a_digest_is_remembered_only_for_files_that_have_settled(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"1")

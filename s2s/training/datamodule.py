@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import pytorch_lightning as pl
@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from s2s.errors import ConfigError, DataError
 from s2s.registry import catalogue
 from s2s.registry.near_names import unknown
+from s2s.registry.parts import describe, factory
 from s2s.text.batch import Batch, pad, pad_targets
 from s2s.text.corpus import BadLinePolicy, CorpusSpec, corpus_spec
 from s2s.text.sampler import Batches, BatchLimits, Numbers, Sampler, beyond_budget, by_length
@@ -37,6 +38,22 @@ _SPLITS: dict[TrainerFn | None, tuple[Split, ...]] = {
     TrainerFn.TESTING: ("test",),
     None: ("train", "validation", "test"),
 }
+_NEEDED: dict[TrainerFn | None, Split] = {
+    TrainerFn.FITTING: "train",
+    TrainerFn.VALIDATING: "validation",
+    TrainerFn.TESTING: "test",
+}
+
+
+@runtime_checkable
+class KeepsTokenizers(Protocol):
+    """A data module whose tokenizers go into the run's folder, so that a checkpoint is scored with its own."""
+
+    def save_tokenizers(self, folder: Path) -> None:
+        """Writes them; the folder is replaced."""
+
+    def load_tokenizers(self, folder: Path) -> None:
+        """Reads what `save_tokenizers` wrote; to be called before anything else."""
 
 
 class Tokenizers(NamedTuple):
@@ -93,6 +110,8 @@ class PairData(pl.LightningDataModule):
         seed: int = 1,
     ) -> None:
         super().__init__()
+        # A process without a batch of validation or test text is no mistake.
+        self.allow_zero_length_dataloader_with_multiple_devices = True
         given = {"train": train, "validation": validation, "test": test}
         self.corpora: dict[str, list[CorpusSpec]] = {
             split: _specs(corpora) for split, corpora in given.items()
@@ -149,6 +168,45 @@ class PairData(pl.LightningDataModule):
         self.joint = source is target
         if tokenizer is not None:
             self.tokenizer = tokenizer
+
+    def save_tokenizers(self, folder: Path) -> None:
+        """Writes the tokenizers as `s2s tokenizer` reads them; the folder is replaced.
+
+        Args:
+            folder: holds config.json, and tokenizer/ or source_tokenizer/ and target_tokenizer/.
+        """
+        source, target = self.tokenizers
+        named = (
+            {"tokenizer": source}
+            if source is target
+            else {"source_tokenizer": source, "target_tokenizer": target}
+        )
+        beside = folder.with_name(f"{folder.name}.partial")
+        shutil.rmtree(beside, ignore_errors=True)
+        for name, tokenizer in named.items():
+            tokenizer.save(beside / name)
+        config = {name: describe(self.tokenizer) for name in named}
+        (beside / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        beside.rename(folder)
+
+    def load_tokenizers(self, folder: Path) -> None:
+        """Takes the tokenizers that `save_tokenizers` wrote, instead of training any; to be called first.
+
+        Raises:
+            DataError: they are damaged.
+        """
+        try:
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            names = ["tokenizer"] if "tokenizer" in config else ["source_tokenizer", "target_tokenizer"]
+            made = [factory("tokenizer", config[name]) for name in names]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{folder} holds no tokenizers of a run: {error}") from error
+        tokenizers: list[Tokenizer] = [make() for make in made]
+        for name, tokenizer in zip(names, tokenizers, strict=True):
+            tokenizer.load(folder / name)
+        self.use_tokenizers(tokenizers[0], tokenizers[-1], made[0])
 
     @property
     def source_vocabulary_size(self) -> int:
@@ -247,8 +305,8 @@ class PairData(pl.LightningDataModule):
 
     def _open_stores(self) -> None:
         function = self.trainer.state.fn if self.trainer is not None else None
-        if function == TrainerFn.FITTING:
-            self.store("train")
+        if function in _NEEDED:
+            self.store(_NEEDED[function])
         for split in _SPLITS.get(function, _SPLITS[None]):
             if self.corpora[split]:
                 self.store(split)
@@ -321,17 +379,23 @@ class PairData(pl.LightningDataModule):
         return PairLoader(dataset, start=start, num_workers=self.num_workers)
 
     def val_dataloader(self) -> "PairLoader | list[PairLoader]":
-        """The validation text sorted by length; nothing if there is none."""
-        return self._by_length("validation") if self.corpora["validation"] else []
+        """The validation text, the longest batch first, then any order, the same each time; nothing if there is none.
+
+        Sentences of like length share a batch. Were batches in the order of length too, `limit_val_batches` would
+        score the longest sentences alone.
+        """
+        return self._evaluated("validation", shuffled=True) if self.corpora["validation"] else []
 
     def test_dataloader(self) -> "PairLoader":
         """The test text sorted by length."""
-        return self._by_length("test")
+        return self._evaluated("test")
 
-    def _by_length(self, split: Split) -> "PairLoader":
+    def _evaluated(self, split: Split, *, shuffled: bool = False) -> "PairLoader":
         store = self.store(split)
         batches = by_length(store.lengths("source"), store.lengths("target"), self.limits)
         chosen = np.arange(len(batches))
+        if shuffled:  # but for the longest: what does not fit into memory fails at once
+            chosen[1:] = np.random.default_rng(0).permutation(chosen[1:])
         if self.trainer is not None:
             # not padded to equal shares: a sentence that two processes scored would count twice
             chosen = chosen[self.trainer.global_rank :: self.trainer.world_size]

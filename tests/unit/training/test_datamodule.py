@@ -80,7 +80,7 @@ def test_batches_hold_the_text(folder: Path) -> None:
     assert sorted(seen) == list(range(90))
 
 
-def test_validation_and_test_are_whole_and_sorted(folder: Path) -> None:
+def test_validation_and_test_are_whole(folder: Path) -> None:
     made = ready(folder, max_source_tokens=4, on_too_long="skip")
     assert len(made.store("train")) < 90
     for split, loader, pairs in (
@@ -89,9 +89,19 @@ def test_validation_and_test_are_whole_and_sorted(folder: Path) -> None:
     ):
         batches = list(loader)
         assert sorted(line for batch in lines(batches) for line in batch) == list(range(pairs))
-        lengths = [length for batch in batches for length in batch.source.lengths.tolist()]
-        assert lengths == sorted(lengths, reverse=True)
+        lengths = [batch.source.lengths.tolist() for batch in batches]
+        assert lengths[0][0] == max(length for batch in lengths for length in batch)
+        assert all(batch == sorted(batch, reverse=True) for batch in lengths)
         assert len(made.references(split)) == pairs  # type: ignore[arg-type]
+
+
+def test_a_part_of_the_validation_text_is_not_its_longest_sentences(folder: Path) -> None:
+    longest = [batch.source.ids.shape[1] for batch in ready(folder, batch_tokens=30).val_dataloader()]
+    assert longest[0] == max(longest)
+    assert longest != sorted(longest, reverse=True)
+    assert longest == [batch.source.ids.shape[1] for batch in ready(folder, batch_tokens=30).val_dataloader()]
+    tested = [batch.source.ids.shape[1] for batch in ready(folder, batch_tokens=30).test_dataloader()]
+    assert tested == sorted(tested, reverse=True)
 
 
 def test_without_validation_text(folder: Path) -> None:
@@ -162,6 +172,28 @@ def test_tokenizers_of_a_bundle(folder: Path) -> None:
     made.setup()
     assert made.source_vocabulary_size == 260
     assert not list((folder / "cache").glob("tokenizer-*"))
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_tokenizers_are_kept_and_taken_up_again_without_the_training_text(folder: Path, joint: bool) -> None:
+    kept = folder / "run" / "tokenizers"
+    first = data(folder, joint=joint)
+    for _ in range(2):  # what is there is replaced
+        first.save_tokenizers(kept)
+    (folder / "train.tsv").unlink()
+    options = {"tokenizer": Bytes, "joint": not joint, "cache": str(folder / "other")}
+    again = data(folder, **options)
+    again.load_tokenizers(kept)
+    assert (again.tokenizers.source is again.tokenizers.target) is joint
+    for side in ("source", "target"):
+        old, new = getattr(first.tokenizers, side), getattr(again.tokenizers, side)
+        assert new.fingerprint() == old.fingerprint()
+    assert len(again.store("test")) == 10
+    again.save_tokenizers(folder / "copy")
+    assert (folder / "copy" / "config.json").read_text() == (kept / "config.json").read_text()
+    (kept / "config.json").write_text("[]")
+    with pytest.raises(DataError, match="tokenizers holds no tokenizers of a run"):
+        data(folder).load_tokenizers(kept)
 
 
 def test_sentencepiece_is_the_default(folder: Path) -> None:
@@ -347,6 +379,11 @@ def test_another_order_is_refused(folder: Path, options: dict[str, int], message
     # but such a checkpoint can be tested
     again: Callable[..., Any] = trainer(folder).validate
     again(Recorder(), datamodule=data(folder, **options), ckpt_path=str(folder / "a.ckpt"), weights_only=True)
+
+
+def test_validation_without_text_is_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"data\.validation names no text"):
+        trainer(folder).validate(Recorder(), datamodule=data(folder, validation=None), verbose=False)
 
 
 def test_batches_beyond_the_budget_are_reported(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

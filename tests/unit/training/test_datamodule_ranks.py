@@ -39,16 +39,16 @@ class Recorder(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def fit(**options):
+def fit(validation="train.tsv", **options):
     keep = ModelCheckpoint(folder / "kept", every_n_train_steps=5, save_top_k=-1, filename="{step}")
     trainer = pl.Trainer(
         accelerator="cpu", devices=2, strategy="ddp", default_root_dir=folder, logger=False, max_epochs=2,
         enable_progress_bar=False, enable_model_summary=False, callbacks=[keep], num_sanity_val_steps=0,
         reload_dataloaders_every_n_epochs=1, use_distributed_sampler=False,
     )
-    corpus = str(folder / "train.tsv")
     data = PairData(
-        train=corpus, validation=corpus, tokenizer=Words, batch_tokens=60, cache=str(folder / "cache")
+        train=str(folder / "train.tsv"), validation=str(folder / validation),
+        tokenizer=Words, batch_tokens=60, cache=str(folder / "cache")
     )
     model = Recorder()
     trainer.fit(model, datamodule=data, **options)
@@ -58,6 +58,7 @@ def fit(**options):
 
 
 told = {"whole": fit(), "resumed": fit(ckpt_path=str(folder / "kept" / "step=5.ckpt"), weights_only=True)}
+told["one sentence"] = fit("one.tsv")  # fewer batches than processes
 rank = os.environ.get("LOCAL_RANK", "0")
 (folder / f"rank{rank}.json").write_text(json.dumps(told))
 torch.distributed.barrier()  # the test reads when the first process ends
@@ -78,6 +79,7 @@ def test_two_processes(tmp_path: Path) -> None:
     words = ["a", "b", "c", "d", "e", "f", "g", "h"]
     lines = [f"{' '.join(words[: 1 + i % 8])}\t{' '.join(words[: 1 + i % 5])}\n" for i in range(75)]
     (tmp_path / "train.tsv").write_text("".join(lines), encoding="utf-8")
+    (tmp_path / "one.tsv").write_text("a b\tc\n", encoding="utf-8")
     told = run(tmp_path)
     ranks = [rank["whole"] for rank in told]
     assert ranks[0]["lists"] == ranks[1]["lists"]
@@ -89,6 +91,8 @@ def test_two_processes(tmp_path: Path) -> None:
         assert together[len(batches) :] == batches[: len(together) - len(batches)]
     # each line is validated once, by one of the two, after each epoch
     assert sorted(ranks[0]["validated"] + ranks[1]["validated"]) == sorted([*range(75)] * 2)
+
+    assert [rank["one sentence"]["validated"] for rank in told] == [[0, 0], []]
 
     for rank in (0, 1):
         assert told[rank]["resumed"]["seen"] == ranks[rank]["seen"][5:]

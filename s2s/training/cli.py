@@ -31,7 +31,8 @@ from s2s.registry import catalogue
 from s2s.registry.near_names import nearest, unknown
 from s2s.registry.parts import kind_of_option, options
 from s2s.resources import recipes
-from s2s.training.callbacks import DurableCheckpoints
+from s2s.training.callbacks import BestAndLast, DurableCheckpoints
+from s2s.training.datamodule import KeepsTokenizers
 from s2s.training.help import WIDTH, choices, explain_part_help, option_lines, takes_part, type_hints
 from s2s.training.options import (
     Config,
@@ -50,6 +51,7 @@ DEFAULT_SEED = 1
 RUNS = Path("runs")
 CHECKPOINTS = "checkpoints"
 BUNDLE = "bundle"
+TOKENIZERS = "tokenizers"
 METRICS = "metrics.csv"
 LINKED = "data.seed"
 """Not an option of its own: it follows `seed_everything`, so that a run has one seed."""
@@ -246,22 +248,46 @@ class CommandLine(LightningCLI):
         resuming = self.config.ckpt_path is not None
         settings = {**self.config_init.trainer.as_dict(), **kwargs}
         settings["default_root_dir"] = settings["default_root_dir"] or str(folder)
-        if settings["logger"] in (None, True):
-            settings["logger"] = _loggers(folder, resuming=resuming) if self.command == "fit" else False
         callbacks = settings["callbacks"] or []
         callbacks = [*(callbacks if isinstance(callbacks, list) else [callbacks])]
         callbacks += [*self._callbacks, *self.task.callbacks(folder)]
+        replacing = False
         if self.command == "fit" and not settings["fast_dev_run"]:
-            callbacks.append(
-                RunFolder(folder, self.config_text(), resuming=resuming, overwrite=self.config.overwrite)
+            keeper = RunFolder(
+                folder,
+                self.config_text(),
+                resuming=resuming,
+                overwrite=self.config.overwrite,
+                start_from=self.config.get("model.start_from"),
             )
+            callbacks.append(keeper)
+            replacing = keeper.replaces
         settings["callbacks"] = callbacks
+        if settings["logger"] in (None, True):
+            settings["logger"] = (
+                _loggers(folder, resuming=resuming, replacing=replacing) if self.command == "fit" else False
+            )
         plugins = settings["plugins"] or []
         settings["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), DurableCheckpoints()]
         try:
             return Trainer(**settings)
         except (MisconfigurationException, ValueError) as error:
             raise ConfigError(f"trainer: {error}") from error
+
+    def without_validation(self) -> str | None:
+        """What a training that is not validated loses; None if it is validated, or if nothing is kept of it."""
+        model, data, trainer = self.config.model, self.config.get("data"), self.config.trainer
+        if trainer.fast_dev_run or "validation" not in options(self.task.data):
+            return None
+        if data.validation and trainer.limit_val_batches != 0:
+            return None
+        why = "trainer.limit_val_batches is 0" if data.validation else "data.validation names no text"
+        idle = ["model.patience"] if model.get("patience") is not None else []
+        idle += ["model.schedule plateau"] if model.get("schedule") == "plateau" else []
+        if model.get("monitor") != self.parser.get_default("model.monitor"):
+            idle.append("model.monitor")
+        effect = f"; no effect have: {', '.join(idle)}" if idle else ""
+        return f"no validation ({why}): the last checkpoint is what is shipped{effect}"
 
 
 class RunFolder(Callback):
@@ -272,32 +298,57 @@ class RunFolder(Callback):
         config_text: What `config.yaml` shall hold; a resumed run writes it anew.
         resuming: Whether the run that is there goes on.
         overwrite: Whether the run that is there may be deleted.
+        start_from: The bundle that training starts from, if any.
+
+    Attributes:
+        replaces: Whether a run is there, which will be deleted when the new one begins.
 
     Raises:
-        ConfigError: there is a run, and it may neither go on nor be deleted.
+        ConfigError: there is a run, and it may neither go on nor be deleted, or the new run starts from it.
     """
 
-    def __init__(self, folder: Path, config_text: str, *, resuming: bool, overwrite: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config_text: str,
+        *,
+        resuming: bool,
+        overwrite: bool,
+        start_from: str | None = None,
+    ) -> None:
         self._folder = folder
         self._config_text = config_text
-        self._replaces = not resuming and any((folder / CHECKPOINTS).glob("*.ckpt"))
-        if self._replaces and not overwrite:
+        there = any((folder / CHECKPOINTS).glob("*.ckpt")) or (folder / BUNDLE).is_dir()
+        self.replaces = not resuming and there
+        # Named before loggers open, which write files like these.
+        self._old_logs = [*folder.glob("events.out.tfevents.*"), folder / METRICS] if self.replaces else []
+        inside = start_from is not None and Path(start_from).resolve().is_relative_to(folder.resolve())
+        if self.replaces and overwrite and inside:
+            raise ConfigError(
+                f"model.start_from is {start_from}, in the folder {folder} that --overwrite replaces; "
+                "name another folder: --run_folder ANOTHER"
+            )
+        if self.replaces and not overwrite:
             raise ConfigError(
                 f"{folder} holds a run already. Go on with it: --ckpt_path last; keep it: --run_folder ANOTHER; "
                 "replace it: --overwrite true"
             )
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make room and write, on the first process. Data and model are there by now: no old run is lost to a typo."""
         if not trainer.is_global_zero:
             return
-        if self._replaces:
-            self._replaces = False
-            shutil.rmtree(self._folder / CHECKPOINTS)
-            shutil.rmtree(self._folder / BUNDLE, ignore_errors=True)
-            for log in (*self._folder.glob("events.out.tfevents.*"), self._folder / METRICS):
+        if self.replaces:
+            self.replaces = False
+            for old in (self._folder / CHECKPOINTS, self._folder / BUNDLE):
+                if old.exists():
+                    shutil.rmtree(old)
+            for log in self._old_logs:
                 log.unlink(missing_ok=True)
         self._folder.mkdir(parents=True, exist_ok=True)
+        data = getattr(trainer, "datamodule", None)
+        if isinstance(data, KeepsTokenizers):
+            data.save_tokenizers(self._folder / TOKENIZERS)
         (self._folder / "config.yaml").write_text(self._config_text, encoding="utf-8")
 
 
@@ -320,6 +371,8 @@ class _Run:
     def fit(self) -> Fitted:
         cli = self._cli
         checkpoint = _checkpoint(cli.config.ckpt_path, cli.run_folder)
+        if (loss := cli.without_validation()) is not None and cli.trainer.is_global_zero:
+            print(f"s2s: {loss}", file=sys.stderr)
         try:
             cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
         except SystemExit:
@@ -328,7 +381,9 @@ class _Run:
             if (cli.run_folder / CHECKPOINTS / "last.ckpt").is_file():
                 print("To go on later: the same command with --ckpt_path last", file=sys.stderr)
             raise KeyboardInterrupt from None  # Ctrl-C, which Lightning makes an exit of
-        callback = cli.trainer.checkpoint_callback
+        # A ModelCheckpoint of the user's may come first.
+        callbacks = cli.trainer.checkpoint_callbacks
+        callback = next((c for c in callbacks if isinstance(c, BestAndLast)), cli.trainer.checkpoint_callback)
         best = getattr(callback, "best_model_score", None)
         bundle = cli.run_folder / BUNDLE
         return Fitted(
@@ -341,6 +396,12 @@ class _Run:
     def evaluate(self, command: str) -> None:
         cli = self._cli
         checkpoint = _checkpoint(cli.config.ckpt_path or "best", cli.run_folder)
+        assert checkpoint is not None
+        # The tokenizers that the weights were trained with: of the checkpoint's own run, if it lies in one.
+        for run in (Path(checkpoint).parent.parent, cli.run_folder):
+            if isinstance(cli.datamodule, KeepsTokenizers) and (run / TOKENIZERS).is_dir():
+                cli.datamodule.load_tokenizers(run / TOKENIZERS)
+                break
         evaluate = getattr(cli.trainer, command)
         evaluate(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
 
@@ -360,15 +421,18 @@ def _checkpoint(wanted: str | None, run_folder: Path) -> str | None:
     return str(path)
 
 
-def _loggers(folder: Path, *, resuming: bool) -> list[Logger]:
+def _loggers(folder: Path, *, resuming: bool, replacing: bool) -> list[Logger]:
     # No name and no version: the run folder itself, not version_0, version_1 below it.
     tables = CSVLogger(folder, name="", version="")
     path = folder / METRICS
-    if resuming and path.is_file() and getattr(rank_zero_only, "rank", 0) == 0:
-        # The logger begins by deleting what a resumed run has logged so far: put it back.
-        logged = path.read_text(encoding="utf-8")
-        tables.experiment.metrics_keys = logged.partition("\n")[0].strip().split(",")
-        path.write_text(logged, encoding="utf-8")
+    if (resuming or replacing) and path.is_file() and getattr(rank_zero_only, "rank", 0) == 0:
+        # The logger begins by deleting what was logged so far: put it back, for a resumed run to go on with, or
+        # until the new run begins.
+        logged = path.read_bytes()
+        keys = tables.experiment.metrics_keys
+        if resuming:
+            keys += logged.decode().partition("\n")[0].strip().split(",")
+        path.write_bytes(logged)
     return [TensorBoardLogger(folder, name="", version="", default_hp_metric=False), tables]
 
 

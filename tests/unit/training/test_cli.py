@@ -1,5 +1,6 @@
 """fit, validate and test from end to end, on a stand-in task."""
 
+import shutil
 import warnings
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 import yaml
 from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 import s2s
 from s2s import registry
@@ -14,6 +16,7 @@ from s2s.__main__ import main
 from s2s.errors import ConfigError
 from s2s.registry import Catalogue, Entry
 from s2s.registry.discovery import discover
+from s2s.training.callbacks import BestAndLast
 from s2s.training.cli import plain_error
 from tests.unit.training import stand_in
 
@@ -97,6 +100,115 @@ def test_an_old_run_is_not_lost_to_a_typo() -> None:
     with pytest.raises(ZeroDivisionError):
         main(["fit", "-c", "mini.yaml", "--data.size", "0", "--overwrite", "true"])
     assert Path("runs/mini/checkpoints/last.ckpt").is_file()
+
+
+def test_an_old_run_is_not_lost_to_a_model_that_cannot_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    def impossible(self: stand_in.MiniModule) -> None:
+        raise ConfigError("no such model")
+
+    main(["fit", "-c", "mini.yaml"])
+    Path("runs/mini/bundle").mkdir()
+    kept = contents("runs/mini")
+    assert any("tfevents" in name for name in kept)
+    with monkeypatch.context() as patched:
+        patched.setattr(stand_in.MiniModule, "configure_model", impossible)
+        overwriting = ["fit", "-c", "mini.yaml", "--overwrite", "true", "--model.learning_rate", "3"]
+        assert main(overwriting) == 2
+    assert kept.items() <= contents("runs/mini").items()
+    assert Path("runs/mini/bundle").is_dir()
+
+    assert main(overwriting) == 0
+    after = contents("runs/mini")
+    assert not Path("runs/mini/bundle").exists()
+    assert saved()["model"]["learning_rate"] == 3
+    assert not {name for name in kept if "tfevents" in name} & after.keys()
+    assert any("tfevents" in name for name in after)  # the new run's own
+    lines = after["metrics.csv"].decode().splitlines()
+    assert (
+        len(lines) == len(kept["metrics.csv"].decode().splitlines())
+        and after["metrics.csv"] != kept["metrics.csv"]
+    )
+
+
+def contents(folder: str) -> dict[str, bytes]:
+    files = (path for path in Path(folder).rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_bundle_alone_is_a_run_too(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("runs/mini/bundle").mkdir(parents=True)
+    assert main(["fit", "-c", "mini.yaml"]) == 2
+    assert "runs/mini holds a run already" in capsys.readouterr().err
+
+
+def test_the_score_is_that_of_the_runs_own_checkpoints(tmp_path: Path) -> None:
+    class Ours(BestAndLast):
+        def on_validation_end(self, *arguments: object) -> None:
+            self.best_model_score = 0.25
+
+    fitted = s2s.fit(
+        "mini.yaml", run_folder="py", callbacks=[ModelCheckpoint(tmp_path / "users"), Ours(tmp_path)]
+    )
+    assert fitted.score == 0.25
+
+
+def pairs(name: str, count: int) -> str:
+    Path(name).write_text("".join(f"{a} {b}\t{b} {a}\n" for a in "abcdef" for b in "ghij"[:count]))
+    return name
+
+
+SMALL = {
+    "model.embedding": {"class_path": "Lookup", "init_args": {"size": 4}},
+    "model.encoder": {"class_path": "Recurrent", "init_args": {"hidden_size": 2, "cell": "GRU"}},
+    "model.decoder": {"class_path": "Recurrent", "init_args": {"hidden_size": 4, "cell": "GRU"}},
+    "data.tokenizer": "Characters",
+    "trainer": {"max_steps": 1, "logger": False, "accelerator": "cpu"},
+    "run_folder": "pairs",
+}
+
+
+def test_a_run_is_scored_with_its_own_tokenizers_and_without_its_training_text(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    s2s.fit({**SMALL, "data.train": pairs("train.tsv", 4), "data.validation": pairs("some.tsv", 1)})
+    assert "no validation" not in capsys.readouterr().err
+    assert {path.name for path in Path("pairs/tokenizers").iterdir()} == {"config.json", "tokenizer"}
+    Path("train.tsv").unlink()
+    shutil.rmtree("runs/cache")
+    options = ["-c", "pairs/config.yaml", "--data.train", "null"]
+    assert main(["test", *options, "--data.test", "some.tsv"]) == 0
+    assert "BLEU" in capsys.readouterr().err + capsys.readouterr().out
+    # A checkpoint that lies elsewhere belongs to the folder that is named.
+    shutil.copy("pairs/checkpoints/last.ckpt", "copy.ckpt")
+    assert main(["validate", *options, "--ckpt_path", "copy.ckpt"]) == 0
+    assert main(["validate", *options, "--data.validation", "null"]) == 2
+    assert "s2s: error: data.validation names no text" in capsys.readouterr().err
+
+
+def test_what_training_starts_from_is_not_overwritten() -> None:
+    config = {**SMALL, "data.train": pairs("train.tsv", 4)}
+    s2s.fit(config)
+    kept = contents("pairs")
+    again = {**config, "overwrite": True, "model.start_from": str(Path("pairs/bundle").resolve())}
+    with pytest.raises(
+        ConfigError, match="start_from is .*bundle, in the folder pairs that --overwrite replaces"
+    ):
+        s2s.fit(again)
+    assert contents("pairs") == kept
+    assert s2s.fit(again, run_folder="other").bundle == Path("other/bundle")
+    assert contents("other/tokenizers") == contents("pairs/tokenizers")
+
+
+def test_training_without_validation_says_what_that_means(capsys: pytest.CaptureFixture[str]) -> None:
+    train = pairs("train.tsv", 4)
+    idle = {"model.patience": 2, "model.schedule": "plateau", "model.monitor": "val_loss"}
+    s2s.fit({**SMALL, **idle, "data.train": train})
+    assert (
+        "s2s: no validation (data.validation names no text): the last checkpoint is what is shipped; "
+        "no effect have: model.patience, model.schedule plateau, model.monitor\n"
+    ) in capsys.readouterr().err
+    s2s.fit({**SMALL, "data.train": train, "run_folder": "second"})
+    assert "the last checkpoint is what is shipped\n" in capsys.readouterr().err
 
 
 def test_null_is_saved_because_it_may_override_a_default() -> None:

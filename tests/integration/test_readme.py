@@ -1,5 +1,6 @@
 """What the README says, done."""
 
+import json
 import re
 import shlex
 import shutil
@@ -20,7 +21,12 @@ SHELL = [line.strip() for line in re.findall(r"^    (.+)$", README, flags=re.MUL
 
 def run(*words: str, cwd: Path, stdin: str = "") -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "s2s", *words], cwd=cwd, input=stdin, capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", "s2s", *words],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -38,12 +44,16 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_translator_block(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (block,) = (block for block in PYTHON if "Translator" in block)
-    done = subprocess.run([sys.executable, "-c", block], cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", block], cwd=folder, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("[")
 
 
-def test_the_cell_has_at_most_thirty_lines_and_keeps_the_protocol(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cell_has_thirty_lines_and_keeps_the_protocol(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from s2s.testing.conformance import check_cell
 
     cell = next(block for block in PYTHON if "class MinimalGated" in block)
@@ -58,11 +68,41 @@ def test_the_cell_trains_and_translates(folder: Path) -> None:
     assert "MinimalGated" in run("--plugin-dir", "my_plugins", "plugins", "list", cwd=folder)
     (command,) = (line for line in SHELL if "fit -c demo" in line)
     words = shlex.split(command)[1:]
-    limits = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1"]
+    limits = [
+        "--trainer.max_epochs",
+        "1",
+        "--trainer.limit_train_batches",
+        "2",
+        "--trainer.limit_val_batches",
+        "1",
+    ]
     shutil.rmtree(folder / "runs")
     run(*words, *limits, cwd=folder)
-    out = run("--plugin-dir", "my_plugins", "translate", "runs/demo/bundle", cwd=folder, stdin="The boat.\n\n")
+    out = run(
+        "--plugin-dir", "my_plugins", "translate", "runs/demo/bundle", cwd=folder, stdin="The boat.\n\n"
+    )
     assert out.count("\n") == 2
+
+
+def test_its_figures_are_those_of_the_results() -> None:
+    """Every BLEU in the table of Multi30k, and every speed, stands in the raw results."""
+    results = json.loads((ROOT / "benchmarks" / "results" / "multi30k.json").read_text())
+    rows = re.findall(r"^\| (\w\w) → (\w\w) .*$", README, flags=re.MULTILINE)
+    assert len(rows) == len(results)
+    for source, target in rows:
+        (row,) = re.findall(rf"^\| {source} → {target} \|(.*)\|$", README, flags=re.MULTILINE)
+        result = results[f"multi30k-{source}-{target}"]
+        test = result["test_2016_flickr"]
+        expected = [
+            f"{result['training_minutes']:.0f} min",
+            f"{result['target_tokens_per_second']['median']:,.0f}",
+            *(
+                f"{test[search]['BLEU_cased']['value']:.1f} / {test[search]['BLEU_lowercase']['value']:.1f}"
+                for search in ("greedy", "beam5")
+            ),
+            *(f"{test[search]['sentences_per_second']:.0f}" for search in ("greedy", "beam5")),
+        ]
+        assert [cell.strip() for cell in row.split("|")][1:] == expected
 
 
 def test_recipes_and_folders_that_it_names_exist() -> None:
@@ -77,7 +117,9 @@ def test_its_commands_have_the_options_that_it_shows(folder: Path) -> None:
     for name in ("my", "dev", "test", "new", "reference"):
         for language, letters in (("en", "abcd"), ("de", "efgh")):
             lines = [" ".join(letters[(i * j) % 4] * 2 for j in range(1, 5)) for i in range(60)]
-            (folder / f"{name}.{language}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            (folder / f"{name}.{language}").write_text(
+                "".join(f"{line}\n" for line in lines), encoding="utf-8"
+            )
     fit = shlex.split(next(line for line in SHELL if line.startswith("s2s fit -c default --run_folder")))[1:]
     limits = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2"]
     run(*fit, *limits, cwd=folder)

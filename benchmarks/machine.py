@@ -1,5 +1,6 @@
 """Where and with what a figure was measured: without it no figure is worth anything."""
 
+import json
 import os
 import platform
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
 PACKAGES = ["torch", "pytorch-lightning", "sentencepiece", "sacrebleu", "jsonargparse", "numpy"]
 
 
@@ -40,3 +42,10 @@ def provenance(command: list[str]) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {package: version(package) for package in PACKAGES},
     }
+
+
+def save(name: str, measured: dict[str, Any], command: list[str]) -> None:
+    """Write what was measured, with its provenance, to results/NAME.json."""
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({**provenance(command), **measured}, indent=1) + "\n", encoding="utf-8")
+    print(f"wrote {path.relative_to(ROOT)}")

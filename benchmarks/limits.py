@@ -3,9 +3,10 @@
     python benchmarks/limits.py
 
 A matrix product is `torch.nn.functional.linear(x, w)` with x [rows, inner] and w [columns, inner], in float32 or
-bfloat16, on all cores, of the shapes that occur in the model of workload.py; its rate is the median over calls, and the
-limit is the rate of the best shape. What is compared with a limit measures it again, before and after each sample, with
-`Peak`.
+bfloat16, on all cores; its rate is that of the median call. The *limit* is the time that the model's own products would
+take, each at the rate of its own shape, in the largest pieces that a recurrence allows (products.py); the *peak* is the
+time that they would take at the rate of the best shape of all. Both are measured anew before and after each sample of
+what is compared with them, in the same process.
 
 Reading is a product of a [n, 512] matrix with a vector, which touches every weight once, as a single sentence's step
 does: of 1 GiB (from memory), and of 28 MB again and again (as much as the decoder and the output layer hold in float32:
@@ -14,28 +15,18 @@ they may stay in a cache). The faster of that and of `torch.sum` counts.
 
 import statistics
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import torch
-from machine import save
+from machine import repeated, save
+from products import Shape
 from torch.nn import functional as F
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 ROWS = (64, 256, 512, 1024, 2048)
 INNER_COLUMNS = ((512, 512), (512, 2048), (1024, 512), (2048, 1024), (512, 8000), (8000, 512), (2048, 2048))
-CACHED_BYTES = 28_000_000
-
-
-class Shape(NamedTuple):
-    """x [rows, inner] times w [columns, inner] transposed."""
-
-    rows: int
-    inner: int
-    columns: int
-
-
 SHAPES = [Shape(rows, *widths) for widths in INNER_COLUMNS for rows in ROWS]
+BYTES = {"memory": 2**30, "cache": 28_000_000}
 
 
 def calls_per_second(call: Callable[[], object], seconds: float) -> float:
@@ -51,28 +42,38 @@ def calls_per_second(call: Callable[[], object], seconds: float) -> float:
     return 1 / statistics.median(taken)
 
 
-def product_rate(shape: Shape, dtype: torch.dtype, seconds: float = 0.1) -> float:
+def product_rate(shape: Shape, precision: str, seconds: float = 0.04) -> float:
     """Multiply-adds per second of one shape."""
-    x = torch.randn(shape.rows, shape.inner).to(dtype)
-    w = torch.randn(shape.columns, shape.inner).to(dtype)
+    x = torch.randn(shape.rows, shape.inner).to(DTYPES[precision])
+    w = torch.randn(shape.columns, shape.inner).to(DTYPES[precision])
     with torch.inference_mode():
         return shape.rows * shape.inner * shape.columns * calls_per_second(lambda: F.linear(x, w), seconds)
 
 
-class Peak:
-    """The rate of the machine's best shape, to be measured beside what is compared with it."""
+class Limit:
+    """The least time that some products could take on this machine.
 
-    def __init__(self, precision: str) -> None:
-        self.dtype = DTYPES[precision]
-        rates = {shape: product_rate(shape, self.dtype, 0.05) for shape in SHAPES}
-        self.best = sorted(SHAPES, key=lambda shape: -rates[shape])[:3]
+    Args:
+        products: shapes and the multiply-adds to be done in each.
+        precision: "float32" or "bf16".
+    """
 
-    def now(self) -> float:
-        """Multiply-adds per second: the best of the three best shapes."""
-        return max(product_rate(shape, self.dtype) for shape in self.best)
+    def __init__(self, products: Sequence[tuple[Shape, int]], precision: str) -> None:
+        self.products = products
+        self.precision = precision
+
+    def now(self) -> dict[str, float]:
+        """Seconds at the rates of their own shapes (`limit`) and at the rate of the best one (`peak`)."""
+        rates = {
+            shape: product_rate(shape, self.precision) for shape in {shape for shape, _ in self.products}
+        }
+        return {
+            "limit": sum(amount / rates[shape] for shape, amount in self.products),
+            "peak": sum(amount for _, amount in self.products) / max(rates.values()),
+        }
 
 
-def read_rate(size: int, seconds: float = 0.5) -> float:
+def read_rate(size: int, seconds: float = 0.3) -> float:
     """Bytes per second, reading `size` bytes of float32 again and again."""
     matrix = torch.ones(size // 4 // 512, 512)
     vector = torch.ones(512)
@@ -82,16 +83,14 @@ def read_rate(size: int, seconds: float = 0.5) -> float:
 
 
 def main() -> None:
-    products = {
-        precision: {
-            " x ".join(map(str, shape)): [product_rate(shape, dtype) for _ in range(3)] for shape in SHAPES
-        }
-        for precision, dtype in DTYPES.items()
-    }
-    reading = {
-        "memory": [read_rate(2**30) for _ in range(3)],
-        "cache": [read_rate(CACHED_BYTES) for _ in range(3)],
-    }
+    products = repeated(
+        lambda: {
+            precision: {" x ".join(map(str, shape)): product_rate(shape, precision) for shape in SHAPES}
+            for precision in DTYPES
+        },
+        3,
+    )
+    reading = repeated(lambda: {name: read_rate(size) for name, size in BYTES.items()}, 3)
     save(
         "limits",
         {"multiply_adds_per_second": products, "bytes_per_second": reading},

@@ -3,7 +3,11 @@
 import json
 import os
 import platform
+import resource
+import statistics
 import subprocess
+import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,63 @@ def cpu_name() -> str:
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return platform.processor()
+
+
+OTHERS = 0.1
+"""A sample counts as undisturbed when other programs took at most this share of the machine."""
+
+
+class Stopwatch:
+    """Wall-clock seconds of a block, and the share of the machine's cores that other programs took meanwhile."""
+
+    def __enter__(self) -> "Stopwatch":
+        self._began = (time.perf_counter(), _busy_seconds(), _own_seconds())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        began, busy, own = self._began
+        self.seconds = time.perf_counter() - began
+        others = (_busy_seconds() - busy) - (_own_seconds() - own)
+        self.others = max(0.0, others / (self.seconds * (os.cpu_count() or 1)))
+
+
+def _busy_seconds() -> float:
+    user, nice, system, _, _, interrupts, soft, steal = map(
+        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    )
+    return (user + nice + system + interrupts + soft + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def _own_seconds() -> float:
+    return sum(os.times()[:4])
+
+
+def repeated(measure: Callable[[], dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """Samples until `count` of them are undisturbed, at most twice as many; each says what others took."""
+    samples: list[dict[str, Any]] = []
+    while len(quiet(samples)) < count and len(samples) < 2 * count:
+        with Stopwatch() as watch:
+            sample = measure()
+        samples.append({**sample, "others": round(watch.others, 3)})
+    return samples
+
+
+def quiet(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The undisturbed samples."""
+    return [sample for sample in samples if sample["others"] <= OTHERS]
+
+
+def middle(samples: list[dict[str, Any]], figure: Callable[[dict[str, Any]], float]) -> float:
+    """The median of a figure over the undisturbed samples, if there are three, else over the less disturbed half."""
+    chosen = quiet(samples)
+    if len(chosen) < 3:
+        chosen = sorted(samples, key=lambda sample: sample["others"])[: max(3, (len(samples) + 1) // 2)]
+    return statistics.median(figure(sample) for sample in chosen)
+
+
+def peak_mebibytes() -> float:
+    """The most memory that this process ever held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def provenance(command: list[str]) -> dict[str, Any]:

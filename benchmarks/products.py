@@ -15,8 +15,34 @@ A further layer of the encoder reads 2H instead of D, one of the decoder H; each
 three times the forward pass: the gradients of both factors of every product are products of the same size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Pairs = Sequence[tuple[int, int]]
+"""(source tokens, target tokens with the end) of each sentence."""
+
+
+class Shape(NamedTuple):
+    """x [rows, inner] times w [columns, inner] transposed."""
+
+    rows: int
+    inner: int
+    columns: int
+
+
+class Part(NamedTuple):
+    """A weight [columns, inner] that is applied `times` times to each source token, sentence or target token.
+
+    Attributes:
+        stepped: whether the recurrence allows only one position of each sentence at once.
+    """
+
+    inner: int
+    columns: int
+    each: Literal["source", "sentence", "target"]
+    stepped: bool = False
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -29,47 +55,93 @@ class Architecture:
     vocabulary: int = 8_000
     feeding: bool = False
 
-    def per_source_token(self) -> int:
-        """Encoder and keys."""
-        widths = [self.embedding, *[2 * self.hidden] * (self.layers - 1)]
-        cells = sum(2 * 4 * self.hidden * (width + self.hidden) for width in widths)
-        return cells + 2 * self.hidden * self.hidden
+    def parts(self) -> Iterator[Part]:
+        """All products with weights."""
+        hidden = self.hidden
+        gates = 4 * hidden
+        for layer in range(self.layers):
+            yield Part(2 * hidden if layer else self.embedding, gates, "source", times=2)
+            yield Part(hidden, gates, "source", stepped=True, times=2)
+        yield Part(2 * hidden, hidden, "source")
+        yield Part(4 * hidden * self.layers, 2 * hidden * self.layers, "sentence")
+        for layer in range(self.layers):
+            yield Part(
+                hidden if layer else self.embedding, gates, "target", stepped=self.feeding and layer > 0
+            )
+            fed = hidden if self.feeding and layer == 0 else 0
+            yield Part(hidden + fed, gates, "target", stepped=True)
+        yield Part(3 * hidden, hidden, "target", stepped=self.feeding)
+        yield Part(hidden, self.vocabulary, "target")
 
-    def per_sentence(self) -> int:
-        """The bridge: hidden and memory of both directions of all layers to those of the decoder's."""
-        return (4 * self.hidden * self.layers) * (2 * self.hidden * self.layers)
+    def forward(self, pairs: Pairs) -> int:
+        """One pass, every target token once."""
+        return sum(amount for _, _, amount in self._amounts(pairs))
 
-    def per_target_token(self, source_tokens: int) -> int:
-        """Decoder, attention and output layer."""
-        first = self.embedding + (self.hidden if self.feeding else 0)
-        widths = [first, *[self.hidden] * (self.layers - 1)]
-        cells = sum(4 * self.hidden * (width + self.hidden) for width in widths)
-        attention = source_tokens * 3 * self.hidden
-        return cells + attention + 3 * self.hidden * self.hidden + self.hidden * self.vocabulary
+    def training(self, pairs: Pairs) -> int:
+        """Forward and backward."""
+        return 3 * self.forward(pairs)
 
-    def forward(self, source_tokens: int, target_tokens: int) -> int:
-        """One pair, one pass, every target token (the end counted) once."""
-        return (
-            source_tokens * self.per_source_token()
-            + self.per_sentence()
-            + target_tokens * self.per_target_token(source_tokens)
-        )
-
-    def training(self, pairs: Sequence[tuple[int, int]]) -> int:
-        """Forward and backward over pairs of (source tokens, target tokens with the end)."""
-        return 3 * sum(self.forward(source, target) for source, target in pairs)
-
-    def decoding(self, pairs: Sequence[tuple[int, int]], *, beam: int = 1) -> int:
-        """Translating: the first step has one hypothesis per sentence, every other `beam` of them.
+    def decoding(self, pairs: Pairs, *, beam: int = 1) -> int:
+        """Translating; what a search drops on the way is not counted.
 
         Args:
-            pairs: (source tokens, tokens of the output with its end); what a search drops is not counted.
-            beam: hypotheses per sentence.
+            pairs: (source tokens, tokens of the output with its end).
+            beam: hypotheses per sentence; at the first step there is one.
         """
-        return sum(self.forward(source, 1 + beam * (target - 1)) for source, target in pairs)
+        return self.forward(_searched(pairs, beam))
+
+    def training_shapes(self, pairs: Pairs, batch: int) -> list[tuple[Shape, int]]:
+        """The products of `training` in the largest pieces that the recurrence allows, and their multiply-adds.
+
+        Args:
+            pairs: the sentences, in batches of `batch`.
+            batch: sentences per batch.
+        """
+        shapes = []
+        for part, rows, amount in self._amounts(pairs):
+            all_rows = max(1, round(rows * batch / len(pairs)))
+            at_once = batch if part.stepped else all_rows
+            shapes += [
+                (Shape(at_once, part.inner, part.columns), amount),
+                (Shape(at_once, part.columns, part.inner), amount),  # gradient of x
+                (
+                    Shape(part.columns, all_rows, part.inner),
+                    amount,
+                ),  # gradient of w, for all positions at once
+            ]
+        return shapes
+
+    def decoding_shapes(self, pairs: Pairs, batch: int, *, beam: int = 1) -> list[tuple[Shape, int]]:
+        """The products of `decoding`, in batches from which no sentence has left yet, and their multiply-adds."""
+        shapes = []
+        for part, rows, amount in self._amounts(_searched(pairs, beam)):
+            at_once = {"source": round(rows * batch / len(pairs)), "sentence": batch, "target": batch * beam}
+            rows_at_once = batch if part.stepped and part.each == "source" else at_once[part.each]
+            shapes.append((Shape(rows_at_once, part.inner, part.columns), amount))
+        return shapes
 
     def read_per_token(self) -> int:
         """Parameters that one greedy step of one sentence must read: decoder, output layer, one embedding row."""
-        without_attention = self.per_target_token(0)
+        weights = sum(part.inner * part.columns for part in self.parts() if part.each == "target")
         biases = 4 * self.hidden * self.layers + self.hidden + self.vocabulary
-        return without_attention + biases + self.embedding
+        return weights + biases + self.embedding
+
+    def _amounts(self, pairs: Pairs) -> Iterator[tuple[Part, int, int]]:
+        """Each part, the rows that it is applied to, its multiply-adds.
+
+        Attention's own products, 0.3 % of all, are counted with the attentional vector.
+        """
+        counts = {
+            "source": sum(source for source, _ in pairs),
+            "sentence": len(pairs),
+            "target": sum(target for _, target in pairs),
+        }
+        attention = 3 * self.hidden * sum(source * target for source, target in pairs)
+        for part in self.parts():
+            rows = counts[part.each]
+            vector = part[:3] == (3 * self.hidden, self.hidden, "target")
+            yield part, rows, part.times * rows * part.inner * part.columns + (attention if vector else 0)
+
+
+def _searched(pairs: Pairs, beam: int) -> list[tuple[int, int]]:
+    return [(source, 1 + beam * (target - 1)) for source, target in pairs]

@@ -77,6 +77,16 @@ def _rows(state: object, rows: int) -> object:
     return map_state(lambda leaf: leaf.repeat_interleave(rows // leaf.size(0), 0), state)
 
 
+def test_shapes_hold_all_products() -> None:
+    """However products are cut, their multiply-adds stay the same."""
+    pairs = [(5, 7), (3, 2), (9, 9), (4, 4)]
+    for architecture in ARCHITECTURES:
+        cut = architecture.training_shapes(pairs, 2)
+        assert sum(amount for _, amount in cut) == architecture.training(pairs)
+        cut = architecture.decoding_shapes(pairs, 2, beam=3)
+        assert sum(amount for _, amount in cut) == architecture.decoding(pairs, beam=3)
+
+
 def test_a_growing_part_grows_the_count() -> None:
     small = Architecture()
     for larger in (Architecture(feeding=True), Architecture(layers=2), Architecture(vocabulary=16_000)):

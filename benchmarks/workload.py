@@ -63,7 +63,7 @@ def prepare() -> Path:
                 for side in SIDES:
                     encoded = learnt.encode_batch(_read(WORK / f"{split}.{side}"))
                     _write(WORK / f"{split}.{side}.ids", (map(str, ids) for ids in encoded))
-                    pieces = ([_visible(piece) for piece in learnt.tokens(ids)] for ids in encoded)
+                    pieces = ([visible(piece) for piece in learnt.tokens(ids)] for ids in encoded)
                     _write(WORK / f"{split}.{side}.pieces", pieces)
             (WORK / "done").touch()
     return WORK
@@ -73,7 +73,7 @@ def _read(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
 
-def _visible(piece: str) -> str:
+def visible(piece: str) -> str:
     return "".join(f"<U+{ord(letter):04X}>" if letter.isspace() else letter for letter in piece)
 
 

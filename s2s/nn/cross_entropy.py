@@ -11,6 +11,10 @@ from torch.nn import functional as F
 
 from s2s.nn.head import PIECE_ELEMENTS
 
+BLOCK_ELEMENTS = 2**18
+"""Softmax and gradient of a piece are worked out in blocks of this size, 1 MiB in float32: they are gone through ten
+times, in a core's own cache."""
+
 ROWS = 64
 """Tokens are filled up to a multiple of this. A CPU's matrix library keeps some megabytes for every number of rows that
 it has met (5 GB after an epoch of Multi30k); so there are few."""
@@ -28,7 +32,8 @@ def linear_cross_entropy(
     """Sum over tokens of the cross-entropy of ``softmax(hidden @ weight.T + bias)``.
 
     The gradient of the logits is their softmax minus the target distribution, so it is at hand as soon as the loss is:
-    each piece of tokens is multiplied out, turned into its own gradient in place, and forgotten.
+    each piece of tokens is multiplied out, turned into its own gradient in place, and forgotten. Under autocast the
+    products are made in its type, all else in float32.
 
     Args:
         hidden: [tokens, hidden].
@@ -36,23 +41,21 @@ def linear_cross_entropy(
         bias: [vocabulary].
         gold: [tokens] of int64.
         label_smoothing: share of the target spread evenly over the vocabulary (Szegedy et al. 2016, section 7).
-        piece_elements: bound on tokens * vocabulary of one piece.
+        piece_elements: bound on tokens * vocabulary of one piece, in float32; in bfloat16 twice as many.
 
     Returns:
-        The smoothed loss, differentiable, and the plain negative log-likelihood, both summed over tokens.
+        The smoothed loss, differentiable once, and the plain negative log-likelihood, both summed over tokens.
     """
     device = hidden.device.type
-    if torch.is_autocast_enabled(device):  # cast here, once, and not piece by piece
-        dtype = torch.get_autocast_dtype(device)
-        hidden, weight = hidden.to(dtype), weight.to(dtype)
-    weight = weight.to(hidden.dtype)
+    autocast = torch.is_autocast_enabled(device)
+    dtype = torch.get_autocast_dtype(device) if autocast else hidden.dtype
     tokens = gold.size(0)
     hidden = F.pad(hidden, (0, 0, 0, -tokens % ROWS))
     gold = F.pad(gold, (0, -tokens % ROWS))
     with torch.autocast(device, enabled=False):
         train = torch.is_grad_enabled()  # inside the function it is always off
         total, nll = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
-            hidden, weight, bias, gold, tokens, label_smoothing, piece_elements, train
+            hidden, weight, bias, gold, tokens, label_smoothing, piece_elements, dtype, train
         )
     return total, nll
 
@@ -68,56 +71,67 @@ class _LinearCrossEntropy(torch.autograd.Function):
         tokens: int,
         label_smoothing: float,
         piece_elements: int,
+        dtype: torch.dtype,
         train: bool,
     ) -> tuple[Tensor, Tensor]:
+        ctx.dtypes = hidden.dtype, weight.dtype, bias.dtype
         vocabulary = weight.size(0)
-        precise = torch.promote_types(hidden.dtype, torch.float32)
+        hidden, weight = hidden.to(dtype), weight.to(dtype)
+        precise = torch.promote_types(dtype, torch.float32)
+        bias = bias.to(precise)
         total = hidden.new_zeros((), dtype=precise)
         nll = hidden.new_zeros((), dtype=precise)
         train = train and any(ctx.needs_input_grad)
-        if train:
-            grad_hidden = torch.empty_like(hidden)
-            grad_weight = torch.zeros_like(weight, dtype=precise)
-            grad_bias = torch.zeros_like(bias, dtype=precise)
-        span = max(1, piece_elements // vocabulary)
+        grad_hidden, grad_bias = torch.empty_like(hidden), torch.zeros_like(bias)
+        grad_weight: Tensor | None = None
+        span = max(1, piece_elements * 4 // dtype.itemsize // vocabulary)
         span = max(span - span % ROWS, min(span, ROWS))
+        block = max(1, BLOCK_ELEMENTS // vocabulary)
         for start in range(0, hidden.size(0), span):
-            piece, target = hidden[start : start + span], gold[start : start + span].unsqueeze(1)
-            real = max(0, min(span, tokens - start))
-            logits = F.linear(piece, weight).to(precise).add_(bias)
-            normalizer = logits.logsumexp(dim=1, keepdim=True)
-            picked = (normalizer - logits.gather(1, target))[:real].sum()
-            nll += picked
-            total += (1 - label_smoothing) * picked
-            if label_smoothing:
-                total += label_smoothing * (normalizer[:real].sum() - logits[:real].sum() / vocabulary)
-            if train:
-                gradient = logits.sub_(normalizer).exp_()
+            piece = hidden[start : start + span]
+            logits = F.linear(piece, weight)
+            for first in range(0, piece.size(0), block):
+                rows = logits[first : first + block]
+                target = gold[start + first : start + first + rows.size(0)].unsqueeze(1)
+                real = max(0, min(rows.size(0), tokens - start - first))
+                log_probs = (rows + bias).log_softmax(dim=1)
+                picked = log_probs.gather(1, target)[:real].sum()
+                nll -= picked
+                total -= (1 - label_smoothing) * picked
                 if label_smoothing:
-                    gradient.sub_(label_smoothing / vocabulary)
-                gradient.scatter_add_(1, target, gradient.new_full(target.shape, label_smoothing - 1.0))
-                gradient[real:] = 0.0
-                grad_bias += gradient.sum(0)
-                gradient = gradient.to(hidden.dtype)
-                torch.mm(gradient, weight, out=grad_hidden[start : start + span])
-                grad_weight += gradient.t() @ piece
+                    total -= label_smoothing / vocabulary * log_probs[:real].sum()
+                if train:
+                    gradient = log_probs.exp_()
+                    if label_smoothing:
+                        gradient.sub_(label_smoothing / vocabulary)
+                    gradient.scatter_add_(1, target, gradient.new_full(target.shape, label_smoothing - 1.0))
+                    gradient[real:] = 0.0
+                    grad_bias += gradient.sum(0)
+                    rows.copy_(gradient)
+            if train:
+                torch.mm(logits, weight, out=grad_hidden[start : start + span])
+                product = (logits.t() @ piece).to(precise)
+                grad_weight = product if grad_weight is None else grad_weight.add_(product)
         if train:
-            ctx.save_for_backward(grad_hidden, grad_weight.to(weight.dtype), grad_bias.to(bias.dtype))
+            if grad_weight is None:
+                grad_weight = torch.zeros_like(weight, dtype=precise)
+            ctx.gradients = grad_hidden, grad_weight, grad_bias
         ctx.mark_non_differentiable(nll)
         return total, nll
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        scale = grads[0]
-        grad_hidden, grad_weight, grad_bias = ctx.saved_tensors
-        return (
-            grad_hidden * scale.to(grad_hidden.dtype),
-            grad_weight * scale.to(grad_weight.dtype),
-            grad_bias * scale.to(grad_bias.dtype),
+        if ctx.gradients is None:
+            raise RuntimeError(
+                "the gradient of linear_cross_entropy was taken already; it is kept for one backward pass"
+            )
+        gradients, ctx.gradients = (
+            ctx.gradients,
             None,
-            None,
-            None,
-            None,
-            None,
-        )
+        )  # scaled in place: the weight's is as large as the weight
+        scaled = [
+            part.mul_(grads[0].to(part.dtype)).to(dtype)
+            for part, dtype in zip(gradients, ctx.dtypes, strict=True)
+        ]
+        return (*scaled, None, None, None, None, None, None)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from s2s.nn.cell import Noise, RecurrentCell, State, advance, map_state
+from s2s.nn.weight_gradients import gathered_weight_gradients
 
 
 def length_mask(lengths: Tensor, time: int) -> Tensor:
@@ -86,10 +87,11 @@ def run_steps(
     """The slow twin of every fused way: project all, then step by step. Arguments as in `RecurrentCell.fused`."""
     shortest = int(mask.sum(1).min())
     outputs = []
-    for time, projected in enumerate(cell.project(x).unbind(1)):
-        output, following = advance(cell, projected, state, noise)
-        outputs.append(output)
-        state = following if time < shortest else stand_still(mask[:, time], following, state)
+    with gathered_weight_gradients():
+        for time, projected in enumerate(cell.project(x).unbind(1)):
+            output, following = advance(cell, projected, state, noise)
+            outputs.append(output)
+            state = following if time < shortest else stand_still(mask[:, time], following, state)
     return torch.stack(outputs, dim=1), state
 
 

@@ -11,6 +11,10 @@ from s2s.nn import Noise, RecurrentCell, State, dropout_mask, last_output, ortho
 SATURATED = 1e4
 """A gate's input at which its sigmoid is 0 or 1 in every floating-point type; finite in float16."""
 
+TILE = 32
+"""The input is filled up to a multiple of this width. In bfloat16 oneDNN took 4.4 times as long for 513 columns as for
+512 or 544 (forward; 2.0 times with backward)."""
+
 
 class LSTMState(NamedTuple):
     """Hidden state h and memory c, each [batch, hidden]."""
@@ -76,18 +80,19 @@ class LSTM(RecurrentCell):
     def fused(self, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State] | None:
         """Torch's own recurrence.
 
-        It goes on through padding. One more input column marks padding and saturates two gates there (input 0,
-        forget 1), so that the memory stands still; the hidden state is read off the outputs.
+        It goes on through padding. One more input column (and some of zeros beside it) marks padding and saturates two
+        gates there (input 0, forget 1), so that the memory stands still; the hidden state is read off the outputs.
         """
         if noise is not None or self.input_weight is None or self.input_bias is None:
             return None
         size = self.hidden_size
-        column = x.new_zeros(4 * size, 1, dtype=self.input_weight.dtype)
-        column[:size] = -SATURATED
-        column[size : 2 * size] = SATURATED
-        padding = (~mask).unsqueeze(-1).to(x.dtype)
+        more = TILE - self.input_size % TILE
+        columns = x.new_zeros(4 * size, more, dtype=self.input_weight.dtype)
+        columns[:size, 0] = -SATURATED
+        columns[size : 2 * size, 0] = SATURATED
+        padding = F.pad((~mask).unsqueeze(-1).to(x.dtype), (0, more - 1))
         weights = [
-            torch.cat([self.input_weight, column], dim=1),
+            torch.cat([self.input_weight, columns], dim=1),
             self.recurrent_weight,
             self.input_bias,
             torch.zeros_like(self.input_bias),

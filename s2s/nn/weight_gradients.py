@@ -1,0 +1,131 @@
+"""Weight gradients of a loop over time, for all its steps in one product."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+_PRODUCTS = {torch.matmul, torch.mm, Tensor.matmul, Tensor.mm, Tensor.__matmul__}
+
+
+def gathered_weight_gradients() -> AbstractContextManager[Any]:
+    """Around a loop over time that multiplies by the same weights at every step.
+
+    A step of 64 sentences gives a weight matrix a gradient from 64 rows and adds it to the sum so far: the sum is read
+    and written once per step, which takes longer than the product. In here the rows are put aside instead, and when
+    the last step has been gone back through, one product with all of them gives the gradient. Concerned are `F.linear`
+    (so `nn.Linear`) and ``@`` of an activation [..., in] with a parameter or a view of one; everything else is as it
+    was, and so are the values. Gradients differ by the order of the sum.
+    """
+    return _Gathering() if torch.is_grad_enabled() and not torch.compiler.is_compiling() else nullcontext()
+
+
+class _Gathering(TorchFunctionMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self._weights: dict[tuple[Any, ...], tuple[Tensor, Tensor, _Rows]] = {}
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func is F.linear:
+            return self._linear(func, *args, **(kwargs or {}))
+        if func in _PRODUCTS and len(args) == 2 and not kwargs and args[1].dim() == 2:
+            return self._linear(func, args[0], args[1].t(), original=args)
+        return func(*args, **(kwargs or {}))
+
+    def _linear(
+        self,
+        func: Callable[..., Tensor],
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        *,
+        original: tuple[Tensor, ...] | None = None,
+    ) -> Tensor:
+        parameter = weight._base if weight._is_view() else weight
+        if (
+            not weight.requires_grad
+            or parameter is None
+            or not parameter.is_leaf
+            or not input.requires_grad
+            or weight.dim() != 2
+            or input.dim() < 2
+        ):
+            return func(*(original or (input, weight, bias)))
+        key = (id(parameter), weight.storage_offset(), weight.shape, weight.stride())
+        device = input.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+        if key not in self._weights:
+            rows = _Rows()
+            gathering: Tensor = _Gather.apply(weight, rows)  # type: ignore[no-untyped-call]
+            self._weights[key] = gathering, weight.detach().to(dtype), rows
+        gathering, plain, rows = self._weights[key]
+        output: Tensor = _Linear.apply(input.to(dtype), gathering, plain, rows)  # type: ignore[no-untyped-call]
+        return output if bias is None else output + bias.to(dtype)
+
+
+class _Rows:
+    """What the steps' backward passes leave for the weight: inputs and gradients of outputs, [rows, width] each."""
+
+    def __init__(self) -> None:
+        self.task = -1
+        self.inputs: list[Tensor] = []
+        self.gradients: list[Tensor] = []
+
+    def add(self, input: Tensor, gradient: Tensor) -> None:
+        task = torch._C._current_graph_task_id()
+        if task != self.task:  # a backward pass that did not ask for this weight has left its rows behind
+            self.task, self.inputs, self.gradients = task, [], []
+        self.inputs.append(input.flatten(0, -2))
+        self.gradients.append(gradient.flatten(0, -2))
+
+    def product(self) -> Tensor | None:
+        if self.task != torch._C._current_graph_task_id():
+            return None
+        product = torch.cat(self.gradients).t() @ torch.cat(self.inputs)
+        self.inputs, self.gradients = [], []
+        return product
+
+
+class _Gather(torch.autograd.Function):
+    """The weight itself; its gradient is what the steps have put aside. It runs after the last of them."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, rows: _Rows) -> Tensor:
+        ctx.rows, ctx.dtype = rows, weight.dtype
+        ctx.set_materialize_grads(False)
+        return weight.view_as(weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor | None) -> tuple[Tensor | None, None]:
+        product = ctx.rows.product()
+        return None if product is None else product.to(ctx.dtype), None
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, input: Tensor, gathering: Tensor, weight: Tensor, rows: _Rows) -> Tensor:
+        ctx.save_for_backward(input, weight)
+        ctx.rows = rows
+        with torch.autocast(input.device.type, enabled=False):
+            return F.linear(input, weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        input, weight = ctx.saved_tensors
+        ctx.rows.add(input, gradient)
+        return gradient @ weight, None, None, None

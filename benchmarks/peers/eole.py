@@ -1,0 +1,147 @@
+"""Eole 0.6.4, the successor of OpenNMT-py, float32 as it ships.
+
+Runs in an environment of its own (eole.txt), called by measure.py. Eole asks for one hidden size on both sides: with a
+decoder of 512 units its encoder has 256 per direction, half of the benchmark's, and there is no bridge. So it computes
+less per token than the others.
+"""
+
+import json
+import logging
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from eole.bin.run.train import train
+from eole.config.run import PredictConfig, TrainConfig
+from eole.inference_engine import InferenceEnginePY
+from eole.utils.logging import logger
+
+
+def config(
+    work: str, folder: str, *, feeding: bool, dropout: float, report: int, **training: Any
+) -> TrainConfig:
+    """The nearest model that Eole builds, on the benchmark's pieces, which it reads as words."""
+    return TrainConfig(
+        src_vocab=f"{work}/vocabulary.txt",
+        share_vocab=True,
+        seed=1,
+        report_every=report,
+        data={
+            "corpus": {"path_src": f"{work}/train.pieces.en", "path_tgt": f"{work}/train.pieces.de"},
+            "valid": {"path_src": f"{work}/val.pieces.en", "path_tgt": f"{work}/val.pieces.de"},
+        },
+        model={
+            "architecture": "custom",
+            "embeddings": {"word_vec_size": 512, "position_encoding_type": None},
+            "encoder": {"encoder_type": "brnn", "rnn_type": "LSTM"},
+            "decoder": {"decoder_type": "rnn", "rnn_type": "LSTM", "global_attention": "general"},
+            "hidden_size": 512,
+            "layers": 1,
+            "input_feed": int(feeding),
+            "share_embeddings": True,
+            "share_decoder_embeddings": True,
+        },
+        training={
+            "model_path": folder,
+            "batch_size": 64,
+            "batch_type": "sents",
+            "bucket_size": 29_000,
+            "num_workers": 0,
+            "normalization": "tokens",
+            "optim": "adam",
+            "learning_rate": 0.002,
+            "decay_method": "none",
+            "max_grad_norm": 1.0,
+            "dropout": [dropout],
+            "compute_dtype": "fp32",
+            **training,
+        },
+    )
+
+
+def train_speed(work: str, folder: str, *, feeding: bool, steps: int, every: int) -> dict[str, Any]:
+    """Trains for `steps` updates; one sample for each `every`, as Eole itself logs it."""
+    samples: list[float] = []
+
+    class Listener(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            if found := re.search(r"(\d+)/\s*(\d+) tok/s", record.getMessage()):
+                samples.append(float(found[2]))
+            return True
+
+    logger.addFilter(Listener())
+    train(
+        config(
+            work,
+            folder,
+            feeding=feeding,
+            dropout=0.0,
+            report=every,
+            train_steps=steps,
+            valid_steps=1_000 * every,
+            save_checkpoint_steps=1_000 * every,
+        )
+    )
+    return {"target_tokens_per_second": samples}
+
+
+def train_model(work: str, folder: str, *, feeding: bool, steps: int) -> dict[str, Any]:
+    """Trains until its translations end by themselves."""
+    train(
+        config(
+            work,
+            folder,
+            feeding=feeding,
+            dropout=0.1,
+            report=20,
+            train_steps=steps,
+            valid_steps=220,
+            save_checkpoint_steps=220,
+            keep_checkpoint=2,
+        )
+    )
+    return {"steps": steps}
+
+
+def decode(
+    work: str,
+    folder: str,
+    *,
+    feeding: bool,
+    beam: int,
+    batch: int,
+    sentences: int,
+    samples: int,
+    seconds: float,
+) -> dict[str, Any]:
+    """Translates the first `sentences` of the test split, given all at once for Eole to batch by length.
+
+    With batches of one each sentence is given by itself, so that each has its time.
+    """
+    given = PredictConfig(
+        model_path=folder, src="", beam_size=beam, batch_size=batch, length_penalty="avg", alpha=1.0
+    )
+    engine = InferenceEnginePY(given)
+    logger.setLevel(logging.WARNING)
+    source = Path(work, "test.pieces.en").read_text(encoding="utf-8").splitlines()[:sentences]
+    calls = [[line] for line in source] if batch == 1 else [source]
+    outputs = [best[0] for best in engine.infer_list(source[:batch])[2]]  # warm up
+    taken: list[float] = []
+    latencies: list[float] = []
+    while len(taken) < samples and sum(taken) < seconds:
+        outputs, latencies = [], []
+        for lines in calls:
+            began = time.perf_counter()
+            outputs += [best[0] for best in engine.infer_list(lines)[2]]
+            latencies.append(time.perf_counter() - began)
+        taken.append(sum(latencies))
+    return {"seconds": taken, "seconds_per_batch": latencies, "outputs": outputs}
+
+
+if __name__ == "__main__":
+    function, options, result = sys.argv[1:]
+    measured = globals()[function](**json.loads(options))
+    Path(result).write_text(json.dumps({"torch": torch.__version__, **measured}))

@@ -1,0 +1,171 @@
+"""JoeyNMT 2.3.0 (Kreutzer et al. 2019), float32 as it ships on a CPU.
+
+Runs in an environment of its own (joeynmt.txt), called by measure.py. With torch 2.13 its plateau scheduler no
+longer starts, so the learning rate falls with the square root of the step. Its bridge carries the hidden state over,
+not the memory.
+"""
+
+import json
+import logging
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from joeynmt import hub_interface, training
+from joeynmt.helpers import make_model_dir
+
+
+def config(
+    work: str, folder: str, *, feeding: bool, dropout: float, corpus: str, **train: Any
+) -> dict[str, Any]:
+    """The benchmark's model on the benchmark's pieces, which JoeyNMT reads as words."""
+
+    def side(lang: str) -> dict[str, Any]:
+        return {"lang": lang, "level": "word", "lowercase": False, "voc_file": f"{work}/vocabulary.txt"}
+
+    def cells(layers: int) -> dict[str, Any]:
+        embeddings = {"embedding_dim": 512, "dropout": dropout}
+        sizes = {"hidden_size": 512, "num_layers": layers, "dropout": dropout}
+        return {"type": "recurrent", "rnn_type": "lstm", "embeddings": embeddings, **sizes}
+
+    return {
+        "name": "benchmark",
+        "joeynmt_version": "2.3.0",
+        "model_dir": folder,
+        "use_cuda": False,
+        "fp16": False,
+        "random_seed": 1,
+        "data": {
+            "train": f"{work}/{corpus}.pieces",
+            "dev": f"{work}/val.pieces",
+            "test": f"{work}/test.pieces",
+            "dataset_type": "plain",
+            "src": side("en"),
+            "trg": side("de"),
+        },
+        "training": {
+            "batch_size": 64,
+            "batch_type": "sentence",
+            "optimizer": "adam",
+            "learning_rate": 0.002,
+            "scheduling": "warmupinversesquareroot",
+            "learning_rate_warmup": 200,
+            "learning_rate_min": 1e-8,
+            "clip_grad_norm": 1.0,
+            "normalization": "tokens",
+            "early_stopping_metric": "ppl",
+            "keep_best_ckpts": 1,
+            "epochs": 100,
+            "print_valid_sents": [0, 1, 2],
+            "overwrite": True,
+            **train,
+        },
+        "testing": {"eval_metrics": [], "max_output_length": -1},
+        "model": {
+            "tied_embeddings": True,
+            "tied_softmax": True,
+            "encoder": {**cells(1), "bidirectional": True},
+            "decoder": {
+                **cells(1),
+                "attention": "luong",
+                "init_hidden": "bridge",
+                "input_feeding": feeding,
+                "hidden_dropout": dropout,
+            },
+        },
+    }
+
+
+def train(given: dict[str, Any]) -> None:
+    """What `python -m joeynmt train` does, from a configuration that need not be a file."""
+    folder = Path(given["model_dir"])
+    make_model_dir(folder, overwrite=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump(given))
+    training.train(rank=0, world_size=0, cfg=given, skip_test=True)
+
+
+def train_speed(work: str, folder: str, *, feeding: bool, steps: int, every: int) -> dict[str, Any]:
+    """Trains for `steps` updates; one sample for each `every`, as JoeyNMT itself logs it."""
+    samples: list[float] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if found := re.search(r"Tokens per Sec:\s+(\d+)", record.getMessage()):
+                samples.append(float(found[1]))
+
+    logging.getLogger("joeynmt.training").addHandler(Listener())
+    training.TrainManager._save_checkpoint = lambda *_: None  # the last one is no part of the speed
+    train(
+        config(
+            work,
+            folder,
+            feeding=feeding,
+            dropout=0.0,
+            corpus="train",
+            updates=steps,
+            logging_freq=every,
+            validation_freq=1_000 * every,
+        )
+    )
+    return {"target_tokens_per_second": samples}
+
+
+def train_model(work: str, folder: str, *, feeding: bool, steps: int) -> dict[str, Any]:
+    """Trains until its translations end by themselves.
+
+    JoeyNMT does not batch by length; here, where only the model matters, the file is ordered so that it does, which
+    halves the time.
+    """
+    train(
+        config(
+            work,
+            folder,
+            feeding=feeding,
+            dropout=0.1,
+            corpus="ordered",
+            shuffle=False,
+            updates=steps,
+            logging_freq=20,
+            validation_freq=220,
+        )
+    )
+    return {"steps": steps}
+
+
+def decode(
+    work: str,
+    folder: str,
+    *,
+    feeding: bool,
+    beam: int,
+    batch: int,
+    sentences: int,
+    samples: int,
+    seconds: float,
+) -> dict[str, Any]:
+    """Translates the first `sentences` of the test split, in batches in the order of the file as JoeyNMT does."""
+    logging.disable(logging.INFO)
+    model = hub_interface.TranslatorHubInterface(*hub_interface._from_pretrained(folder))
+    source = Path(work, "test.pieces.en").read_text(encoding="utf-8").splitlines()[:sentences]
+    search = {"beam_size": beam, "beam_alpha": 1.0 if beam > 1 else -1}
+    outputs = model.translate(source[:batch], **search)  # warm up
+    taken: list[float] = []
+    latencies: list[float] = []
+    while len(taken) < samples and sum(taken) < seconds:
+        outputs, latencies = [], []
+        for start in range(0, len(source), batch):
+            began = time.perf_counter()
+            outputs += model.translate(source[start : start + batch], **search)
+            latencies.append(time.perf_counter() - began)
+        taken.append(sum(latencies))
+    return {"seconds": taken, "seconds_per_batch": latencies, "outputs": outputs}
+
+
+if __name__ == "__main__":
+    function, options, result = sys.argv[1:]
+    measured = globals()[function](**json.loads(options))
+    Path(result).write_text(json.dumps({"torch": torch.__version__, **measured}))

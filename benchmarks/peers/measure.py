@@ -1,0 +1,257 @@
+"""Speed, memory and quality of the peers, each in an environment of its own, on the benchmark's text and pieces.
+
+    python benchmarks/peers/measure.py [--peers joeynmt,eole,yoyodyne,plain] [--what training,decoding] [--again]
+
+Every peer has one file here, run by its own Python, with the functions `train_speed`, `train_model` and `decode`, and
+the list of packages of its environment. What is in results/peers.json already is not measured again. A model that
+decoding needs is trained first, half an hour for some, and kept in .models. Needs $S2S_DATA.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import workload  # noqa: E402
+from machine import provenance  # noqa: E402
+
+from s2s.text.tokenizer import UNK  # noqa: E402
+from s2s_plugins.metrics.bleu import BLEU  # noqa: E402
+
+RESULTS = HERE.parent / "results" / "peers.json"
+ENVIRONMENTS = HERE.parent / ".environments"
+PEERS: dict[str, dict[str, dict[str, Any]]] = {
+    "joeynmt": {"feeding": {"feeding": True}, "no feeding": {"feeding": False}},
+    "eole": {"no feeding": {"feeding": False}, "feeding": {"feeding": True}},
+    "yoyodyne": {"its own attention": {"feeding": False}},
+    "plain": {
+        "no feeding, bf16": {"feeding": False, "bf16": True},
+        "no feeding, float32": {"feeding": False, "bf16": False},
+        "feeding, bf16": {"feeding": True, "bf16": True},
+        "feeding, float32": {"feeding": True, "bf16": False},
+    },
+}
+"""The variants of each peer's model and the arguments that make them; the first one is decoded with as well."""
+MODEL_STEPS = 880
+"""Updates, almost two epochs, after which translations end by themselves."""
+WARM_UP, STEPS, EVERY = 20, 120, 20
+"""Updates before the first sample of training speed, in all samples, in each."""
+BEAMS = (1, 5)
+BATCHES = {1: 100, 64: 1_000, 256: 1_000}
+"""Sentences in a batch, and how many are translated."""
+SAMPLES, SECONDS = 3, 60.0
+"""Repetitions of a translation; none is begun after so many seconds."""
+EPOCHS = 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument("--what", default="training,decoding")
+    parser.add_argument("--again", action="store_true", help="measure what is there already, too")
+    given = parser.parse_args()
+    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    export()
+    for what in given.what.split(","):
+        for peer in given.peers.split(","):
+            for key, measure in {"training": training, "decoding": decoding}[what](peer).items():
+                place = results.setdefault(what, {}).setdefault(peer, {})
+                if key not in place or given.again:
+                    place[key] = {**about(peer), **measure()}
+                    print(what, peer, key, said(place[key]), flush=True)
+                    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+
+
+def export() -> None:
+    """Files for the peers beside those of workload.py: names as they want them, vocabulary, text ordered by batches."""
+    work = workload.prepare()
+    (work / "vocabulary.txt").write_text("".join(f"{name}\n" for name in list(names())[4:]))
+    order = [
+        int(line)
+        for epoch in range(EPOCHS)
+        for batch in workload.batches(epoch=epoch)
+        if len(batch.lines) == workload.BATCH  # the peers count off their batches by this number
+        for line in batch.lines
+    ]
+    for side in workload.SIDES:
+        for split in workload.SPLITS:
+            shutil.copy(work / f"{split}.{side}.pieces", work / f"{split}.pieces.{side}")
+        for kind in ("pieces", "ids"):
+            lines = (work / f"train.{side}.{kind}").read_text(encoding="utf-8").splitlines(keepends=True)
+            with open(work / f"ordered.{kind}.{side}", "w", encoding="utf-8") as file:
+                file.writelines(lines[number] for number in order)
+
+
+def environment(peer: str) -> Path:
+    """The peer's Python; the environment is made from the package registry when it is missing or out of date."""
+    packages = HERE / f"{peer}.txt"
+    if not packages.is_file():
+        return Path(sys.executable)
+    folder = ENVIRONMENTS / peer
+    stamp = folder / "packages.txt"
+    if not stamp.is_file() or stamp.read_text() != packages.read_text():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps", "-r", packages]
+        subprocess.run(install, check=True)
+        shutil.copy(packages, stamp)
+    return folder / "bin" / "python"
+
+
+def about(peer: str) -> dict[str, Any]:
+    """Machine, commit and command, and the packages of the peer."""
+    packages = HERE / f"{peer}.txt"
+    pinned = packages.read_text().split() if packages.is_file() else []
+    return {
+        **provenance(["python", "benchmarks/peers/measure.py", "--peers", peer]),
+        "packages": [line for line in pinned if line.split("==")[0].lower() in (peer, "torch", "numpy")],
+    }
+
+
+def run(peer: str, function: str, **options: Any) -> dict[str, Any]:
+    """Call a function of the peer's file in a process of its own.
+
+    Returns:
+        What it returns, and the `wall_seconds` and `peak_memory_mib` of the process.
+    """
+    scratch = workload.WORK / "peers" / peer
+    scratch.mkdir(parents=True, exist_ok=True)
+    result = scratch / "result.json"
+    options = {"work": str(workload.WORK), "folder": str(scratch / "model"), **options}
+    # -P keeps the peer's file from being taken for the peer's package, which has the same name
+    command = [environment(peer), "-P", HERE / f"{peer}.py", function, json.dumps(options), result]
+    began = time.perf_counter()
+    with open(scratch / f"{function}.log", "w") as log:
+        child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=scratch)
+        _, status, usage = os.wait4(child.pid, 0)
+    if os.waitstatus_to_exitcode(status):
+        raise SystemExit(f"{peer} failed in {function}; see {log.name}")
+    return {
+        **json.loads(result.read_text()),
+        "wall_seconds": time.perf_counter() - began,
+        "peak_memory_mib": usage.ru_maxrss / 1024,
+    }
+
+
+def training(peer: str) -> dict[str, Any]:
+    """Measurements of training speed by variant."""
+
+    def measure(options: dict[str, Any]) -> dict[str, Any]:
+        measured = run(peer, "train_speed", **options, steps=WARM_UP + STEPS, every=EVERY)
+        samples = measured.pop("target_tokens_per_second")[WARM_UP // EVERY :]
+        return {
+            **measured,
+            "target_tokens_per_second": {"median": statistics.median(samples), "samples": samples},
+        }
+
+    return {key: lambda options=options: measure(options) for key, options in PEERS[peer].items()}
+
+
+def decoding(peer: str) -> dict[str, Any]:
+    """Measurements of translation by beam and batch, and of the first translation from a cold start."""
+    options = next(iter(PEERS[peer].values()))
+
+    def model() -> str:
+        folder = HERE.parent / ".models" / "peers" / peer
+        if not (folder / "done").exists():
+            run(peer, "train_model", **options, folder=str(folder), steps=MODEL_STEPS)
+            (folder / "done").touch()
+        return str(folder)
+
+    def translate(beam: int, batch: int, sentences: int) -> dict[str, Any]:
+        measured = run(
+            peer,
+            "decode",
+            **{**options, "folder": model()},
+            beam=beam,
+            batch=batch,
+            sentences=sentences,
+            samples=SAMPLES,
+            seconds=SECONDS,
+        )
+        per_batch = measured.pop("seconds_per_batch")
+        outputs = texts(measured.pop("outputs"))
+        score = BLEU().score(outputs, [workload.lines("test", "de")[:sentences]])
+        taken = measured.pop("seconds")
+        return {
+            "beam": beam,
+            "batch": batch,
+            "sentences": sentences,
+            "sentences_per_second": {
+                "median": sentences / statistics.median(taken),
+                "samples": [sentences / one for one in taken],
+            },
+            **(latency(per_batch) if batch == 1 else {}),
+            "BLEU": {"value": score.value, "signature": score.signature},
+            **measured,
+        }
+
+    def cold_start() -> dict[str, Any]:
+        first = {**options, "folder": model(), "beam": 5, "batch": 1, "sentences": 1}
+        samples = [
+            run(peer, "decode", **first, samples=0, seconds=0.0)["wall_seconds"] for _ in range(SAMPLES)
+        ]
+        return {"seconds": {"median": statistics.median(samples), "samples": samples}}
+
+    return {
+        **{
+            f"beam {beam}, batch {batch}": lambda beam=beam, batch=batch: translate(
+                beam, batch, BATCHES[batch]
+            )
+            for beam in BEAMS
+            for batch in BATCHES
+        },
+        "cold start": cold_start,
+    }
+
+
+def latency(seconds: list[float]) -> dict[str, Any]:
+    """Of single sentences."""
+    cuts = statistics.quantiles(seconds, n=20)
+    return {
+        "latency_ms": {
+            "median": 1_000 * statistics.median(seconds),
+            "percentile_95": 1_000 * cuts[-1],
+            "samples": [round(1_000 * one, 2) for one in seconds],
+        }
+    }
+
+
+@cache
+def names() -> dict[str, int]:
+    """Pieces as they are written in the files, and their ids."""
+    tokenizer = workload.tokenizer()
+    shown = tokenizer.tokens(range(tokenizer.vocabulary_size))
+    return {workload.visible(name): number for number, name in enumerate(shown)}
+
+
+def texts(lines: list[str]) -> list[str]:
+    """Lines of pieces as text."""
+    tokenizer = workload.tokenizer()
+    return [tokenizer.decode([names().get(piece, UNK) for piece in line.split()]) for line in lines]
+
+
+def said(measured: dict[str, Any]) -> str:
+    """The figures that one looks for first."""
+    shown = {
+        "target_tokens_per_second": lambda value: f"{value['median']:.0f} target tokens/s",
+        "sentences_per_second": lambda value: f"{value['median']:.1f} sentences/s",
+        "latency_ms": lambda value: f"{value['median']:.0f} ms ({value['percentile_95']:.0f})",
+        "BLEU": lambda value: f"{value['value']:.1f} BLEU",
+        "seconds": lambda value: f"{value['median']:.1f} s",
+        "peak_memory_mib": lambda value: f"{value:.0f} MiB",
+    }
+    return ", ".join(show(measured[name]) for name, show in shown.items() if name in measured)
+
+
+if __name__ == "__main__":
+    main()

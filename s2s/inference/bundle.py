@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from s2s import __version__
 from s2s.errors import BundleError, ConfigError, DataError, PluginError
@@ -41,6 +42,7 @@ CONFIG, WEIGHTS, CARD = "config.json", "weights.safetensors", "README.md"
 _PARTS = ("embedding", "encoder", "bridge", "decoder", "head")
 _SIZES = ("source_vocabulary_size", "target_vocabulary_size")
 _TIES = ("share_embeddings", "tie_head")
+_DRAWS = {"normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_"}
 _AGAIN = "get the bundle again, or write it again with: s2s fit"
 
 
@@ -194,8 +196,7 @@ def load_bundle(folder: str | Path) -> Bundle:
     config = _read_config(folder)
     _check_files(folder, config)
     try:
-        with torch.random.fork_rng(devices=[]):
-            model = build_model(config["model"])
+        model = _undrawn_model(config["model"])
         search = factory("search", config["search"])()
         if "tokenizer" in config:
             source = target = _load_tokenizer(folder / "tokenizer", config["tokenizer"])
@@ -231,6 +232,36 @@ def load_bundle(folder: str | Path) -> Bundle:
         for name, value in expected.items():
             value.copy_(weights[name])
     return Bundle(model.eval(), source, target, search, config)
+
+
+class _WithoutDrawing(TorchFunctionMode):
+    """Leaves first weights as they come from memory: drawing them takes longer than all the rest of loading."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in _DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        if func is torch.linalg.qr:  # of random numbers, for an orthogonal matrix
+            return args[0], args[0]
+        return func(*args, **kwargs)
+
+
+def _undrawn_model(config: Mapping[str, Any]) -> Seq2Seq:
+    """The model with any numbers in what a bundle stores. What it does not store is computed, as ever."""
+    with torch.random.fork_rng(devices=[]):
+        with _WithoutDrawing():
+            model = build_model(config)
+        stored = {id(tensor) for tensor in _stored(model).values()}
+        return model if all(id(tensor) in stored for tensor in _tensors(model)) else build_model(config)
+
+
+def _tensors(model: nn.Module) -> Iterator[Tensor]:
+    yield from model.parameters()
+    yield from model.buffers()
+    for module in model.modules():
+        yield from (value for value in vars(module).values() if isinstance(value, Tensor))
 
 
 def _stored(model: nn.Module) -> dict[str, Tensor]:

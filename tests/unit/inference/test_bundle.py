@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from s2s.errors import BundleError, ConfigError
 from s2s.evaluation.metric import Score
 from s2s.inference.bundle import FORMAT, build_model, load_bundle, save_bundle
+from s2s_plugins.embeddings.lookup import LookupEmbedding
 from tests.references.tiny import tiny_bundle
 
 
@@ -61,6 +62,24 @@ def test_round_trip(tmp_path, tie):
         assert second.model.head.weight is second.model.target_embedding.table()
     stored = load_file(tmp_path / "two" / "weights.safetensors")
     assert sum(value.numel() for value in stored.values()) == sum(p.numel() for p in first.model.parameters())
+
+
+def test_loading_draws_nothing_and_yet_computes_what_is_not_stored(folder, monkeypatch):
+    def build(self, *args, **options):
+        original_init(self, *args, **options)
+        seeded = torch.Generator().manual_seed(1)
+        self.register_buffer("constant", torch.empty(4).normal_(generator=seeded), persistent=False)
+
+    plain = load_bundle(folder)
+    original_init = LookupEmbedding.__init__
+    monkeypatch.setattr(LookupEmbedding, "__init__", build)
+    before = torch.get_rng_state()
+    loaded = load_bundle(folder)
+    assert torch.equal(torch.get_rng_state(), before)
+    expected = torch.randn(4, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(loaded.model.source_embedding.constant, expected)
+    weights = loaded.model.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in plain.model.state_dict().items())
 
 
 def test_two_tokenizers(tmp_path):

@@ -1,5 +1,6 @@
 """Bundles: what is written is read back, and whatever is wrong with one is told with its remedy."""
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -65,13 +66,15 @@ def test_round_trip(tmp_path, tie):
 
 
 def test_loading_draws_nothing_and_yet_computes_what_is_not_stored(folder, monkeypatch):
+    original_init = LookupEmbedding.__init__
+
+    @functools.wraps(original_init)
     def build(self, *args, **options):
         original_init(self, *args, **options)
         seeded = torch.Generator().manual_seed(1)
         self.register_buffer("constant", torch.empty(4).normal_(generator=seeded), persistent=False)
 
     plain = load_bundle(folder)
-    original_init = LookupEmbedding.__init__
     monkeypatch.setattr(LookupEmbedding, "__init__", build)
     before = torch.get_rng_state()
     loaded = load_bundle(folder)

@@ -68,6 +68,10 @@ def config(
         "model": {
             "tied_embeddings": True,
             "tied_softmax": True,
+            "initializer": "uniform",
+            "init_weight": 0.1,
+            "embed_initializer": "uniform",
+            "embed_init_weight": 0.1,
             "encoder": {**cells(1), "bidirectional": True},
             "decoder": {
                 **cells(1),

@@ -1,6 +1,6 @@
 """Speed, memory and quality of the peers, each in an environment of its own, on the benchmark's text and pieces.
 
-    python benchmarks/peers/measure.py [--peers joeynmt,eole,yoyodyne,plain] [--what training,decoding] [--again]
+    python benchmarks/peers/measure.py [--peers joeynmt,eole,yoyodyne,plain] [--what training,decoding]
 
 Every peer has one file here, run by its own Python, with the functions `train_speed`, `train_model` and `decode`, and
 the list of packages of its environment. What is in results/peers.json already is not measured again. A model that
@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,12 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 import workload  # noqa: E402
-from machine import provenance  # noqa: E402
+from machine import OTHERS, RESULTS, Stopwatch, provenance  # noqa: E402
 
 from s2s.text.tokenizer import UNK  # noqa: E402
 from s2s_plugins.metrics.bleu import BLEU  # noqa: E402
 
-RESULTS = HERE.parent / "results" / "peers.json"
+FILE = RESULTS / "peers.json"
 ENVIRONMENTS = HERE.parent / ".environments"
 PEERS: dict[str, dict[str, dict[str, Any]]] = {
     "joeynmt": {"feeding": {"feeding": True}, "no feeding": {"feeding": False}},
@@ -42,9 +43,9 @@ PEERS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 """The variants of each peer's model and the arguments that make them; the first one is decoded with as well."""
-MODEL_STEPS = 880
-"""Updates, almost two epochs, after which translations end by themselves."""
-WARM_UP, STEPS, EVERY = 20, 120, 20
+MODEL_STEPS = 450
+"""Updates, an epoch, after which translations end by themselves."""
+WARM_UP, STEPS, EVERY = 20, 100, 20
 """Updates before the first sample of training speed, in all samples, in each."""
 BEAMS = (1, 5)
 BATCHES = {1: 100, 64: 1_000, 256: 1_000}
@@ -59,17 +60,20 @@ def main() -> None:
     parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--what", default="training,decoding")
     parser.add_argument("--again", action="store_true", help="measure what is there already, too")
+    parser.add_argument("--minutes", type=float, default=60.0, help="begin no measurement after so many")
     given = parser.parse_args()
-    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    began = time.monotonic()
+    results = json.loads(FILE.read_text()) if FILE.is_file() else {}
     export()
     for what in given.what.split(","):
         for peer in given.peers.split(","):
             for key, measure in {"training": training, "decoding": decoding}[what](peer).items():
                 place = results.setdefault(what, {}).setdefault(peer, {})
-                if key not in place or given.again:
+                left = given.minutes - (time.monotonic() - began) / 60
+                if (key not in place or given.again) and left > 0:
                     place[key] = {**about(peer), **measure()}
                     print(what, peer, key, said(place[key]), flush=True)
-                    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+                    FILE.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
 
 
 def export() -> None:
@@ -121,7 +125,8 @@ def run(peer: str, function: str, **options: Any) -> dict[str, Any]:
     """Call a function of the peer's file in a process of its own.
 
     Returns:
-        What it returns, and the `wall_seconds` and `peak_memory_mib` of the process.
+        What it returns, the `wall_seconds` and `peak_memory_mib` of the process, and the share of the machine that
+        `others` took meanwhile.
     """
     scratch = workload.WORK / "peers" / peer
     scratch.mkdir(parents=True, exist_ok=True)
@@ -129,24 +134,30 @@ def run(peer: str, function: str, **options: Any) -> dict[str, Any]:
     options = {"work": str(workload.WORK), "folder": str(scratch / "model"), **options}
     # -P keeps the peer's file from being taken for the peer's package, which has the same name
     command = [environment(peer), "-P", HERE / f"{peer}.py", function, json.dumps(options), result]
-    began = time.perf_counter()
-    with open(scratch / f"{function}.log", "w") as log:
+    with open(scratch / f"{function}.log", "w") as log, Stopwatch() as watch:
         child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=scratch)
         _, status, usage = os.wait4(child.pid, 0)
     if os.waitstatus_to_exitcode(status):
         raise SystemExit(f"{peer} failed in {function}; see {log.name}")
     return {
         **json.loads(result.read_text()),
-        "wall_seconds": time.perf_counter() - began,
+        "wall_seconds": watch.seconds,
         "peak_memory_mib": usage.ru_maxrss / 1024,
+        "others": round(watch.others, 3),
     }
+
+
+def quietest(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What is measured while others leave the machine alone, or else the less disturbed one of two."""
+    first = measure()
+    return first if first["others"] <= OTHERS else min(first, measure(), key=lambda one: one["others"])
 
 
 def training(peer: str) -> dict[str, Any]:
     """Measurements of training speed by variant."""
 
     def measure(options: dict[str, Any]) -> dict[str, Any]:
-        measured = run(peer, "train_speed", **options, steps=WARM_UP + STEPS, every=EVERY)
+        measured = quietest(lambda: run(peer, "train_speed", **options, steps=WARM_UP + STEPS, every=EVERY))
         samples = measured.pop("target_tokens_per_second")[WARM_UP // EVERY :]
         return {
             **measured,
@@ -168,16 +179,8 @@ def decoding(peer: str) -> dict[str, Any]:
         return str(folder)
 
     def translate(beam: int, batch: int, sentences: int) -> dict[str, Any]:
-        measured = run(
-            peer,
-            "decode",
-            **{**options, "folder": model()},
-            beam=beam,
-            batch=batch,
-            sentences=sentences,
-            samples=SAMPLES,
-            seconds=SECONDS,
-        )
+        given = {**options, "folder": model(), "beam": beam, "batch": batch, "sentences": sentences}
+        measured = quietest(lambda: run(peer, "decode", **given, samples=SAMPLES, seconds=SECONDS))
         per_batch = measured.pop("seconds_per_batch")
         outputs = texts(measured.pop("outputs"))
         score = BLEU().score(outputs, [workload.lines("test", "de")[:sentences]])
@@ -197,10 +200,12 @@ def decoding(peer: str) -> dict[str, Any]:
 
     def cold_start() -> dict[str, Any]:
         first = {**options, "folder": model(), "beam": 5, "batch": 1, "sentences": 1}
-        samples = [
-            run(peer, "decode", **first, samples=0, seconds=0.0)["wall_seconds"] for _ in range(SAMPLES)
-        ]
-        return {"seconds": {"median": statistics.median(samples), "samples": samples}}
+        runs = [run(peer, "decode", **first, samples=0, seconds=0.0) for _ in range(SAMPLES)]
+        samples = [one["wall_seconds"] for one in runs]
+        return {
+            "seconds": {"median": statistics.median(samples), "samples": samples},
+            "others": max(one["others"] for one in runs),
+        }
 
     return {
         **{

@@ -306,9 +306,32 @@ class TaskModule(pl.LightningModule):
         """What Lightning does not keep."""
         checkpoint["plateau"] = self.plateau.state_dict()
         checkpoint["scores"] = [asdict(score) for score in self.scores]
+        checkpoint["choices"] = self._choices()
+
+    def _choices(self) -> dict[str, Any]:
+        # What a resumed run must have in common with the run that it goes on with, beside data and parts.
+        trainer = self.trainer
+        return {
+            "trainer.precision": str(trainer.precision),
+            "trainer.accumulate_grad_batches": trainer.accumulate_grad_batches,
+            "trainer.gradient_clip_val": trainer.gradient_clip_val,
+            "model.average_decay": self.average_decay,
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The counterpart of `on_save_checkpoint`."""
+        """The counterpart of `on_save_checkpoint`.
+
+        Raises:
+            ConfigError: training is to go on in another way than it was begun.
+        """
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            now = self._choices()
+            for name, before in checkpoint["choices"].items():
+                if now[name] != before:
+                    raise ConfigError(
+                        f"{name} is {now[name]}, but the run to go on with was begun with {before}, and a resumed run is "
+                        f"the same run; set --{name} {before}, or start a new run from its bundle (--model.start_from)"
+                    )
         self.plateau.load_state_dict(checkpoint["plateau"])
         self.scores = [Score(**score) for score in checkpoint["scores"]]
 

@@ -148,6 +148,28 @@ def test_other_data_are_refused(corpus: Path, tmp_path: Path, monkeypatch: pytes
         )
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "before"),
+    [
+        ("trainer.precision", "bf16-mixed", "32-true"),
+        ("model.average_decay", 0.5, "0.9"),
+        ("trainer.accumulate_grad_batches", 2, "1"),
+    ],
+)
+def test_another_way_of_computing_is_refused(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: Any, before: str
+) -> None:
+    train(corpus, Recorder(tmp_path, (4,)), monkeypatch, **{"trainer.max_steps": 4})
+    with pytest.raises(s2s.ConfigError, match=f"{name} is {value}.* begun with {before}.* --{name} {before}"):
+        train(
+            corpus,
+            Recorder(tmp_path / "resumed"),
+            monkeypatch,
+            ckpt_path=str(tmp_path / "step-4.ckpt"),
+            **{name: value},
+        )
+
+
 @pytest.mark.parametrize("which", ["best", "last"])
 def test_a_resume_from_the_run_s_own_checkpoints(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, overload
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from s2s.errors import ConfigError, DataError
 from s2s.inference.bundle import Bundle, load_bundle
+from s2s.nn.prepared import Prepared
 from s2s.registry.parts import factory, read_spec
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.limits import LIMIT_EXTRA, LIMIT_RATIO, output_limits
@@ -90,6 +91,8 @@ class Translator:
             raise ConfigError(f"device {device!r} cannot be used here ({error}); cpu always can") from error
         self.bundle = bundle
         self.precision = precision
+        self._prepared = Prepared(self.model, narrow=precision == "bfloat16")
+        self._read_tokens = 0  # until the model is folded
 
     @classmethod
     def load(
@@ -233,18 +236,23 @@ class Translator:
         limit_ratio, limit_extra, minimum_ratio = lengths
         sources = self.bundle.source_tokenizer.encode_batch([_encodable(line) for line in lines])
         found = [Translation("", 0.0, [], [], True, []) for _ in lines]
-        for batch in _batches([len(source) for source in sources], batch_tokens):
+        token_counts = [len(source) for source in sources]
+        self._fold_when_it_pays(sum(token_counts))
+
+        @torch.inference_mode()  # holds for the thread that sets it
+        def search(batch: list[int]) -> list[list[Hypothesis]]:
             source = pad([sources[index] for index in batch]).to(self.device)
             limits, minimums = output_limits(
                 source.lengths, limit_ratio=limit_ratio, limit_extra=limit_extra, minimum_ratio=minimum_ratio
             )
-            with self._precision():
-                memory, state = self.model.encode(source)
-                stepper = ModelStepper(self.model, source, memory, with_weights=with_weights)
-                hypotheses = strategy.search(
-                    stepper, state, bos=BOS, eos=EOS, limits=limits, minimums=minimums
-                )
-            for index, best in zip(batch, hypotheses, strict=True):
+            memory, state = self._prepared.encode(source)
+            stepper = ModelStepper(self._prepared, source, memory, with_weights=with_weights)
+            return strategy.search(stepper, state, bos=BOS, eos=EOS, limits=limits, minimums=minimums)
+
+        threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+        batches = list(_batches(token_counts, min(batch_tokens, -(-sum(token_counts) // threads))))
+        for batch, searched in zip(batches, _map_in_threads(search, batches, threads), strict=True):
+            for index, best in zip(batch, searched, strict=True):
                 source_tokens = self.bundle.source_tokenizer.tokens(sources[index]) if with_tokens else []
                 first, *others = [self._translation(one, source_tokens, with_tokens) for one in best]
                 first.alternatives.extend(others)
@@ -266,10 +274,29 @@ class Translator:
             hypothesis.weights,
         )
 
-    def _precision(self) -> AbstractContextManager[object]:
-        if self.precision == "bfloat16":
-            return torch.autocast(self.device.type, torch.bfloat16)
-        return nullcontext()
+    def _fold_when_it_pays(self, tokens: int) -> None:
+        # Folding reads every token of the vocabulary once.
+        if self._prepared.folded is None:
+            self._read_tokens += tokens
+            if self._read_tokens >= self.model.target_embedding.vocabulary_size:
+                self._prepared.fold()
+
+
+def _map_in_threads(
+    search: Callable[[list[int]], list[list[Hypothesis]]], batches: list[list[int]], threads: int
+) -> Iterator[list[list[Hypothesis]]]:
+    # One batch per thread is faster than one batch in all threads: its products and the steps between them are too
+    # small to be shared out, and no thread waits for another.
+    if min(threads, len(batches)) < 2:
+        yield from map(search, batches)
+        return
+    try:
+        with ThreadPoolExecutor(
+            min(threads, len(batches)), "search", lambda: torch.set_num_threads(1)
+        ) as pool:
+            yield from pool.map(search, batches)
+    finally:
+        torch.set_num_threads(threads)  # the libraries below know one number for the whole process
 
 
 def _encodable(line: str) -> str:

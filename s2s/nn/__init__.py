@@ -18,9 +18,13 @@ from s2s.nn.dropout import SequenceDropout, drop, dropout_mask
 from s2s.nn.embedding import Embedding
 from s2s.nn.encoder import Bidirectional, Encoded, SequenceEncoder, Unidirectional
 from s2s.nn.head import Head, HeadLoss
+from s2s.nn.packed import PackedMatrix, pack_matrices
+from s2s.nn.prepared import Prepared
 from s2s.nn.seq2seq import Seq2Seq
 from s2s.nn.stack import Stack
+from s2s.nn.top import top, top_log_probs
 from s2s.nn.unroll import last_output, length_mask, reverse_within, run_steps, stand_still, unroll
+from s2s.nn.weight_gradients import gathered_weight_gradients
 
 __all__ = [
     "AdditiveScore",
@@ -36,6 +40,8 @@ __all__ = [
     "HeadLoss",
     "NextInput",
     "Noise",
+    "PackedMatrix",
+    "Prepared",
     "RecurrentCell",
     "ScoredAttention",
     "ScoredMemory",
@@ -49,16 +55,20 @@ __all__ = [
     "attend_rows",
     "drop",
     "dropout_mask",
+    "gathered_weight_gradients",
     "last_output",
     "leaves",
     "length_mask",
     "linear_cross_entropy",
     "map_state",
     "orthogonal_blocks",
+    "pack_matrices",
     "reverse_within",
     "run_steps",
     "select_state",
     "stack_steps",
     "stand_still",
+    "top",
+    "top_log_probs",
     "unroll",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -60,6 +61,18 @@ class Attention(nn.Module, ABC):
         """The attention's state before the first step; empty unless it has one."""
         return ()
 
+    def map_values(self, memory: Any, linear: Callable[[Tensor], Tensor]) -> Any | None:
+        """A memory whose answers are what `linear` makes of the context; None if the attention cannot (the default).
+
+        An attention whose context is a sum of vectors of the memory, whatever their weights, can: the map is then taken
+        once per source position, not once per target position.
+
+        Args:
+            memory: as `memorize` made it.
+            linear: a linear map (without a constant) of [..., context] to [..., size].
+        """
+        return None
+
     @abstractmethod
     def attend(self, query: Tensor, memory: Any, state: State) -> Attended:
         """Answer.
@@ -114,6 +127,13 @@ class ScoredAttention(Attention):
     def memorize(self, outputs: Tensor, mask: Tensor) -> ScoredMemory:
         """Keys, values and mask."""
         return ScoredMemory(self.keys(outputs), outputs, mask)
+
+    def map_values(self, memory: Any, linear: Callable[[Tensor], Tensor]) -> Any | None:
+        """The values are mapped, the keys stay; a subclass with another memory or answer cannot."""
+        own = type(self)
+        if own.memorize is not ScoredAttention.memorize or own.attend is not ScoredAttention.attend:
+            return None
+        return memory._replace(values=linear(memory.values))
 
     def attend(self, query: Tensor, memory: ScoredMemory, state: State) -> Attended:
         """Softmax over the real positions."""

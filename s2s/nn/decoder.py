@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from s2s.nn.cell import State
 from s2s.nn.encoder import Encoded
 from s2s.nn.unroll import length_mask, stand_still
+from s2s.nn.weight_gradients import gathered_weight_gradients
 
 
 class Decoded(NamedTuple):
@@ -19,7 +20,7 @@ class Decoded(NamedTuple):
 
     Attributes:
         hidden: what the next token is predicted from, [..., hidden].
-        context: attention's answer, [..., context]; None without attention.
+        context: attention's answer, [..., context]; None without attention, and after `Decoder.fold_memory`.
         weights: attention's weights, [..., source]; None without attention.
         inputs: the embedded tokens that were read, [..., input].
     """
@@ -77,6 +78,28 @@ class Decoder(nn.Module, ABC):
             state: leaves [rows, ...].
         """
 
+    def fold_tokens(self, vectors: Tensor) -> Tensor | None:
+        """What `step` makes of the token alone, to be worked out once for the whole vocabulary; None: nothing.
+
+        Args:
+            vectors: embedded tokens, [..., input].
+
+        Returns:
+            [..., P], of which `step_folded` is given the rows of the tokens that it reads.
+        """
+        return None
+
+    def step_folded(self, folded: Tensor, input: Tensor, memory: Any, state: State) -> tuple[Decoded, State]:
+        """`step`, given what `fold_tokens` made of the same token, [rows, P]."""
+        return self.step(input, memory, state)
+
+    def fold_memory(self, memory: Any) -> Any:
+        """A memory for steps whose `Decoded.context` nobody reads (it may be None); by default the memory itself.
+
+        What the decoder does to every context can so be done to the memory, once per sentence.
+        """
+        return memory
+
     def forward(
         self,
         inputs: Tensor,
@@ -114,12 +137,12 @@ class Decoder(nn.Module, ABC):
         inputs = inputs.masked_fill(~mask.unsqueeze(-1), 0.0)
         shortest = int(lengths.min())
         steps: list[Decoded] = []
-        for time in range(inputs.size(1)):
-            feed = next_input is not None and time > 0
-            given = next_input(steps[-1], time) if feed and next_input is not None else inputs[:, time]
-            decoded, following = self.step(given, memory, state)
-            steps.append(decoded)
-            state = following if time < shortest else stand_still(mask[:, time], following, state)
+        with gathered_weight_gradients():
+            for time, gold in enumerate(inputs.unbind(1)):
+                given = gold if next_input is None or time == 0 else next_input(steps[-1], time)
+                decoded, following = self.step(given, memory, state)
+                steps.append(decoded)
+                state = following if time < shortest else stand_still(mask[:, time], following, state)
         return stack_steps(steps), state
 
 

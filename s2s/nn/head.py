@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from s2s.errors import ConfigError
 from s2s.nn.decoder import Decoded
+from s2s.nn.top import top
 from s2s.padded import Padded
 
 PIECE_ELEMENTS = 2**22
@@ -43,6 +44,9 @@ class Head(nn.Module, ABC):
         label_smoothing: share of the target spread evenly over the vocabulary (Szegedy et al. 2016).
     """
 
+    reads_context: bool = True
+    """False: it never looks at `Decoded.context`, so a decoder that is searched need not make it."""
+
     def __init__(
         self,
         hidden_size: int,
@@ -62,6 +66,21 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def log_probs(self, decoded: Decoded, source: Padded) -> Tensor:
         """Log-probabilities [..., vocabulary] for decoded [...]; `source` is what a copying head copies from."""
+
+    def best(self, decoded: Decoded, source: Padded, k: int, never: Tensor) -> tuple[Tensor, Tensor]:
+        """The k most probable tokens: all that most searches need. A head may know a faster way than this one.
+
+        Args:
+            decoded: one step, [rows, ...].
+            source: as for `log_probs`.
+            k: how many; cut to the size of the vocabulary.
+            never: tokens that have their share of the probability and are not chosen, [tokens] of int64.
+
+        Returns:
+            Log-probabilities [rows, k] of float32 and tokens [rows, k], best first, of equals the lower token first;
+            -inf where fewer than k tokens may be chosen.
+        """
+        return top(self.log_probs(decoded, source).index_fill(-1, never, -torch.inf), k)
 
     def tie(self, table: nn.Parameter) -> None:
         """Share the embedding table [vocabulary, size] as output weights (Press & Wolf 2017).

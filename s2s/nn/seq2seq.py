@@ -126,3 +126,19 @@ class Seq2Seq(nn.Module):
         """
         decoded, state = self.decoder.step(self.target_embedding(tokens), memory, state)
         return self.head.log_probs(decoded, source), state, decoded.weights
+
+    def decode_best(
+        self, tokens: Tensor, memory: Any, state: State, source: Padded, k: int, never: Tensor
+    ) -> tuple[Tensor, Tensor, State, Tensor | None]:
+        """`decode_step` for those who need the best tokens only.
+
+        Args:
+            tokens: as for `decode_step`; so are `memory`, `state` and `source`.
+            k: how many tokens.
+            never: tokens that are not chosen, [tokens] of int64.
+
+        Returns:
+            Log-probabilities [rows, k], tokens [rows, k], see `Head.best`; the next state; attention's weights or None.
+        """
+        decoded, state = self.decoder.step(self.target_embedding(tokens), memory, state)
+        return *self.head.best(decoded, source, k, never), state, decoded.weights

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from s2s.nn.cell import Noise, RecurrentCell, State, advance, map_state
+from s2s.nn.packed import has_packed
 from s2s.nn.weight_gradients import gathered_weight_gradients
 
 
@@ -77,7 +78,8 @@ def unroll(
 
 def run(cell: RecurrentCell, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
     """The cell's fused way where it has one, else its steps. Arguments as in `RecurrentCell.fused`."""
-    result = cell.fused(x, mask, state, noise)
+    # A fused way brings its weights into its own form at every call: steps with packed ones are faster.
+    result = None if has_packed(cell) else cell.fused(x, mask, state, noise)
     return run_steps(cell, x, mask, state, noise) if result is None else result
 
 
@@ -87,8 +89,9 @@ def run_steps(
     """The slow twin of every fused way: project all, then step by step. Arguments as in `RecurrentCell.fused`."""
     shortest = int(mask.sum(1).min())
     outputs = []
+    projections = cell.project(x).unbind(1)
     with gathered_weight_gradients():
-        for time, projected in enumerate(cell.project(x).unbind(1)):
+        for time, projected in enumerate(projections):
             output, following = advance(cell, projected, state, noise)
             outputs.append(output)
             state = following if time < shortest else stand_still(mask[:, time], following, state)

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from s2s.nn.cell import State, select_state
+from s2s.nn.top import top
 from s2s.padded import Padded
 from s2s.text.tokenizer import BOS, PAD
 
 if TYPE_CHECKING:
+    from s2s.nn.prepared import Prepared
     from s2s.nn.seq2seq import Seq2Seq
 
 
@@ -26,6 +28,23 @@ class Step(NamedTuple):
     """
 
     log_probs: Tensor
+    state: State
+    weights: Tensor | None
+
+
+class Best(NamedTuple):
+    """The most probable tokens of one step of all beams.
+
+    Attributes:
+        log_probs: best first, of equals the lower token first, [sentences, beams, k] of float32; -inf where no
+            further token can follow.
+        tokens: [sentences, beams, k] of int64.
+        state: see `Step`.
+        weights: see `Step`.
+    """
+
+    log_probs: Tensor
+    tokens: Tensor
     state: State
     weights: Tensor | None
 
@@ -48,6 +67,17 @@ class Stepper(ABC):
             state: leaves [sentences * beams, ...], sentence by sentence.
         """
 
+    def best(self, tokens: Tensor, state: State, k: int) -> Best:
+        """The k most probable tokens after `tokens`, for strategies that need no more than these.
+
+        Args:
+            tokens: see `__call__`.
+            state: see `__call__`.
+            k: how many; cut to the size of the vocabulary.
+        """
+        step = self(tokens, state)
+        return Best(*top(step.log_probs, k), step.state, step.weights)
+
     @abstractmethod
     def keep(self, sentences: Tensor) -> Stepper:
         """A stepper for some of the sentences: finished ones leave the batch.
@@ -58,7 +88,7 @@ class Stepper(ABC):
 
 
 class ModelStepper(Stepper):
-    """Steps a `Seq2Seq`. What was memorized of the source is kept once per sentence, never once per beam.
+    """Steps a model. What was memorized of the source is kept once per sentence, never once per beam.
 
     Padding and the begin of the sentence are never generated, whatever the model thinks of them.
 
@@ -70,22 +100,34 @@ class ModelStepper(Stepper):
             memory).
     """
 
-    def __init__(self, model: Seq2Seq, source: Padded, memory: State, *, with_weights: bool = False) -> None:
+    def __init__(
+        self, model: Seq2Seq | Prepared, source: Padded, memory: State, *, with_weights: bool = False
+    ) -> None:
         self.model = model
         self.source = source
         self.memory = memory
         self.with_weights = with_weights
         self.source_lengths = source.lengths
+        self.never = torch.tensor([PAD, BOS], device=source.lengths.device)
 
     def __call__(self, tokens: Tensor, state: State) -> Step:
         """See `Stepper`."""
         sentences, beams = tokens.shape
         log_probs, state, weights = self.model.decode_step(tokens.flatten(), self.memory, state, self.source)
-        # The tensor is fresh: writing two columns costs nothing, copying the vocabulary would.
-        log_probs[:, PAD] = -torch.inf
-        log_probs[:, BOS] = -torch.inf
-        kept = weights.view(sentences, beams, -1) if weights is not None and self.with_weights else None
-        return Step(log_probs.view(sentences, beams, -1), state, kept)
+        log_probs.index_fill_(1, self.never, -torch.inf)  # in place: the tensor is fresh
+        return Step(log_probs.view(sentences, beams, -1), state, self._kept(weights, sentences))
+
+    def best(self, tokens: Tensor, state: State, k: int) -> Best:
+        """See `Stepper.best`; the model may know a way that does not write down the whole distribution."""
+        sentences, beams = tokens.shape
+        log_probs, chosen, state, weights = self.model.decode_best(
+            tokens.flatten(), self.memory, state, self.source, k, self.never
+        )
+        shape = (sentences, beams, -1)
+        return Best(log_probs.view(shape), chosen.view(shape), state, self._kept(weights, sentences))
+
+    def _kept(self, weights: Tensor | None, sentences: int) -> Tensor | None:
+        return None if weights is None or not self.with_weights else weights.unflatten(0, (sentences, -1))
 
     def keep(self, sentences: Tensor) -> ModelStepper:
         """See `Stepper`."""

@@ -28,6 +28,12 @@ class Masks(NamedTuple):
     vector: Tensor | None
 
 
+class Folded(NamedTuple):
+    """Attention's memory with `context_layer` applied: its answers are what that layer would make of the context."""
+
+    memory: Any
+
+
 class AttentionalDecoder(Decoder):
     """A stack of cells, attention asked with its output, and the attentional vector (Luong et al. 2015, eq. 5).
 
@@ -92,6 +98,11 @@ class AttentionalDecoder(Decoder):
         )
         return memory, self.attention.initial_state(memory)
 
+    def fold_memory(self, memory: Any) -> Any:
+        """The context's half of the attentional vector's product is taken beforehand, where attention allows it."""
+        folded = self.attention.map_values(memory, self.context_layer) if self.attention is not None else None
+        return memory if folded is None else Folded(folded)
+
     def draw(self, like: Tensor) -> Masks:
         """Masks for new sentences, one row per row of `like`."""
         return Masks(
@@ -113,9 +124,14 @@ class AttentionalDecoder(Decoder):
         """
         if self.attention is None:
             return Decoded(self.dropout(output, mask), None, None, inputs), state
+        folded = isinstance(memory, Folded)
+        memory = memory.memory if folded else memory
         if output.dim() == 2:
             attended: Attended = attend_rows(self.attention, output, memory, state)
         else:
             attended = self.attention.attend(output, memory, state)
-        vector = torch.tanh(self.output_layer(output) + self.context_layer(attended.context))
-        return Decoded(self.dropout(vector, mask), attended.context, attended.weights, inputs), attended.state
+        context = None if folded else attended.context
+        vector = torch.tanh(
+            self.output_layer(output) + (attended.context if context is None else self.context_layer(context))
+        )
+        return Decoded(self.dropout(vector, mask), context, attended.weights, inputs), attended.state

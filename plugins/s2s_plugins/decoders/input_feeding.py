@@ -14,6 +14,7 @@ from s2s.nn import (
     RecurrentCell,
     State,
     advance,
+    gathered_weight_gradients,
     length_mask,
     stack_steps,
     stand_still,
@@ -87,7 +88,11 @@ class InputFeedingDecoder(AttentionalDecoder):
 
     def step(self, input: Tensor, memory: Any, state: FeedingState) -> tuple[Decoded, State]:
         """One token."""
-        return self._advance(self.cells.project_part(input, 0), input, memory, state)
+        return self.step_folded(self.fold_tokens(input), input, memory, state)
+
+    def fold_tokens(self, vectors: Tensor) -> Tensor:
+        """The tokens' share of the lowest cell's projection."""
+        return self.cells.project_part(vectors, 0)
 
     def forward(
         self,
@@ -105,17 +110,19 @@ class InputFeedingDecoder(AttentionalDecoder):
         shortest = int(lengths.min())
         inputs = inputs.masked_fill(~mask.unsqueeze(-1), 0.0)
         steps: list[Decoded] = []
-        pairs = zip(self.cells.project_part(inputs, 0).unbind(1), inputs.unbind(1), strict=True)
-        for time, (known, input) in enumerate(pairs):
-            decoded, following = self._advance(known, input, memory, state)
-            steps.append(decoded)
-            state = following if time < shortest else stand_still(mask[:, time], following, state)
+        pairs = zip(self.fold_tokens(inputs).unbind(1), inputs.unbind(1), strict=True)
+        with gathered_weight_gradients():
+            for time, (known, input) in enumerate(pairs):
+                decoded, following = self.step_folded(known, input, memory, state)
+                steps.append(decoded)
+                state = following if time < shortest else stand_still(mask[:, time], following, state)
         return stack_steps(steps), state
 
-    def _advance(
-        self, known: Tensor, input: Tensor, memory: Any, state: FeedingState
+    def step_folded(
+        self, folded: Tensor, input: Tensor, memory: Any, state: FeedingState
     ) -> tuple[Decoded, FeedingState]:
+        """One token whose share of the projection is known."""
         fed = self.cells.project_part(state.fed, self.input_size)
-        output, cell = advance(self.cells, known + fed, state.cell, state.masks.cell)
+        output, cell = advance(self.cells, folded + fed, state.cell, state.masks.cell)
         decoded, attention = self.answer(output, input, memory, state.attention, state.masks.vector)
         return decoded, FeedingState(cell, attention, decoded.hidden.to(state.fed.dtype), state.masks)

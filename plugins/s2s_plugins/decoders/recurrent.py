@@ -67,7 +67,17 @@ class RecurrentDecoder(AttentionalDecoder):
 
     def step(self, input: Tensor, memory: Any, state: RecurrentState) -> tuple[Decoded, State]:
         """One token."""
-        output, cell = advance(self.cells, self.cells.project(input), state.cell, state.masks.cell)
+        return self.step_folded(self.cells.project(input), input, memory, state)
+
+    def fold_tokens(self, vectors: Tensor) -> Tensor:
+        """The lowest cell's projection."""
+        return self.cells.project(vectors)
+
+    def step_folded(
+        self, folded: Tensor, input: Tensor, memory: Any, state: RecurrentState
+    ) -> tuple[Decoded, State]:
+        """One token whose projection is known."""
+        output, cell = advance(self.cells, folded, state.cell, state.masks.cell)
         decoded, attention = self.answer(output, input, memory, state.attention, state.masks.vector)
         return decoded, RecurrentState(cell, attention, state.masks)
 

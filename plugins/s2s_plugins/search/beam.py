@@ -11,7 +11,6 @@ from s2s.nn.cell import State, select_state
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.stepper import Stepper
 from s2s.search.strategy import SearchStrategy
-from s2s.search.top import top
 
 _NORMALIZATIONS = ("wu", "length", "none")
 
@@ -27,7 +26,6 @@ class _Expansion(NamedTuple):
     parents: Tensor  # [rows, next beams]
     tokens: Tensor  # [rows, next beams]
     log_probs: Tensor  # [rows, next beams]
-    end_log_probs: Tensor  # of the end of the sentence after the nodes of this time, [rows, beams]
     weights: Tensor | None  # [rows, beams, source]
 
 
@@ -38,6 +36,7 @@ class _Outcome(NamedTuple):
     time: int
     finished_scores: Tensor  # best first, -inf where there is none, [rows, n_best]
     finished_nodes: Tensor  # the prefix of each, as time * size + beam, [rows, n_best]
+    end_log_probs: Tensor  # of the end of the sentence after each prefix, [rows, n_best]
     live_totals: Tensor  # sums of log-probabilities of the prefixes alive at this time, [rows, beams]
 
 
@@ -124,12 +123,13 @@ class Beam(SearchStrategy):
             (len(sentences), self.n_best), -torch.inf, dtype=torch.float64, device=device
         )
         finished_nodes = torch.full((len(sentences), self.n_best), -1, dtype=torch.int64, device=device)
+        end_log_probs = torch.zeros(len(sentences), self.n_best, device=device)
         expansions: list[_Expansion] = []
         outcomes: list[_Outcome] = []
         for time in itertools.count() if sentences else ():
-            step = stepper(tokens, state)
             # One more than the beam: the end may be among them, and then `size` others remain.
-            log_probs, ids = top(step.log_probs, self.size + 1)
+            step = stepper.best(tokens, state, self.size + 1)
+            log_probs, ids = step.log_probs, step.tokens
             # A model that has diverged says NaN: nothing follows, and the search ends.
             log_probs = log_probs.masked_fill(log_probs.isnan(), -torch.inf)
             ends = ids == eos
@@ -145,6 +145,7 @@ class Beam(SearchStrategy):
             )
             totals, places = totals[:, : 2 * self.size], places[:, : 2 * self.size]
             ends = ends.flatten(1).gather(1, places)
+            own_log_probs = log_probs.flatten(1).gather(1, places)
             parents = places // width
 
             divisor = float(self.divisors(torch.tensor(time + 1)))
@@ -154,7 +155,9 @@ class Beam(SearchStrategy):
                 dim=1, descending=True, stable=True
             )
             finished_scores = finished_scores[:, : self.n_best]
-            finished_nodes = torch.cat([finished_nodes, new_nodes], dim=1).gather(1, order[:, : self.n_best])
+            order = order[:, : self.n_best]
+            finished_nodes = torch.cat([finished_nodes, new_nodes], dim=1).gather(1, order)
+            end_log_probs = torch.cat([end_log_probs, own_log_probs[:, : self.size]], dim=1).gather(1, order)
 
             others = ends.to(torch.uint8).sort(dim=1, stable=True).indices[:, : self.size]
             next_live = totals.masked_fill(ends, -torch.inf).gather(1, others)
@@ -165,8 +168,7 @@ class Beam(SearchStrategy):
                     {sentence: row for row, sentence in enumerate(sentences)},
                     parents,
                     tokens,
-                    log_probs.flatten(1).gather(1, places),
-                    step.log_probs[:, :, eos].clone(),  # a view would keep the whole vocabulary alive
+                    own_log_probs.gather(1, others),
                     step.weights,
                 )
             )
@@ -192,6 +194,7 @@ class Beam(SearchStrategy):
                         time,
                         finished_scores[leaving],
                         finished_nodes[leaving],
+                        end_log_probs[leaving],
                         live[leaving],
                     )
                 )
@@ -201,6 +204,7 @@ class Beam(SearchStrategy):
                 stepper = stepper.keep(rows)
                 limits, minimums, last_divisors = limits[rows], minimums[rows], last_divisors[rows]
                 finished_scores, finished_nodes = finished_scores[rows], finished_nodes[rows]
+                end_log_probs = end_log_probs[rows]
                 next_live, parents, tokens = next_live[rows], parents[rows], tokens[rows]
             live = next_live
             state = select_state(step.state, (rows.unsqueeze(1) * beams + parents).flatten())
@@ -220,21 +224,17 @@ class Beam(SearchStrategy):
                 step.parents.tolist(),
                 step.tokens.tolist(),
                 step.log_probs.tolist(),
-                step.end_log_probs.tolist(),
             )
             for step in expansions
         ]
 
-        def walk(sentence: int, node: int, score: float, finished: bool) -> Hypothesis:
+        def walk(sentence: int, node: int, score: float, end: float | None) -> Hypothesis:
             time, beam = divmod(node, self.size)
             tokens: list[int] = []
-            log_probs: list[float] = []
+            log_probs = [] if end is None else [end]
             attended: list[Tensor] = []
-            if finished:
-                rows, *_, end_log_probs = steps[time]
-                log_probs.append(end_log_probs[rows[sentence]][beam])
             for earlier in reversed(range(time)):
-                rows, parents, ids, log_probs_of_ids, _ = steps[earlier]
+                rows, parents, ids, log_probs_of_ids = steps[earlier]
                 row = rows[sentence]
                 tokens.append(ids[row][beam])
                 log_probs.append(log_probs_of_ids[row][beam])
@@ -250,7 +250,7 @@ class Beam(SearchStrategy):
                     if attended
                     else torch.zeros(0, length)
                 )
-            return Hypothesis(tokens[::-1], score, log_probs[::-1], finished, aligned)
+            return Hypothesis(tokens[::-1], score, log_probs[::-1], end is not None, aligned)
 
         results: list[list[Hypothesis]] = [[] for _ in source_lengths]
         for outcome in outcomes:
@@ -259,21 +259,24 @@ class Beam(SearchStrategy):
                 outcome.sentences,
                 outcome.finished_scores.tolist(),
                 outcome.finished_nodes.tolist(),
+                outcome.end_log_probs.tolist(),
                 prefix_scores,
                 strict=True,
             )
-            for sentence, scores, nodes, prefixes in found:
+            for sentence, scores, nodes, ends, prefixes in found:
                 ended = [
-                    (node, score) for node, score in zip(nodes, scores, strict=True) if score > -torch.inf
+                    (node, score, end)
+                    for node, score, end in zip(nodes, scores, ends, strict=True)
+                    if score > -torch.inf
                 ]
-                best = [walk(sentence, node, score, True) for node, score in ended]
-                known = {node for node, _ in ended}
+                best = [walk(sentence, node, score, end) for node, score, end in ended]
+                known = {node for node, _, _ in ended}
                 if best and outcome.time < last_times[sentence]:
                     # every prefix was followed to its end: fewer than n_best outputs are possible
                     prefixes = []
                 for beam, score in enumerate(prefixes):
                     node = outcome.time * self.size + beam
                     if len(best) < self.n_best and score > -torch.inf and node not in known:
-                        best.append(walk(sentence, node, score, False))
+                        best.append(walk(sentence, node, score, None))
                 results[sentence] = best
         return results

@@ -9,7 +9,6 @@ from s2s.nn.cell import State, select_state
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.stepper import Stepper
 from s2s.search.strategy import SearchStrategy
-from s2s.search.top import top
 
 
 class Greedy(SearchStrategy):
@@ -41,13 +40,14 @@ class Greedy(SearchStrategy):
         steps: list[tuple[dict[int, int], Tensor, Tensor, Tensor | None]] = []
         last = torch.full((len(rows), 1), bos, dtype=torch.int64, device=device)
         for time in itertools.count() if rows else ():
-            step = stepper(last, state)
-            state = step.state
-            log_probs = step.log_probs.squeeze(1)
-            if time < longest_minimum:
-                log_probs = log_probs.clone()
-                log_probs[:, eos] = log_probs[:, eos].masked_fill(minimums > time, -torch.inf)
-            best, last = top(log_probs, 1)
+            short = time < longest_minimum
+            step = stepper.best(last, state, 2 if short else 1)
+            state, best, last = step.state, step.log_probs.squeeze(1), step.tokens.squeeze(1)
+            if short:
+                # Where the end may not come yet, the second best takes its place.
+                best = best.masked_fill((last == eos) & (minimums > time).unsqueeze(1), -torch.inf)
+                best, second = best.max(dim=1, keepdim=True)
+                last = last.gather(1, second)
             # A model that has diverged says NaN: nothing follows, and the search ends.
             best = best.masked_fill(best.isnan(), -torch.inf)
             steps.append(({sentence: row for row, sentence in enumerate(rows)}, last, best, step.weights))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from s2s.search.top import top
+from s2s.nn.top import top, top_log_probs
 
 
 @pytest.mark.parametrize("vocabulary", [1, 3, 63, 64, 65, 700, 1000, 1024])
@@ -37,3 +37,26 @@ def test_any_layout_and_dtype():
     values, places = top(scores, 3)
     assert values.dtype == torch.float32
     assert places.tolist() == scores.topk(3).indices.tolist()
+
+
+@pytest.mark.parametrize("vocabulary", [5, 70, 1000])
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("scale", [1.0, 300.0])  # exp(300) is beyond float32
+def test_top_of_the_softmax(vocabulary, k, scale):
+    logits = torch.randn(6, vocabulary, generator=torch.Generator().manual_seed(k)) * scale
+    logits[0, 2] = logits[0].max() + scale  # what may not be chosen is the most probable of all
+    logits[1, 4] = logits[1, 3] = logits[1].max() + 1
+    never = torch.tensor([0, 2])
+    expected = logits.double().log_softmax(dim=-1)
+    expected[:, never] = -torch.inf
+    values, places = top_log_probs(logits.clone(), k, never)
+    expected_values, expected_places = expected.sort(dim=-1, descending=True, stable=True)
+    assert torch.equal(places, expected_places[:, :k])
+    torch.testing.assert_close(values.double(), expected_values[:, :k], rtol=1e-6, atol=1e-5)
+
+
+def test_a_softmax_of_nan_is_nan_and_fewer_places_than_asked_for_are_impossible():
+    logits = torch.tensor([[0.0, torch.nan, 1.0, 2.0], [0.0, 1.0, 2.0, 3.0]])
+    values, _ = top_log_probs(logits, 4, torch.tensor([0, 1]))
+    assert values[0].isnan().all()
+    assert values[1].isfinite().tolist() == [True, True, False, False]

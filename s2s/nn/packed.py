@@ -1,0 +1,117 @@
+"""Weights whose products are taken in bfloat16: converted and laid out for the processor once, not at every step.
+
+Autocast converts both factors of a product at every call, and the library brings the weight into the layout of its
+kernels at every call; for the few rows of a decoding step that costs as much as the product.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class PackedMatrix(Tensor):
+    """A weight [out, in] that `F.linear` multiplies with in bfloat16; to everything else it is what it was.
+
+    The answer has the type of the other factor. A slice of it is packed too, once.
+    """
+
+    _packed: Tensor | None
+    _slices: dict[str, PackedMatrix]
+
+    @staticmethod
+    def of(weight: Tensor) -> PackedMatrix:
+        """One that shares its storage with `weight`, of float32; the weight must not change any more."""
+        matrix: PackedMatrix = weight.detach().as_subclass(PackedMatrix)
+        matrix._packed = None
+        matrix._slices = {}
+        return matrix
+
+    @classmethod
+    def __torch_function__(
+        cls,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """`F.linear` and slices are our own; all else is done with plain tensors."""
+        kwargs = kwargs or {}
+        if func is F.linear and len(args) >= 2 and isinstance(args[1], cls):
+            with torch._C.DisableTorchFunctionSubclass():
+                return args[1].linear(args[0], *args[2:], **kwargs)
+        if func is Tensor.__getitem__ and _is_slice(args[1]):
+            return args[0].part(args[1])
+        with torch._C.DisableTorchFunctionSubclass():
+            return func(*args, **kwargs)
+
+    def linear(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """``x W^T + bias``, in the type of `x`."""
+        if self._packed is None:
+            weight = self.detach().as_subclass(Tensor).to(torch.bfloat16)
+            self._packed = (
+                torch.ops.mkldnn._reorder_linear_weight(weight) if can_pack(weight.device) else weight
+            )
+        narrow = x.to(torch.bfloat16)
+        if self._packed.is_mkldnn:
+            product: Tensor = torch.ops.mkldnn._linear_pointwise(narrow, self._packed, bias, "none", [], "")
+        else:
+            product = F.linear(narrow, self._packed, None if bias is None else bias.to(torch.bfloat16))
+        return product.to(x.dtype)
+
+    def part(self, index: Any) -> PackedMatrix:
+        """`self[index]`; the same object at every call."""
+        key = repr(index)
+        if key not in self._slices:
+            with torch._C.DisableTorchFunctionSubclass():
+                self._slices[key] = PackedMatrix.of(self.as_subclass(Tensor)[index])
+        return self._slices[key]
+
+
+def _is_slice(index: Any) -> bool:
+    return isinstance(index, slice) or (
+        isinstance(index, tuple) and all(isinstance(part, slice) for part in index)
+    )
+
+
+def pack_matrices(model: Module) -> Module:
+    """A copy of a model whose matrices are packed. It shares its weights with the model; they must not change any more.
+
+    Args:
+        model: in evaluation mode; parameters other than float32 matrices stay as they are.
+    """
+    matrices: dict[int, Any] = {
+        id(weight): PackedMatrix.of(weight) if _is_matrix(weight) else weight for weight in model.parameters()
+    }
+    return copy.deepcopy(model, matrices)
+
+
+def has_packed(part: nn.Module) -> bool:
+    """Whether weights of this part's own, not those of parts within it, are packed."""
+    return any(isinstance(weight, PackedMatrix) for weight in part.parameters(recurse=False))
+
+
+def _is_matrix(weight: Tensor) -> bool:
+    return weight.dim() == 2 and weight.dtype == torch.float32
+
+
+@cache
+def can_pack(device: torch.device) -> bool:
+    """Whether this build and this processor multiply with packed bfloat16 weights; tried out once."""
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    weight, x = torch.eye(64, 32, dtype=torch.bfloat16), torch.ones(3, 32, dtype=torch.bfloat16)
+    try:
+        reordered = torch.ops.mkldnn._reorder_linear_weight(weight)
+        product = torch.ops.mkldnn._linear_pointwise(x, reordered, None, "none", [], "")
+    except (AttributeError, RuntimeError):
+        return False
+    return bool(torch.equal(product, F.linear(x, weight)))

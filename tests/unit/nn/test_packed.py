@@ -1,0 +1,74 @@
+"""Packed weights: bfloat16 in products, what they were in everything else, and the same answers on every machine."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from s2s.nn import PackedMatrix, pack_matrices
+
+
+@pytest.fixture(params=["as the machine can", "plain"])
+def way(request, monkeypatch):
+    """Both ways of taking the product, whatever this machine can."""
+    if request.param == "plain":
+        monkeypatch.setattr("s2s.nn.packed.can_pack", lambda device: False)
+    return request.param
+
+
+def rounded(x):
+    return x.to(torch.bfloat16).double()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(48,), (7, 48), (2, 3, 48), (0, 48)])
+def test_products_are_those_of_rounded_factors(way, shape, bias):
+    torch.manual_seed(0)
+    layer = nn.Linear(48, 32, bias=bias)
+    x = torch.randn(shape)
+    with torch.inference_mode():
+        found = pack_matrices(layer)(x)
+        expected = rounded(x) @ rounded(layer.weight).t()
+        if layer.bias is not None:
+            expected = expected + layer.bias.double()
+    assert found.dtype == torch.float32 and type(found) is torch.Tensor
+    # The sum is rounded to 8 bits once more, and the bias where it cannot be given in float32.
+    torch.testing.assert_close(found.double(), expected, rtol=2**-7, atol=2**-7)
+    assert pack_matrices(layer)(x.bfloat16()).dtype == torch.bfloat16
+
+
+def test_all_but_products_sees_the_weight_itself(way):
+    weight = nn.Linear(48, 32).weight
+    matrix = PackedMatrix.of(weight)
+    x = torch.randn(7, 48)
+    for found, expected in [
+        (x @ matrix.t(), x @ weight.t()),
+        (F.embedding(torch.tensor([3]), matrix), weight[3:4]),
+        (torch.cat([matrix, matrix]), torch.cat([weight, weight])),
+        (matrix + 1, weight + 1),
+        (matrix[3], weight[3]),
+        (matrix.double(), weight.double()),
+    ]:
+        assert type(found) is torch.Tensor
+        assert torch.equal(found, expected)
+
+
+def test_slices_are_packed_once(way):
+    matrix = PackedMatrix.of(torch.randn(32, 48))
+    x = torch.randn(7, 16)
+    part = matrix[:, 16:32]
+    assert isinstance(part, PackedMatrix) and matrix[:, 16:32] is part and matrix[:, :16] is not part
+    expected = rounded(x) @ rounded(torch.Tensor(matrix)[:, 16:32]).t()
+    torch.testing.assert_close(F.linear(x, part).double(), expected, rtol=2**-7, atol=2**-7)
+
+
+def test_a_copy_shares_its_weights_and_leaves_the_model_alone():
+    model = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Embedding(5, 8))
+    model[2].weight = nn.Parameter(torch.randn(8, 8))
+    model[0].weight = model[2].weight  # tied
+    copy = pack_matrices(model)
+    assert copy[0].weight is copy[2].weight and isinstance(copy[0].weight, PackedMatrix)
+    assert copy[0].weight.data_ptr() == model[0].weight.data_ptr()
+    assert copy[1].weight is model[1].weight
+    assert type(model[0].weight) is nn.Parameter
+    assert not isinstance(pack_matrices(model.double())[0].weight, PackedMatrix)

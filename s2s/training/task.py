@@ -329,8 +329,8 @@ class TaskModule(pl.LightningModule):
             for name, before in checkpoint["choices"].items():
                 if now[name] != before:
                     raise ConfigError(
-                        f"{name} is {now[name]}, but the run to go on with was begun with {before}, and a resumed run is "
-                        f"the same run; set --{name} {before}, or start a new run from its bundle (--model.start_from)"
+                        f"{name} is {now[name]}, but the run to go on with was begun with {before}, and a resumed run "
+                        f"is the same run; set --{name} {before}, or start a new run with --model.start_from BUNDLE"
                     )
         self.plateau.load_state_dict(checkpoint["plateau"])
         self.scores = [Score(**score) for score in checkpoint["scores"]]

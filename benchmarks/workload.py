@@ -25,7 +25,7 @@ from s2s.inference.bundle import build_model as build
 from s2s.nn.seq2seq import Seq2Seq
 from s2s.resources import locate
 from s2s.text.batch import Batch, pad, pad_targets
-from s2s.text.sampler import Batches, BatchLimits, by_length, epoch_batches
+from s2s.text.sampler import BatchLimits, Epoch, by_length
 from s2s.text.tokenizer import Tokenizer
 from s2s_plugins.tokenizers.sentencepiece import SentencePiece
 
@@ -104,8 +104,8 @@ def batches(split: str = "train", *, sentences: int = BATCH, epoch: int = 0) -> 
     source, target = (ids(split, side) for side in SIDES)
     lengths = [np.array([len(one) for one in side]) for side in (source, target)]
     limits = BatchLimits(sentences=sentences)
-    made: Batches = (
-        epoch_batches(lengths[0], lengths[1], limits, seed=SEED, epoch=epoch)
+    made = (
+        Epoch(lengths[0], lengths[1], limits, seed=SEED, epoch=epoch)
         if split == "train"
         else by_length(lengths[0], lengths[1], limits)
     )

@@ -1,7 +1,8 @@
 """Which pairs make up which batch: a pure function of (seed, epoch), and where in it training stands."""
 
+import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,21 @@ from s2s.errors import ConfigError, DataError
 _STEP = 1.08
 _NOISE = 0.08
 
+# Batches are made of so many pairs at once, some ten megabytes of numbers, and of runs of neighbours: long enough to be
+# read quickly, so many that a pool holds something of everywhere, so few that their list is small.
+_POOL = 2**17
+_RUN = 64
+_RUNS = 2**17
+
 Numbers = npt.NDArray[np.int64]
+
+
+class Lengths(Protocol):
+    """Tokens of each sentence; an array is one, and so is what a store reads from disk when it is asked."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> Numbers: ...
 
 
 class BatchLimits(NamedTuple):
@@ -57,19 +72,6 @@ class Batches(NamedTuple):
         """The pairs of one batch, [rows]."""
         return self.order[self.starts[batch] : self.stops[batch]]
 
-    def padding_share(self, source_lengths: Numbers, target_lengths: Numbers) -> float:
-        """The part of all positions, source and target, that holds padding: 0 is none."""
-        if len(self) == 0:
-            return 0.0
-        by_batch = np.argsort(self.starts)
-        starts = self.starts[by_batch]
-        rows = (self.stops - self.starts)[by_batch]
-        cells = 0
-        for lengths in (source_lengths[self.order], target_lengths[self.order] + 1):
-            cells += int((np.maximum.reduceat(lengths, starts) * rows).sum())
-        real = int(source_lengths[self.order].sum() + target_lengths[self.order].sum()) + len(self.order)
-        return 1 - real / cells
-
 
 def cut(source_lengths: Numbers, target_lengths: Numbers, order: Numbers, limits: BatchLimits) -> Batches:
     """Cuts pairs, in the order given, into batches as large as the limits allow.
@@ -102,54 +104,139 @@ def cut(source_lengths: Numbers, target_lengths: Numbers, order: Numbers, limits
     return Batches(order, bounds[:-1], bounds[1:])
 
 
-def epoch_batches(
-    source_lengths: Numbers,
-    target_lengths: Numbers,
-    limits: BatchLimits,
-    *,
-    seed: int,
-    epoch: int,
-    bounds: Sequence[tuple[int, int]] | None = None,
-    weights: Sequence[float] | None = None,
-) -> Batches:
+class Epoch:
     """The batches of an epoch in the order of training, a pure function of the arguments.
 
-    A corpus of weight w is seen w times; of a fractional part other pairs are drawn in each epoch. Pairs of
-    like length come together, chance decides among them, and the batches are shuffled.
+    A corpus of weight w is seen w times; of a fractional part other pairs are drawn in each epoch. Pairs of like length
+    come together, chance decides among them, and the batches are shuffled.
+
+    A large corpus is never in memory as a whole, not even as numbers: it is cut into runs of neighbouring pairs, chance
+    deals the runs to pools, and what is said above happens within each pool when its turn comes. Up to _POOL pairs,
+    there is one pool, and a run is a pair.
 
     Args:
-        source_lengths: tokens of each source, [all pairs].
+        source_lengths: tokens of each source, [all pairs]; asked for by slices.
         target_lengths: tokens of each target without bos and eos, [all pairs].
         limits: how large a batch may be.
         seed: of the whole training.
         epoch: from 0.
         bounds: first and last + 1 pair of each corpus; default: one corpus.
         weights: of each corpus; default: 1.
+
+    Attributes:
+        pairs_seen: how many pairs there are in all batches.
+        padding_share: the part of all positions, source and target, that holds padding: 0 is none.
     """
-    random = np.random.default_rng([seed, epoch])
-    bounds = bounds or [(0, len(source_lengths))]
-    chosen = []
-    for (start, stop), weight in zip(bounds, weights or [1.0] * len(bounds), strict=True):
+
+    def __init__(
+        self,
+        source_lengths: Lengths,
+        target_lengths: Lengths,
+        limits: BatchLimits,
+        *,
+        seed: int,
+        epoch: int,
+        bounds: Sequence[tuple[int, int]] | None = None,
+        weights: Sequence[float] | None = None,
+    ) -> None:
+        limits.check()
+        self._lengths = (source_lengths, target_lengths)
+        self._limits = limits
+        self._seed = [seed, epoch]
+        bounds = bounds or [(0, len(source_lengths))]
+        random = np.random.default_rng(self._seed)
+        runs = _draw_runs(bounds, weights or [1.0] * len(bounds), random)
+        self.pairs_seen = int((runs[:, 1] - runs[:, 0]).sum())
+        self._pools = np.array_split(runs, max(1, -(-self.pairs_seen // _POOL)))
+        self._made: tuple[int, Batches] | None = None
+        cells = real = 0
+        sizes = []
+        for pool in range(len(self._pools)):
+            batches, pool_cells, pool_real = self._make(pool)
+            sizes.append(len(batches))
+            cells += pool_cells
+            real += pool_real
+        self.padding_share = 1 - real / cells if cells else 0.0
+        self._ends = np.cumsum(np.array(sizes, np.int64))
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def pairs(self, batch: int) -> Numbers:
+        """The pairs of one batch, [rows]."""
+        pool = int(np.searchsorted(self._ends, batch, side="right"))
+        before = int(self._ends[pool - 1]) if pool else 0
+        if self._made is None or self._made[0] != pool:
+            self._make(pool)
+        assert self._made is not None
+        return self._made[1].pairs(batch - before)
+
+    def _make(self, pool: int) -> tuple[Batches, int, int]:
+        """The batches of a pool, which are kept until another is made, with all and with real positions."""
+        runs = self._pools[pool]
+        random = np.random.default_rng([*self._seed, pool])
+        pairs = np.sort(_spread(runs))
+        shuffle = random.permutation(len(pairs))
+        source, target = (_gather(lengths, pairs)[shuffle] for lengths in self._lengths)
+        step = np.floor(np.log(source + 1) / np.log(_STEP) + random.random(len(pairs))).astype(np.int64)
+        noisy = np.rint(target * (1 + _NOISE * random.random(len(pairs)))).astype(np.int64)
+        # every second step runs from long targets to short ones, so that a batch across two steps is not torn
+        high = int(noisy.max(initial=0)) + 1
+        noisy = np.where(step % 2 == 0, noisy, high - noisy)
+        by_likeness = np.argsort(step * (high + 1) + noisy, kind="stable")
+        source, target = source[by_likeness], target[by_likeness]
+        batches = cut(source, target, np.arange(len(pairs)), self._limits)
+        cells = 0
+        if len(batches):
+            rows = batches.stops - batches.starts
+            for lengths in (source, target + 1):
+                cells += int((np.maximum.reduceat(lengths, batches.starts) * rows).sum())
+        shuffled = random.permutation(len(batches))
+        order = pairs[shuffle[by_likeness]]
+        made = Batches(order, batches.starts[shuffled], batches.stops[shuffled])
+        self._made = (pool, made)
+        return made, cells, int(source.sum() + target.sum()) + len(pairs)
+
+
+def _draw_runs(
+    bounds: Sequence[tuple[int, int]], weights: Sequence[float], random: np.random.Generator
+) -> Numbers:
+    """First and last + 1 pair of each run, in the order of pools, [runs, 2]."""
+    total = sum(
+        math.ceil(weight * (stop - start)) for (start, stop), weight in zip(bounds, weights, strict=True)
+    )
+    length = 1 if total <= _POOL else max(_RUN, -(-total // _RUNS))
+    chosen = [np.empty((0, 2), np.int64)]
+    for (start, stop), weight in zip(bounds, weights, strict=True):
+        starts = np.arange(start, stop, length)
+        runs = np.stack([starts, np.minimum(starts + length, stop)], axis=1)
         whole = int(weight)
-        chosen.extend([np.arange(start, stop)] * whole)
+        chosen.extend([runs] * whole)
         part = round((weight - whole) * (stop - start))
         if part:
-            chosen.append(start + random.permutation(stop - start)[:part])
-    pairs = np.concatenate(chosen) if chosen else np.empty(0, np.int64)
-    random.shuffle(pairs)
+            drawn = random.permutation(runs)
+            ends = np.cumsum(drawn[:, 1] - drawn[:, 0])
+            drawn = drawn[: int(np.searchsorted(ends, part)) + 1]
+            drawn[-1, 1] -= ends[len(drawn) - 1] - part
+            chosen.append(drawn)
+    return random.permutation(np.concatenate(chosen))
 
-    step = np.floor(np.log(source_lengths[pairs] + 1) / np.log(_STEP) + random.random(len(pairs)))
-    step = step.astype(np.int64)
-    target = target_lengths[pairs]
-    target = np.rint(target * (1 + _NOISE * random.random(len(pairs)))).astype(np.int64)
-    # every second step runs from long targets to short ones, so that a batch across two steps is not torn
-    high = int(target.max(initial=0)) + 1
-    target = np.where(step % 2 == 0, target, high - target)
-    order = pairs[np.argsort(step * (high + 1) + target, kind="stable")]
 
-    batches = cut(source_lengths, target_lengths, order, limits)
-    shuffled = random.permutation(len(batches))
-    return Batches(order, batches.starts[shuffled], batches.stops[shuffled])
+def _spread(runs: Numbers) -> Numbers:
+    """All pairs of runs, [pairs]."""
+    lengths = runs[:, 1] - runs[:, 0]
+    ends = np.cumsum(lengths)
+    return np.repeat(runs[:, 1] - ends, lengths) + np.arange(int(lengths.sum()))
+
+
+def _gather(lengths: Lengths, pairs: Numbers) -> Numbers:
+    """The lengths of sorted pairs; neighbours are read in one slice."""
+    if not len(pairs):
+        return np.empty(0, np.int64)
+    breaks = np.flatnonzero(np.diff(pairs) > _RUN) + 1
+    return np.concatenate(
+        [lengths[int(run[0]) : int(run[-1]) + 1][run - run[0]] for run in np.split(pairs, breaks)]
+    )
 
 
 def by_length(source_lengths: Numbers, target_lengths: Numbers, limits: BatchLimits) -> Batches:
@@ -159,11 +246,15 @@ def by_length(source_lengths: Numbers, target_lengths: Numbers, limits: BatchLim
     return cut(source_lengths, target_lengths, order, limits)
 
 
-def beyond_budget(source_lengths: Numbers, target_lengths: Numbers, limits: BatchLimits) -> Numbers:
+def beyond_budget(source_lengths: Lengths, target_lengths: Lengths, limits: BatchLimits) -> Numbers:
     """The pairs that alone are beyond `limits.tokens`, [pairs]."""
     if limits.tokens is None:
         return np.empty(0, np.int64)
-    return np.flatnonzero(source_lengths + target_lengths + 1 > limits.tokens)
+    found = []
+    for start in range(0, len(source_lengths), _POOL):
+        part = slice(start, start + _POOL)
+        found.append(start + np.flatnonzero(source_lengths[part] + target_lengths[part] + 1 > limits.tokens))
+    return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
 class Sampler:
@@ -187,8 +278,8 @@ class Sampler:
 
     def __init__(
         self,
-        source_lengths: Numbers,
-        target_lengths: Numbers,
+        source_lengths: Lengths,
+        target_lengths: Lengths,
         limits: BatchLimits,
         *,
         seed: int,
@@ -210,20 +301,24 @@ class Sampler:
         self.ranks = ranks
         self.epoch = 0
         self.position = 0
+        self._made: tuple[int, Epoch] | None = None
 
-    def batches(self, epoch: int) -> Batches:
+    def batches(self, epoch: int) -> Epoch:
         """All batches of an epoch, before they are dealt out."""
-        return epoch_batches(
-            self.source_lengths,
-            self.target_lengths,
-            self.limits,
-            seed=self.seed,
-            epoch=epoch,
-            bounds=self.bounds,
-            weights=self.weights,
-        )
+        if self._made is None or self._made[0] != epoch:
+            made = Epoch(
+                self.source_lengths,
+                self.target_lengths,
+                self.limits,
+                seed=self.seed,
+                epoch=epoch,
+                bounds=self.bounds,
+                weights=self.weights,
+            )
+            self._made = (epoch, made)
+        return self._made[1]
 
-    def dealt(self, batches: Batches) -> Numbers:
+    def dealt(self, batches: Epoch) -> Numbers:
         """Which batches of the list this rank gets, in order, [batches of this rank]."""
         each = -(-len(batches) // self.ranks)
         return (np.arange(each) * self.ranks + self.rank) % max(1, len(batches))

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, Literal, TypeAlias
+from typing import IO, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +29,69 @@ Sides: TypeAlias = Literal["source", "target"]
 _SIDES: tuple[Sides, Sides] = ("source", "target")
 _FORMAT = 2  # part of every fingerprint: raise it when the files' layout or the treatment of text changes
 _CHUNK_PAIRS = 10_000  # encoded at once: enough for the tokenizer's threads, few megabytes
+_PARALLEL_BYTES = (
+    2**24
+)  # of text, some 100,000 pairs: seconds of work for one core, and starting the others takes 0.1 s
 _SETTLED_NS = 2_000_000_000  # a file changed less than 2 s before it was read may change again unseen
+
+
+class Column:
+    """Numbers in a file. A part is read when it is asked for, and forgotten.
+
+    Not a memory map: its pages count as the process's own from when they are touched to its end.
+
+    Args:
+        path: the file.
+        dtype: of its numbers.
+
+    Raises:
+        DataError: the file is missing, or its size fits no such numbers.
+    """
+
+    def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:
+        self.path = path
+        self.dtype = dtype
+        try:
+            self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (open as long as the store)
+        except OSError as error:
+            raise DataError(f"{path} is missing or damaged; delete the folder") from error
+        size = os.fstat(self._file.fileno()).st_size
+        if size % dtype.itemsize:
+            raise DataError(f"{path} is missing or damaged; delete the folder")
+        self._length = size // dtype.itemsize
+
+    def __reduce__(self) -> tuple[type["Column"], tuple[Path, np.dtype[Any]]]:
+        """A worker process opens the file anew."""
+        return Column, (self.path, self.dtype)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, part: slice) -> npt.NDArray[Any]:
+        start, stop, _ = part.indices(self._length)
+        numbers = np.empty(max(0, stop - start), self.dtype)
+        done = 0
+        while done < numbers.nbytes:  # by position, for a forked process shares the file with others
+            into = numbers.data.cast("B")[done:]
+            read = os.preadv(self._file.fileno(), [into], start * self.dtype.itemsize + done)
+            if not read:
+                raise DataError(f"{self.path} has become shorter; delete the folder")
+            done += read
+        return numbers
+
+
+class Lengths:
+    """Differences of the neighbours in a column of offsets: the tokens of each sentence."""
+
+    def __init__(self, offsets: Column) -> None:
+        self._offsets = offsets
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def __getitem__(self, part: slice) -> npt.NDArray[np.int64]:
+        start, stop, _ = part.indices(len(self))
+        return np.diff(self._offsets[start : max(start, stop) + 1])
 
 
 class PairStore:
@@ -50,27 +115,24 @@ class PairStore:
         self.bounds: list[tuple[int, int]] = [(start, stop) for start, stop in about["bounds"]]
         self.report: list[str] = about["report"]
         self._pairs: int = about["pairs"]
-        self._ids = {side: self._map(f"{side}.ids", np.dtype(about[f"{side}_dtype"])) for side in _SIDES}
+        self._ids = {
+            side: Column(folder / f"{side}.ids", np.dtype(about[f"{side}_dtype"])) for side in _SIDES
+        }
         self._id_offsets = {side: self._offsets(f"{side}.offsets") for side in _SIDES}
-        self._text = {side: self._map(f"{side}.text", np.dtype(np.uint8)) for side in _SIDES}
+        self._text = {side: Column(folder / f"{side}.text", np.dtype(np.uint8)) for side in _SIDES}
         self._text_offsets = {side: self._offsets(f"{side}.text_offsets") for side in _SIDES}
-        self._lines = self._map("lines", np.dtype(np.int64))
+        self._lines = Column(folder / "lines", np.dtype(np.int64))
         for side in _SIDES:
             whole = (len(self._ids[side]), len(self._text[side]), len(self._lines))
-            stated = (int(self._id_offsets[side][-1]), int(self._text_offsets[side][-1]), self._pairs)
+            stated = (
+                *(int(o[side][self._pairs :][0]) for o in (self._id_offsets, self._text_offsets)),
+                self._pairs,
+            )
             if whole != stated:
                 raise DataError(f"{folder} is damaged: it holds {whole}, not {stated}; delete it")
 
-    def _map(self, name: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-        path = self.folder / name
-        if not path.exists() or path.stat().st_size % dtype.itemsize:
-            raise DataError(f"{path} is missing or damaged; delete the folder")
-        if path.stat().st_size == 0:
-            return np.empty(0, dtype)
-        return np.memmap(path, dtype, mode="r")
-
-    def _offsets(self, name: str) -> npt.NDArray[np.int64]:
-        offsets = self._map(name, np.dtype(np.int64))
+    def _offsets(self, name: str) -> Column:
+        offsets = Column(self.folder / name, np.dtype(np.int64))
         if len(offsets) != self._pairs + 1:
             raise DataError(f"{self.folder / name} is damaged; delete the folder")
         return offsets
@@ -83,24 +145,27 @@ class PairStore:
         """Number of pairs."""
         return self._pairs
 
-    def lengths(self, side: Sides) -> npt.NDArray[np.int64]:
-        """Tokens per sentence, without bos and eos, [pairs]."""
-        return np.diff(self._id_offsets[side])
+    def lengths(self, side: Sides) -> Lengths:
+        """Tokens per sentence, without bos and eos, [pairs]; to be asked for by slices."""
+        return Lengths(self._id_offsets[side])
 
     def ids(self, side: Sides, pair: int) -> npt.NDArray[np.unsignedinteger[Any]]:
         """The ids of one sentence, without bos and eos, [time]."""
-        offsets = self._id_offsets[side]
-        return self._ids[side][int(offsets[pair]) : int(offsets[pair + 1])]
+        return self._ids[side][self._place(self._id_offsets[side], pair)]
 
     def text(self, side: Sides, pair: int) -> str:
         """One sentence as it stood in the file."""
-        offsets = self._text_offsets[side]
-        return self._text[side][int(offsets[pair]) : int(offsets[pair + 1])].tobytes().decode("utf-8")
+        return self._text[side][self._place(self._text_offsets[side], pair)].tobytes().decode("utf-8")
+
+    @staticmethod
+    def _place(offsets: Column, pair: int) -> slice:
+        start, stop = offsets[pair : pair + 2].tolist()
+        return slice(start, stop)
 
     def origin(self, pair: int) -> str:
         """File(s) and line of a pair, for messages."""
         corpus = next(i for i, (start, stop) in enumerate(self.bounds) if start <= pair < stop)
-        return f"{','.join(self._paths[corpus])}:{int(self._lines[pair])}"
+        return f"{','.join(self._paths[corpus])}:{int(self._lines[pair : pair + 1][0])}"
 
 
 def file_digest(path: str, cache: Path) -> str:
@@ -282,57 +347,125 @@ class _Builder:
         before = progress.tasks[task].completed
         pairs = open_corpus(spec).pairs(self.report)
         self.report.bytes_read.clear()
-        while chunk := list(islice(pairs, _CHUNK_PAIRS)):
-            self._chunk(spec, chunk)
+        chunks = iter(lambda: list(islice(pairs, _CHUNK_PAIRS)), [])
+        for chunk in self._encoded(chunks, _size(spec)):
+            self._write(spec, chunk)
             done = before + sum(self.report.bytes_read.values())
             progress.update(task, completed=done, lines=f"{self.pairs:,} pairs")
         progress.update(task, completed=before + _size(spec))
 
-    def _chunk(self, spec: CorpusSpec, chunk: list[Pair]) -> None:
-        texts = {"source": [pair.source for pair in chunk], "target": [pair.target for pair in chunk]}
-        ids = {side: self.tokenizers[side].encode_batch(texts[side]) for side in _SIDES}
-        kept = [i for i, pair in enumerate(chunk) if self._fits(spec, pair, {s: ids[s][i] for s in _SIDES})]
-        for side in _SIDES:
-            limit = self.limits[side]
-            sentences = [ids[side][i][:limit] for i in kept]
-            encoded = [texts[side][i].encode("utf-8") for i in kept]
-            flat = np.fromiter((t for sentence in sentences for t in sentence), self.dtypes[side])
-            self.files[f"{side}.ids"].write(flat.tobytes())
-            self.files[f"{side}.text"].write(b"".join(encoded))
-            self._lengths(f"{side}.offsets", [len(sentence) for sentence in sentences])
-            self._lengths(f"{side}.text_offsets", [len(text) for text in encoded])
-        self.files["lines"].write(np.array([chunk[i].line for i in kept], np.int64).tobytes())
-        self.pairs += len(kept)
+    def _encoded(self, chunks: Iterator[list[Pair]], size: int) -> Iterator["_Chunk"]:
+        """Chunks in their order, encoded by all cores if the text is so large that starting processes pays."""
+        processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        if processes == 1 or size < _PARALLEL_BYTES or "fork" not in multiprocessing.get_all_start_methods():
+            yield from map(self.encode, chunks)
+            return
+        # Forked: they inherit the tokenizers, which need not be able to travel, and ask nothing of the main module.
+        context = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(processes, context, initializer=_Worker.begin, initargs=(self,)) as pool:
+            waiting: deque[Future[_Chunk]] = deque()
+            try:
+                for chunk in chunks:
+                    waiting.append(pool.submit(_Worker.encode, chunk))
+                    if len(waiting) > 2 * processes:  # so that memory stays flat
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                pool.shutdown(cancel_futures=True)
 
-    def _fits(self, spec: CorpusSpec, pair: Pair, ids: dict[Sides, list[int]]) -> bool:
-        """Whether a pair is used, perhaps cut; says so if not."""
+    def encode(self, pairs: list[Pair]) -> "_Chunk":
+        """What is written of some pairs; changes nothing, so that any process may do it."""
+        texts = {"source": [pair.source for pair in pairs], "target": [pair.target for pair in pairs]}
+        ids = {side: self.tokenizers[side].encode_batch(texts[side]) for side in _SIDES}
+        kept, problems = [], []
+        for i, pair in enumerate(pairs):
+            counts: dict[Sides, int] = {side: len(ids[side][i]) for side in _SIDES}
+            fits = self._fits(counts)
+            if not fits:
+                problems.append((pair.line, counts))
+            if fits or (self.truncate and all(counts.values())):
+                kept.append(i)
+        columns: dict[str, bytes] = {"lines": np.array([pairs[i].line for i in kept], np.int64).tobytes()}
+        lengths: dict[str, npt.NDArray[np.int64]] = {}
         for side in _SIDES:
-            if not ids[side]:  # a normalization may delete characters; attention over nothing is no number
-                self.report.bad(f"no tokens in the {side}", f"{','.join(spec.paths)}:{pair.line}")
-                return False
-        fits = True
+            sentences = [ids[side][i][: self.limits[side]] for i in kept]
+            encoded = [texts[side][i].encode("utf-8") for i in kept]
+            flat = np.fromiter(chain.from_iterable(sentences), self.dtypes[side])
+            columns |= {f"{side}.ids": flat.tobytes(), f"{side}.text": b"".join(encoded)}
+            lengths[f"{side}.offsets"] = np.array([len(sentence) for sentence in sentences], np.int64)
+            lengths[f"{side}.text_offsets"] = np.array([len(text) for text in encoded], np.int64)
+        return _Chunk(len(kept), columns, lengths, problems)
+
+    def _fits(self, counts: dict[Sides, int]) -> bool:
+        """Whether a pair of so many tokens is used as it is."""
+        limits = ((counts[side], self.limits[side]) for side in _SIDES)
+        return all(count and (limit is None or count <= limit) for count, limit in limits)
+
+    def _write(self, spec: CorpusSpec, chunk: "_Chunk") -> None:
+        for line, counts in chunk.problems:
+            self._tell(f"{','.join(spec.paths)}:{line}", counts)
+        for name, content in chunk.columns.items():
+            self.files[name].write(content)
+        for name, added in chunk.lengths.items():
+            ends = self.ends[name] + np.cumsum(added)
+            self.files[name].write(ends.tobytes())
+            self.ends[name] = int(ends[-1]) if len(ends) else self.ends[name]
+        self.pairs += chunk.pairs
+
+    def _tell(self, place: str, counts: dict[Sides, int]) -> None:
+        """Says why a pair is not used, or not whole."""
+        for side in _SIDES:
+            if not counts[side]:  # a normalization may delete characters; attention over nothing is no number
+                self.report.bad(f"no tokens in the {side}", place)
+                return
         for side in _SIDES:
             limit = self.limits[side]
-            if limit is None or len(ids[side]) <= limit:
+            if limit is None or counts[side] <= limit:
                 continue
-            place = f"{','.join(spec.paths)}:{pair.line}"
             reason = f"{side} longer than {limit} tokens"
             if self.truncate:
                 self.too_long.shortened(reason, place)
             elif self.too_long.on_bad_line == "error":
                 raise DataError(
-                    f"{place}: {reason} (it has {len(ids[side])}); raise max_{side}_tokens, or choose "
+                    f"{place}: {reason} (it has {counts[side]}); raise max_{side}_tokens, or choose "
                     "on_too_long: skip or truncate"
                 )
-            elif fits:
+            else:
                 self.too_long.bad(reason, place)
-                fits = False
-        return fits
+                return
 
-    def _lengths(self, name: str, lengths: list[int]) -> None:
-        ends = self.ends[name] + np.cumsum(np.array(lengths, np.int64))
-        self.files[name].write(ends.tobytes())
-        self.ends[name] = int(ends[-1]) if lengths else self.ends[name]
+
+class _Chunk(NamedTuple):
+    """Some pairs as they are written.
+
+    Attributes:
+        pairs: how many.
+        columns: what is appended to files, by their names.
+        lengths: of what is appended, [pairs], by the names of the files of offsets.
+        problems: the lines that are not used, or not whole, with the tokens of each side.
+    """
+
+    pairs: int
+    columns: dict[str, bytes]
+    lengths: dict[str, npt.NDArray[np.int64]]
+    problems: list[tuple[int, dict[Sides, int]]]
+
+
+class _Worker:
+    """What a forked process knows: the builder, from before the fork."""
+
+    builder: _Builder
+
+    @classmethod
+    def begin(cls, builder: _Builder) -> None:
+        """Called once in each process."""
+        cls.builder = builder
+
+    @classmethod
+    def encode(cls, pairs: list[Pair]) -> _Chunk:
+        """See `_Builder.encode`."""
+        return cls.builder.encode(pairs)
 
 
 def corpus_lines(

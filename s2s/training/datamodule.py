@@ -21,7 +21,7 @@ from s2s.registry.near_names import unknown
 from s2s.registry.parts import describe, factory
 from s2s.text.batch import Batch, pad, pad_targets
 from s2s.text.corpus import BadLinePolicy, CorpusSpec, corpus_spec
-from s2s.text.sampler import Batches, BatchLimits, Numbers, Sampler, beyond_budget, by_length
+from s2s.text.sampler import Batches, BatchLimits, Epoch, Numbers, Sampler, beyond_budget, by_length
 from s2s.text.store import PairStore, Sides, TooLongPolicy, corpus_lines, file_digest, pair_store
 from s2s.text.tokenizer import Tokenizer
 
@@ -29,7 +29,7 @@ Corpora: TypeAlias = str | dict[str, Any] | list[str | dict[str, Any]]
 Split: TypeAlias = Literal["train", "validation", "test"]
 
 _DEFAULT_TOKENIZER = "SentencePiece"
-_FORMAT = 1  # part of the fingerprints: raise it when the treatment of text or the making of batches changes
+_FORMAT = 2  # part of the fingerprints: raise it when the treatment of text or the making of batches changes
 
 
 _SPLITS: dict[TrainerFn | None, tuple[Split, ...]] = {
@@ -333,10 +333,9 @@ class PairData(pl.LightningDataModule):
             return
         lines = [f"{split}: {line}" for split, store in self._stores.items() for line in store.report]
         batches = sampler.batches(0)
-        padding = batches.padding_share(sampler.source_lengths, sampler.target_lengths)
-        rows = len(batches.order) / max(1, len(batches))
+        rows = batches.pairs_seen / max(1, len(batches))
         lines.append(
-            f"train: {len(batches):,} batches per epoch, {rows:.0f} pairs each, {padding:.1%} padding"
+            f"train: {len(batches):,} batches per epoch, {rows:.0f} pairs each, {batches.padding_share:.1%} padding"
         )
         alone = beyond_budget(sampler.source_lengths, sampler.target_lengths, self.limits)
         if len(alone):
@@ -392,7 +391,7 @@ class PairData(pl.LightningDataModule):
 
     def _evaluated(self, split: Split, *, shuffled: bool = False) -> "PairLoader":
         store = self.store(split)
-        batches = by_length(store.lengths("source"), store.lengths("target"), self.limits)
+        batches = by_length(store.lengths("source")[:], store.lengths("target")[:], self.limits)
         chosen = np.arange(len(batches))
         if shuffled:  # but for the longest: what does not fit into memory fails at once
             chosen[1:] = np.random.default_rng(0).permutation(chosen[1:])
@@ -442,7 +441,7 @@ class PairBatches(Dataset[Batch]):
     def __init__(
         self,
         store: PairStore,
-        batches: Batches,
+        batches: Batches | Epoch,
         chosen: Numbers,
         sampling: "Sampling | None" = None,
     ) -> None:

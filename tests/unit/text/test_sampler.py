@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import s2s.text.sampler as sampler_module
 from s2s.errors import ConfigError, DataError
-from s2s.text.sampler import BatchLimits, Sampler, beyond_budget, by_length, cut, epoch_batches
+from s2s.text.sampler import BatchLimits, Epoch, Sampler, beyond_budget, by_length, cut
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 60), st.integers(0, 60)), min_size=1, max_size=120)
 LIMITS = st.builds(BatchLimits, st.integers(1, 400), st.none() | st.integers(1, 20)) | st.builds(
@@ -37,7 +38,7 @@ def test_each_pair_once_and_no_batch_too_large(
 ) -> None:
     source, target = arrays(lengths)
     for batches in (
-        epoch_batches(source, target, limits, seed=seed, epoch=epoch),
+        Epoch(source, target, limits, seed=seed, epoch=epoch),
         by_length(source, target, limits),
     ):
         seen = [batches.pairs(i) for i in range(len(batches))]
@@ -73,7 +74,7 @@ def test_the_order_is_a_function_of_seed_and_epoch() -> None:
     limits = BatchLimits(tokens=1000)
 
     def order(seed: int, epoch: int) -> list[list[int]]:
-        batches = epoch_batches(source, target, limits, seed=seed, epoch=epoch)
+        batches = Epoch(source, target, limits, seed=seed, epoch=epoch)
         return [batches.pairs(i).tolist() for i in range(len(batches))]
 
     np.random.seed(1)  # whatever the global generator says
@@ -86,7 +87,7 @@ def test_the_order_is_a_function_of_seed_and_epoch() -> None:
 
 def test_chance_decides_who_meets_whom_and_when() -> None:
     source, target = some()
-    epochs = [epoch_batches(source, target, BatchLimits(tokens=2000), seed=1, epoch=e) for e in (0, 1)]
+    epochs = [Epoch(source, target, BatchLimits(tokens=2000), seed=1, epoch=e) for e in (0, 1)]
     first, second = ([set(batches.pairs(i).tolist()) for i in range(len(batches))] for batches in epochs)
     shared = [max(len(batch & other) for other in second) / len(batch) for batch in first]
     assert np.mean(shared) < 0.5  # of a batch, the most that meet again in one batch of the next epoch
@@ -94,13 +95,48 @@ def test_chance_decides_who_meets_whom_and_when() -> None:
     assert abs(np.corrcoef(mean_length, np.arange(len(mean_length)))[0, 1]) < 0.3
 
 
+@pytest.fixture
+def small_pools(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampler_module, "_POOL", 500)
+    monkeypatch.setattr(sampler_module, "_RUN", 8)
+
+
+@pytest.mark.usefixtures("small_pools")
+def test_pools_hold_each_pair_once_and_something_of_everywhere() -> None:
+    source, target = some()
+    epoch = Epoch(source, target, BatchLimits(sentences=16), seed=1, epoch=0)
+    batches = [epoch.pairs(i) for i in range(len(epoch))]
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(source)))
+    assert epoch.pairs_seen == len(source)
+    # forwards, backwards, at random: a batch is the same however one comes to it
+    for i in [*range(len(epoch) - 1, -1, -9), 0, len(epoch) - 1, 7]:
+        assert epoch.pairs(i).tolist() == batches[i].tolist()
+    eighth = np.concatenate(batches)[: len(source) // 8]  # the first pool
+    assert all(np.sum((eighth >= k * 1000) & (eighth < (k + 1) * 1000)) > 60 for k in range(4))
+    other = Epoch(source, target, BatchLimits(sentences=16), seed=1, epoch=1)
+    second = np.concatenate([other.pairs(i) for i in range(len(other))])[: len(source) // 8]
+    assert len(set(eighth.tolist()) & set(second.tolist())) < len(eighth) // 2
+    assert epoch.padding_share < 0.15
+
+
+@pytest.mark.usefixtures("small_pools")
+def test_weights_of_a_large_corpus() -> None:
+    source, target = some(4000)
+    bounds, weights = [(0, 1500), (1500, 4000)], [2.25, 0.5]
+    epoch = Epoch(source, target, BatchLimits(sentences=32), seed=1, epoch=0, bounds=bounds, weights=weights)
+    times = Counter(pair for i in range(len(epoch)) for pair in epoch.pairs(i).tolist())
+    assert Counter(times[i] for i in range(1500)) == {2: 1125, 3: 375}
+    assert Counter(times[i] for i in range(1500, 4000)) == {0: 1250, 1: 1250}
+    assert epoch.pairs_seen == sum(times.values())
+
+
 def test_padding_is_low_and_counted_right() -> None:
     source, target = some()
-    batches = epoch_batches(source, target, BatchLimits(tokens=1000), seed=1, epoch=0)
-    assert batches.padding_share(source, target) < 0.1
+    batches = Epoch(source, target, BatchLimits(tokens=1000), seed=1, epoch=0)
+    assert batches.padding_share < 0.1
     cells = sum(cost(source, target, batches.pairs(i)) for i in range(len(batches)))
     real = int(source.sum() + target.sum()) + len(source)
-    assert batches.padding_share(source, target) == pytest.approx(1 - real / cells)
+    assert batches.padding_share == pytest.approx(1 - real / cells)
 
 
 def test_weights() -> None:
@@ -108,10 +144,10 @@ def test_weights() -> None:
     bounds, weights = [(0, 400), (400, 1000)], [2.25, 0.5]
     drawn = []
     for epoch in (0, 1):
-        batches = epoch_batches(
+        batches = Epoch(
             source, target, BatchLimits(sentences=32), seed=1, epoch=epoch, bounds=bounds, weights=weights
         )
-        times = Counter(batches.order.tolist())
+        times = Counter(pair for i in range(len(batches)) for pair in batches.pairs(i).tolist())
         assert Counter(times[i] for i in range(400)) == {2: 300, 3: 100}
         assert Counter(times[i] for i in range(400, 1000)) == {0: 300, 1: 300}
         drawn.append({i for i in range(400, 1000) if times[i]})
@@ -121,7 +157,7 @@ def test_weights() -> None:
 def test_a_pair_beyond_the_budget_stands_alone() -> None:
     source, target = arrays([(5, 5), (50, 70), (5, 5)])
     limits = BatchLimits(tokens=60)
-    batches = epoch_batches(source, target, limits, seed=0, epoch=0)
+    batches = Epoch(source, target, limits, seed=0, epoch=0)
     assert sorted(batches.pairs(i).tolist() for i in range(len(batches))) in ([[0, 2], [1]], [[1], [2, 0]])
     assert beyond_budget(source, target, limits).tolist() == [1]
 
@@ -187,5 +223,5 @@ def test_a_million_pairs_take_a_second_or_so() -> None:
     random = np.random.default_rng(0)
     source = random.integers(1, 80, 1_000_000)
     started = time.perf_counter()
-    epoch_batches(source, source, BatchLimits(tokens=8000), seed=0, epoch=0)
+    Epoch(source, source, BatchLimits(tokens=8000), seed=0, epoch=0)
     assert time.perf_counter() - started < 10  # 0.3 s on an idle machine

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import s2s.text.store as store_module
 from s2s.errors import DataError
 from s2s.text.corpus import CorpusSpec
-from s2s.text.store import PairStore, corpus_lines, file_digest, pair_store
+from s2s.text.store import Column, PairStore, corpus_lines, file_digest, pair_store
 from s2s_plugins.tokenizers.bytes import Bytes
 from s2s_plugins.tokenizers.characters import Characters
 
@@ -53,7 +54,7 @@ def test_text_ids_and_origins_come_back(tmp_path: Path) -> None:
     assert len(store) == 5
     assert [(store.text("source", i), store.text("target", i)) for i in range(5)] == expected
     assert [store.ids("target", i).tolist() for i in range(5)] == [Bytes().encode(t) for _, t in expected]
-    assert store.lengths("source").tolist() == [len(s.encode()) for s, _ in expected]
+    assert store.lengths("source")[:].tolist() == [len(s.encode()) for s, _ in expected]
     assert store.ids("source", 0).dtype == np.uint16
     assert store.bounds == [(0, 4), (4, 5)]
     assert store.origin(3) == f"{first.path}:4"
@@ -130,8 +131,8 @@ def test_too_long(tmp_path: Path) -> None:
         f"skipped 1 line: target longer than 3 tokens, at {corpus.path}:3",
     ]
     cut = build(tmp_path, corpus, max_source_tokens=3, max_target_tokens=3, on_too_long="truncate")
-    assert cut.lengths("source").tolist() == [3, 3, 1, 3]
-    assert cut.lengths("target").tolist() == [1, 1, 3, 3]
+    assert cut.lengths("source")[:].tolist() == [3, 3, 1, 3]
+    assert cut.lengths("target")[:].tolist() == [1, 1, 3, 3]
     assert cut.text("source", 3) == "abcde"
     assert cut.report[0].startswith("shortened 2 lines: source longer than 3 tokens")
     with pytest.raises(
@@ -163,7 +164,7 @@ def test_a_pair_without_tokens_is_a_bad_line(tmp_path: Path) -> None:
         build(tmp_path, corpus, tokenizer=Deleting())
     store = build(tmp_path, corpus, tokenizer=Deleting(), on_bad_line="skip")
     assert [store.text("target", i) for i in range(len(store))] == ["x", "z"]
-    assert store.lengths("source").tolist() == [1, 1]
+    assert store.lengths("source")[:].tolist() == [1, 1]
     assert store.report == [
         f"skipped 1 line: no tokens in the source, at {corpus.path}:2",
         f"skipped 1 line: no tokens in the target, at {corpus.path}:4",
@@ -194,3 +195,47 @@ def test_lines_for_a_tokenizer(tmp_path: Path) -> None:
         "two  x",
         "zw\u00e4i",
     ]
+
+
+@pytest.mark.parametrize("on_too_long", ["skip", "truncate"])
+def test_all_cores_write_what_one_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_too_long: str
+) -> None:
+    pairs = [("x" * (1 + i % 7), "y" * (1 + i % 5)) for i in range(1000)]
+    corpus = write(tmp_path / "a.tsv", pairs)
+    monkeypatch.setattr(store_module, "_CHUNK_PAIRS", 64)
+    options = {"max_source_tokens": 5, "on_too_long": on_too_long}
+    one = build(tmp_path / "one", corpus, **options)
+    monkeypatch.setattr(store_module, "_PARALLEL_BYTES", 0)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    counting = Counting()
+    all_cores = build(tmp_path / "all", corpus, tokenizer=counting, **options)
+    assert counting._encoded == 0, "this process encoded, though others were to"
+    assert all_cores.report == one.report and "source longer than 5 tokens" in one.report[0]
+    for path in sorted(one.folder.iterdir()):
+        if path.name != "store.json":  # tells the tokenizer
+            assert path.read_bytes() == (all_cores.folder / path.name).read_bytes(), path.name
+
+
+def test_an_error_in_another_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Bytes):
+        def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+            raise DataError("cannot encode this")
+
+    monkeypatch.setattr(store_module, "_PARALLEL_BYTES", 0)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    with pytest.raises(DataError, match="cannot encode this"):
+        build(tmp_path, write(tmp_path / "a.tsv"), tokenizer=Broken())
+
+
+def test_a_part_of_a_column_is_read_as_of_an_array(tmp_path: Path) -> None:
+    numbers = np.arange(50, dtype=np.uint16)
+    numbers.tofile(tmp_path / "numbers")
+    column = Column(tmp_path / "numbers", numbers.dtype)
+    for part in (slice(None), slice(3, 7), slice(-4, None), slice(40, 90), slice(7, 7), slice(9, 2)):
+        assert column[part].tolist() == numbers[part].tolist()
+    copy = pickle.loads(pickle.dumps(column))
+    assert copy[1:3].tolist() == [1, 2] and len(copy) == 50
+    os.truncate(tmp_path / "numbers", 10)
+    with pytest.raises(DataError, match="become shorter"):
+        column[0:50]

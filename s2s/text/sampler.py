@@ -108,7 +108,8 @@ class Epoch:
     """The batches of an epoch in the order of training, a pure function of the arguments.
 
     A corpus of weight w is seen w times; of a fractional part other pairs are drawn in each epoch. Pairs of like length
-    come together, chance decides among them, and the batches are shuffled.
+    come together, chance decides among them, and the batches are shuffled. A pair that alone is beyond `limits.tokens`
+    is left out: no batch exceeds its budget.
 
     A large corpus is never in memory as a whole, not even as numbers: it is cut into runs of neighbouring pairs, chance
     deals the runs to pools, and what is said above happens within each pool when its turn comes. Up to _POOL pairs,
@@ -146,14 +147,14 @@ class Epoch:
         bounds = bounds or [(0, len(source_lengths))]
         random = np.random.default_rng(self._seed)
         runs = _draw_runs(bounds, weights or [1.0] * len(bounds), random)
-        self.pairs_seen = int((runs[:, 1] - runs[:, 0]).sum())
-        self._pools = np.array_split(runs, max(1, -(-self.pairs_seen // _POOL)))
+        self._pools = np.array_split(runs, max(1, -(-int((runs[:, 1] - runs[:, 0]).sum()) // _POOL)))
         self._made: tuple[int, Batches] | None = None
-        cells = real = 0
+        self.pairs_seen = cells = real = 0
         sizes = []
         for pool in range(len(self._pools)):
             batches, pool_cells, pool_real = self._make(pool)
             sizes.append(len(batches))
+            self.pairs_seen += len(batches.order)
             cells += pool_cells
             real += pool_real
         self.padding_share = 1 - real / cells if cells else 0.0
@@ -176,8 +177,12 @@ class Epoch:
         runs = self._pools[pool]
         random = np.random.default_rng([*self._seed, pool])
         pairs = np.sort(_spread(runs))
+        source, target = (_gather(lengths, pairs) for lengths in self._lengths)
+        if self._limits.tokens is not None:
+            fits = source + target + 1 <= self._limits.tokens
+            pairs, source, target = pairs[fits], source[fits], target[fits]
         shuffle = random.permutation(len(pairs))
-        source, target = (_gather(lengths, pairs)[shuffle] for lengths in self._lengths)
+        source, target = source[shuffle], target[shuffle]
         step = np.floor(np.log(source + 1) / np.log(_STEP) + random.random(len(pairs))).astype(np.int64)
         noisy = np.rint(target * (1 + _NOISE * random.random(len(pairs)))).astype(np.int64)
         # every second step runs from long targets to short ones, so that a batch across two steps is not torn

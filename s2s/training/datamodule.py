@@ -32,6 +32,10 @@ _DEFAULT_TOKENIZER = "SentencePiece"
 _FORMAT = 2  # part of the fingerprints: raise it when the treatment of text or the making of batches changes
 
 
+_MOST_TOKENS = 2**15
+"""Padded tokens of a batch where `batch_tokens` sets no limit: hundreds of sentences of the usual lengths. Attention of
+a pair that fills it holds a gigabyte; with more, one monstrous sentence would end a run."""
+
 _SPLITS: dict[TrainerFn | None, tuple[Split, ...]] = {
     TrainerFn.FITTING: ("train", "validation"),
     TrainerFn.VALIDATING: ("validation",),
@@ -78,7 +82,8 @@ class PairData(pl.LightningDataModule):
         tokenizer: how text becomes tokens.
         joint: one tokenizer, trained on both sides, instead of one for each.
         batch_tokens: most padded tokens in a batch, rows x (longest source + longest target), measured on
-            plain segmentations, not on sampled ones, which are longer; null: no such limit.
+            plain segmentations, not on sampled ones, which are longer; training pairs that alone have more are
+            left out, counted and reported; null: 32,768.
         batch_sentences: most pairs in a batch; null: no such limit.
         max_source_tokens: longest training source, in tokens; null: no limit.
         max_target_tokens: longest training target, in tokens; null: no limit.
@@ -122,6 +127,8 @@ class PairData(pl.LightningDataModule):
         self.joint = joint
         self.limits = BatchLimits(batch_tokens, batch_sentences)
         self.limits.check()
+        if batch_tokens is None:
+            self.limits = self.limits._replace(tokens=_MOST_TOKENS)
         for name, limit in (
             ("max_source_tokens", max_source_tokens),
             ("max_target_tokens", max_target_tokens),
@@ -329,20 +336,23 @@ class PairData(pl.LightningDataModule):
     def _report(self) -> None:
         """Says what was left out, and how well batches are filled."""
         sampler = self.sampler
-        if sampler.rank != 0:
-            return
         lines = [f"{split}: {line}" for split, store in self._stores.items() for line in store.report]
         batches = sampler.batches(0)
         rows = batches.pairs_seen / max(1, len(batches))
         lines.append(
             f"train: {len(batches):,} batches per epoch, {rows:.0f} pairs each, {batches.padding_share:.1%} padding"
         )
-        alone = beyond_budget(sampler.source_lengths, sampler.target_lengths, self.limits)
-        if len(alone):
+        beyond = beyond_budget(sampler.source_lengths, sampler.target_lengths, self.limits)
+        if len(beyond):
+            place = self.store("train").origin(int(beyond[0]))
+            what = f"{len(beyond):,} pairs are longer than the {self.limits.tokens:,} tokens of a batch"
+            if self.on_too_long == "error" or not batches.pairs_seen:
+                raise DataError(f"{what}, first at {place}; raise batch_tokens, or choose on_too_long: skip")
             lines.append(
-                f"train: {len(alone):,} pairs are longer than batch_tokens {self.limits.tokens} and make a "
-                f"batch each, first at {self.store('train').origin(int(alone[0]))}; see max_source_tokens"
+                f"train: {what} and left out, first at {place}; see batch_tokens and max_source_tokens"
             )
+        if sampler.rank != 0:
+            return
         console = Console(stderr=True)
         for line in lines:
             console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -37,15 +37,18 @@ def test_each_pair_once_and_no_batch_too_large(
     lengths: list[tuple[int, int]], limits: BatchLimits, seed: int, epoch: int
 ) -> None:
     source, target = arrays(lengths)
-    for batches in (
-        Epoch(source, target, limits, seed=seed, epoch=epoch),
-        by_length(source, target, limits),
+    fitting = [
+        i for i in range(len(source)) if limits.tokens is None or source[i] + target[i] < limits.tokens
+    ]
+    for batches, expected in (
+        (Epoch(source, target, limits, seed=seed, epoch=epoch), fitting),
+        (by_length(source, target, limits), list(range(len(source)))),
     ):
         seen = [batches.pairs(i) for i in range(len(batches))]
-        assert sorted(np.concatenate(seen).tolist()) == list(range(len(source)))
+        assert sorted(pair for pairs in seen for pair in pairs.tolist()) == expected
         for pairs in seen:
             assert limits.sentences is None or len(pairs) <= limits.sentences
-            if limits.tokens is not None and len(pairs) > 1:
+            if limits.tokens is not None and (len(pairs) > 1 or expected is fitting):
                 assert cost(source, target, pairs) <= limits.tokens
 
 
@@ -154,11 +157,14 @@ def test_weights() -> None:
     assert drawn[0] != drawn[1]
 
 
-def test_a_pair_beyond_the_budget_stands_alone() -> None:
+def test_a_pair_beyond_the_budget_is_not_trained_on_and_stands_alone_in_evaluation() -> None:
     source, target = arrays([(5, 5), (50, 70), (5, 5)])
     limits = BatchLimits(tokens=60)
-    batches = Epoch(source, target, limits, seed=0, epoch=0)
-    assert sorted(batches.pairs(i).tolist() for i in range(len(batches))) in ([[0, 2], [1]], [[1], [2, 0]])
+    epoch = Epoch(source, target, limits, seed=0, epoch=0)
+    assert [sorted(epoch.pairs(i).tolist()) for i in range(len(epoch))] == [[0, 2]]
+    assert epoch.pairs_seen == 2
+    batches = by_length(source, target, limits)
+    assert [sorted(batches.pairs(i).tolist()) for i in range(len(batches))] == [[1], [0, 2]]
     assert beyond_budget(source, target, limits).tolist() == [1]
 
 

@@ -386,12 +386,34 @@ def test_validation_without_text_is_refused(folder: Path) -> None:
         trainer(folder).validate(Recorder(), datamodule=data(folder, validation=None), verbose=False)
 
 
-def test_batches_beyond_the_budget_are_reported(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_pairs_beyond_the_budget_are_left_out_and_reported(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     made = ready(folder, batch_tokens=15)
     said = capfd.readouterr().err
-    assert f"train: {len(made.sampler.batches(0))} batches per epoch" in said
-    assert "pairs are longer than batch_tokens 15 and make a batch each, first at " in said
-    assert made.batches_per_epoch() == len(made.sampler.batches(0))
+    batches = made.sampler.batches(0)
+    assert f"train: {len(batches)} batches per epoch" in said
+    assert "pairs are longer than the 15 tokens of a batch and left out, first at " in said
+    assert made.batches_per_epoch() == len(batches)
+    source, target = (made.store("train").lengths(side)[:] for side in ("source", "target"))
+    fitting = np.flatnonzero(source + target + 1 <= 15)
+    assert 0 < len(fitting) < len(source)
+    assert sorted(np.concatenate([batches.pairs(i) for i in range(len(batches))])) == fitting.tolist()
+    with pytest.raises(
+        DataError, match=r"of a batch, first at .*; raise batch_tokens, or choose on_too_long"
+    ):
+        ready(folder, batch_tokens=15, on_too_long="error")
+    with pytest.raises(DataError, match="longer than the 2 tokens of a batch"):
+        ready(folder, batch_tokens=2)
+
+
+def test_one_monstrous_sentence_does_not_fill_a_batch(folder: Path) -> None:
+    with open(folder / "train.tsv", "a", encoding="utf-8") as file:
+        file.write("x " * 40_000 + "\ty\n")
+    made = ready(folder, batch_tokens=None, batch_sentences=2)
+    batches = made.sampler.batches(0)
+    monster = len(made.store("train")) - 1
+    assert monster not in np.concatenate([batches.pairs(i) for i in range(len(batches))])
 
 
 @pytest.mark.parametrize(

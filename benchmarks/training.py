@@ -1,10 +1,11 @@
 """How fast s2s trains: against this machine's limit, against a bare loop, a step-only cell against torch's LSTM.
 
     python benchmarks/training.py            all of it, into results/training.json
-    python benchmarks/training.py speed      only what is named: speed, overhead, cells, memory
+    python benchmarks/training.py speed      only what is named: speed, halved, overhead, cells, memory
 
 * speed: target tokens per second of the plainest loop (workload.train_step), with and without input feeding in bf16 and
   without in float32, in turns; the machine's limit (limits.py) is measured before and after each sample.
+* halved: the same without input feeding and with half the encoder, which is what Eole makes of the model.
 * overhead: `s2s.fit` (Lightning, logging, data loading) and the bare loop on the same batches, in turns in one process.
 * cells: the LSTM below, which has only a `step`, and torch.nn.LSTM on padded input, forward and backward, in turns.
 * memory: the most memory of a process that trains, each variant in a process of its own.
@@ -25,17 +26,20 @@ from torch import Tensor, nn
 from trained import options
 from workload import (
     BATCH,
+    SEED,
     SIZE,
     WORK,
     Batch,
     batches,
     build_model,
     build_optimizer,
+    model_config,
     target_tokens,
     train_step,
 )
 
 import s2s
+from s2s.inference.bundle import build_model as build
 from s2s.nn import RecurrentCell, unroll
 
 WARM_UP = 10
@@ -82,6 +86,30 @@ def speed() -> dict[str, Any]:
         for name in VARIANTS:
             measured[name] += repeated(lambda name=name: sample(name), 1)
         place += STEPS
+    return measured
+
+
+def halved() -> dict[str, list[dict[str, Any]]]:
+    """Speed of a model whose encoder has 256 units per direction."""
+    given = batches()
+    measured: dict[str, list[dict[str, Any]]] = {}
+    for precision in ("bf16", "float32"):
+        torch.manual_seed(SEED)
+        model = build(model_config(encoder_size=SIZE // 2)).train()
+        optimizer = build_optimizer(model)
+        for batch in given[:WARM_UP]:
+            train_step(model, optimizer, batch, precision=precision)
+        rest = iter(given[WARM_UP:])
+
+        def sample() -> dict[str, Any]:
+            chosen = [next(rest) for _ in range(STEPS)]  # noqa: B023
+            began = time.perf_counter()
+            for batch in chosen:
+                train_step(model, optimizer, batch, precision=precision)  # noqa: B023
+            seconds = time.perf_counter() - began
+            return {"steps": len(chosen), "target_tokens": target_tokens(chosen), "seconds": seconds}
+
+        measured[f"no feeding, {precision}"] = repeated(sample, SAMPLES)
     return measured
 
 
@@ -216,7 +244,7 @@ def child(name: str) -> None:
     print(peak_mebibytes())
 
 
-PARTS = {"speed": speed, "overhead": overhead, "cells": cells, "memory": memory}
+PARTS = {"speed": speed, "halved": halved, "overhead": overhead, "cells": cells, "memory": memory}
 
 
 def main() -> None:

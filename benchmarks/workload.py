@@ -128,14 +128,15 @@ def model_config(
     layers: int = 1,
     vocabulary: int = PIECES,
     dropout: float = 0.0,
+    encoder_size: int | None = None,
 ) -> dict[str, Any]:
-    """The model's parts, as a bundle or a recipe names them."""
+    """The model's parts, as a bundle or a recipe names them; the encoder has `encoder_size` (`size`) per direction."""
     cells = {"cell": "LSTM", "hidden_size": size, "layers": layers, "dropout": dropout}
     return {
         "source_vocabulary_size": vocabulary,
         "target_vocabulary_size": vocabulary,
         "embedding": {"class_path": "Lookup", "init_args": {"size": size, "dropout": dropout}},
-        "encoder": {"class_path": "Recurrent", "init_args": cells},
+        "encoder": {"class_path": "Recurrent", "init_args": {**cells, "hidden_size": encoder_size or size}},
         "bridge": "Linear",
         "decoder": {
             "class_path": "InputFeeding" if feeding else "Recurrent",

@@ -1,0 +1,275 @@
+"""Figures, tables and plots, computed from the raw results alone.
+
+    python benchmarks/summary.py
+
+Reads results/*.json; writes results/summary.json (one flat object), the table in README.md, and plots/*.png. A figure
+whose raw results are missing is missing.
+"""
+
+import json
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from machine import RESULTS, middle
+
+README = RESULTS.parent / "README.md"
+PLOTS = RESULTS.parent / "plots"
+BEGIN, END = "<!-- begin of the table -->", "<!-- end of the table -->"
+Raw = dict[str, Any]
+
+TARGETS: dict[str, str] = {
+    "train_feed_vs_joeynmt": "≥ 4.5",
+    "train_nofeed_vs_joeynmt": "≥ 6",
+    "train_nofeed_vs_eole": "≥ 2",
+    "train_nofeed_of_limit": "≥ 0.60",
+    "train_overhead_of_lightning": "≤ 0.03",
+    "step_only_vs_fused_bf16": "≤ 1.25",
+    "step_only_vs_fused_float32": "≤ 1.5",
+    "decode_greedy_of_limit": "≥ 0.5",
+    "decode_beam5_of_limit": "≥ 0.5",
+    "decode_greedy_vs_joeynmt": "≥ 10",
+    "decode_beam5_vs_joeynmt": "≥ 10",
+    "decode_greedy_vs_eole": "≥ 2",
+    "decode_beam5_vs_eole": "≥ 2",
+    "latency_vs_weight_read": "≤ 2",
+    "help_seconds_over_python": "≤ 0.15",
+    "first_translation_over_import_torch": "≤ 0.5",
+    "memory_growth_30k_to_10m": "≤ 0.05",
+    "validation_share_of_epoch": "≤ 0.05",
+    "multi30k_en_de_bleu_lc_beam5": "",
+    "multi30k_de_en_bleu_lc_beam5": "",
+}
+"""What is to be reached, in the order of the table; other figures follow without a target."""
+
+
+def compute(raw: Raw) -> dict[str, float]:
+    """All figures that can be had, by their names.
+
+    Args:
+        raw: the contents of results/*.json by the files' names without suffix.
+    """
+    figures: dict[str, Callable[[], float]] = {}
+    for short, name in (
+        ("feed", "feeding, bf16"),
+        ("nofeed", "no feeding, bf16"),
+        ("nofeed_float32", "no feeding, float32"),
+    ):
+        figures[f"train_{short}_tokens_per_second"] = lambda n=name: tokens_per_second(raw, n)
+        figures[f"train_{short}_of_limit"] = lambda n=name: of_limit(raw["training"]["speed"][n], "limit")
+        figures[f"train_{short}_of_peak"] = lambda n=name: of_limit(raw["training"]["speed"][n], "peak")
+    for peer, short, variant in (
+        ("joeynmt", "feed", "feeding"),
+        ("joeynmt", "nofeed", "no feeding"),
+        ("eole", "nofeed", "no feeding"),
+    ):
+        figures[f"train_{short}_vs_{peer}"] = lambda p=peer, v=variant: (
+            tokens_per_second(raw, f"{v}, bf16")
+            / raw["peers"]["training"][p][v]["target_tokens_per_second"]["median"]
+        )
+    figures["train_overhead_of_lightning"] = lambda: middle(
+        raw["training"]["overhead"], lambda one: one["lightning_seconds"] / one["bare_seconds"] - 1
+    )
+    for precision in ("bf16", "float32"):
+        figures[f"step_only_vs_fused_{precision}"] = lambda p=precision: middle(
+            raw["training"]["cells"][p]["samples"],
+            lambda one: one["step_only_seconds"] / one["fused_seconds"],
+        )
+    for short, search in (("greedy", "greedy"), ("beam5", "beam 5")):
+        for precision, suffix in (("bf16", ""), ("float32", "_float32")):
+            name = f"{search}, {precision}"
+            figures[f"decode_{short}_of_limit{suffix}"] = lambda n=name: of_limit(
+                raw["decoding"]["speed"][n]["samples"], "limit"
+            )
+            figures[f"decode_{short}_of_peak{suffix}"] = lambda n=name: of_limit(
+                raw["decoding"]["speed"][n]["samples"], "peak"
+            )
+            figures[f"decode_{short}_sentences_per_second_{precision}"] = lambda n=name: sentences_per_second(
+                raw, n
+            )
+            figures[f"decode_{short}_bleu_{precision}"] = lambda n=name: raw["decoding"]["speed"][n]["BLEU"][
+                "cased"
+            ]["value"]
+            figures[f"latency_{short}_median_ms_{precision}"] = lambda n=name: latency(raw, n, 0.5)
+            figures[f"latency_{short}_percentile95_ms_{precision}"] = lambda n=name: latency(raw, n, 0.95)
+        for peer in ("joeynmt", "eole"):
+            # both in float32, the precision of the peers and the default of ours; and ours at its fastest
+            figures[f"decode_{short}_vs_{peer}"] = lambda s=search, p=peer: (
+                sentences_per_second(raw, f"{s}, float32") / best_of_peer(raw, p, s)
+            )
+            figures[f"decode_{short}_vs_{peer}_bf16"] = lambda s=search, p=peer: (
+                sentences_per_second(raw, f"{s}, bf16") / best_of_peer(raw, p, s)
+            )
+    figures["latency_vs_weight_read"] = lambda: vs_read(raw["decoding"]["latency"]["greedy, float32"])
+    figures["latency_vs_weight_read_bf16"] = lambda: vs_read(raw["decoding"]["latency"]["greedy, bf16"])
+    figures["help_seconds_over_python"] = lambda: middle(
+        raw["start"]["help"], lambda one: one["help_seconds"] - one["python_seconds"]
+    )
+    figures["first_translation_over_import_torch"] = lambda: middle(
+        raw["start"]["translation"], lambda one: one["translation_seconds"] - one["import_torch_seconds"]
+    )
+    figures["cold_start_seconds"] = lambda: middle(
+        raw["start"]["translation"], lambda one: one["translation_seconds"]
+    )
+    figures["memory_growth_30k_to_3m"] = lambda: growth(raw, 3_000_000)
+    figures["memory_growth_30k_to_10m"] = lambda: growth(raw, 10_000_000)
+    figures["train_nofeed_peak_mebibytes"] = lambda: raw["training"]["memory"]["no feeding, bf16"]
+    figures["train_feed_peak_mebibytes"] = lambda: raw["training"]["memory"]["feeding, bf16"]
+    figures["validation_share_of_epoch"] = lambda: validation_share(raw["validation"])
+    for direction in ("en_de", "de_en"):
+        recipe = "multi30k-" + direction.replace("_", "-")
+        figures[f"multi30k_{direction}_bleu_lc_beam5"] = lambda r=recipe: raw["multi30k"][r][
+            "test_2016_flickr"
+        ]["beam5"]["BLEU_lowercase"]["value"]
+    found = {}
+    for name in [*TARGETS, *(name for name in figures if name not in TARGETS)]:
+        try:
+            found[name] = round(figures[name](), 4)
+        except KeyError:  # not measured
+            continue
+    return found
+
+
+def tokens_per_second(raw: Raw, name: str) -> float:
+    """Target tokens per second of the bare loop."""
+    return middle(raw["training"]["speed"][name], lambda one: one["target_tokens"] / one["seconds"])
+
+
+def sentences_per_second(raw: Raw, name: str) -> float:
+    """Of the test set, at the translator's own batch size."""
+    return middle(raw["decoding"]["speed"][name]["samples"], lambda one: one["sentences"] / one["seconds"])
+
+
+def of_limit(samples: list[Raw], kind: str) -> float:
+    """The part of the time that the machine's limit would take; the limit is the mean of before and after."""
+    return middle(
+        samples, lambda one: statistics.mean(limit[kind] for limit in one["limits"]) / one["seconds"]
+    )
+
+
+def best_of_peer(raw: Raw, peer: str, search: str) -> float:
+    """Sentences per second at the peer's best batch size."""
+    beam = {"greedy": 1, "beam 5": 5}[search]
+    runs = raw["peers"]["decoding"][peer]
+    speeds = [run["sentences_per_second"]["median"] for run in runs.values() if run.get("beam") == beam]
+    if not speeds:
+        raise KeyError(search)
+    return max(speeds)
+
+
+def latency(raw: Raw, name: str, share: float) -> float:
+    """Milliseconds within which this share of single sentences is translated."""
+
+    def quantile(seconds: list[float]) -> float:
+        return sorted(seconds)[min(len(seconds) - 1, int(share * len(seconds)))]
+
+    return 1000 * middle(raw["decoding"]["latency"][name]["samples"], lambda one: quantile(one["seconds"]))
+
+
+def vs_read(measured: Raw) -> float:
+    """Seconds of single sentences, as a multiple of reading from memory what each token needs."""
+    rate = statistics.mean(reading["memory"] for reading in measured["bytes_per_second"])
+    return middle(
+        measured["samples"],
+        lambda one: sum(one["seconds"]) / (sum(one["tokens"]) * measured["bytes_per_token"] / rate),
+    )
+
+
+def growth(raw: Raw, pairs: int) -> float:
+    """Growth of the memory of training from 30 thousand pairs to so many."""
+    measured = raw["memory"]["pairs"]
+    return measured[str(pairs)]["train"]["mebibytes"] / measured["30000"]["train"]["mebibytes"] - 1
+
+
+def validation_share(measured: Raw) -> float:
+    """Of an epoch that ends with one validation."""
+    batches = measured["batches_per_epoch"]
+    return middle(
+        measured["samples"],
+        lambda one: one["validation_seconds"] / (one["validation_seconds"] + batches * one["batch_seconds"]),
+    )
+
+
+def table(figures: dict[str, float]) -> str:
+    """All figures as one Markdown table."""
+    rows = ["| figure | measured | target |", "|---|---|---|"]
+    for name in [*TARGETS, *(name for name in figures if name not in TARGETS)]:
+        measured = f"{figures[name]:,.4g}" if name in figures else "not measured"
+        rows.append(f"| {name} | {measured} | {TARGETS.get(name, '')} |")
+    return "\n".join(rows)
+
+
+def with_table(readme: str, figures: dict[str, float]) -> str:
+    """The README with its table replaced."""
+    before, rest = readme.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n{table(figures)}\n{END}{after}"
+
+
+def read(folder: Path) -> Raw:
+    """All raw results."""
+    return {
+        path.stem: json.loads(path.read_text()) for path in folder.glob("*.json") if path.stem != "summary"
+    }
+
+
+def plot(raw: Raw) -> None:
+    """One picture of the curves, one of memory and corpus."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    PLOTS.mkdir(exist_ok=True)
+    if "curves" in raw:
+        curves = raw["curves"]["training"]
+        figure, axes = pyplot.subplots(2, 3, figsize=(11, 6), layout="constrained")
+        for axis, (name, points) in zip(axes.flat, curves.items(), strict=False):
+            values = [point["value"] for point in points]
+            axis.loglog(values, [1000 * point["seconds"] for point in points], "o-")
+            axis.set(xlabel=name, ylabel="milliseconds per step")
+        beams = raw["curves"]["beam"]
+        axes.flat[-1].loglog(
+            [point["value"] for point in beams],
+            [1000 / point["sentences_per_second"] for point in beams],
+            "o-",
+        )
+        axes.flat[-1].set(xlabel="beam", ylabel="milliseconds per sentence")
+        figure.savefig(PLOTS / "curves.png", dpi=90)
+    if "memory" in raw:
+        sizes = {int(pairs): measured for pairs, measured in raw["memory"]["pairs"].items()}
+        figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+        left.semilogx(
+            list(sizes), [one["train"]["mebibytes"] for one in sizes.values()], "o-", label="training"
+        )
+        left.semilogx(
+            list(sizes), [one["build"]["mebibytes"] for one in sizes.values()], "o-", label="preparation"
+        )
+        left.set(xlabel="pairs", ylabel="MiB", ylim=(0, None))
+        left.legend()
+        right.loglog(
+            list(sizes), [one["build"]["store_seconds"] for one in sizes.values()], "o-", label="store"
+        )
+        right.loglog(
+            list(sizes),
+            [one["build"]["tokenizer_seconds"] for one in sizes.values()],
+            "o-",
+            label="tokenizer",
+        )
+        right.set(xlabel="pairs", ylabel="seconds")
+        right.legend()
+        figure.savefig(PLOTS / "corpus.png", dpi=90)
+
+
+def main() -> None:
+    raw = read(RESULTS)
+    figures = compute(raw)
+    (RESULTS / "summary.json").write_text(json.dumps(figures, indent=1) + "\n")
+    README.write_text(with_table(README.read_text(), figures))
+    plot(raw)
+    print(table(figures))
+
+
+if __name__ == "__main__":
+    main()

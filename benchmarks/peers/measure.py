@@ -43,7 +43,7 @@ PEERS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 """The variants of each peer's model and the arguments that make them; the first one is decoded with as well."""
-MODEL_STEPS = {"joeynmt": 880, "eole": 880, "yoyodyne": 450, "plain": 880}
+MODEL_STEPS = {"joeynmt": 440, "eole": 880, "yoyodyne": 440, "plain": 880}
 """Updates (an epoch or two) after which translations end by themselves."""
 WARM_UP, STEPS, EVERY = 20, 100, 20
 """Updates before the first sample of training speed, in all samples, in each."""

@@ -62,11 +62,18 @@ def compute(raw: Raw) -> dict[str, float]:
     for peer, short, variant in (
         ("joeynmt", "feed", "feeding"),
         ("joeynmt", "nofeed", "no feeding"),
-        ("eole", "nofeed", "no feeding"),
     ):
         figures[f"train_{short}_vs_{peer}"] = lambda p=peer, v=variant: (
             tokens_per_second(raw, f"{v}, bf16")
             / raw["peers"]["training"][p][v]["target_tokens_per_second"]["median"]
+        )
+    for suffix, precision in (("", "bf16"), ("_float32", "float32")):  # Eole halves the encoder: so do we beside it
+        figures[f"train_nofeed_vs_eole{suffix}"] = lambda p=precision: (
+            middle(
+                raw["training"]["halved"][f"no feeding, {p}"],
+                lambda one: one["target_tokens"] / one["seconds"],
+            )
+            / raw["peers"]["training"]["eole"]["no feeding"]["target_tokens_per_second"]["median"]
         )
     figures["train_overhead_of_lightning"] = lambda: middle(
         raw["training"]["overhead"], lambda one: one["lightning_seconds"] / one["bare_seconds"] - 1

@@ -1,11 +1,12 @@
 """`s2s data`: what corpora are like."""
 
-import argparse
 import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from s2s.commands.command_line import CommandLine
 
 if TYPE_CHECKING:
     from s2s.text.statistics import CorpusStatistics, Lengths, Overlap, SideStatistics
@@ -17,7 +18,7 @@ SUMMARY = "show lengths, pieces per word, unknowns, duplicates and overlap of co
 
 def main(argv: list[str]) -> int:
     """Run `s2s data stats`."""
-    parser = argparse.ArgumentParser(prog="s2s data", description="Look at corpora.")
+    parser = CommandLine(prog="s2s data", description="Look at corpora.")
     actions = parser.add_subparsers(dest="action", required=True, metavar="stats")
     stats = actions.add_parser(
         "stats",

@@ -1,7 +1,8 @@
 """`s2s demo`: train on the embedded corpus, translate its test split, score it, in a few minutes."""
 
-import argparse
 from collections.abc import Sequence
+
+from s2s.commands.command_line import CommandLine
 
 SUMMARY = "train and translate a small embedded corpus, in a few minutes"
 
@@ -14,7 +15,7 @@ def main(argv: Sequence[str]) -> int:
     Args:
         argv: arguments behind `s2s demo`.
     """
-    parser = argparse.ArgumentParser(prog="s2s demo", description=f"{SUMMARY[0].upper()}{SUMMARY[1:]}.")
+    parser = CommandLine(prog="s2s demo", description=f"{SUMMARY[0].upper()}{SUMMARY[1:]}.")
     parser.add_argument(
         "--run-folder", default="runs/demo", help="checkpoints, logs and bundle (default: %(default)s)"
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator
 
+from s2s.commands.command_line import CommandLine
 from s2s.errors import DataError
 from s2s.evaluation.metric import Metric
 
@@ -16,7 +16,7 @@ _METRICS = ["BLEU", "ChrF", "TER"]
 
 def main(argv: list[str]) -> int:
     """Run `s2s evaluate HYP REF [REF...]`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="s2s evaluate",
         description="Score outputs against references, line by line, with sacreBLEU's signatures.",
         epilog="Both files must be detokenized text, as people write it. Lines end with \\n; gzip is read.",

@@ -1,9 +1,9 @@
 """`s2s plugins`: what parts there are, and from where. Imports no torch."""
 
-import argparse
 import json
 from dataclasses import asdict
 
+from s2s.commands.command_line import CommandLine
 from s2s.registry import KINDS, Catalogue, catalogue
 
 SUMMARY = "list the parts that plugins bring"
@@ -11,7 +11,7 @@ SUMMARY = "list the parts that plugins bring"
 
 def main(argv: list[str]) -> int:
     """Run `s2s plugins list`."""
-    parser = argparse.ArgumentParser(prog="s2s plugins", description="What parts there are, and from where.")
+    parser = CommandLine(prog="s2s plugins", description="What parts there are, and from where.")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="name, kind, distribution, version and status of every part")
     listing.add_argument("--kind", help=f"only parts of this kind: {', '.join(KINDS)}")

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from s2s.commands.command_line import CommandLine
 from s2s.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _CHUNK_LINES = 1_000
 
 def main(argv: list[str]) -> int:
     """Run `s2s tokenizer train|encode|decode`."""
-    parser = argparse.ArgumentParser(prog="s2s tokenizer", description="Train and use tokenizers.")
+    parser = CommandLine(prog="s2s tokenizer", description="Train and use tokenizers.")
     actions = parser.add_subparsers(dest="action", required=True, metavar="train|encode|decode")
 
     train = actions.add_parser(

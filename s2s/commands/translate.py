@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import sys
 from typing import Any
 
+from s2s.commands.command_line import CommandLine
 from s2s.errors import ConfigError, DataError
 
 SUMMARY = "translate line by line with a bundle"
@@ -83,8 +83,8 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandLine:
+    parser = CommandLine(
         prog="s2s translate",
         description="Translate line by line: a line in, a line out, in order. Only \\n ends a line.",
     )

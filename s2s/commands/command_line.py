@@ -1,0 +1,58 @@
+"""What the command lines of all commands but fit, validate and test have in common."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from s2s.errors import ConfigError
+from s2s.registry.near_names import nearest
+
+
+class CommandLine(argparse.ArgumentParser):
+    """argparse with files and options in any order, errors in one line, and help where an action is missing."""
+
+    _within = False
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse; all words must be known.
+
+        Raises:
+            ConfigError: a word that cannot be used.
+        """
+        words = sys.argv[1:] if args is None else list(args)
+        if self._within:  # argparse's own passes over the line
+            return super().parse_known_args(words, namespace)
+        if self._subparsers is not None:
+            if not words:
+                self.print_help()
+                self.exit()
+            return super().parse_known_args(words, namespace)
+        self._within = True
+        try:
+            # Without this, `[FILE]` is taken as not given when an option comes between it and what is before it.
+            # Its two passes would forget what `--` says: then files stand together, behind it.
+            mixed = "--" not in words
+            parse = self.parse_known_intermixed_args if mixed else super().parse_known_args
+            parsed, left = parse(words, namespace)
+        finally:
+            self._within = False
+        if left:
+            self.error(self._unknown(left))
+        return parsed, []
+
+    def error(self, message: str) -> Any:
+        """One line instead of the usage.
+
+        Raises:
+            ConfigError: always.
+        """
+        end = "" if message.endswith("?") else "."
+        raise ConfigError(f"{message}{end} See: {self.prog} --help")
+
+    def _unknown(self, words: Sequence[str]) -> str:
+        strange = [word.partition("=")[0] for word in words if word.startswith("-")]
+        if not strange:
+            return f"unexpected {words[0]!r}"
+        near = nearest(strange[0], self._option_string_actions)
+        return f"unknown option {strange[0]!r}" + (f"; did you mean {near!r}?" if near else "")

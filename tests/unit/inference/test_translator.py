@@ -85,6 +85,55 @@ def test_log_probs_are_those_of_teacher_forcing(bundle, beam):
         assert len(forced) - len(result.log_probs) == (0 if result.finished else 1)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("beam", [1, 3])
+def test_threads_change_nothing(bundle, precision, beam):
+    lines = sentences(64, seed=6)
+    before = torch.get_num_threads()
+    found = {}
+    try:
+        for threads in (1, 2, 3):
+            translator = Translator.load(bundle, precision=precision, threads=threads)
+            found[threads] = translator.translate(lines, beam=beam, results=True, batch_tokens=100)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for one, two, three in zip(*found.values(), strict=True):
+        assert one.tokens == two.tokens == three.tokens
+        # bfloat16 rounds what it is given: a last bit more or less there is 8 bits here.
+        assert one.log_probs == pytest.approx(two.log_probs, abs=1e-5 if precision == "float32" else 0.02)
+
+
+def test_an_error_in_a_thread_is_raised_and_the_threads_are_as_before(bundle, monkeypatch):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        translator = Translator.load(bundle)
+
+        def fail(*arguments, **options):
+            raise DataError("no search today")
+
+        monkeypatch.setattr(translator.bundle.search, "search", fail)
+        with pytest.raises(DataError, match="no search today"):
+            translator.translate(sentences(20), batch_tokens=50)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_folding_changes_nothing(bundle, precision):
+    lines = sentences(40, seed=7)
+    translator = Translator.load(bundle, precision=precision)
+    first = translator.translate("a", results=True)
+    assert translator._prepared.folded is None, "one token does not pay for the vocabulary"
+    translator.translate(lines)
+    assert translator._prepared.folded is not None
+    again = translator.translate("a", results=True)
+    assert again.tokens == first.tokens
+    assert again.log_probs == pytest.approx(first.log_probs, abs=1e-5 if precision == "float32" else 0.02)
+
+
 def test_order_and_empty_lines(translator):
     lines = ["", "abc", "", "de", "fghijk", "", "abc", ""]
     outputs = translator.translate(lines)

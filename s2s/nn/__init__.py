@@ -14,13 +14,14 @@ from s2s.nn.cell import (
 )
 from s2s.nn.cross_entropy import linear_cross_entropy
 from s2s.nn.decoder import Decoded, Decoder, NextInput, stack_steps
-from s2s.nn.dropout import SequenceDropout, drop, dropout_mask
+from s2s.nn.dropout import SequenceDropout, check_rate, drop, dropout_mask
 from s2s.nn.embedding import Embedding
 from s2s.nn.encoder import Bidirectional, Encoded, SequenceEncoder, Unidirectional
 from s2s.nn.head import Head, HeadLoss
 from s2s.nn.packed import PackedMatrix, pack_matrices
 from s2s.nn.prepared import Prepared
 from s2s.nn.seq2seq import Seq2Seq
+from s2s.nn.sizes import check_size
 from s2s.nn.stack import Stack
 from s2s.nn.top import top, top_log_probs
 from s2s.nn.unroll import last_output, length_mask, reverse_within, run_steps, stand_still, unroll
@@ -53,6 +54,8 @@ __all__ = [
     "Unidirectional",
     "advance",
     "attend_rows",
+    "check_rate",
+    "check_size",
     "drop",
     "dropout_mask",
     "gathered_weight_gradients",

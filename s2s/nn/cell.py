@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s2s.nn.sizes import check_size
+
 State = Any
 """Nested tuples (NamedTuples too); every leaf is a tensor [batch, ...]. ``None`` stands for a part that is absent."""
 
@@ -82,7 +84,7 @@ class RecurrentCell(nn.Module, ABC):
     ) -> None:
         super().__init__()
         self.input_size = input_size
-        self.hidden_size = hidden_size
+        self.hidden_size = check_size("hidden_size", hidden_size)
         self.output_size = hidden_size if output_size is None else output_size
         if projected_size is None:
             self.input_weight = self.input_bias = None

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
+from s2s.nn.sizes import check_size
+
 
 class Embedding(nn.Module, ABC):
     """Turns tokens into vectors.
@@ -18,7 +20,7 @@ class Embedding(nn.Module, ABC):
     def __init__(self, vocabulary_size: int, *, size: int) -> None:
         super().__init__()
         self.vocabulary_size = vocabulary_size
-        self.size = size
+        self.size = check_size("size", size)
 
     @abstractmethod
     def forward(self, tokens: Tensor) -> Tensor:

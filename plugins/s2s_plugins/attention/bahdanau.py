@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from s2s.nn import AdditiveScore, ScoredAttention
+from s2s.nn import AdditiveScore, ScoredAttention, check_size
 
 
 class Bahdanau(AdditiveScore, ScoredAttention):
@@ -19,7 +19,7 @@ class Bahdanau(AdditiveScore, ScoredAttention):
 
     def __init__(self, query_size: int, memory_size: int, *, attention_size: int | None = None) -> None:
         super().__init__(query_size, memory_size)
-        size = query_size if attention_size is None else attention_size
+        size = query_size if attention_size is None else check_size("attention_size", attention_size)
         self.query_layer = nn.Linear(query_size, size, bias=False)
         self.key_layer = nn.Linear(memory_size, size)
         self.vector = nn.Parameter(torch.empty(size).uniform_(-1, 1) / math.sqrt(size))

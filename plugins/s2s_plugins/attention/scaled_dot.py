@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor, nn
 
-from s2s.nn import ScoredAttention
+from s2s.nn import ScoredAttention, check_size
 
 
 class ScaledDot(ScoredAttention):
@@ -18,7 +18,7 @@ class ScaledDot(ScoredAttention):
 
     def __init__(self, query_size: int, memory_size: int, *, attention_size: int | None = None) -> None:
         super().__init__(query_size, memory_size)
-        size = query_size if attention_size is None else attention_size
+        size = query_size if attention_size is None else check_size("attention_size", attention_size)
         self.query_layer = nn.Linear(query_size, size, bias=False)
         self.key_layer = nn.Linear(memory_size, size, bias=False)
         self.scale = 1.0 / math.sqrt(size)

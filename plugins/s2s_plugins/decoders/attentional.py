@@ -17,6 +17,7 @@ from s2s.nn import (
     Stack,
     State,
     attend_rows,
+    check_size,
     length_mask,
 )
 
@@ -70,7 +71,7 @@ class AttentionalDecoder(Decoder):
     ) -> None:
         width = input_size + fed_size
         cells: list[RecurrentCell] = []
-        for _ in range(layers):
+        for _ in range(check_size("layers", layers)):
             cells.append(cell(width, hidden_size))
             width = cells[-1].output_size
         stack = Stack(cells, residual=residual, dropout=dropout, variational=variational)

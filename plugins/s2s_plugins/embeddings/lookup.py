@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s.nn import Embedding, SequenceDropout
+from s2s.nn import Embedding, SequenceDropout, check_rate
 
 
 class LookupEmbedding(Embedding):
@@ -30,7 +30,7 @@ class LookupEmbedding(Embedding):
         super().__init__(vocabulary_size, size=size)
         self.weight = nn.Parameter(torch.empty(vocabulary_size, size).normal_(std=0.1))
         self.dropout = SequenceDropout(dropout, variational=variational)
-        self.token_dropout = token_dropout
+        self.token_dropout = check_rate(token_dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """[...] to [..., size]."""

@@ -13,6 +13,7 @@ from s2s.nn import (
     SequenceEncoder,
     State,
     Unidirectional,
+    check_size,
 )
 from s2s_plugins.cells.lstm import LSTM
 
@@ -45,7 +46,7 @@ class RecurrentEncoder(SequenceEncoder):
     ) -> None:
         built: list[SequenceEncoder] = []
         width = input_size
-        for _ in range(layers):
+        for _ in range(check_size("layers", layers)):
             built.append(
                 Bidirectional(cell(width, hidden_size), cell(width, hidden_size))
                 if bidirectional

@@ -178,6 +178,7 @@ def save_bundle(
         }
         (new / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (new / CARD).write_text(_card(folder.name, config, weights, card), encoding="utf-8")
+        shutil.copymode(new / CARD, new / WEIGHTS)  # save_file makes what its owner alone may read
         for path in [*(path for path in new.rglob("*") if path.is_file()), new]:
             _sync(path)
         _replace(new, folder)

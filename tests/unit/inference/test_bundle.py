@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -47,6 +48,16 @@ def test_what_is_in_a_bundle(original):
     names = sorted(path.relative_to(original).as_posix() for path in original.rglob("*") if path.is_file())
     assert names == ["README.md", "config.json", "tokenizer/tokenizer.json", "weights.safetensors"]
     assert [path.name for path in original.parent.iterdir()] == ["bundle"], "something was left beside it"
+
+
+def test_whoever_may_read_the_card_may_read_the_weights(original, tmp_path):
+    before = os.umask(0o027)
+    try:
+        folder = save_again(load_bundle(original), tmp_path / "bundle")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()}
+    assert set(modes.values()) == {0o640}, modes
 
 
 @pytest.mark.parametrize("tie", [False, True])

@@ -31,7 +31,7 @@ def recipe(name: str) -> Path:
     """A YAML file given by path, or the recipe of that name.
 
     Raises:
-        ConfigError: there is neither; the message offers near names.
+        ConfigError: there is neither; the message offers near names of recipes, unless a file is meant.
     """
     path = Path(name)
     if path.is_file():
@@ -40,6 +40,8 @@ def recipe(name: str) -> Path:
     stem = name.removesuffix(".yaml")
     if stem in known:
         return known[stem]
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        raise ConfigError(f"there is no file {name}; recipes that have a name: {', '.join(known)}")
     raise ConfigError(unknown("recipe", name, known, "A path to a YAML file will do as well."))
 
 

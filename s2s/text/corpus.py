@@ -207,6 +207,11 @@ def open_corpus(given: CorpusInput) -> Corpus:
         return named
     names = catalogue().names("corpus")
     takers = [name for name in names if catalogue().load("corpus", name).reads(spec)]
+    if not takers and spec.path is not None:
+        raise ConfigError(
+            f"no reader takes {spec.path}. If it is one file of lines, give two: SOURCE,TARGET; if it holds pairs, "
+            f"name its `reader`: {', '.join(names)}"
+        )
     if len(takers) != 1:
         raise ConfigError(
             f"{'no reader takes' if not takers else ' and '.join(takers) + ' both take'} "

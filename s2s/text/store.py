@@ -477,16 +477,20 @@ def corpus_lines(
         size = sum(_size(spec) for spec in corpora)
         task = progress.add_task(f"reading {' and '.join(sides)} for the tokenizer", total=size, lines="")
         report = LineReport(on_bad_line)
-        before = 0
+        before, nothing = 0, True
         for spec in corpora:
             report.bytes_read.clear()
             for number, pair in enumerate(open_corpus(spec).pairs(report)):
+                nothing = False
                 for side in sides:
                     yield pair.source if side == "source" else pair.target
                 if number % _CHUNK_PAIRS == 0:
                     progress.update(task, completed=before + sum(report.bytes_read.values()))
             before += _size(spec)
             progress.update(task, completed=before)
+    if nothing:
+        files = " and ".join(",".join(spec.paths) for spec in corpora)
+        raise DataError("; ".join([f"{files}: there is no pair of lines to learn from", *report.lines()]))
 
 
 def _size(spec: CorpusSpec) -> int:

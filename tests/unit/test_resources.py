@@ -30,6 +30,9 @@ def test_an_unknown_recipe_is_answered_with_the_nearest(
     monkeypatch.setattr(resources, "folder", lambda name: tmp_path)
     with pytest.raises(ConfigError, match="unknown recipe 'smal'; did you mean 'small'. Known: large, small"):
         resources.recipe("smal")
+    for path in ("smal.yaml", "my/smal"):
+        with pytest.raises(ConfigError, match=f"there is no file {path}; .* have a name: large, small"):
+            resources.recipe(path)
 
 
 def test_every_recipe_of_the_checkout_is_listed() -> None:

@@ -186,6 +186,18 @@ def test_a_digest_is_remembered_only_for_files_that_have_settled(tmp_path: Path)
         file_digest(str(tmp_path / "none"), tmp_path)
 
 
+def test_files_without_a_pair_are_named(tmp_path: Path) -> None:
+    empty = CorpusSpec(source=str(tmp_path / "a.en"), target=str(tmp_path / "a.de"))
+    for path in empty.paths:
+        Path(path).write_text("\n")
+    with pytest.raises(DataError, match=r"a\.en,.*a\.de: there is no pair of lines to learn from; skipped 1 line"):
+        list(corpus_lines([empty], ["source", "target"], "skip"))
+    for path in empty.paths:
+        Path(path).write_text("")
+    with pytest.raises(DataError, match=r"a\.en,.*a\.de: there is no pair of lines to learn from$"):
+        list(corpus_lines([empty], ["source", "target"], "error"))
+
+
 def test_lines_for_a_tokenizer(tmp_path: Path) -> None:
     corpus = write(tmp_path / "a.tsv", PAIRS[:2])
     assert list(corpus_lines([corpus], ["source"], "error")) == ["one", "two  x"]

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,10 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 def test_plugin_dir_needs_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plugins", "list", "--plugin-dir"]) == 2
     assert capsys.readouterr().err == "s2s: error: --plugin-dir needs a folder\n"
+
+
+def test_our_own_warnings_are_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    own = str(Path(main.__code__.co_filename).with_name("made_up.py"))
+    main(["--version"])
+    warnings.showwarning("the text gives 7 pieces", UserWarning, own, 3, None, None)
+    assert capsys.readouterr().err == "s2s: warning: the text gives 7 pieces\n"

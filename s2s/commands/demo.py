@@ -1,6 +1,8 @@
 """`s2s demo`: train on the embedded corpus, translate its test split, score it, in a few minutes."""
 
+import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from s2s.commands.command_line import CommandLine
 
@@ -17,11 +19,13 @@ def main(argv: Sequence[str]) -> int:
     """
     parser = CommandLine(prog="s2s demo", description=f"{SUMMARY[0].upper()}{SUMMARY[1:]}.")
     parser.add_argument(
-        "--run-folder", default="runs/demo", help="checkpoints, logs and bundle (default: %(default)s)"
+        "--run_folder", default="runs/demo", help="checkpoints, logs and bundle (default: %(default)s)"
     )
-    parser.add_argument(
-        "--max-epochs", type=int, default=None, help="train shorter or longer than the recipe"
-    )
+    parser.add_argument("--max_epochs", type=int, help="train shorter or longer than the recipe")
+    for name in ("run_folder", "max_epochs"):  # spelt as options of other commands are
+        spelt = f"--{name.replace('_', '-')}"
+        kind = int if name == "max_epochs" else str
+        parser.add_argument(spelt, dest=name, type=kind, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     given = parser.parse_args(argv)
 
     from s2s.registry import catalogue
@@ -35,7 +39,9 @@ def main(argv: Sequence[str]) -> int:
     }
     if given.max_epochs is not None:
         overrides["trainer.max_epochs"] = given.max_epochs
-    print("Training on the embedded translation corpus (recipe: demo).")
+    there = overrides["overwrite"] and (Path(given.run_folder) / "config.yaml").is_file()
+    replacing = f", replacing {given.run_folder}" if there else ""
+    print(f"Training on the embedded translation corpus (recipe: demo){replacing}.", flush=True)
     fitted = fit("demo", **overrides)
 
     from s2s.inference.translator import Translator

@@ -236,11 +236,34 @@ class CommandLine(LightningCLI):
         """Build module, data and trainer."""
         if not self._instantiate:
             return
+        self._refuse_the_impossible()
         self.config_init: Namespace = self.parser.instantiate(self.config)
         self.datamodule = self._get(self.config_init, "data")
         self.model = self._get(self.config_init, "model")
         self.task.connect(self.model, self.datamodule)
         self.trainer = self.instantiate_trainer()
+
+    def _refuse_the_impossible(self) -> None:
+        """What Lightning takes without a word, and trains on nothing or not as it is told.
+
+        Raises:
+            ConfigError: no data, a limit of no epochs, or a negative clip.
+        """
+        if self.command != "fit":
+            return
+        named = any(isinstance(item, Config) for item in self.written)
+        if not named and "train" in options(self.task.data) and not self.config.data.train:
+            raise ConfigError(
+                f"no data: name a recipe (-c {', -c '.join(recipes())}) or give text: --data.train SOURCE,TARGET"
+            )
+        trainer = self.config.trainer
+        if trainer.max_epochs == 0:
+            raise ConfigError("trainer.max_epochs 0 is impossible; it must be at least 1, or -1 for no limit")
+        if (trainer.gradient_clip_val or 0) < 0:
+            raise ConfigError(
+                f"trainer.gradient_clip_val {trainer.gradient_clip_val} is impossible; it must be at least 0, "
+                "which is no clipping"
+            )
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with the run folder's loggers and the task's callbacks."""

@@ -104,6 +104,13 @@ class TaskModule(pl.LightningModule):
         average_decay: float,
     ) -> None:
         super().__init__()
+        for name, value, possible, words in (
+            ("learning_rate", learning_rate, 0 < learning_rate < math.inf, "above 0"),
+            ("warmup_steps", warmup_steps, warmup_steps >= 0, "at least 0"),
+            ("average_decay", average_decay, 0 <= average_decay < 1, "at least 0 and below 1"),
+        ):
+            if not possible:
+                raise ConfigError(f"model.{name} {value} is impossible; it must be {words}")
         self.model: nn.Module | None = None
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay

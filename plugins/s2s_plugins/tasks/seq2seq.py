@@ -114,6 +114,7 @@ class Seq2SeqModule(TaskModule):
         }
         self.ties = {"share_embeddings": share_embeddings, "tie_head": tie_head}
         self.search = search()
+        test_search()  # what it cannot be is told before training, not after it
         self.test_search = test_search
         self.show_translations = show_translations
         self.start_from = start_from

@@ -375,3 +375,27 @@ def test_a_run_warns_of_nothing_that_its_user_cannot_mend() -> None:
         warnings.simplefilter("always")
         main(["fit", "-c", "mini.yaml"])
     assert [str(w.message) for w in caught] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--trainer.max_epochs", "0"], "trainer.max_epochs 0 is impossible; it must be at least 1"),
+        (["--trainer.gradient_clip_val", "-1"], "trainer.gradient_clip_val -1 is impossible"),
+        (["--model.learning_rate", "-1"], "model.learning_rate -1.0 is impossible; it must be above 0"),
+        (["--model.warmup_steps", "-5"], "model.warmup_steps -5 is impossible; it must be at least 0"),
+        (["--model.average_decay", "1.5"], "model.average_decay 1.5 is impossible; it must be at least 0 and"),
+        (["--model.test_search", "{class_path: Beam, init_args: {size: 0}}"], "beam size 0 is impossible"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_at_once(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", "-c", "demo", *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("runs/demo").exists()
+
+
+def test_a_training_without_recipe_or_data_is_told_first(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit"]) == 2
+    assert capsys.readouterr().err.startswith("s2s: error: no data: name a recipe (-c default, -c demo, ")

@@ -1,19 +1,23 @@
 """What accompanies a training: progress, checkpoints, early stopping, averaged weights, the bundle at the end."""
 
 import os
+import signal
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, EMAWeightAveraging, ProgressBar
+from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ProgressBar, WeightAveraging
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from torch import Tensor
 
 LINE_SECONDS = 30.0
 """Where no terminal shows a bar, one line of progress is printed this often."""
@@ -40,12 +44,55 @@ class DurableCheckpoints(TorchCheckpointIO):
             beside.unlink(missing_ok=True)
 
 
+class DeferredInterrupt:
+    """Holds Ctrl-C back until what is running is done; a second Ctrl-C acts at once.
+
+    Only in the main thread, where Python lets signals be handled; elsewhere it does nothing.
+
+    Attributes:
+        asked: Whether Ctrl-C was pressed since `hold`.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: Any = None
+        self._process = 0
+
+    def hold(self) -> None:
+        """From now on Ctrl-C only sets `asked`."""
+        if self._process or threading.current_thread() is not threading.main_thread():
+            return
+        self.asked = False
+        self._process = os.getpid()
+        self._before = signal.signal(signal.SIGINT, self._heard)
+
+    def release(self) -> None:
+        """Ctrl-C does what it did before."""
+        if self._process == os.getpid():
+            self._process = 0
+            signal.signal(signal.SIGINT, self._before or signal.default_int_handler)
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:
+            return  # a worker that was forked: it is ended by its parent, which may need one more batch of it
+        if self.asked:
+            self.release()
+            raise KeyboardInterrupt
+        self.asked = True
+        # Not print: the signal may have come in the middle of one.
+        os.write(2, b"\nstopping after this batch or validation; Ctrl-C again stops at once, without saving\n")
+
+
 class BestAndLast(Checkpoint):
     """Keeps `best.ckpt`, by the module's monitored figure, and `last.ckpt`.
 
     Both are written after a validation; `last.ckpt` also after the last batch of an epoch, after the last step of all,
     and every `last_every_minutes`. It is never written between the batches of one accumulated step: their gradients are
     in no checkpoint.
+
+    Ctrl-C waits for the end of such a step, where `last.ckpt` is written before training stops: a checkpoint of half a
+    step, or half a checkpoint, would not resume. Several ranks are at different batches when it comes: there it stops
+    at once.
 
     Args:
         folder: where they lie.
@@ -58,6 +105,8 @@ class BestAndLast(Checkpoint):
         self.best_model_score: float | None = None
         self._written = time.monotonic()
         self._step_done = True
+        self._saved_step = -1
+        self._interrupt = DeferredInterrupt()
 
     @property
     def best(self) -> Path:
@@ -68,6 +117,28 @@ class BestAndLast(Checkpoint):
     def last(self) -> Path:
         """The last checkpoint, whether there is one or not."""
         return self.folder / "last.ckpt"
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """Hold Ctrl-C back; before loaders fork their workers, which inherit that."""
+        self._saved_step = -1
+        if trainer.world_size == 1 and not trainer.fast_dev_run:
+            self._interrupt.hold()
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Ctrl-C acts at once again."""
+        self._interrupt.release()
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """As at the end of training, which a training that has nothing left to do never reaches."""
+        self._interrupt.release()
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """As at the end of training."""
+        self._interrupt.release()
+
+    def _stop(self, trainer: Any, pl_module: Any) -> None:
+        pl_module.say(f"stopped; saved at epoch {trainer.current_epoch + 1}, step {trainer.global_step}")
+        raise KeyboardInterrupt
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
@@ -81,8 +152,11 @@ class BestAndLast(Checkpoint):
         if not self._step_done:
             return
         stopping = trainer.should_stop or trainer.global_step == trainer.max_steps
-        if stopping or trainer.is_last_batch or self._due(trainer):
+        asked = self._interrupt.asked
+        if asked or stopping or trainer.is_last_batch or self._due(trainer):
             self.save_last(trainer)
+        if asked:
+            self._stop(trainer, pl_module)
 
     def _due(self, trainer: Any) -> bool:
         due = time.monotonic() - self._written >= self.last_every_seconds
@@ -106,6 +180,21 @@ class BestAndLast(Checkpoint):
             trainer.save_checkpoint(self.best, weights_only=False)
         if self._step_done:
             self.save_last(trainer)
+            if self._interrupt.asked:
+                self._stop(trainer, pl_module)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Any,
+        pl_module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Ctrl-C need not wait for the whole validation where `last.ckpt` holds the step that it is of."""
+        if self._interrupt.asked and self._saved_step == trainer.global_step:
+            self._stop(trainer, pl_module)
 
     def save_last(self, trainer: Any) -> None:
         """Write `last.ckpt` now."""
@@ -113,6 +202,7 @@ class BestAndLast(Checkpoint):
             return
         trainer.save_checkpoint(self.last, weights_only=False)
         self._written = time.monotonic()
+        self._saved_step = trainer.global_step
 
     def _better(self, value: float, higher_is_better: bool) -> bool:
         if value != value:
@@ -158,16 +248,41 @@ class StopEarly(EarlyStopping):
             check_on_train_epoch_end=False,
         )
 
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Stop when it is time, and say so."""
+        stopping = trainer.should_stop
+        super().on_validation_end(trainer, pl_module)
+        if stopping or not trainer.should_stop:
+            return
+        if self.wait_count >= self.patience:
+            why = f"no better {self.monitor} in {self.patience} validations (model.patience)"
+        else:
+            why = f"{self.monitor} is {float(trainer.callback_metrics[self.monitor])}"
+        pl_module.say(f"stopped: {why}")
 
-class AverageWeights(EMAWeightAveraging):
+
+class AverageWeights(WeightAveraging):
     """A moving average of the weights, used in validation, in checkpoints and in the bundle.
 
+    The first steps count as in TensorFlow's ExponentialMovingAverage: with n steps averaged so far, the average keeps
+    min(decay, (1 + n) / (10 + n)) of itself. Else the weights that training began with would stay in it for several
+    times 1 / (1 - decay) steps, which is more than a small training has.
+
     Args:
-        decay: share of the average that each step keeps.
+        decay: share of the average that each step keeps, at most.
     """
 
     def __init__(self, decay: float) -> None:
-        super().__init__(decay=decay)
+        def average(averages: list[Tensor], weights: list[Tensor], steps: Tensor) -> None:
+            if not averages[0].is_floating_point():  # a count among the buffers
+                torch._foreach_copy_(averages, weights)
+                return
+            # `steps` stays on its device: reading it would make an accelerator wait.
+            kept = ((1 + steps) / (10 + steps)).clamp(max=decay)
+            torch._foreach_mul_(averages, kept)
+            torch._foreach_add_(averages, torch._foreach_mul(weights, 1 - kept))
+
+        super().__init__(multi_avg_fn=average)
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """As Lightning does it, without its warning about sharded models, which these are not."""
@@ -197,10 +312,12 @@ class BundleWriter(pl.Callback):
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
             pl_module.load_state_dict(checkpoint["state_dict"])
             pl_module.on_load_checkpoint(checkpoint)
-            pl_module.save_bundle(self.folder, epoch=checkpoint["epoch"] + 1, step=checkpoint["global_step"])
+            epoch, step = checkpoint["epoch"] + 1, checkpoint["global_step"]
         else:
-            pl_module.save_bundle(self.folder, epoch=trainer.current_epoch + 1, step=trainer.global_step)
-        print(f"bundle: {self.folder}")
+            epoch, step = trainer.current_epoch + 1, trainer.global_step
+        pl_module.save_bundle(self.folder, epoch=epoch, step=step)
+        scores = "".join(f", {score.name} {score.value:.1f}" for score in pl_module.scores)
+        print(f"bundle: {self.folder} (epoch {epoch}{scores})")
 
 
 class Progress(ProgressBar):

@@ -5,19 +5,24 @@ so these are fixed classes and only their parts vary. What LightningCLI does not
 (names, typos, recipes: options.py) and after it fails (one line for an error, below).
 """
 
+import csv
+import io
 import logging
 import re
 import shutil
+import signal
 import sys
 import textwrap
+import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning.callbacks
+import torch
 import yaml
 from jsonargparse import ArgumentError, Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -288,7 +293,9 @@ class CommandLine(LightningCLI):
         settings["callbacks"] = callbacks
         if settings["logger"] in (None, True):
             settings["logger"] = (
-                _loggers(folder, resuming=resuming, replacing=replacing) if self.command == "fit" else False
+                _loggers(folder, resume_from=_checkpoint(self.config.ckpt_path, folder), replacing=replacing)
+                if self.command == "fit"
+                else False
             )
         plugins = settings["plugins"] or []
         settings["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), DurableCheckpoints()]
@@ -296,6 +303,18 @@ class CommandLine(LightningCLI):
             return Trainer(**settings)
         except (MisconfigurationException, ValueError) as error:
             raise ConfigError(f"trainer: {error}") from error
+
+    def without_end(self) -> str | None:
+        """That nobody said when training ends; None if somebody did."""
+        trainer = self.config.trainer
+        if trainer.fast_dev_run or trainer.max_epochs or trainer.max_time or trainer.max_steps != -1:
+            return None
+        if self.config.model.get("patience") is not None:
+            return None
+        return (
+            "training goes on for 1000 epochs, for nothing says when it ends; set --trainer.max_epochs, "
+            "--trainer.max_steps, --trainer.max_time or --model.patience"
+        )
 
     def without_validation(self) -> str | None:
         """What a training that is not validated loses; None if it is validated, or if nothing is kept of it."""
@@ -396,14 +415,22 @@ class _Run:
         checkpoint = _checkpoint(cli.config.ckpt_path, cli.run_folder)
         if (loss := cli.without_validation()) is not None and cli.trainer.is_global_zero:
             print(f"s2s: {loss}", file=sys.stderr)
+        if (endless := cli.without_end()) is not None and cli.trainer.is_global_zero:
+            print(f"s2s: {endless}", file=sys.stderr)
+        begun = None if checkpoint is None else _progress(checkpoint)
+        if begun is not None and cli.trainer.is_global_zero:
+            print(f"going on from epoch {begun.epoch}, step {begun.step}: {checkpoint}", file=sys.stderr)
         try:
-            cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
+            with _ctrl_c_as_before():
+                cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
         except SystemExit:
             if not cli.trainer.interrupted:
                 raise
             if (cli.run_folder / CHECKPOINTS / "last.ckpt").is_file():
                 print("To go on later: the same command with --ckpt_path last", file=sys.stderr)
             raise KeyboardInterrupt from None  # Ctrl-C, which Lightning makes an exit of
+        if begun is not None and cli.trainer.global_step == begun.step and cli.trainer.is_global_zero:
+            print(f"nothing left to train: {_limits_reached(begun, cli.trainer)}", file=sys.stderr)
         # A ModelCheckpoint of the user's may come first.
         callbacks = cli.trainer.checkpoint_callbacks
         callback = next((c for c in callbacks if isinstance(c, BestAndLast)), cli.trainer.checkpoint_callback)
@@ -425,7 +452,12 @@ class _Run:
             if isinstance(cli.datamodule, KeepsTokenizers) and (run / TOKENIZERS).is_dir():
                 cli.datamodule.load_tokenizers(run / TOKENIZERS)
                 break
+        scored = _progress(checkpoint)
+        if cli.trainer.is_global_zero:
+            print(f"checkpoint: {checkpoint} (epoch {scored.epoch}, step {scored.step})")
         evaluate = getattr(cli.trainer, command)
+        # What callbacks keep is for training only.
+        warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used to")
         evaluate(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
 
 
@@ -444,17 +476,67 @@ def _checkpoint(wanted: str | None, run_folder: Path) -> str | None:
     return str(path)
 
 
-def _loggers(folder: Path, *, resuming: bool, replacing: bool) -> list[Logger]:
+@contextmanager
+def _ctrl_c_as_before() -> Iterator[None]:
+    """Lightning leaves Ctrl-C without effect when it was pressed, and else as it was inside of training."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+
+
+class _Progress(NamedTuple):
+    """How far a checkpoint is: the epoch that it is in, from 1, and the optimizer steps done."""
+
+    epoch: int
+    step: int
+
+
+def _progress(checkpoint: str) -> _Progress:
+    # mapped, for the weights are not wanted
+    loaded = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    return _Progress(int(loaded["epoch"]) + 1, int(loaded["global_step"]))
+
+
+def _limits_reached(begun: _Progress, trainer: Trainer) -> str:
+    if 0 < trainer.max_steps <= begun.step:
+        return f"already at step {begun.step} of {trainer.max_steps}; raise --trainer.max_steps"
+    if trainer.max_epochs is not None and 0 < trainer.max_epochs <= begun.epoch:
+        return f"already at epoch {begun.epoch} of {trainer.max_epochs}; raise --trainer.max_epochs"
+    return f"already at epoch {begun.epoch}, step {begun.step}, where training stopped"
+
+
+def logged_until(text: str, step: int) -> str:
+    """What a metrics.csv had when `step` optimizer steps were done.
+
+    Args:
+        text: The file; Lightning numbers its steps from 0.
+        step: Optimizer steps done.
+    """
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    if "step" not in (rows.fieldnames or []):
+        return text
+    kept = io.StringIO(newline="")
+    writer = csv.DictWriter(kept, rows.fieldnames or [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row for row in rows if int(row["step"]) < step)
+    return kept.getvalue()
+
+
+def _loggers(folder: Path, *, resume_from: str | None, replacing: bool) -> list[Logger]:
     # No name and no version: the run folder itself, not version_0, version_1 below it.
     tables = CSVLogger(folder, name="", version="")
     path = folder / METRICS
-    if (resuming or replacing) and path.is_file() and getattr(rank_zero_only, "rank", 0) == 0:
+    if (resume_from or replacing) and path.is_file() and getattr(rank_zero_only, "rank", 0) == 0:
         # The logger begins by deleting what was logged so far: put it back, for a resumed run to go on with, or
         # until the new run begins.
         logged = path.read_bytes()
         keys = tables.experiment.metrics_keys
-        if resuming:
+        if resume_from:
             keys += logged.decode().partition("\n")[0].strip().split(",")
+            logged = logged_until(logged.decode(), _progress(resume_from).step).encode()
         path.write_bytes(logged)
     return [TensorBoardLogger(folder, name="", version="", default_hp_metric=False), tables]
 
@@ -593,6 +675,8 @@ _NOT_THE_USERS = [
     r"Total length of `list` across ranks is zero.*",  # no validation text was given, and that is allowed
     r".*Checkpoint directory .* exists and is not empty.*",
     r".*Experiment logs directory .* exists and is not empty.*",
+    r"The number of training batches .* is smaller than the logging interval.*",
+    r"`max_epochs` was not set\. Setting it to 1000 epochs.*",  # `without_end` says it
 ]
 
 

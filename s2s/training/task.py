@@ -163,6 +163,8 @@ class TaskModule(pl.LightningModule):
         """Say how large the model is."""
         parameters = sum(parameter.numel() for parameter in self.parameters())
         self.say(f"model: {parameters / 1e6:.1f} million parameters, trained in {self.trainer.precision}")
+        if (warning := self.long_warmup()) is not None and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self.say(warning)
 
     def say(self, text: str) -> None:
         """Print on the first process, without disturbing the progress bar."""
@@ -263,17 +265,44 @@ class TaskModule(pl.LightningModule):
 
     # --- the schedule -----------------------------------------------------------------------------------------------
 
-    def total_steps(self) -> int:
-        """Optimizer steps of the whole training, from the trainer's limits and the number of batches of an epoch."""
+    def epoch_steps(self) -> int:
+        """Optimizer steps of an epoch."""
+        batches: int = self.data.batches_per_epoch()
+        if isinstance(self.trainer.limit_train_batches, int):
+            batches = min(batches, self.trainer.limit_train_batches)
+        else:
+            batches = int(batches * self.trainer.limit_train_batches)
+        return math.ceil(batches / self.trainer.accumulate_grad_batches)
+
+    def most_steps(self) -> float:
+        """Optimizer steps of the whole training, from the trainer's limits; infinity where it has none."""
         trainer = self.trainer
         limit = trainer.max_steps if trainer.max_steps and trainer.max_steps > 0 else math.inf
         if trainer.max_epochs is not None and trainer.max_epochs > 0:
-            batches = self.data.batches_per_epoch()
-            if isinstance(trainer.limit_train_batches, int):
-                batches = min(batches, trainer.limit_train_batches)
-            else:
-                batches = int(batches * trainer.limit_train_batches)
-            limit = min(limit, trainer.max_epochs * math.ceil(batches / trainer.accumulate_grad_batches))
+            limit = min(limit, trainer.max_epochs * self.epoch_steps())
+        return limit
+
+    def long_warmup(self) -> str | None:
+        """What is wrong if training is over before the warm-up, or soon after; None if it is not."""
+        total = self.most_steps()
+        if 2 * self.warmup_steps <= total:
+            return None
+        per_epoch = self.epoch_steps()
+        epochs = self.trainer.max_epochs or 0
+        product = f", {per_epoch} per epoch x {epochs} epochs" if total == per_epoch * epochs else ""
+        return (
+            f"model.warmup_steps is {self.warmup_steps}, but the whole training has only {total} steps{product}: most "
+            f"of it runs at a low learning rate. Set --model.warmup_steps {max(1, int(total) // 10)}; or take more "
+            "steps: smaller --data.batch_sentences or --data.batch_tokens, more --trainer.max_epochs"
+        )
+
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole training, which must have an end.
+
+        Raises:
+            ConfigError: it has none.
+        """
+        limit = self.most_steps()
         if limit == math.inf:
             raise ConfigError(
                 "schedule 'cosine' needs to know the end of training; set trainer.max_epochs or trainer.max_steps, or "

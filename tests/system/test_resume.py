@@ -1,6 +1,8 @@
 """A resumed run is the run: the next batch, the same weights, patience and best score, bit for bit."""
 
+import os
 import random
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +196,67 @@ def test_a_resume_from_the_run_s_own_checkpoints(
         if later > step:
             assert torch.equal(weights, whole.weights[later]), f"weights after step {later}"
     assert max(rest.weights) == max(whole.weights)
+
+
+class CtrlC(Recorder):
+    """Presses Ctrl-C, and remembers when: in the middle of a batch, or of a validation."""
+
+    def __init__(self, folder: Path, before_batch: int = -1, in_validation: int = -1) -> None:
+        super().__init__(folder)
+        self.before_batch = before_batch
+        self.in_validation = in_validation
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.fit_loop.total_batch_idx == self.before_batch:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def on_validation_batch_start(self, trainer: Any, pl_module: Any, *_: Any) -> None:
+        if len(self.scores) == self.in_validation:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("pressed", "options", "saved"),
+    [
+        ({"before_batch": 12}, {}, "epoch 2, step 13"),
+        ({"before_batch": 12}, {"data.num_workers": 2}, "epoch 2, step 13"),
+        ({"before_batch": 13}, {"trainer.accumulate_grad_batches": 3}, "epoch 2, step 6"),
+        ({"in_validation": 1}, {}, "epoch 2, step 20"),
+        ({"in_validation": 1}, {"trainer.val_check_interval": 4}, "epoch 1, step 8"),
+    ],
+    ids=["batch", "batch with workers", "accumulated step", "validation", "validation inside an epoch"],
+)
+def test_ctrl_c_loses_nothing(
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    pressed: dict[str, int],
+    options: dict[str, Any],
+    saved: str,
+) -> None:
+    whole = train(corpus, Recorder(tmp_path / "whole"), monkeypatch, **options)
+    capsys.readouterr()
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(corpus, CtrlC(tmp_path / "part", **pressed), monkeypatch, **options)
+    assert f"stopped; saved at {saved}" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is handler
+    rest = train(corpus, Recorder(tmp_path / "part"), monkeypatch, ckpt_path="last", **options)
+    assert f"going on from {saved}" in capsys.readouterr().err
+    step = int(saved.rpartition(" ")[2])
+    assert min(later for later in rest.weights if later > step) == step + 1
+    for later, weights in rest.weights.items():
+        if later > step:
+            assert torch.equal(weights, whole.weights[later]), f"weights after step {later}"
+    for name, value in whole.average.items():
+        assert torch.equal(rest.average[name], value), f"averaged {name}"
+
+
+def test_a_finished_run_says_so(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(corpus, Recorder(tmp_path), monkeypatch, **{"trainer.max_epochs": 2})
+    assert "bundle: " in capsys.readouterr().out
+    train(corpus, Recorder(tmp_path), monkeypatch, ckpt_path="last", **{"trainer.max_epochs": 2})
+    assert "already at epoch 2 of 2; raise --trainer.max_epochs" in capsys.readouterr().err

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import distributed
 
 from s2s.errors import ConfigError
@@ -204,10 +205,10 @@ class Seq2SeqModule(TaskModule):
         figures = {"val_loss": mean, "val_perplexity": perplexity, f"val_{self.metric_name}": score.value}
         self.validated(figures, [score])
         sources = self.data.sources("validation")
-        self.say(
-            f"\nvalidation after epoch {self.current_epoch + 1}, step {self.global_step}: loss {mean:.3f}, "
-            f"perplexity {perplexity:.2f}, {score}"
-        )
+        # `s2s validate` has named the checkpoint; the trainer's own counts are of no training then.
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        when = f" after epoch {self.current_epoch + 1}, step {self.global_step}" if fitting else ""
+        self.say(f"\nvalidation{when}: loss {mean:.3f}, perplexity {perplexity:.2f}, {score}")
         shown = lines[:: max(1, len(lines) // max(1, self.show_translations))][: self.show_translations]
         texts = dict(zip(lines, zip(hypotheses, references, strict=True), strict=True))
         for line in shown:

@@ -17,7 +17,7 @@ from s2s.errors import ConfigError
 from s2s.registry import Catalogue, Entry
 from s2s.registry.discovery import discover
 from s2s.training.callbacks import BestAndLast
-from s2s.training.cli import plain_error
+from s2s.training.cli import logged_until, plain_error
 from tests.unit.training import stand_in
 
 RECIPE = """
@@ -375,6 +375,21 @@ def test_a_run_warns_of_nothing_that_its_user_cannot_mend() -> None:
         warnings.simplefilter("always")
         main(["fit", "-c", "mini.yaml"])
     assert [str(w.message) for w in caught] == []
+
+
+def test_rows_after_the_checkpoint_are_dropped() -> None:
+    """Lightning numbers steps from 0: after 40 of them the last is 39; a validation has the number of its last step."""
+    text = "epoch,step,train_loss,val_loss\n0,19,3.0,\n1,39,2.0,\n1,39,,2.5\n2,40,1.9,\n2,59,1.0,\n"
+    assert logged_until(text, 40) == "epoch,step,train_loss,val_loss\n0,19,3.0,\n1,39,2.0,\n1,39,,2.5\n"
+    assert logged_until(text, 60) == text
+    assert logged_until("", 3) == ""
+
+
+def test_the_scored_checkpoint_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "-c", "mini.yaml", "--trainer.max_epochs", "2"]) == 0
+    capsys.readouterr()
+    assert main(["validate", "-c", "mini.yaml", "--ckpt_path", "last"]) == 0
+    assert "checkpoint: runs/mini/checkpoints/last.ckpt (epoch 2, step 4)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

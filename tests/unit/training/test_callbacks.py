@@ -1,0 +1,123 @@
+"""What accompanies a training, each part by itself."""
+
+import math
+import os
+import signal
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from s2s.training.callbacks import AverageWeights, DeferredInterrupt, StopEarly
+from s2s.training.task import TaskModule
+
+
+class Line(pl.LightningModule):
+    """One weight and a count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(2))
+        self.register_buffer("seen", torch.tensor(0))
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.998])
+def test_the_average_forgets_its_first_weights_soon(decay: float) -> None:
+    """Against the recurrence of TensorFlow's ExponentialMovingAverage, which begins with the first step's weights."""
+    module, callback = Line(), AverageWeights(decay)
+    callback.setup(None, module, "fit")
+    values = np.random.default_rng(3).normal(size=(40, 2))
+    expected = values[0]
+    for step, value in enumerate(values):
+        if step:
+            kept = min(decay, (1 + step) / (10 + step))
+            expected = kept * expected + (1 - kept) * value
+        with torch.no_grad():
+            module.weight.copy_(torch.tensor(value))
+            module.seen.fill_(step)
+        callback.on_train_batch_end(SimpleNamespace(global_step=step + 1), module, None, None, step)
+    assert callback._average_model is not None
+    average = callback._average_model.module
+    # 40 roundings to float32 of numbers near 1
+    np.testing.assert_allclose(average.weight.detach().numpy(), expected, atol=1e-5)
+    assert int(average.seen) == 39
+
+
+def test_ctrl_c_is_held_back_once(capfd: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    interrupt = DeferredInterrupt()
+    interrupt.hold()
+    os.kill(os.getpid(), signal.SIGINT)
+    assert interrupt.asked
+    assert "Ctrl-C again stops at once" in capfd.readouterr().err
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.pause()  # the handler runs before the next line of Python, or here
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def module_of(
+    warmup_steps: int, batches: int, *, max_epochs: int = -1, max_steps: int = -1, accumulated: int = 1
+) -> Any:
+    module = TaskModule(
+        learning_rate=0.1,
+        weight_decay=0.0,
+        adam_betas=(0.9, 0.99),
+        warmup_steps=warmup_steps,
+        schedule="constant",
+        plateau_patience=1,
+        patience=None,
+        monitor="val_loss",
+        higher_is_better=False,
+        average_decay=0.0,
+    )
+    trainer: Any = SimpleNamespace(
+        max_epochs=max_epochs,
+        max_steps=max_steps,
+        limit_train_batches=1.0,
+        accumulate_grad_batches=accumulated,
+        datamodule=SimpleNamespace(batches_per_epoch=lambda: batches),
+    )
+    module._trainer = trainer
+    return module
+
+
+def test_a_warmup_longer_than_training_is_told() -> None:
+    told = module_of(500, 3, max_epochs=30).long_warmup()
+    assert told is not None
+    assert "model.warmup_steps is 500" in told and "only 90 steps, 3 per epoch x 30 epochs" in told
+    assert "--model.warmup_steps 9;" in told and "--data.batch_sentences" in told
+    assert "only 45 steps, 1" not in (module_of(40, 3, max_steps=45).long_warmup() or "")
+    assert module_of(46, 3, max_epochs=30).long_warmup() is not None, "more than half"
+    assert module_of(45, 3, max_epochs=30).long_warmup() is None
+    assert module_of(45, 6, max_epochs=30, accumulated=2).long_warmup() is None
+    assert module_of(500, 3).long_warmup() is None, "nobody knows how long"
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        ([3.0, 2.0, 2.5, 2.5], ["stopped: no better val_loss in 2 validations (model.patience)"]),
+        ([3.0, math.nan], ["stopped: val_loss is nan"]),
+        ([3.0, 2.0, 1.0, 0.5], []),
+    ],
+)
+def test_early_stopping_is_told(losses: list[float], said: list[str]) -> None:
+    callback = StopEarly("val_loss", 2, higher_is_better=False)
+    heard: list[str] = []
+    trainer: Any = SimpleNamespace(
+        should_stop=False,
+        fast_dev_run=False,
+        sanity_checking=False,
+        state=SimpleNamespace(fn="fit"),
+        strategy=SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision),
+        current_epoch=0,
+    )
+    for loss in losses:
+        trainer.callback_metrics = {"val_loss": torch.tensor(loss)}
+        callback.on_validation_end(trainer, SimpleNamespace(say=heard.append))
+    assert heard == said

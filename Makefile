@@ -5,7 +5,7 @@ STAMP := .venv/s2s.stamp
 BIN := .venv/bin
 PROCESSES ?= 2
 
-.PHONY: env demo test test-real lint bench
+.PHONY: env demo test test-real lint bench bench-full bench-summary
 
 env: $(STAMP)
 
@@ -28,8 +28,27 @@ lint: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Short measurements, at most 40 minutes once the models are trained (the first run trains one for a quarter of an hour).
 bench: env
+	$(BIN)/python benchmarks/limits.py
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/decoding.py
+	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/validation.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/curves.py
+	$(BIN)/python benchmarks/peers/measure.py --again --what training --minutes 10
+	$(MAKE) bench-summary
+
+# Long ones: what is in benchmarks/results and runs already is not done again.
+bench-full: env
+	$(BIN)/python benchmarks/memory.py full
+	$(BIN)/python benchmarks/peers/measure.py --minutes 240
 	$(BIN)/python benchmarks/embedded.py
-	test -z "$$S2S_DATA" || for recipe in multi30k-en-de multi30k-de-en; do \
-		$(BIN)/python benchmarks/multi30k.py $$recipe || exit 1; \
+	for recipe in multi30k-en-de multi30k-de-en; do \
+		test -d runs/$$recipe/bundle || $(BIN)/python benchmarks/multi30k.py $$recipe || exit 1; \
 	done
+	$(MAKE) bench-summary
+
+bench-summary: env
+	$(BIN)/python benchmarks/summary.py

@@ -29,7 +29,7 @@ from s2s_plugins.metrics.bleu import BLEU
 
 PRECISIONS = {"float32": "float32", "bf16": "bfloat16"}
 SEARCHES = {"greedy": 1, "beam 5": 5}
-SAMPLES = 5
+SAMPLES = 4
 BATCH_TOKENS = {
     "1 sentence": 1,
     "256 tokens": 256,
@@ -37,7 +37,7 @@ BATCH_TOKENS = {
     "2048 tokens": 2048,
     "8192 tokens": 8192,
 }
-SINGLE = 200
+SINGLE = 100
 BYTES_EACH = {"float32": 4, "bf16": 2}
 
 
@@ -155,6 +155,7 @@ def main() -> None:
     measured = json.loads(path.read_text()) if path.is_file() else {}
     for name in sys.argv[1:] or PARTS:
         measured[name] = PARTS[name]()
+        print(name, flush=True)
     save(
         "decoding",
         {name: measured[name] for name in PARTS if name in measured},

@@ -25,7 +25,7 @@ def cpu_name() -> str:
     return platform.processor()
 
 
-OTHERS = 0.1
+OTHERS = 0.15
 """A sample counts as undisturbed when other programs took at most this share of the machine."""
 
 

@@ -59,22 +59,14 @@ def compute(raw: Raw) -> dict[str, float]:
         figures[f"train_{short}_tokens_per_second"] = lambda n=name: tokens_per_second(raw, n)
         figures[f"train_{short}_of_limit"] = lambda n=name: of_limit(raw["training"]["speed"][n], "limit")
         figures[f"train_{short}_of_peak"] = lambda n=name: of_limit(raw["training"]["speed"][n], "peak")
-    for peer, short, variant in (
-        ("joeynmt", "feed", "feeding"),
-        ("joeynmt", "nofeed", "no feeding"),
-    ):
-        figures[f"train_{short}_vs_{peer}"] = lambda p=peer, v=variant: (
-            tokens_per_second(raw, f"{v}, bf16")
-            / raw["peers"]["training"][p][v]["target_tokens_per_second"]["median"]
+    for short, variant in (("feed", "feeding"), ("nofeed", "no feeding")):
+        figures[f"train_{short}_vs_joeynmt"] = lambda v=variant: (
+            tokens_per_second(raw, f"{v}, bf16") / of_peer(raw, "joeynmt", v)
         )
-    for suffix, precision in (("", "bf16"), ("_float32", "float32")):  # Eole halves the encoder: so do we beside it
-        figures[f"train_nofeed_vs_eole{suffix}"] = lambda p=precision: (
-            middle(
-                raw["training"]["halved"][f"no feeding, {p}"],
-                lambda one: one["target_tokens"] / one["seconds"],
-            )
-            / raw["peers"]["training"]["eole"]["no feeding"]["target_tokens_per_second"]["median"]
-        )
+    # Eole has one hidden size for both sides: its encoder has half the units, and so has ours beside it
+    figures["train_nofeed_vs_eole"] = lambda: (
+        tokens_per_second(raw, "no feeding, bf16", "halved") / of_peer(raw, "eole", "no feeding")
+    )
     figures["train_overhead_of_lightning"] = lambda: middle(
         raw["training"]["overhead"], lambda one: one["lightning_seconds"] / one["bare_seconds"] - 1
     )
@@ -138,9 +130,14 @@ def compute(raw: Raw) -> dict[str, float]:
     return found
 
 
-def tokens_per_second(raw: Raw, name: str) -> float:
+def tokens_per_second(raw: Raw, name: str, part: str = "speed") -> float:
     """Target tokens per second of the bare loop."""
-    return middle(raw["training"]["speed"][name], lambda one: one["target_tokens"] / one["seconds"])
+    return middle(raw["training"][part][name], lambda one: one["target_tokens"] / one["seconds"])
+
+
+def of_peer(raw: Raw, peer: str, variant: str) -> float:
+    """Target tokens per second of a peer."""
+    return float(raw["peers"]["training"][peer][variant]["target_tokens_per_second"]["median"])
 
 
 def sentences_per_second(raw: Raw, name: str) -> float:

@@ -1,0 +1,106 @@
+"""The committed figures and tables are those that the committed raw results give; the formulas, by hand."""
+
+import json
+from typing import Any
+
+import pytest
+import summary
+from machine import RESULTS, middle
+
+
+def test_the_committed_figures_are_those_of_the_raw_results() -> None:
+    figures = summary.compute(summary.read(RESULTS))
+    assert json.loads((RESULTS / "summary.json").read_text()) == figures
+    readme = summary.README.read_text()
+    assert summary.with_table(readme, figures) == readme, "run: make bench-summary"
+
+
+def sample(others: float = 0.0, **figures: Any) -> dict[str, Any]:
+    return {"others": others, **figures}
+
+
+def test_disturbed_samples_do_not_count() -> None:
+    samples = [sample(x=1.0), sample(x=2.0), sample(x=3.0), sample(0.5, x=100.0), sample(0.2, x=90.0)]
+    assert middle(samples, lambda one: one["x"]) == 2.0
+    # where hardly any is undisturbed, the less disturbed half
+    samples = [
+        sample(0.3, x=5.0),
+        sample(0.2, x=6.0),
+        sample(0.9, x=100.0),
+        sample(0.0, x=7.0),
+        sample(0.8, x=90.0),
+    ]
+    assert middle(samples, lambda one: one["x"]) == 6.0
+
+
+def training(tokens: int, seconds: float) -> list[dict[str, Any]]:
+    limits = [{"limit": 1.0, "peak": 0.4}, {"limit": 3.0, "peak": 0.6}]
+    return [sample(target_tokens=tokens, seconds=seconds, limits=limits)] * 3
+
+
+def peer(**speeds: float) -> dict[str, Any]:
+    return {
+        f"beam {key[1:]}": {"beam": int(key[1:].split("_")[0]), "sentences_per_second": {"median": speed}}
+        for key, speed in speeds.items()
+    }
+
+
+def test_formulas() -> None:
+    raw = {
+        "training": {
+            "speed": {"no feeding, bf16": training(8000, 4.0), "feeding, bf16": training(6000, 4.0)},
+            "overhead": [sample(lightning_seconds=10.3, bare_seconds=10.0)] * 3,
+            "cells": {"bf16": {"samples": [sample(step_only_seconds=3.0, fused_seconds=2.0)] * 3}},
+        },
+        "peers": {
+            "training": {
+                "joeynmt": {
+                    "feeding": {"target_tokens_per_second": {"median": 500.0}},
+                    "no feeding": {"target_tokens_per_second": {"median": 400.0}},
+                }
+            },
+            "decoding": {"eole": peer(b1_64=50.0, b1_256=80.0, b5_64=10.0)},
+        },
+        "decoding": {
+            "speed": {"greedy, float32": {"samples": training(0, 4.0), "BLEU": {"cased": {"value": 30.0}}}},
+            "latency": {
+                "greedy, float32": {
+                    "bytes_per_token": 1000,
+                    "bytes_per_second": [{"memory": 900.0}, {"memory": 1100.0}],
+                    "samples": [sample(seconds=[10.0, 30.0, 20.0], tokens=[4, 10, 6])] * 3,
+                }
+            },
+        },
+        "memory": {
+            "pairs": {
+                "30000": {"train": {"mebibytes": 1000.0}},
+                "3000000": {"train": {"mebibytes": 1030.0}},
+            }
+        },
+        "validation": {
+            "batches_per_epoch": 19,
+            "samples": [sample(validation_seconds=1.0, batch_seconds=1.0)] * 3,
+        },
+        "start": {
+            "help": [sample(help_seconds=0.2, python_seconds=0.1)] * 3,
+            "translation": [sample(translation_seconds=2.0, import_torch_seconds=1.5)] * 3,
+        },
+    }
+    for one in raw["decoding"]["speed"]["greedy, float32"]["samples"]:  # type: ignore[index]
+        one["sentences"] = 800
+    figures = summary.compute(raw)
+    assert figures["train_nofeed_tokens_per_second"] == 2000
+    assert figures["train_nofeed_of_limit"] == 0.5 and figures["train_nofeed_of_peak"] == 0.125
+    assert figures["train_nofeed_vs_joeynmt"] == 5 and figures["train_feed_vs_joeynmt"] == 3
+    assert figures["train_overhead_of_lightning"] == pytest.approx(0.03)
+    assert figures["step_only_vs_fused_bf16"] == 1.5
+    assert figures["decode_greedy_sentences_per_second_float32"] == 200
+    assert figures["decode_greedy_vs_eole"] == 2.5
+    assert figures["latency_greedy_median_ms_float32"] == 20_000
+    assert figures["latency_vs_weight_read"] == 3  # 60 seconds; 20 tokens of a second each
+    assert figures["memory_growth_30k_to_3m"] == 0.03
+    assert figures["validation_share_of_epoch"] == 0.05
+    assert figures["help_seconds_over_python"] == 0.1
+    assert figures["first_translation_over_import_torch"] == 0.5
+    assert "memory_growth_30k_to_10m" not in figures and "train_nofeed_vs_eole" not in figures
+    assert "| train_nofeed_of_limit | 0.5 | ≥ 0.60 |" in summary.table(figures)

@@ -61,10 +61,8 @@ class Head(nn.Module, ABC):
         self.context_size = context_size
         self.input_size = input_size
         self.vocabulary_size = vocabulary_size
-        if not 0.0 <= label_smoothing < 1.0:
-            raise ConfigError(
-                f"label_smoothing {label_smoothing} is impossible; it must be at least 0 and below 1"
-            )
+        if not 0.0 <= label_smoothing <= 1.0:
+            raise ConfigError(f"label_smoothing {label_smoothing} is impossible; it must be between 0 and 1")
         self.label_smoothing = label_smoothing
 
     @abstractmethod

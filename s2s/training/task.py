@@ -105,7 +105,7 @@ class TaskModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         for name, value, possible, words in (
-            ("learning_rate", learning_rate, 0 < learning_rate < math.inf, "above 0"),
+            ("learning_rate", learning_rate, 0 <= learning_rate < math.inf, "0 or more"),
             ("warmup_steps", warmup_steps, warmup_steps >= 0, "at least 0"),
             ("average_decay", average_decay, 0 <= average_decay < 1, "at least 0 and below 1"),
         ):

@@ -145,7 +145,7 @@ class Translator:
         limit_ratio: float = LIMIT_RATIO,
         limit_extra: int = LIMIT_EXTRA,
         minimum_ratio: float = 0.0,
-        batch_tokens: int = 2048,
+        batch_tokens: int = 4096,
         results: bool = False,
         weights: bool = False,
     ) -> str | list[str] | Translation | list[Translation]:

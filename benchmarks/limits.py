@@ -5,8 +5,8 @@
 A matrix product is `torch.nn.functional.linear(x, w)` with x [rows, inner] and w [columns, inner], in float32 or
 bfloat16, on all cores; its rate is that of the median call. The *limit* is the time that the model's own products would
 take, each at the rate of its own shape, in the largest pieces that a recurrence allows (products.py); the *peak* is the
-time that they would take at the rate of the best shape of all. Both are measured anew before and after each sample of
-what is compared with them, in the same process.
+time that they would take at the rate of the best shape of all, *step* at the rate of the products of one step of the
+recurrence. All are measured anew before and after each sample of what is compared with them, in the same process.
 
 Reading is a product of a [n, 512] matrix with a vector, which touches every weight once, as a single sentence's step
 does: of 1 GiB (from memory), and of 28 MB again and again (as much as the decoder and the output layer hold in float32:

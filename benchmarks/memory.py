@@ -5,7 +5,8 @@
 
 Every figure is of a process of its own. Per size: one learns the pieces and builds the store; another, which finds
 these, trains the benchmark's model for STEPS steps. The loss is that of `linear_cross_entropy`, of many tokens over a
-large vocabulary. Sentences are made of 20,000 made-up words, whose frequency falls with their rank (Zipf).
+large vocabulary. A sentence is two of 50,000 half sentences, drawn at random; those are made of 20,000
+made-up words, whose frequency falls with their rank (Zipf).
 """
 
 import json
@@ -33,6 +34,7 @@ SIZES = [30_000, 300_000, 3_000_000]
 LARGEST = 10_000_000
 STEPS = 100
 PIECES = 8_000
+HALVES = 50_000
 LOSS_TOKENS, LOSS_VOCABULARY = 8_192, 32_000
 
 
@@ -45,14 +47,15 @@ def generate(folder: Path, pairs: int) -> str:
     random = np.random.default_rng(1)
     syllables = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
     words = np.array(["".join(random.choice(syllables, 1 + i % 4)) for i in range(20_000)], object)
+    ends = np.cumsum(random.integers(2, 10, HALVES))
+    text = words[np.minimum(random.zipf(1.3, int(ends[-1])), len(words)) - 1]
+    halves = np.array([" ".join(half) for half in np.split(text, ends[:-1])], object)
     paths = [folder / f"{side}.txt" for side in ("source", "target")]
     for path in paths:
         with open(path, "w", encoding="utf-8") as file:
             for start in range(0, pairs, 10_000):
-                ends = np.cumsum(random.integers(4, 20, min(10_000, pairs - start)))
-                text = words[np.minimum(random.zipf(1.3, int(ends[-1])), len(words)) - 1]
-                for sentence in np.split(text, ends[:-1]):
-                    file.write(" ".join(sentence) + "\n")
+                first, second = random.integers(0, HALVES, (2, min(10_000, pairs - start)))
+                file.writelines(halves[first] + " " + halves[second] + "\n")
     return ",".join(map(str, paths))
 
 

@@ -58,6 +58,7 @@ def compute(raw: Raw) -> dict[str, float]:
     ):
         figures[f"train_{short}_tokens_per_second"] = lambda n=name: tokens_per_second(raw, n)
         figures[f"train_{short}_of_limit"] = lambda n=name: of_limit(raw["training"]["speed"][n], "limit")
+        figures[f"train_{short}_of_step_rate"] = lambda n=name: of_limit(raw["training"]["speed"][n], "step")
         figures[f"train_{short}_of_peak"] = lambda n=name: of_limit(raw["training"]["speed"][n], "peak")
     for short, variant in (("feed", "feeding"), ("nofeed", "no feeding")):
         figures[f"train_{short}_vs_joeynmt"] = lambda v=variant: (

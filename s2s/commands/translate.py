@@ -130,7 +130,7 @@ def _parser() -> CommandLine:
         "--batch-tokens",
         type=int,
         metavar="N",
-        help="source tokens searched at once (default: 2048)",
+        help="source tokens searched at once (default: 4096)",
     )
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     add("--precision", default="float32", help="float32 or bfloat16 (default: float32)")

@@ -119,39 +119,46 @@ def pairs(batch: Batch) -> list[tuple[int, int]]:
 
 
 class Turns(pl.Callback):
-    """Stops the clock of a Lightning training every so many batches, and lets a bare loop train on the same ones."""
+    """Stops the clock of a Lightning training after every batch, and lets a bare loop train on the same one.
 
-    def __init__(self, segment: int = 20) -> None:
-        self.segment = segment
+    Attributes:
+        samples: sums over `group` batches, as many as Lightning logs once.
+    """
+
+    group = 20
+
+    def __init__(self) -> None:
         self.model = build_model(False)
         self.optimizer = build_optimizer(self.model)
-        self.batches: list[Batch] = []
         self.samples: list[dict[str, Any]] = []
+        self.turns: list[tuple[Stopwatch, Stopwatch, int]] = []
         self.watch: Stopwatch | None = None
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Batch, index: int) -> None:
-        self.batches.append(batch)
-        if len(self.batches) < self.segment:
-            return
         if self.watch is not None:
             self.watch.__exit__()
         with Stopwatch() as bare:
-            for given in self.batches:
-                train_step(self.model, self.optimizer, given)
-        if self.watch is not None:  # the first segment warms both up
+            train_step(self.model, self.optimizer, batch)
+        if self.watch is not None and index >= self.group:  # the first group warms both up
+            self.turns.append((self.watch, bare, target_tokens([batch])))
+        if len(self.turns) == self.group:
+            watches, bares, tokens = zip(*self.turns, strict=True)
+            both = [*watches, *bares]
             self.samples.append(
                 {
-                    "lightning_seconds": self.watch.seconds,
-                    "bare_seconds": bare.seconds,
-                    "target_tokens": target_tokens(self.batches),
-                    "others": round(max(self.watch.others, bare.others), 3),
+                    "lightning_seconds": sum(one.seconds for one in watches),
+                    "bare_seconds": sum(one.seconds for one in bares),
+                    "target_tokens": sum(tokens),
+                    "others": round(
+                        sum(one.others * one.seconds for one in both) / sum(one.seconds for one in both), 3
+                    ),
                 }
             )
-        self.batches = []
+            self.turns = []
         self.watch = Stopwatch().__enter__()
 
 
-def overhead(segments: int = 9) -> list[dict[str, Any]]:
+def overhead(groups: int = 9) -> list[dict[str, Any]]:
     """Without dropout and averaging of weights, which the bare loop does not have."""
     turns = Turns()
     given = options(WORK / "overhead", feeding=False)
@@ -162,7 +169,7 @@ def overhead(segments: int = 9) -> list[dict[str, Any]]:
         "model.decoder.dropout": 0.0,
         "model.head.label_smoothing": 0.0,
         "model.average_decay": 0.0,
-        "trainer.max_steps": turns.segment * segments,
+        "trainer.max_steps": turns.group * groups,
         "trainer.max_epochs": 1,
         "trainer.limit_val_batches": 0,
     }

@@ -95,7 +95,7 @@ def test_formulas() -> None:
     assert figures["train_overhead_of_lightning"] == pytest.approx(0.03)
     assert figures["step_only_vs_fused_bf16"] == 1.5
     assert figures["decode_greedy_sentences_per_second_float32"] == 200
-    assert figures["decode_greedy_vs_eole"] == 2.5
+    assert figures["decode_greedy_vs_eole_float32"] == 2.5
     assert figures["latency_greedy_median_ms_float32"] == 20_000
     assert figures["latency_vs_weight_read"] == 3  # 60 seconds; 20 tokens of a second each
     assert figures["memory_growth_30k_to_3m"] == 0.03

@@ -149,13 +149,12 @@ def of_limit(samples: list[Raw], kind: str) -> float:
 
 
 def best_of_peer(raw: Raw, peer: str, search: str) -> float:
-    """Sentences per second at the peer's best batch size."""
+    """Sentences per second at the peer's best batch size; one at a time alone is none."""
     beam = {"greedy": 1, "beam 5": 5}[search]
-    runs = raw["peers"]["decoding"][peer]
-    speeds = [run["sentences_per_second"]["median"] for run in runs.values() if run.get("beam") == beam]
-    if not speeds:
+    runs = [run for run in raw["peers"]["decoding"][peer].values() if run.get("beam") == beam]
+    if all(run.get("batch") == 1 for run in runs):
         raise KeyError(search)
-    return max(speeds)
+    return max(run["sentences_per_second"]["median"] for run in runs)
 
 
 def latency(raw: Raw, name: str, share: float) -> float:

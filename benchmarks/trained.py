@@ -33,6 +33,7 @@ def options(folder: Path, *, feeding: bool, epochs: int = EPOCHS) -> dict[str, A
     work = prepare()
     return {
         "run_folder": str(folder),
+        "overwrite": True,
         "model.encoder.hidden_size": SIZE,
         "model.decoder": "InputFeeding" if feeding else "Recurrent",
         "model.share_embeddings": True,

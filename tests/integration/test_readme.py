@@ -129,3 +129,24 @@ def test_its_commands_have_the_options_that_it_shows(folder: Path) -> None:
     assert "BLEU" in run(*evaluate, cwd=folder)
     test = shlex.split(next(line for line in SHELL if line.startswith("s2s test")))[1:]
     run(*test, cwd=folder)
+
+
+def test_its_ratios_are_those_of_the_summary() -> None:
+    """The table of peers, cell by cell, rounded as it rounds."""
+    figures = json.loads((ROOT / "benchmarks" / "results" / "summary.json").read_text())
+    cells = {
+        "training with input feeding": ["train_feed_vs_joeynmt"],
+        "training without": ["train_nofeed_vs_joeynmt", "train_nofeed_vs_eole"],
+        "greedy translation, each at its best batch size": [
+            "decode_greedy_vs_joeynmt",
+            "decode_greedy_vs_joeynmt_float32",
+            "decode_greedy_vs_eole",
+            "decode_greedy_vs_eole_float32",
+        ],
+        "beam 5": ["decode_beam5_vs_eole", "decode_beam5_vs_eole_float32"],
+    }
+    for row, names in cells.items():
+        (line,) = re.findall(rf"^\| {re.escape(row)} \|(.*)$", README, flags=re.MULTILINE)
+        assert [float(number) for number in re.findall(r"\d+\.\d", line)] == [
+            round(figures[name], 1) for name in names
+        ]

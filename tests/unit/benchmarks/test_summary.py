@@ -104,3 +104,13 @@ def test_formulas() -> None:
     assert figures["first_translation_over_import_torch"] == 0.5
     assert "memory_growth_30k_to_10m" not in figures and "train_nofeed_vs_eole" not in figures
     assert "| train_nofeed_of_limit | 0.25 | ≥ 0.60 |" in summary.table(figures)
+
+
+def test_a_peer_that_was_seen_one_sentence_at_a_time_only_is_not_compared() -> None:
+    one = {"beam": 5, "batch": 1, "sentences_per_second": {"median": 3.0}}
+    many = {"beam": 5, "batch": 64, "sentences_per_second": {"median": 9.0}}
+    raw = {"peers": {"decoding": {"joeynmt": {"one": one}}}}
+    with pytest.raises(KeyError):
+        summary.best_of_peer(raw, "joeynmt", "beam 5")
+    raw["peers"]["decoding"]["joeynmt"]["many"] = many
+    assert summary.best_of_peer(raw, "joeynmt", "beam 5") == 9.0

@@ -143,7 +143,12 @@ def test_its_ratios_are_those_of_the_summary() -> None:
             "decode_greedy_vs_eole",
             "decode_greedy_vs_eole_float32",
         ],
-        "beam 5": ["decode_beam5_vs_eole", "decode_beam5_vs_eole_float32"],
+        "beam 5": [
+            "decode_beam5_vs_joeynmt",
+            "decode_beam5_vs_joeynmt_float32",
+            "decode_beam5_vs_eole",
+            "decode_beam5_vs_eole_float32",
+        ],
     }
     for row, names in cells.items():
         (line,) = re.findall(rf"^\| {re.escape(row)} \|(.*)$", README, flags=re.MULTILINE)

@@ -21,8 +21,12 @@ def gathered_weight_gradients() -> AbstractContextManager[Any]:
     A step of 64 sentences gives a weight matrix a gradient from 64 rows and adds it to the sum so far: the sum is read
     and written once per step, which takes longer than the product. In here the rows are put aside instead, and when
     the last step has been gone back through, one product with all of them gives the gradient. Concerned are `F.linear`
-    (so `nn.Linear`) and ``@`` of an activation [..., in] with a parameter or a view of one; everything else is as it
-    was, and so are the values. Gradients differ by the order of the sum.
+    (so `nn.Linear`) and ``@`` of an activation [..., in] with a parameter or a view of one, of one type or under
+    autocast. Values are as they were; gradients differ by the order of the sum, and can be taken once: second
+    derivatives raise, and so do the transforms of `torch.func`.
+
+    What is recomputed in the backward pass (`torch.utils.checkpoint` within a step) is left to autograd, as it is
+    recomputed outside of here. A torch older than 2.8 cannot tell: there, such a step raises CheckpointError.
     """
     return _Gathering() if torch.is_grad_enabled() and not torch.compiler.is_compiling() else nullcontext()
 
@@ -31,6 +35,7 @@ class _Gathering(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self._weights: dict[tuple[Any, ...], tuple[Tensor, Tensor, _Rows]] = {}
+        self._hooks = _saved_tensor_hooks()
 
     def __torch_function__(
         self,
@@ -56,24 +61,38 @@ class _Gathering(TorchFunctionMode):
     ) -> Tensor:
         parameter = weight._base if weight._is_view() else weight
         if (
-            not weight.requires_grad
+            not torch.is_grad_enabled()
+            or not weight.requires_grad
             or parameter is None
             or not parameter.is_leaf
             or not input.requires_grad
             or weight.dim() != 2
             or input.dim() < 2
+            or _saved_tensor_hooks() != self._hooks
         ):
             return func(*(original or (input, weight, bias)))
-        key = (id(parameter), weight.storage_offset(), weight.shape, weight.stride())
         device = input.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+        types = {tensor.dtype for tensor in (input, weight, bias) if tensor is not None}
+        autocast = torch.is_autocast_enabled(device)
+        if torch.float64 in types if autocast else len(types) > 1:  # autocast leaves float64 alone
+            return func(*(original or (input, weight, bias)))
+        dtype = torch.get_autocast_dtype(device) if autocast else weight.dtype
+        key = (id(parameter), weight.storage_offset(), weight.shape, weight.stride(), dtype)
         if key not in self._weights:
             rows = _Rows()
             gathering: Tensor = _Gather.apply(weight, rows)  # type: ignore[no-untyped-call]
             self._weights[key] = gathering, weight.detach().to(dtype), rows
         gathering, plain, rows = self._weights[key]
-        output: Tensor = _Linear.apply(input.to(dtype), gathering, plain, rows)  # type: ignore[no-untyped-call]
-        return output if bias is None else output + bias.to(dtype)
+        output: Tensor = _Linear.apply(  # type: ignore[no-untyped-call]
+            input.to(dtype), gathering, plain, None if bias is None else bias.to(dtype), rows
+        )
+        return output
+
+
+def _saved_tensor_hooks() -> Any:
+    # The pair of functions that saved tensors go through now, if any.
+    read = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
+    return None if read is None else read(True)
 
 
 class _Rows:
@@ -88,8 +107,9 @@ class _Rows:
         task = torch._C._current_graph_task_id()
         if task != self.task:  # a backward pass that did not ask for this weight has left its rows behind
             self.task, self.inputs, self.gradients = task, [], []
-        self.inputs.append(input.flatten(0, -2))
-        self.gradients.append(gradient.flatten(0, -2))
+        # Without their history: it leads back to the node that holds these rows, a circle that would never be freed.
+        self.inputs.append(input.detach().flatten(0, -2))
+        self.gradients.append(gradient.detach().flatten(0, -2))
 
     def product(self) -> Tensor | None:
         if self.task != torch._C._current_graph_task_id():
@@ -117,15 +137,23 @@ class _Gather(torch.autograd.Function):
 
 class _Linear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, input: Tensor, gathering: Tensor, weight: Tensor, rows: _Rows) -> Tensor:
+    def forward(
+        ctx: Any, input: Tensor, gathering: Tensor, weight: Tensor, bias: Tensor | None, rows: _Rows
+    ) -> Tensor:
         ctx.save_for_backward(input, weight)
-        ctx.rows = rows
+        ctx.rows, ctx.bias_shape = rows, None if bias is None else bias.shape
         with torch.autocast(input.device.type, enabled=False):
-            return F.linear(input, weight)
+            return F.linear(input, weight, bias)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, Tensor | None, None]:
         input, weight = ctx.saved_tensors
         ctx.rows.add(input, gradient)
-        return gradient @ weight, None, None, None
+        return (
+            gradient @ weight,
+            None,
+            None,
+            gradient.sum_to_size(ctx.bias_shape) if ctx.needs_input_grad[3] else None,
+            None,
+        )

@@ -1,5 +1,7 @@
 """Gathered weight gradients are the plain ones: autograd without them is the oracle."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -7,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from s2s.nn import gathered_weight_gradients
 
@@ -73,7 +76,18 @@ def test_values_and_gradients_are_those_of_autograd(way: str, x: Tensor) -> None
 
 
 def test_a_pass_that_did_not_ask_for_the_weight_leaves_nothing_behind(x: Tensor) -> None:
-    loop = Loop(WAYS["linear"])
+    factors = []
+
+    def multiply(loop: Loop, state: Tensor) -> Tensor:
+        factors.append(weakref.ref(state))
+        return F.linear(state, loop.weight)
+
+    loop = Loop(multiply)
+    loss = loop(x, gathered=True).square().sum()
+    torch.autograd.grad(loss, [x], retain_graph=True)
+    del loss
+    gc.collect()
+    assert [factor() is None for factor in factors] == [True] * STEPS, "the graph is kept alive"
     loss = loop(x, gathered=True).square().sum()
     torch.autograd.grad(loss, [x], retain_graph=True)
     twice = [torch.autograd.grad(loss, [loop.weight], retain_graph=True)[0] for _ in range(2)]
@@ -113,6 +127,96 @@ def test_mixed_precision_multiplies_in_bfloat16_and_gives_the_weight_its_own_typ
     plain(x.float(), gathered=False).sum().backward()
     assert plain.weight.grad is not None
     torch.testing.assert_close(loop.weight.grad, plain.weight.grad, rtol=0.05, atol=0.05)
+
+
+def recomputed(function: Callable[[Tensor], Tensor], reentrant: bool) -> Callable[[Tensor], Tensor]:
+    return lambda h: checkpoint(function, h, use_reentrant=reentrant)  # type: ignore[no-any-return]
+
+
+def without_gradient(loop: Loop, h: Tensor) -> Tensor:
+    with torch.no_grad():
+        size = F.linear(h, loop.weight).norm()
+    return F.linear(h, loop.weight) / (1 + size)
+
+
+OUTSIDE: dict[str, Callable[[Loop, Tensor], Tensor]] = {
+    "a part of the step is recomputed": lambda loop, h: (
+        recomputed(loop.layer, False)(h) + F.linear(h, loop.weight)
+    ),
+    "a part of the step is recomputed, reentrant": lambda loop, h: (
+        recomputed(loop.layer, True)(h) + F.linear(h, loop.weight)
+    ),
+    "a product before without a gradient": without_gradient,
+}
+
+
+@pytest.mark.parametrize("way", OUTSIDE)
+def test_what_autograd_walks_otherwise_is_left_to_it(way: str, x: Tensor) -> None:
+    loop = Loop(OUTSIDE[way])
+    gradients = []
+    for gathered in (True, False):
+        loop(x, gathered=gathered).square().sum().backward()
+        gradients.append([value.grad for value in (x, *loop.parameters()) if value.grad is not None])
+        x.grad = None
+        loop.zero_grad()
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-12)
+
+
+def test_a_recomputed_loop_is_gathered(x: Tensor) -> None:
+    loop = Loop(WAYS["module with bias"])
+    loss = checkpoint(lambda x: loop(x, gathered=True), x, use_reentrant=False).square().sum()
+    wanted = [x, *loop.layer.parameters()]
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        found = torch.autograd.grad(loss, wanted)
+    assert sum(event.count for event in profile.key_averages() if event.key == "aten::mm") == STEPS + 1
+    expected = torch.autograd.grad(loop(x, gathered=False).square().sum(), wanted)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("way", ["linear", "module with bias", "at", "at, transposed"])
+def test_values_under_autocast_are_autocasts_own(way: str, x: Tensor) -> None:
+    loop = Loop(WAYS[way]).float()
+    nn.init.normal_(loop.layer.bias, std=10.0, generator=torch.Generator().manual_seed(3))
+    with torch.autocast("cpu", torch.bfloat16):
+        found, expected = (loop(x.float(), gathered=gathered) for gathered in (True, False))
+    assert torch.equal(found, expected)
+    gradients = [
+        torch.autograd.grad(y.float().square().sum(), loop.layer.bias, allow_unused=True)[0]
+        for y in (found, expected)
+    ]
+    if gradients[1] is not None:
+        # autocast adds the steps up in bfloat16: 8 bits
+        torch.testing.assert_close(*gradients, rtol=2**-6, atol=2**-6)
+
+
+def test_one_weight_in_two_precisions(x: Tensor) -> None:
+    def multiply(loop: Loop, h: Tensor) -> Tensor:
+        narrow = F.linear(h, loop.weight)
+        with torch.autocast("cpu", enabled=False):
+            return narrow + F.linear(h.float(), loop.weight)
+
+    loop = Loop(multiply).float()
+    gradients = []
+    with torch.autocast("cpu", torch.bfloat16):
+        for gathered in (True, False):
+            output = loop(x.float(), gathered=gathered)
+            gradients.append(torch.autograd.grad(output.sum(), [loop.weight])[0])
+    torch.testing.assert_close(*gradients, rtol=2**-6, atol=2**-6)  # 8 bits, added up in another order
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_factors_that_do_not_fit_raise_as_they_do_outside(x: Tensor, autocast: bool) -> None:
+    loop = Loop(WAYS["linear"]).float()
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        for gathered in (False, True):
+            with pytest.raises(RuntimeError, match="dtype"):
+                loop(x, gathered=gathered)
+
+
+def test_a_second_derivative_is_refused(x: Tensor) -> None:
+    (gradient,) = torch.autograd.grad(Loop(WAYS["linear"])(x, gathered=True).sum(), [x], create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiate twice"):
+        gradient.sum().backward()
 
 
 def test_nothing_is_gathered_where_no_gradient_is_taken(x: Tensor) -> None:

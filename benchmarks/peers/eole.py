@@ -5,19 +5,14 @@ decoder of 512 units its encoder has 256 per direction, half of the benchmark's,
 less per token than the others.
 """
 
-import json
 import logging
-import re
-import sys
-import time
-from pathlib import Path
 from typing import Any
 
-import torch
 from eole.bin.run.train import train
 from eole.config.run import PredictConfig, TrainConfig
 from eole.inference_engine import InferenceEnginePY
 from eole.utils.logging import logger
+from peers.process import logged, source, timed
 
 
 def config(
@@ -64,58 +59,21 @@ def config(
 
 def train_speed(work: str, folder: str, *, feeding: bool, steps: int, every: int) -> dict[str, Any]:
     """Trains for `steps` updates; one sample for each `every`, as Eole itself logs it."""
-    samples: list[float] = []
-
-    class Listener(logging.Filter):
-        def filter(self, record: logging.LogRecord) -> bool:
-            if found := re.search(r"(\d+)/\s*(\d+) tok/s", record.getMessage()):
-                samples.append(float(found[2]))
-            return True
-
-    logger.addFilter(Listener())
-    train(
-        config(
-            work,
-            folder,
-            feeding=feeding,
-            dropout=0.0,
-            report=every,
-            train_steps=steps,
-            valid_steps=1_000 * every,
-            save_checkpoint_steps=1_000 * every,
-        )
-    )
+    samples = logged(logger, r"\d+/\s*(\d+) tok/s")
+    rhythm = {"train_steps": steps, "valid_steps": 1_000 * every, "save_checkpoint_steps": 1_000 * every}
+    train(config(work, folder, feeding=feeding, dropout=0.0, report=every, **rhythm))
     return {"target_tokens_per_second": samples}
 
 
 def train_model(work: str, folder: str, *, feeding: bool, steps: int) -> dict[str, Any]:
     """Trains until its translations end by themselves."""
-    train(
-        config(
-            work,
-            folder,
-            feeding=feeding,
-            dropout=0.1,
-            report=20,
-            train_steps=steps,
-            valid_steps=220,
-            save_checkpoint_steps=220,
-            keep_checkpoint=2,
-        )
-    )
+    rhythm = {"train_steps": steps, "valid_steps": 220, "save_checkpoint_steps": 220}
+    train(config(work, folder, feeding=feeding, dropout=0.1, report=20, keep_checkpoint=2, **rhythm))
     return {"steps": steps}
 
 
 def decode(
-    work: str,
-    folder: str,
-    *,
-    feeding: bool,
-    beam: int,
-    batch: int,
-    sentences: int,
-    samples: int,
-    seconds: float,
+    work: str, folder: str, *, feeding: bool, beam: int, batch: int, sentences: int, **limits: Any
 ) -> dict[str, Any]:
     """Translates the first `sentences` of the test split, given all at once for Eole to batch by length.
 
@@ -126,22 +84,9 @@ def decode(
     )
     engine = InferenceEnginePY(given)
     logger.setLevel(logging.WARNING)
-    source = Path(work, "test.pieces.en").read_text(encoding="utf-8").splitlines()[:sentences]
-    calls = [[line] for line in source] if batch == 1 else [source]
-    outputs = [best[0] for best in engine.infer_list(source[:batch])[2]]  # warm up
-    taken: list[float] = []
-    latencies: list[float] = []
-    while len(taken) < samples and sum(taken) < seconds:
-        outputs, latencies = [], []
-        for lines in calls:
-            began = time.perf_counter()
-            outputs += [best[0] for best in engine.infer_list(lines)[2]]
-            latencies.append(time.perf_counter() - began)
-        taken.append(sum(latencies))
-    return {"seconds": taken, "seconds_per_batch": latencies, "outputs": outputs}
 
+    def translate(lines: list[str]) -> list[str]:
+        return [best[0] for best in engine.infer_list(lines)[2]]
 
-if __name__ == "__main__":
-    function, options, result = sys.argv[1:]
-    measured = globals()[function](**json.loads(options))
-    Path(result).write_text(json.dumps({"torch": torch.__version__, **measured}))
+    at_once = 1 if batch == 1 else sentences
+    return timed(translate, source(work, sentences), batch=batch, at_once=at_once, **limits)

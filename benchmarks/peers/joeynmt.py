@@ -5,18 +5,15 @@ longer starts, so the learning rate falls with the square root of the step. Its 
 not the memory.
 """
 
-import json
 import logging
-import re
-import sys
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from joeynmt import hub_interface, training
 from joeynmt.helpers import make_model_dir
+from peers.process import logged, source, timed
 
 
 def config(
@@ -94,27 +91,10 @@ def train(given: dict[str, Any]) -> None:
 
 def train_speed(work: str, folder: str, *, feeding: bool, steps: int, every: int) -> dict[str, Any]:
     """Trains for `steps` updates; one sample for each `every`, as JoeyNMT itself logs it."""
-    samples: list[float] = []
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if found := re.search(r"Tokens per Sec:\s+(\d+)", record.getMessage()):
-                samples.append(float(found[1]))
-
-    logging.getLogger("joeynmt.training").addHandler(Listener())
+    samples = logged(logging.getLogger("joeynmt.training"), r"Tokens per Sec:\s+(\d+)")
     training.TrainManager._save_checkpoint = lambda *_: None  # the last one is no part of the speed
-    train(
-        config(
-            work,
-            folder,
-            feeding=feeding,
-            dropout=0.0,
-            corpus="train",
-            updates=steps,
-            logging_freq=every,
-            validation_freq=1_000 * every,
-        )
-    )
+    rhythm = {"updates": steps, "logging_freq": every, "validation_freq": 1_000 * every}
+    train(config(work, folder, feeding=feeding, dropout=0.0, corpus="train", **rhythm))
     return {"target_tokens_per_second": samples}
 
 
@@ -124,52 +104,17 @@ def train_model(work: str, folder: str, *, feeding: bool, steps: int) -> dict[st
     JoeyNMT does not batch by length; here, where only the model matters, the file is ordered so that it does, which
     halves the time.
     """
-    train(
-        config(
-            work,
-            folder,
-            feeding=feeding,
-            dropout=0.1,
-            corpus="ordered",
-            shuffle=False,
-            updates=steps,
-            logging_freq=20,
-            validation_freq=220,
-        )
-    )
+    rhythm = {"updates": steps, "logging_freq": 20, "validation_freq": 220}
+    train(config(work, folder, feeding=feeding, dropout=0.1, corpus="ordered", shuffle=False, **rhythm))
     return {"steps": steps}
 
 
 def decode(
-    work: str,
-    folder: str,
-    *,
-    feeding: bool,
-    beam: int,
-    batch: int,
-    sentences: int,
-    samples: int,
-    seconds: float,
+    work: str, folder: str, *, feeding: bool, beam: int, batch: int, sentences: int, **limits: Any
 ) -> dict[str, Any]:
     """Translates the first `sentences` of the test split, in batches in the order of the file as JoeyNMT does."""
     logging.disable(logging.INFO)
     model = hub_interface.TranslatorHubInterface(*hub_interface._from_pretrained(folder))
-    source = Path(work, "test.pieces.en").read_text(encoding="utf-8").splitlines()[:sentences]
     search = {"beam_size": beam, "beam_alpha": 1.0 if beam > 1 else -1}
-    outputs = model.translate(source[:batch], **search)  # warm up
-    taken: list[float] = []
-    latencies: list[float] = []
-    while len(taken) < samples and sum(taken) < seconds:
-        outputs, latencies = [], []
-        for start in range(0, len(source), batch):
-            began = time.perf_counter()
-            outputs += model.translate(source[start : start + batch], **search)
-            latencies.append(time.perf_counter() - began)
-        taken.append(sum(latencies))
-    return {"seconds": taken, "seconds_per_batch": latencies, "outputs": outputs}
-
-
-if __name__ == "__main__":
-    function, options, result = sys.argv[1:]
-    measured = globals()[function](**json.loads(options))
-    Path(result).write_text(json.dumps({"torch": torch.__version__, **measured}))
+    translate = partial(model.translate, **search)
+    return timed(translate, source(work, sentences), batch=batch, **limits)

@@ -2,9 +2,9 @@
 
     python benchmarks/peers/measure.py [--peers joeynmt,eole,yoyodyne,plain] [--what training,decoding]
 
-Every peer has one file here, run by its own Python, with the functions `train_speed`, `train_model` and `decode`, and
-the list of packages of its environment. What is in results/peers.json already is not measured again. A model that
-decoding needs is trained first, half an hour for some, and kept in .models. Needs $S2S_DATA.
+Every peer has one file here, run by its own Python through process.py, with the functions `train_speed`, `train_model`
+and `decode`, and the list of packages of its environment. What is in results/peers.json already is not measured again.
+A model that decoding needs is trained first, half an hour for some, and kept in .models. Needs $S2S_DATA.
 """
 
 import argparse
@@ -20,15 +20,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import workload
+from machine import OTHERS, RESULTS, Stopwatch, provenance
+
+from s2s.text.tokenizer import UNK
+from s2s_plugins.metrics.bleu import BLEU
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
-import workload  # noqa: E402
-from machine import OTHERS, RESULTS, Stopwatch, provenance  # noqa: E402
-
-from s2s.text.tokenizer import UNK  # noqa: E402
-from s2s_plugins.metrics.bleu import BLEU  # noqa: E402
-
 FILE = RESULTS / "peers.json"
 ENVIRONMENTS = HERE.parent / ".environments"
 PEERS: dict[str, dict[str, dict[str, Any]]] = {
@@ -132,10 +132,11 @@ def run(peer: str, function: str, **options: Any) -> dict[str, Any]:
     scratch.mkdir(parents=True, exist_ok=True)
     result = scratch / "result.json"
     options = {"work": str(workload.WORK), "folder": str(scratch / "model"), **options}
-    # -P keeps the peer's file from being taken for the peer's package, which has the same name
-    command = [environment(peer), "-P", HERE / f"{peer}.py", function, json.dumps(options), result]
+    # as peers.eole, for instance, from the folder above: this one has a file named like each peer's own package
+    variables = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    command = [environment(peer), "-P", "-m", "peers.process", peer, function, json.dumps(options), result]
     with open(scratch / f"{function}.log", "w") as log, Stopwatch() as watch:
-        child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=scratch)
+        child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=scratch, env=variables)
         _, status, usage = os.wait4(child.pid, 0)
     if os.waitstatus_to_exitcode(status):
         raise SystemExit(f"{peer} failed in {function}; see {log.name}")

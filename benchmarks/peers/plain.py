@@ -4,13 +4,12 @@ Runs in s2s's own environment, called by measure.py, on the same pieces and the 
 through the LSTMs; only the attention masks it.
 """
 
-import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
+from peers.process import timed
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
@@ -150,16 +149,7 @@ def search(model: Seq2Seq, source: Tensor, beam: int) -> list[list[int]]:
 
 @torch.inference_mode()
 def decode(
-    work: str,
-    folder: str,
-    *,
-    feeding: bool,
-    bf16: bool,
-    beam: int,
-    batch: int,
-    sentences: int,
-    samples: int,
-    seconds: float,
+    work: str, folder: str, *, feeding: bool, bf16: bool, beam: int, batch: int, sentences: int, **limits: Any
 ) -> dict[str, Any]:
     """Translates the first `sentences` of the test split, in batches in the order of the file."""
     model = Seq2Seq(feeding=feeding).eval()
@@ -174,20 +164,4 @@ def decode(
             found = search(model, pad_sequence(some, batch_first=True, padding_value=PAD), beam)
         return [" ".join(pieces[i] for i in one) for one in found]
 
-    outputs = translate(source[:batch])  # warm up
-    taken: list[float] = []
-    latencies: list[float] = []
-    while len(taken) < samples and sum(taken) < seconds:
-        outputs, latencies = [], []
-        for start in range(0, len(source), batch):
-            began = time.perf_counter()
-            outputs += translate(source[start : start + batch])
-            latencies.append(time.perf_counter() - began)
-        taken.append(sum(latencies))
-    return {"seconds": taken, "seconds_per_batch": latencies, "outputs": outputs}
-
-
-if __name__ == "__main__":
-    function, options, result = sys.argv[1:]
-    measured = globals()[function](**json.loads(options))
-    Path(result).write_text(json.dumps({"torch": torch.__version__, **measured}))
+    return timed(translate, source, batch=batch, **limits)

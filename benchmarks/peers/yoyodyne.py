@@ -6,14 +6,13 @@ the benchmark's: additive attention before the recurrence, whose result the cell
 first state instead of a bridge; an output layer of its own (tying is no option).
 """
 
-import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
+from peers.process import source, timed
 from torch.utils.data import DataLoader
 from yoyodyne import data, models, optimizers, special
 from yoyodyne.models import modules
@@ -66,7 +65,7 @@ class Speed(lightning.Callback):
             self.tokens, self.began = 0, now
 
 
-def fit(model: lightning.LightningModule, loader: DataLoader, steps: int, callback: Any) -> lightning.Trainer:
+def fit(model: lightning.LightningModule, loader: DataLoader, steps: int, callback: Any) -> None:
     trainer = lightning.Trainer(
         max_steps=steps,
         accelerator="cpu",
@@ -78,7 +77,6 @@ def fit(model: lightning.LightningModule, loader: DataLoader, steps: int, callba
         enable_model_summary=False,
     )
     trainer.fit(model, loader)
-    return trainer
 
 
 def train_speed(work: str, folder: str, *, feeding: bool, steps: int, every: int) -> dict[str, Any]:
@@ -95,30 +93,21 @@ def train_model(work: str, folder: str, *, feeding: bool, steps: int) -> dict[st
     shuffled = pieces.train_dataloader()
     ordered = DataLoader(shuffled.dataset, batch_size=64, collate_fn=shuffled.collate_fn)
     model = build_model(pieces, dropout=0.1)
-    trainer = fit(model, ordered, steps, Speed(20))
-    trainer.save_checkpoint(f"{folder}/last.ckpt", weights_only=True)
+    fit(model, ordered, steps, Speed(20))
+    torch.save(model.state_dict(), f"{folder}/model.pt")
     return {"steps": steps}
 
 
 @torch.inference_mode()
 def decode(
-    work: str,
-    folder: str,
-    *,
-    feeding: bool,
-    beam: int,
-    batch: int,
-    sentences: int,
-    samples: int,
-    seconds: float,
+    work: str, folder: str, *, feeding: bool, beam: int, batch: int, sentences: int, **limits: Any
 ) -> dict[str, Any]:
     """Translates the first `sentences` of the test split, in batches in the order of the file as Yoyodyne does."""
     pieces = data.DataModule(model_dir=folder, source_sep=" ", target_sep=" ")
     model = build_model(pieces, dropout=0.0).eval()
-    model.load_state_dict(torch.load(f"{folder}/last.ckpt", weights_only=False)["state_dict"])
+    model.load_state_dict(torch.load(f"{folder}/model.pt", weights_only=True))
     model.beam_width = beam
     mapper = data.mappers.Mapper(pieces.index)
-    source = Path(work, "test.pieces.en").read_text(encoding="utf-8").splitlines()[:sentences]
 
     def translate(lines: list[str]) -> list[str]:
         encoded = [mapper.encode_source(line.split(" ")) for line in lines]
@@ -126,20 +115,4 @@ def decode(
         best = [beams[0] for beams in predicted[0]] if beam > 1 else predicted
         return [" ".join(mapper.decode_target(one)) for one in best]
 
-    outputs = translate(source[:batch])  # warm up
-    taken: list[float] = []
-    latencies: list[float] = []
-    while len(taken) < samples and sum(taken) < seconds:
-        outputs, latencies = [], []
-        for start in range(0, len(source), batch):
-            began = time.perf_counter()
-            outputs += translate(source[start : start + batch])
-            latencies.append(time.perf_counter() - began)
-        taken.append(sum(latencies))
-    return {"seconds": taken, "seconds_per_batch": latencies, "outputs": outputs}
-
-
-if __name__ == "__main__":
-    function, options, result = sys.argv[1:]
-    measured = globals()[function](**json.loads(options))
-    Path(result).write_text(json.dumps({"torch": torch.__version__, **measured}))
+    return timed(translate, source(work, sentences), batch=batch, **limits)

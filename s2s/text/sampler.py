@@ -24,7 +24,7 @@ _RUNS = 2**17
 Numbers = npt.NDArray[np.int64]
 
 
-class Lengths(Protocol):
+class SentenceLengths(Protocol):
     """Tokens of each sentence; an array is one, and so is what a store reads from disk when it is asked."""
 
     def __len__(self) -> int: ...
@@ -131,8 +131,8 @@ class Epoch:
 
     def __init__(
         self,
-        source_lengths: Lengths,
-        target_lengths: Lengths,
+        source_lengths: SentenceLengths,
+        target_lengths: SentenceLengths,
         limits: BatchLimits,
         *,
         seed: int,
@@ -175,7 +175,7 @@ class Epoch:
     def _make(self, pool: int) -> tuple[Batches, int, int]:
         """The batches of a pool, which are kept until another is made, with all and with real positions."""
         runs = self._pools[pool]
-        random = np.random.default_rng([*self._seed, pool])
+        random = np.random.default_rng([*self._seed, 1 + pool])  # a 0 at the end would not count
         pairs = np.sort(_spread(runs))
         source, target = (_gather(lengths, pairs) for lengths in self._lengths)
         if self._limits.tokens is not None:
@@ -234,7 +234,7 @@ def _spread(runs: Numbers) -> Numbers:
     return np.repeat(runs[:, 1] - ends, lengths) + np.arange(int(lengths.sum()))
 
 
-def _gather(lengths: Lengths, pairs: Numbers) -> Numbers:
+def _gather(lengths: SentenceLengths, pairs: Numbers) -> Numbers:
     """The lengths of sorted pairs; neighbours are read in one slice."""
     if not len(pairs):
         return np.empty(0, np.int64)
@@ -251,7 +251,9 @@ def by_length(source_lengths: Numbers, target_lengths: Numbers, limits: BatchLim
     return cut(source_lengths, target_lengths, order, limits)
 
 
-def beyond_budget(source_lengths: Lengths, target_lengths: Lengths, limits: BatchLimits) -> Numbers:
+def beyond_budget(
+    source_lengths: SentenceLengths, target_lengths: SentenceLengths, limits: BatchLimits
+) -> Numbers:
     """The pairs that alone are beyond `limits.tokens`, [pairs]."""
     if limits.tokens is None:
         return np.empty(0, np.int64)
@@ -270,21 +272,16 @@ class Sampler:
     all ranks get equally many.
 
     Args:
-        source_lengths: tokens of each source, [all pairs].
-        target_lengths: tokens of each target without bos and eos, [all pairs].
-        limits: how large a batch may be.
-        seed: of the whole training.
+        source_lengths: as for `Epoch`; so are `target_lengths`, `limits`, `seed`, `bounds` and `weights`.
         fingerprint: of the data and of everything else that decides about batches.
-        bounds: first and last + 1 pair of each corpus.
-        weights: of each corpus.
         rank: which process this is.
         ranks: how many there are.
     """
 
     def __init__(
         self,
-        source_lengths: Lengths,
-        target_lengths: Lengths,
+        source_lengths: SentenceLengths,
+        target_lengths: SentenceLengths,
         limits: BatchLimits,
         *,
         seed: int,
@@ -360,9 +357,9 @@ class Sampler:
         """
         if state["fingerprint"] != self.fingerprint:
             raise DataError(
-                "the checkpoint was made with other training data, tokenizers or batch sizes "
-                f"(fingerprint {state['fingerprint'][:12]}, here {self.fingerprint[:12]}), so its place in "
-                "the epoch means nothing here; restore them, or start a new run from the bundle"
+                "the checkpoint was made with other training data, tokenizers or batch sizes, or by an s2s that "
+                f"orders otherwise (fingerprint {state['fingerprint'][:12]}, here {self.fingerprint[:12]}), so its "
+                "place in the epoch means nothing here; restore them, or start a new run from the bundle"
             )
         if state["seed"] != self.seed:
             raise DataError(

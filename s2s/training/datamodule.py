@@ -29,7 +29,7 @@ Corpora: TypeAlias = str | dict[str, Any] | list[str | dict[str, Any]]
 Split: TypeAlias = Literal["train", "validation", "test"]
 
 _DEFAULT_TOKENIZER = "SentencePiece"
-_FORMAT = 2  # part of the fingerprints: raise it when the treatment of text or the making of batches changes
+_FORMAT = 3  # part of the fingerprints: raise it when the treatment of text or the making of batches changes
 
 
 _MOST_TOKENS = 2**15

@@ -88,6 +88,22 @@ def test_the_order_is_a_function_of_seed_and_epoch() -> None:
     assert order(2, 0) != first
 
 
+def test_no_two_draws_are_the_same(small_pools: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = []
+    make = np.random.default_rng
+
+    def spy(seed: list[int]) -> np.random.Generator:
+        seeds.append(seed)
+        return make(seed)
+
+    source, target = some()
+    monkeypatch.setattr(np.random, "default_rng", spy)
+    for epoch in range(3):
+        Epoch(source, target, BatchLimits(sentences=16), seed=1, epoch=epoch)
+    assert len(seeds) == 3 * (1 + 8)  # the runs, and each pool
+    assert len({make(seed).integers(2**63) for seed in seeds}) == len(seeds)
+
+
 def test_chance_decides_who_meets_whom_and_when() -> None:
     source, target = some()
     epochs = [Epoch(source, target, BatchLimits(tokens=2000), seed=1, epoch=e) for e in (0, 1)]

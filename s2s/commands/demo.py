@@ -1,6 +1,5 @@
 """`s2s demo`: train on the embedded corpus, translate its test split, score it, in a few minutes."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,13 +18,19 @@ def main(argv: Sequence[str]) -> int:
     """
     parser = CommandLine(prog="s2s demo", description=f"{SUMMARY[0].upper()}{SUMMARY[1:]}.")
     parser.add_argument(
-        "--run_folder", default="runs/demo", help="checkpoints, logs and bundle (default: %(default)s)"
+        "--run_folder",
+        "--run-folder",  # spelt as options of other commands are
+        metavar="FOLDER",
+        default="runs/demo",
+        help="checkpoints, logs and bundle (default: %(default)s)",
     )
-    parser.add_argument("--max_epochs", type=int, help="train shorter or longer than the recipe")
-    for name in ("run_folder", "max_epochs"):  # spelt as options of other commands are
-        spelt = f"--{name.replace('_', '-')}"
-        kind = int if name == "max_epochs" else str
-        parser.add_argument(spelt, dest=name, type=kind, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--max_epochs",
+        "--max-epochs",
+        metavar="N",
+        type=int,
+        help="train shorter or longer than the recipe",
+    )
     given = parser.parse_args(argv)
 
     from s2s.registry import catalogue

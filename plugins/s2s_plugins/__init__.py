@@ -113,6 +113,7 @@ def s2s_commands() -> dict[str, str]:
         "evaluate": "s2s.commands.evaluate:main",
         "fit": "s2s.commands.fit:main",
         "plugins": "s2s.commands.plugins:main",
+        "shortlist": "s2s.commands.shortlist:main",
         "test": "s2s.commands.test:main",
         "tokenizer": "s2s.commands.tokenizer:main",
         "translate": "s2s.commands.translate:main",

@@ -26,6 +26,7 @@ _SEARCH = (
     "limit_extra",
     "minimum_ratio",
     "batch_tokens",
+    "shortlist",
 )
 
 
@@ -131,6 +132,12 @@ def _parser() -> CommandLine:
         type=int,
         metavar="N",
         help="source tokens searched at once (default: 4096)",
+    )
+    add(
+        "--shortlist",
+        action="store_true",
+        default=None,
+        help="say only what the bundle's shortlist has for a sentence: faster; see: s2s shortlist",
     )
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     add("--precision", default="float32", help="float32 or bfloat16 (default: float32)")

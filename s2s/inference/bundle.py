@@ -2,6 +2,7 @@
 
     config.json           what the model is made of, by names of the catalogue; checksums of the other files
     weights.safetensors   its parameters
+    shortlist.safetensors which target pieces may translate which source pieces, if `s2s shortlist` was asked
     tokenizer/            what the tokenizer learnt; source_tokenizer/ and target_tokenizer/ if there are two
     README.md             for people
 
@@ -33,12 +34,14 @@ from s2s.nn.seq2seq import Seq2Seq
 from s2s.registry.near_names import unknown
 from s2s.registry.parts import Spec, factory
 from s2s.search.strategy import SearchStrategy
+from s2s.text.shortlist import Shortlist
 from s2s.text.tokenizer import Tokenizer
 
 FORMAT = 1
 """Version of the layout of a bundle; raised when an older s2s could not read what a newer one writes."""
 
 CONFIG, WEIGHTS, CARD = "config.json", "weights.safetensors", "README.md"
+SHORTLIST = "shortlist.safetensors"
 _PARTS = ("embedding", "encoder", "bridge", "decoder", "head")
 _SIZES = ("source_vocabulary_size", "target_vocabulary_size")
 _TIES = ("share_embeddings", "tie_head")
@@ -56,6 +59,7 @@ class Bundle:
         target_tokenizer: the same object as `source_tokenizer` if there is one for both sides.
         search: the strategy that the bundle recommends.
         config: contents of config.json.
+        shortlist: None if it has none.
     """
 
     model: Seq2Seq
@@ -63,6 +67,7 @@ class Bundle:
     target_tokenizer: Tokenizer
     search: SearchStrategy
     config: dict[str, Any]
+    shortlist: Shortlist | None = None
 
 
 def build_model(config: Mapping[str, Any]) -> Seq2Seq:
@@ -204,6 +209,8 @@ def load_bundle(folder: str | Path) -> Bundle:
         else:
             source = _load_tokenizer(folder / "source_tokenizer", config["source_tokenizer"])
             target = _load_tokenizer(folder / "target_tokenizer", config["target_tokenizer"])
+        sizes = [config["model"][size] for size in _SIZES]
+        shortlist = Shortlist.read(folder / SHORTLIST, *sizes) if SHORTLIST in config["sha256"] else None
     except (ConfigError, PluginError) as error:
         raise BundleError(
             f"{folder} (made by s2s {config['s2s_version']}) cannot be built here: {str(error).rstrip('.')}. "
@@ -232,7 +239,29 @@ def load_bundle(folder: str | Path) -> Bundle:
     with torch.no_grad():
         for name, value in expected.items():
             value.copy_(weights[name])
-    return Bundle(model.eval(), source, target, search, config)
+    return Bundle(model.eval(), source, target, search, config, shortlist)
+
+
+def add_shortlist(folder: str | Path, shortlist: Shortlist) -> None:
+    """Put a shortlist into a bundle, in place of the one it may have; a copy is made beside it, and renamed.
+
+    Raises:
+        BundleError: there is no whole bundle at that place.
+    """
+    folder = Path(folder).resolve()
+    config = _read_config(folder)
+    new = folder.with_name(f".{folder.name}.new-{os.getpid()}")
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        shutil.copytree(folder, new, symlinks=True)
+        shortlist.write(new / SHORTLIST)
+        config["sha256"][SHORTLIST] = _sha256(new / SHORTLIST)
+        (new / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        for path in [*(path for path in new.rglob("*") if path.is_file()), new]:
+            _sync(path)
+        _replace(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 class _WithoutDrawing(TorchFunctionMode):

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Literal, TypedDict, overload
 import torch
 from torch import Tensor
 
-from s2s.errors import ConfigError, DataError
+from s2s.errors import BundleError, ConfigError, DataError
 from s2s.inference.bundle import Bundle, load_bundle
 from s2s.nn.prepared import Prepared
+from s2s.nn.shortlist import Shortlisted
+from s2s.padded import Padded
 from s2s.registry.parts import factory, read_spec
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.limits import LIMIT_EXTRA, LIMIT_RATIO, output_limits
 from s2s.search.stepper import ModelStepper
 from s2s.search.strategy import SearchStrategy
 from s2s.text.batch import pad
+from s2s.text.shortlist import Shortlist
 from s2s.text.tokenizer import BOS, EOS
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ class _Options(TypedDict, total=False):
     minimum_ratio: float
     batch_tokens: int
     weights: bool
+    shortlist: bool
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,7 @@ class Translator:
         batch_tokens: int = 4096,
         results: bool = False,
         weights: bool = False,
+        shortlist: bool = False,
     ) -> str | list[str] | Translation | list[Translation]:
         r"""Translate a text or several.
 
@@ -169,12 +174,15 @@ class Translator:
             results: give objects with scores, tokens and alternatives instead of strings; then a text must be
                 one line.
             weights: put attention weights into the results.
+            shortlist: say only what the bundle's shortlist has for the pieces of the source: faster, and now and then
+                another word. Probabilities are then shares among these pieces.
 
         Returns:
             for a str a str, for a list a list, in its order; `Translation` instead of str if `results`.
 
         Raises:
-            ConfigError: impossible options.
+            BundleError: a shortlist is asked for, and the bundle has none.
+            ConfigError: impossible options, or a head that cannot use a shortlist.
             DataError: something that is not a str, or a text of several lines where `results` are asked for.
         """
         strategy = self._strategy(beam, n_best, normalization, alpha)
@@ -182,6 +190,11 @@ class Translator:
             raise ConfigError(
                 f"limit_ratio {limit_ratio}, limit_extra {limit_extra} and minimum_ratio {minimum_ratio} "
                 f"must be 0 or more, batch_tokens {batch_tokens} must be 1 or more"
+            )
+        if shortlist and self.bundle.shortlist is None:
+            raise BundleError(
+                "the bundle has no shortlist; learn one from its training text with: "
+                "s2s shortlist BUNDLE SOURCE,TARGET"
             )
         single = isinstance(texts, str)
         given = [texts] if isinstance(texts, str) else texts
@@ -195,7 +208,13 @@ class Translator:
                 )
         lines = [line for text in given for line in text.split("\n")]
         found = self._search(
-            lines, strategy, (limit_ratio, limit_extra, minimum_ratio), batch_tokens, results, weights
+            lines,
+            strategy,
+            (limit_ratio, limit_extra, minimum_ratio),
+            batch_tokens,
+            results,
+            weights,
+            self.bundle.shortlist if shortlist else None,
         )
         if results:
             return found[0] if single else found
@@ -232,6 +251,7 @@ class Translator:
         batch_tokens: int,
         with_tokens: bool,
         with_weights: bool,
+        shortlist: Shortlist | None,
     ) -> list[Translation]:
         limit_ratio, limit_extra, minimum_ratio = lengths
         sources = self.bundle.source_tokenizer.encode_batch([_encodable(line) for line in lines])
@@ -246,7 +266,8 @@ class Translator:
                 source.lengths, limit_ratio=limit_ratio, limit_extra=limit_extra, minimum_ratio=minimum_ratio
             )
             memory, state = self._prepared.encode(source)
-            stepper = ModelStepper(self._prepared, source, memory, with_weights=with_weights)
+            head = None if shortlist is None else self._shortlisted(source, shortlist)
+            stepper = ModelStepper(self._prepared, source, memory, with_weights=with_weights, head=head)
             return strategy.search(stepper, state, bos=BOS, eos=EOS, limits=limits, minimums=minimums)
 
         threads = torch.get_num_threads() if self.device.type == "cpu" else 1
@@ -258,6 +279,13 @@ class Translator:
                 first.alternatives.extend(others)
                 found[index] = first
         return found
+
+    def _shortlisted(self, source: Padded, shortlist: Shortlist) -> Shortlisted:
+        candidates, always = (
+            torch.from_numpy(tokens).long().to(self.device)
+            for tokens in (shortlist.candidates(source.ids.cpu().numpy()), shortlist.always)
+        )
+        return Shortlisted(self._prepared.model.head, candidates, always)
 
     def _translation(
         self, hypothesis: Hypothesis, source_tokens: list[str], with_tokens: bool

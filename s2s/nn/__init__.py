@@ -21,6 +21,7 @@ from s2s.nn.head import Head, HeadLoss
 from s2s.nn.packed import PackedMatrix, pack_matrices
 from s2s.nn.prepared import Prepared
 from s2s.nn.seq2seq import Seq2Seq
+from s2s.nn.shortlist import Shortlisted
 from s2s.nn.sizes import check_size
 from s2s.nn.stack import Stack
 from s2s.nn.top import top, top_log_probs
@@ -49,6 +50,7 @@ __all__ = [
     "Seq2Seq",
     "SequenceDropout",
     "SequenceEncoder",
+    "Shortlisted",
     "Stack",
     "State",
     "Unidirectional",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -83,6 +84,21 @@ class Head(nn.Module, ABC):
             -inf where fewer than k tokens may be chosen.
         """
         return top(self.log_probs(decoded, source).index_fill(-1, never, -torch.inf), k)
+
+    def among(self, tokens: Tensor) -> Callable[[Decoded], Tensor]:
+        """A head that knows some tokens only, for shortlists.
+
+        Args:
+            tokens: [tokens] of int64, each once.
+
+        Returns:
+            What gives, for decoded [rows, ...], new scores [rows, tokens], whose log-softmax is that of
+            `log_probs` of these tokens.
+
+        Raises:
+            ConfigError: this head cannot.
+        """
+        raise ConfigError(f"head {type(self).__name__} cannot use a shortlist; translate without --shortlist")
 
     def tie(self, table: nn.Parameter) -> None:
         """Share the embedding table [vocabulary, size] as output weights (Press & Wolf 2017).

@@ -21,10 +21,11 @@ Module = TypeVar("Module", bound=nn.Module)
 class PackedMatrix(Tensor):
     """A weight [out, in] that `F.linear` multiplies with in bfloat16; to everything else it is what it was.
 
-    The answer has the type of the other factor. A slice of it is packed too, once.
+    The answer has the type of the other factor. A slice of it is packed too, once; and so are chosen rows.
     """
 
     _packed: Tensor | None
+    _narrow: Tensor | None
     _slices: dict[str, PackedMatrix]
 
     @staticmethod
@@ -32,6 +33,7 @@ class PackedMatrix(Tensor):
         """One that shares its storage with `weight`, of float32; the weight must not change any more."""
         matrix: PackedMatrix = weight.detach().as_subclass(PackedMatrix)
         matrix._packed = None
+        matrix._narrow = None
         matrix._slices = {}
         return matrix
 
@@ -48,6 +50,8 @@ class PackedMatrix(Tensor):
         if func is F.linear and len(args) >= 2 and isinstance(args[1], cls):
             with torch._C.DisableTorchFunctionSubclass():
                 return args[1].linear(args[0], *args[2:], **kwargs)
+        if func is Tensor.index_select and args[1] == 0:
+            return args[0].rows(args[2])
         if func is Tensor.__getitem__ and _is_slice(args[1]):
             return args[0].part(args[1])
         with torch._C.DisableTorchFunctionSubclass():
@@ -66,6 +70,13 @@ class PackedMatrix(Tensor):
         else:
             product = F.linear(narrow, self._packed, None if bias is None else bias.to(torch.bfloat16))
         return product.to(x.dtype)
+
+    def rows(self, index: Tensor) -> PackedMatrix:
+        """`self.index_select(0, index)`, for products only: its values are rounded already."""
+        with torch._C.DisableTorchFunctionSubclass():
+            if self._narrow is None:
+                self._narrow = self.detach().as_subclass(Tensor).to(torch.bfloat16)
+            return PackedMatrix.of(self._narrow.index_select(0, index))
 
     def part(self, index: Any) -> PackedMatrix:
         """`self[index]`; the same object at every call."""

@@ -12,6 +12,7 @@ from s2s.nn.cell import State
 from s2s.nn.decoder import Decoded
 from s2s.nn.packed import pack_matrices
 from s2s.nn.seq2seq import Seq2Seq
+from s2s.nn.shortlist import Shortlisted
 from s2s.padded import Padded
 
 FOLDED_ELEMENTS = 2**26
@@ -52,18 +53,25 @@ class Prepared:
         return memory if self.model.head.reads_context else self.model.decoder.fold_memory(memory), state
 
     def decode_step(
-        self, tokens: Tensor, memory: Any, state: State, source: Padded
+        self, tokens: Tensor, memory: Any, state: State, source: Padded, head: Shortlisted | None = None
     ) -> tuple[Tensor, State, Tensor | None]:
         """See `Seq2Seq.decode_step`."""
         decoded, state = self._read(tokens, memory, state)
-        return self.model.head.log_probs(decoded, source), state, decoded.weights
+        return (head or self.model.head).log_probs(decoded, source), state, decoded.weights
 
     def decode_best(
-        self, tokens: Tensor, memory: Any, state: State, source: Padded, k: int, never: Tensor
+        self,
+        tokens: Tensor,
+        memory: Any,
+        state: State,
+        source: Padded,
+        k: int,
+        never: Tensor,
+        head: Shortlisted | None = None,
     ) -> tuple[Tensor, Tensor, State, Tensor | None]:
         """See `Seq2Seq.decode_best`."""
         decoded, state = self._read(tokens, memory, state)
-        return *self.model.head.best(decoded, source, k, never), state, decoded.weights
+        return *(head or self.model.head).best(decoded, source, k, never), state, decoded.weights
 
     def _read(self, tokens: Tensor, memory: Any, state: State) -> tuple[Decoded, State]:
         decoder = self.model.decoder

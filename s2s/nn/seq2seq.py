@@ -14,6 +14,7 @@ from s2s.nn.decoder import Decoded, Decoder, NextInput
 from s2s.nn.embedding import Embedding
 from s2s.nn.encoder import SequenceEncoder
 from s2s.nn.head import Head, HeadLoss
+from s2s.nn.shortlist import Shortlisted
 from s2s.nn.unroll import length_mask
 from s2s.padded import Padded
 
@@ -111,7 +112,7 @@ class Seq2Seq(nn.Module):
         return self.head.loss(decoded, gold, length_mask(inputs.lengths, gold.size(1)), source)
 
     def decode_step(
-        self, tokens: Tensor, memory: Any, state: State, source: Padded
+        self, tokens: Tensor, memory: Any, state: State, source: Padded, head: Shortlisted | None = None
     ) -> tuple[Tensor, State, Tensor | None]:
         """Read one token per row and predict the next.
 
@@ -120,15 +121,23 @@ class Seq2Seq(nn.Module):
             memory: of `sentences` sentences.
             state: leaves [rows, ...].
             source: the sentences.
+            head: instead of the model's own.
 
         Returns:
             Log-probabilities [rows, vocabulary], the next state, attention's weights [rows, source] or None.
         """
         decoded, state = self.decoder.step(self.target_embedding(tokens), memory, state)
-        return self.head.log_probs(decoded, source), state, decoded.weights
+        return (head or self.head).log_probs(decoded, source), state, decoded.weights
 
     def decode_best(
-        self, tokens: Tensor, memory: Any, state: State, source: Padded, k: int, never: Tensor
+        self,
+        tokens: Tensor,
+        memory: Any,
+        state: State,
+        source: Padded,
+        k: int,
+        never: Tensor,
+        head: Shortlisted | None = None,
     ) -> tuple[Tensor, Tensor, State, Tensor | None]:
         """`decode_step` for those who need the best tokens only.
 
@@ -136,9 +145,10 @@ class Seq2Seq(nn.Module):
             tokens: as for `decode_step`; so are `memory`, `state` and `source`.
             k: how many tokens.
             never: tokens that are not chosen, [tokens] of int64.
+            head: instead of the model's own.
 
         Returns:
             Log-probabilities [rows, k], tokens [rows, k], see `Head.best`; the next state; attention's weights or None.
         """
         decoded, state = self.decoder.step(self.target_embedding(tokens), memory, state)
-        return *self.head.best(decoded, source, k, never), state, decoded.weights
+        return *(head or self.head).best(decoded, source, k, never), state, decoded.weights

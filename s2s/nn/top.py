@@ -28,13 +28,14 @@ def top(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return values.view(*outer, -1), places.view(*outer, -1)
 
 
-def top_log_probs(logits: Tensor, k: int, never: Tensor) -> tuple[Tensor, Tensor]:
+def top_log_probs(logits: Tensor, k: int, never: Tensor, *, sparse: bool = False) -> tuple[Tensor, Tensor]:
     """`top` of the logarithm of softmax, without writing it down for all of the vocabulary.
 
     Args:
         logits: [rows, vocabulary] of float32; they are overwritten.
         k: how many; cut to the size of the vocabulary.
         never: places that have their share of the probability and are not chosen, [places] of int64.
+        sparse: many logits are -inf. The same answer, sooner.
 
     Returns:
         log-probabilities [rows, k] and places [rows, k]; -inf where fewer than k places may be chosen.
@@ -44,9 +45,11 @@ def top_log_probs(logits: Tensor, k: int, never: Tensor) -> tuple[Tensor, Tensor
     maxima = _block_maxima(logits)
     values, places = _top_rows(logits, maxima, min(k, logits.size(1)))
     shift = torch.cat([values[:, :1], barred], dim=1).amax(dim=1, keepdim=True)
-    total = logits.sub_(shift).exp_().sum(dim=1, keepdim=True) + (barred - shift).exp().sum(
-        dim=1, keepdim=True
-    )
+    logits.sub_(shift)
+    if sparse:
+        # exp is 25 times as slow where its result is 0; and a sum of at least 1 has no place for exp(-80).
+        logits.clamp_(min=-80.0)
+    total = logits.exp_().sum(dim=1, keepdim=True) + (barred - shift).exp().sum(dim=1, keepdim=True)
     return values - (shift + total.log()), places
 
 

@@ -16,6 +16,7 @@ from s2s.text.tokenizer import BOS, PAD
 if TYPE_CHECKING:
     from s2s.nn.prepared import Prepared
     from s2s.nn.seq2seq import Seq2Seq
+    from s2s.nn.shortlist import Shortlisted
 
 
 class Step(NamedTuple):
@@ -98,22 +99,32 @@ class ModelStepper(Stepper):
         memory: as returned by `model.encode(source)`.
         with_weights: whether steps carry attention weights (they are kept for every token, so they cost
             memory).
+        head: instead of the model's own, for these sentences.
     """
 
     def __init__(
-        self, model: Seq2Seq | Prepared, source: Padded, memory: State, *, with_weights: bool = False
+        self,
+        model: Seq2Seq | Prepared,
+        source: Padded,
+        memory: State,
+        *,
+        with_weights: bool = False,
+        head: Shortlisted | None = None,
     ) -> None:
         self.model = model
         self.source = source
         self.memory = memory
         self.with_weights = with_weights
+        self.head = head
         self.source_lengths = source.lengths
         self.never = torch.tensor([PAD, BOS], device=source.lengths.device)
 
     def __call__(self, tokens: Tensor, state: State) -> Step:
         """See `Stepper`."""
         sentences, beams = tokens.shape
-        log_probs, state, weights = self.model.decode_step(tokens.flatten(), self.memory, state, self.source)
+        log_probs, state, weights = self.model.decode_step(
+            tokens.flatten(), self.memory, state, self.source, self.head
+        )
         log_probs.index_fill_(1, self.never, -torch.inf)  # in place: the tensor is fresh
         return Step(log_probs.view(sentences, beams, -1), state, self._kept(weights, sentences))
 
@@ -121,7 +132,7 @@ class ModelStepper(Stepper):
         """See `Stepper.best`; the model may know a way that does not write down the whole distribution."""
         sentences, beams = tokens.shape
         log_probs, chosen, state, weights = self.model.decode_best(
-            tokens.flatten(), self.memory, state, self.source, k, self.never
+            tokens.flatten(), self.memory, state, self.source, k, self.never, self.head
         )
         shape = (sentences, beams, -1)
         return Best(log_probs.view(shape), chosen.view(shape), state, self._kept(weights, sentences))
@@ -132,4 +143,5 @@ class ModelStepper(Stepper):
     def keep(self, sentences: Tensor) -> ModelStepper:
         """See `Stepper`."""
         source, memory = select_state((self.source, self.memory), sentences)
-        return ModelStepper(self.model, source, memory, with_weights=self.with_weights)
+        head = None if self.head is None else self.head.keep(sentences)
+        return ModelStepper(self.model, source, memory, with_weights=self.with_weights, head=head)

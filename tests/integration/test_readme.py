@@ -127,6 +127,10 @@ def test_its_commands_have_the_options_that_it_shows(folder: Path) -> None:
     evaluate = shlex.split(next(line for line in SHELL if line.startswith("s2s evaluate")))[1:]
     (folder / "reference.de").write_text((folder / "my.de").read_text())
     assert "BLEU" in run(*evaluate, cwd=folder)
+    shortlist = shlex.split(next(line for line in SHELL if line.startswith("s2s shortlist")))[1:]
+    run(*shortlist, cwd=folder)
+    use = shlex.split(next(line for line in SHELL if "--shortlist" in line).partition("<")[0])[1:]
+    assert run(*use, cwd=folder, stdin=(folder / "new.en").read_text()).count("\n") == 60
     test = shlex.split(next(line for line in SHELL if line.startswith("s2s test")))[1:]
     run(*test, cwd=folder)
 

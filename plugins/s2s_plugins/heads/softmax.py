@@ -1,5 +1,7 @@
 """A linear layer and a softmax."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -60,6 +62,11 @@ class SoftmaxHead(Head):
         ]
         values, tokens = zip(*pieces, strict=True)
         return torch.cat(values), torch.cat(tokens)
+
+    def among(self, tokens: Tensor) -> Callable[[Decoded], Tensor]:
+        """The rows of these tokens, taken once."""
+        weight, bias = self.weight.index_select(0, tokens), self.bias.index_select(0, tokens)
+        return lambda decoded: F.linear(self._hidden(decoded.hidden), weight, bias)
 
     def loss(self, decoded: Decoded, gold: Tensor, mask: Tensor, source: Padded) -> HeadLoss:
         """The gradient is taken piece by piece along with the loss; padding is left out before the product."""

@@ -1,0 +1,76 @@
+"""`s2s shortlist`: learn which target pieces may translate which source pieces, for faster translation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from s2s.commands.command_line import CommandLine
+
+SUMMARY = "learn a vocabulary shortlist from the training text, for faster translation"
+
+
+def main(argv: list[str]) -> int:
+    """Run `s2s shortlist BUNDLE FILE...`."""
+    parser = CommandLine(
+        prog="s2s shortlist",
+        description="Learn from training text which target pieces may translate which source pieces, and put "
+        "that into the bundle. `s2s translate BUNDLE --shortlist` then says nothing else, and is faster for it.",
+    )
+    add = parser.add_argument
+    add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
+    add("files", metavar="FILE", nargs="+", help="training text: pairs.tsv, pairs.jsonl or SOURCE,TARGET")
+    add(
+        "--per-piece",
+        type=int,
+        metavar="N",
+        help="target pieces beside each source piece, the most probable ones (default: 20)",
+    )
+    add(
+        "--frequent",
+        type=int,
+        metavar="N",
+        help="most frequent target pieces, on every sentence's list (default: 1000)",
+    )
+    add("--skip-bad-lines", action="store_true", help="count and leave out unreadable lines")
+    options = parser.parse_args(argv)
+
+    import torch
+    from rich.console import Console
+
+    from s2s.inference.bundle import add_shortlist, load_bundle
+    from s2s.text.corpus import LineReport, open_corpus
+    from s2s.text.shortlist import Encoded, learn_shortlist
+
+    bundle = load_bundle(options.bundle)
+    bundle.model.head.among(torch.arange(4))  # a head that cannot says so before the work
+    report = LineReport("skip" if options.skip_bad_lines else "error")
+
+    def pairs() -> Iterator[tuple[str, str]]:
+        for file in options.files:
+            for pair in open_corpus(file).pairs(report):
+                yield pair.source, pair.target
+
+    def encode(lines: list[tuple[str, str]]) -> list[Encoded]:
+        sources = bundle.source_tokenizer.encode_batch([source for source, _ in lines])
+        targets = bundle.target_tokenizer.encode_batch([target for _, target in lines])
+        return list(zip(sources, targets, strict=True))
+
+    # Defaults live in one place, with the learner.
+    sizes = {
+        name: value for name in ("per_piece", "frequent") if (value := getattr(options, name)) is not None
+    }
+    vocabularies = bundle.source_tokenizer.vocabulary_size, bundle.target_tokenizer.vocabulary_size
+    learnt = learn_shortlist(pairs(), encode, *vocabularies, **sizes)
+    add_shortlist(options.bundle, learnt.shortlist)
+
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    for line in report.lines():
+        console.print(line)
+    used = f"{learnt.used:,} sentence pairs"
+    if learnt.used < learnt.read:
+        used += f", drawn evenly from {learnt.read:,}"
+    console.print(
+        f"a shortlist in {options.bundle}, learnt from {used}: {learnt.pieces:,.0f} of {vocabularies[1]:,} "
+        f"target pieces for a sentence on average, with {learnt.covered:.2%} of the target tokens of this text"
+    )
+    return 0

@@ -21,6 +21,7 @@ Module = TypeVar("Module", bound=nn.Module)
 class PackedMatrix(Tensor):
     """A weight [out, in] that `F.linear` multiplies with in bfloat16; to everything else it is what it was.
 
+    So ``x @ weight.t()`` is a product in float32: a part that is to gain by packing says `F.linear` or `nn.Linear`.
     The answer has the type of the other factor. A slice of it is packed too, once; and so are chosen rows.
     """
 
@@ -47,9 +48,11 @@ class PackedMatrix(Tensor):
     ) -> Any:
         """`F.linear` and slices are our own; all else is done with plain tensors."""
         kwargs = kwargs or {}
-        if func is F.linear and len(args) >= 2 and isinstance(args[1], cls):
-            with torch._C.DisableTorchFunctionSubclass():
-                return args[1].linear(args[0], *args[2:], **kwargs)
+        if func is F.linear:
+            x, weight, bias = _linear_factors(*args, **kwargs)
+            if isinstance(weight, cls):
+                with torch._C.DisableTorchFunctionSubclass():
+                    return weight.linear(x, bias)
         if func is Tensor.index_select and args[1] == 0:
             return args[0].rows(args[2])
         if func is Tensor.__getitem__ and _is_slice(args[1]):
@@ -85,6 +88,13 @@ class PackedMatrix(Tensor):
             with torch._C.DisableTorchFunctionSubclass():
                 self._slices[key] = PackedMatrix.of(self.as_subclass(Tensor)[index])
         return self._slices[key]
+
+
+def _linear_factors(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> tuple[Tensor, Any, Tensor | None]:
+    # However they were given, by place or by name.
+    return input, weight, bias
 
 
 def _is_slice(index: Any) -> bool:

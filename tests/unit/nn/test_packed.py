@@ -37,6 +37,21 @@ def test_products_are_those_of_rounded_factors(way, shape, bias):
     assert pack_matrices(layer)(x.bfloat16()).dtype == torch.bfloat16
 
 
+def test_factors_may_be_named(way):
+    weight, x = torch.randn(32, 48), torch.randn(7, 48)
+    bias = torch.randn(32)
+    matrix = PackedMatrix.of(weight)
+    expected = F.linear(x, matrix, bias)
+    assert not torch.equal(expected, F.linear(x, weight, bias)), "it is not packed"
+    for found in (
+        F.linear(x, weight=matrix, bias=bias),
+        F.linear(input=x, weight=matrix, bias=bias),
+        F.linear(x, matrix, bias=bias),
+    ):
+        assert torch.equal(found, expected)
+    assert torch.equal(F.linear(matrix, weight=weight), F.linear(weight, weight))
+
+
 def test_all_but_products_sees_the_weight_itself(way):
     weight = nn.Linear(48, 32).weight
     matrix = PackedMatrix.of(weight)

@@ -50,7 +50,7 @@ def top_log_probs(logits: Tensor, k: int, never: Tensor, *, sparse: bool = False
         # exp is 25 times as slow where its result is 0; and a sum of at least 1 has no place for exp(-80).
         logits.clamp_(min=-80.0)
     total = logits.exp_().sum(dim=1, keepdim=True) + (barred - shift).exp().sum(dim=1, keepdim=True)
-    return values - (shift + total.log()), places
+    return (values - shift) - total.log(), places  # shift + log would lose the log's bits to a large shift
 
 
 def _block_maxima(rows: Tensor) -> Tensor:

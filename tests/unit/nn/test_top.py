@@ -52,7 +52,8 @@ def test_top_of_the_softmax(vocabulary, k, scale):
     values, places = top_log_probs(logits.clone(), k, never)
     expected_values, expected_places = expected.sort(dim=-1, descending=True, stable=True)
     assert torch.equal(places, expected_places[:, :k])
-    torch.testing.assert_close(values.double(), expected_values[:, :k], rtol=1e-6, atol=1e-5)
+    # two bits of the value, and the error of a sum of `vocabulary` numbers
+    torch.testing.assert_close(values.double(), expected_values[:, :k], rtol=2.4e-7, atol=3e-7)
 
 
 def test_a_softmax_of_nan_is_nan_and_fewer_places_than_asked_for_are_impossible():

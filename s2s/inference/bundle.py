@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
 
 from s2s import __version__
@@ -265,33 +266,44 @@ def add_shortlist(folder: str | Path, shortlist: Shortlist) -> None:
 
 
 class _WithoutDrawing(TorchFunctionMode):
-    """Leaves first weights as they come from memory: drawing them takes longer than all the rest of loading."""
+    """Leaves first weights as they come from memory: drawing them takes longer than all the rest of loading.
+
+    What has a generator of its own is drawn: it is a computed number, not a first weight.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.undrawn: set[StorageWeakRef] = set()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if getattr(func, "__name__", "") in _DRAWS:
-            return args[0] if args else kwargs["tensor"]
-        if func is torch.linalg.qr:  # of random numbers, for an orthogonal matrix
-            return args[0], args[0]
+        if getattr(func, "__name__", "") in _DRAWS and not any(
+            isinstance(value, torch.Generator) for value in (*args, *kwargs.values())
+        ):
+            tensor = args[0] if args else kwargs["tensor"]
+            self.undrawn.add(_storage(tensor))
+            return tensor
+        if func is torch.linalg.qr and args and _storage(args[0]) in self.undrawn:  # for an orthogonal matrix
+            return torch.return_types.linalg_qr((args[0], args[0]))  # type: ignore[attr-defined]
         return func(*args, **kwargs)
 
 
 def _undrawn_model(config: Mapping[str, Any]) -> Seq2Seq:
-    """The model with any numbers in what a bundle stores. What it does not store is computed, as ever."""
+    """The model with any numbers in what a bundle stores. What it does not store is as `build_model` makes it."""
     with torch.random.fork_rng(devices=[]):
-        with _WithoutDrawing():
+        before = torch.get_rng_state()
+        with _WithoutDrawing() as drawing:
             model = build_model(config)
-        stored = {id(tensor) for tensor in _stored(model).values()}
-        return model if all(id(tensor) in stored for tensor in _tensors(model)) else build_model(config)
+        stored = {_storage(tensor) for tensor in _stored(model).values()}
+        left = any(not storage.expired() for storage in drawing.undrawn - stored)
+        # A generator that has moved was drawn from otherwise, or seeded: then draws may be computed numbers as well.
+        return build_model(config) if left or not torch.equal(torch.get_rng_state(), before) else model
 
 
-def _tensors(model: nn.Module) -> Iterator[Tensor]:
-    yield from model.parameters()
-    yield from model.buffers()
-    for module in model.modules():
-        yield from (value for value in vars(module).values() if isinstance(value, Tensor))
+def _storage(tensor: Tensor) -> StorageWeakRef:
+    return StorageWeakRef(tensor.untyped_storage())
 
 
 def _stored(model: nn.Module) -> dict[str, Tensor]:

@@ -96,6 +96,60 @@ def test_loading_draws_nothing_and_yet_computes_what_is_not_stored(folder, monke
     assert all(torch.equal(value, weights[name]) for name, value in plain.model.state_dict().items())
 
 
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(1)
+
+
+def draw(part):
+    part.kept = torch.full((4,), torch.nan).normal_(generator=seeded())
+    part.listed = [torch.full((4,), torch.nan).normal_(generator=seeded())]
+    part.computed = {"twice": torch.full((4,), torch.nan).normal_(generator=seeded()) * 2}
+    part.rotation = torch.nn.init.orthogonal_(torch.full((3, 3), torch.nan), generator=seeded())
+    part.factor = [torch.linalg.qr(torch.arange(4.0).view(2, 2)).Q]
+
+
+def draw_after_a_seed(part):
+    torch.manual_seed(1)
+    part.computed = [torch.full((4,), torch.nan).normal_() * 2]
+
+
+def draw_what_is_not_stored(part):
+    part.listed = [torch.full((4,), torch.nan)]
+    part.listed[0].data.normal_()
+
+
+@pytest.mark.parametrize("draws", [draw, draw_after_a_seed, draw_what_is_not_stored])
+def test_what_a_bundle_does_not_store_is_as_it_was_made(folder, monkeypatch, draws):
+    original_init = LookupEmbedding.__init__
+
+    @functools.wraps(original_init)
+    def build(self, *args, **options):
+        original_init(self, *args, **options)
+        draws(self)
+
+    monkeypatch.setattr(LookupEmbedding, "__init__", build)
+    part = load_bundle(folder).model.source_embedding
+    expected = torch.randn(4, generator=seeded())
+    if draws is draw:
+        assert torch.equal(part.kept, expected) and torch.equal(part.listed[0], expected)
+        assert torch.equal(part.computed["twice"], expected * 2)
+        assert torch.equal(part.rotation, torch.nn.init.orthogonal_(torch.empty(3, 3), generator=seeded()))
+        assert torch.equal(part.factor[0], torch.linalg.qr(torch.arange(4.0).view(2, 2)).Q)
+    elif draws is draw_after_a_seed:
+        assert torch.equal(part.computed[0], expected * 2)
+    else:
+        assert part.listed[0].isfinite().all()
+
+
+def test_a_model_of_first_party_parts_is_built_once(folder, monkeypatch):
+    built = []
+    monkeypatch.setattr(
+        "s2s.inference.bundle.build_model", lambda config: built.append(build_model(config)) or built[-1]
+    )
+    load_bundle(folder)
+    assert len(built) == 1
+
+
 def test_two_tokenizers(tmp_path):
     bundle = load_bundle(tiny_bundle(tmp_path / "b", target_text=["abc"]))
     assert bundle.target_tokenizer.vocabulary_size == 7 != bundle.source_tokenizer.vocabulary_size

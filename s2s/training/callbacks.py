@@ -277,7 +277,7 @@ class AverageWeights(WeightAveraging):
             if not averages[0].is_floating_point():  # a count among the buffers
                 torch._foreach_copy_(averages, weights)
                 return
-            # `steps` stays on its device: reading it would make an accelerator wait.
+            # A tensor, as torch gives it; torch itself reads it at every step, for which an accelerator waits.
             kept = ((1 + steps) / (10 + steps)).clamp(max=decay)
             torch._foreach_mul_(averages, kept)
             torch._foreach_add_(averages, torch._foreach_mul(weights, 1 - kept))

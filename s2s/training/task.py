@@ -213,14 +213,14 @@ class TaskModule(pl.LightningModule):
         """
         gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
         norm = nn.utils.get_total_norm(gradients, foreach=True)
-        if not bool(norm.isfinite()):
+        if not bool(norm.isfinite()):  # read once: an accelerator waits for it
             self._skip_step(float(norm))
-        elif gradient_clip_algorithm == "value" and gradient_clip_val:
+            return
+        self.bad_steps = 0
+        if gradient_clip_algorithm == "value" and gradient_clip_val:
             nn.utils.clip_grad_value_(self.parameters(), gradient_clip_val, foreach=True)
         elif gradient_clip_val:
             nn.utils.clip_grads_with_norm_(self.parameters(), gradient_clip_val, norm, foreach=True)
-        if bool(norm.isfinite()):
-            self.bad_steps = 0
 
     def _skip_step(self, norm: float) -> None:
         for parameter in self.parameters():

@@ -87,8 +87,8 @@ class BestAndLast(Checkpoint):
     """Keeps `best.ckpt`, by the module's monitored figure, and `last.ckpt`.
 
     Both are written after a validation; `last.ckpt` also after the last batch of an epoch, after the last step of all,
-    and every `last_every_minutes`. It is never written between the batches of one accumulated step: their gradients are
-    in no checkpoint.
+    and every `last_every_minutes`. Neither is ever written between the batches of one accumulated step: their gradients
+    are in no checkpoint. (Where training validates and ends is the loop's to see to: loop.py.)
 
     Ctrl-C waits for the end of such a step, where `last.ckpt` is written before training stops: a checkpoint of half a
     step, or half a checkpoint, would not resume. Several ranks are at different batches when it comes: there it stops
@@ -104,7 +104,6 @@ class BestAndLast(Checkpoint):
         self.last_every_seconds = 60 * last_every_minutes
         self.best_model_score: float | None = None
         self._written = time.monotonic()
-        self._step_done = True
         self._saved_step = -1
         self._interrupt = DeferredInterrupt()
 
@@ -118,9 +117,19 @@ class BestAndLast(Checkpoint):
         """The last checkpoint, whether there is one or not."""
         return self.folder / "last.ckpt"
 
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Begin."""
+        self._saved_step = -1
+
+    def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Note whether it is our last: then Ctrl-C need not wait for the validation that training may begin with."""
+        if self.last.is_file() and self.last.samefile(trainer.ckpt_path):
+            self._saved_step = checkpoint["global_step"]
+
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Hold Ctrl-C back; before loaders fork their workers, which inherit that."""
-        self._saved_step = -1
+        if not self.best.is_file():  # the run that was here was deleted to make room
+            self.best_model_score = None
         if trainer.world_size == 1 and not trainer.fast_dev_run:
             self._interrupt.hold()
 
@@ -148,8 +157,7 @@ class BestAndLast(Checkpoint):
         There, and not at the end of training: by then Lightning has closed the epoch, and who went on with more steps
         would miss the rest of it.
         """
-        self._step_done = trainer.is_last_batch or (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        if not self._step_done:
+        if not trainer.is_last_batch and (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
         stopping = trainer.should_stop or trainer.global_step == trainer.max_steps
         asked = self._interrupt.asked
@@ -178,10 +186,9 @@ class BestAndLast(Checkpoint):
         elif self._better(float(value), pl_module.higher_is_better):
             self.best_model_score = float(value)
             trainer.save_checkpoint(self.best, weights_only=False)
-        if self._step_done:
-            self.save_last(trainer)
-            if self._interrupt.asked:
-                self._stop(trainer, pl_module)
+        self.save_last(trainer)
+        if self._interrupt.asked:
+            self._stop(trainer, pl_module)
 
     def on_validation_batch_end(
         self,
@@ -311,10 +318,11 @@ class BundleWriter(pl.Callback):
         if path.is_file():
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
             pl_module.load_state_dict(checkpoint["state_dict"])
-            pl_module.on_load_checkpoint(checkpoint)
+            pl_module.load_scores(checkpoint)
             epoch, step = checkpoint["epoch"] + 1, checkpoint["global_step"]
         else:
-            epoch, step = trainer.current_epoch + 1, trainer.global_step
+            # the epoch is over, so that the trainer counts it
+            epoch, step = trainer.current_epoch, trainer.global_step
         pl_module.save_bundle(self.folder, epoch=epoch, step=step)
         scores = "".join(f", {score.name} {score.value:.1f}" for score in pl_module.scores)
         print(f"bundle: {self.folder} (epoch {epoch}{scores})")

@@ -39,6 +39,7 @@ from s2s.resources import recipes
 from s2s.training.callbacks import BestAndLast, DurableCheckpoints
 from s2s.training.datamodule import KeepsTokenizers
 from s2s.training.help import WIDTH, choices, explain_part_help, option_lines, takes_part, type_hints
+from s2s.training.loop import stop_and_validate_between_steps
 from s2s.training.options import (
     Config,
     Option,
@@ -300,9 +301,11 @@ class CommandLine(LightningCLI):
         plugins = settings["plugins"] or []
         settings["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), DurableCheckpoints()]
         try:
-            return Trainer(**settings)
+            trainer = Trainer(**settings)
         except (MisconfigurationException, ValueError) as error:
             raise ConfigError(f"trainer: {error}") from error
+        stop_and_validate_between_steps(trainer)
+        return trainer
 
     def without_end(self) -> str | None:
         """That nobody said when training ends; None if somebody did."""

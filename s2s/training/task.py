@@ -123,6 +123,7 @@ class TaskModule(pl.LightningModule):
         self.average_decay = average_decay
         self.plateau = Plateau(plateau_patience, higher_is_better=higher_is_better)
         self.scores: list[Score] = []
+        self.choices: dict[str, Any] = {}
         self.step_tokens: Tensor | None = None
         self.bad_steps = 0
         self.pace = Pace()
@@ -160,7 +161,8 @@ class TaskModule(pl.LightningModule):
     # --- a step -----------------------------------------------------------------------------------------------------
 
     def on_fit_start(self) -> None:
-        """Say how large the model is."""
+        """Say how large the model is, and note how it is trained: a callback may change the trainer's settings."""
+        self.choices = self._choices()
         parameters = sum(parameter.numel() for parameter in self.parameters())
         self.say(f"model: {parameters / 1e6:.1f} million parameters, trained in {self.trainer.precision}")
         if (warning := self.long_warmup()) is not None and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
@@ -259,6 +261,10 @@ class TaskModule(pl.LightningModule):
         if self.schedule == "plateau":
             self.plateau.see(figures[self.monitor])
 
+    def on_validation_start(self) -> None:
+        """Seed the validation, for a strategy that draws: one that is made up for after a resume draws the same."""
+        torch.manual_seed(seed_of(self.data.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank))
+
     def on_validation_end(self) -> None:
         """Leave validation out of the pace."""
         self.pace.restart()
@@ -342,7 +348,7 @@ class TaskModule(pl.LightningModule):
         """What Lightning does not keep."""
         checkpoint["plateau"] = self.plateau.state_dict()
         checkpoint["scores"] = [asdict(score) for score in self.scores]
-        checkpoint["choices"] = self._choices()
+        checkpoint["choices"] = self.choices
 
     def _choices(self) -> dict[str, Any]:
         # What a resumed run must have in common with the run that it goes on with, beside data and parts.
@@ -369,6 +375,10 @@ class TaskModule(pl.LightningModule):
                         f"is the same run; set --{name} {before}, or start a new run with --model.start_from BUNDLE"
                     )
         self.plateau.load_state_dict(checkpoint["plateau"])
+        self.load_scores(checkpoint)
+
+    def load_scores(self, checkpoint: dict[str, Any]) -> None:
+        """What the validation before a checkpoint gave, for the card of the bundle."""
         self.scores = [Score(**score) for score in checkpoint["scores"]]
 
 

@@ -1,15 +1,17 @@
 """A resumed run is the run: the next batch, the same weights, patience and best score, bit for bit."""
 
+import json
 import os
 import random
+import shutil
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, GradientAccumulationScheduler
 
 import s2s
 from s2s_plugins.tasks.seq2seq import Seq2SeqTask
@@ -17,9 +19,22 @@ from s2s_plugins.tasks.seq2seq import Seq2SeqTask
 BATCHES = 10
 """Batches of an epoch: 150 pairs, 16 at most in each."""
 
+PLATEAU = {"model.schedule": "plateau", "model.plateau_patience": 1}
+
+
+class Validation(NamedTuple):
+    """What a validation found, and left behind."""
+
+    step: int
+    batch: int
+    loss: float
+    drawn: float
+    plateau: dict[str, float]
+    waited: int
+
 
 class Recorder(Checkpoint):
-    """Keeps what each batch was and the weights after it; writes a checkpoint after some of them.
+    """Keeps what each batch was and the weights after it; leaves the folder that a kill after some of them would.
 
     A `Checkpoint`, so that it is called where the real ones are called: after all others.
     """
@@ -30,7 +45,17 @@ class Recorder(Checkpoint):
         self.batches: dict[int, list[int]] = {}
         self.weights: dict[int, torch.Tensor] = {}
         self.average: dict[str, torch.Tensor] = {}
-        self.scores: list[float] = []
+        self.validations: list[Validation] = []
+        self.best: float | None = None
+
+    def killed(self, step: int) -> Path:
+        """The folder of a run that ended without a word after a step, its checkpoint just written."""
+        return self.folder / f"killed-{step}"
+
+    def shipped(self) -> dict[str, Any]:
+        """What the bundle says of its weights."""
+        config = json.loads((self.folder / "bundle" / "config.json").read_text())
+        return {name: config[name] for name in ("training", "scores")}
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
@@ -39,10 +64,21 @@ class Recorder(Checkpoint):
         self.batches[step] = batch.lines.tolist()
         self.weights[step] = torch.cat([p.detach().flatten() for p in pl_module.parameters()]).clone()
         if step in self.save_after:
-            trainer.save_checkpoint(self.folder / f"step-{step}.ckpt", weights_only=False)
+            checkpoints = self.killed(step) / "checkpoints"
+            trainer.save_checkpoint(checkpoints / "last.ckpt", weights_only=False)
+            if (self.folder / "checkpoints" / "best.ckpt").is_file():
+                shutil.copy(self.folder / "checkpoints" / "best.ckpt", checkpoints)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        self.scores.append(float(trainer.callback_metrics["val_loss"]))
+        found = Validation(
+            step=trainer.global_step,
+            batch=trainer.fit_loop.total_batch_idx + 1,
+            loss=float(trainer.callback_metrics["val_loss"]),
+            drawn=float(torch.rand(())),
+            plateau=pl_module.plateau.state_dict(),
+            waited=trainer.early_stopping_callback.wait_count,
+        )
+        self.validations.append(found)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         self.average = {name: value.clone() for name, value in pl_module.state_dict().items()}
@@ -62,7 +98,14 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def train(corpus: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, **more: Any) -> Recorder:
+def train(
+    corpus: Path,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    callbacks_of_the_user: tuple[pl.Callback, ...] = (),
+    **more: Any,
+) -> Recorder:
+    """Train, with more options, as the recorder sees it."""
     real = Seq2SeqTask.callbacks
 
     def callbacks(folder: Path) -> list[pl.Callback]:
@@ -70,7 +113,7 @@ def train(corpus: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, **m
 
     with monkeypatch.context() as patch:
         patch.setattr(Seq2SeqTask, "callbacks", callbacks)
-        s2s.fit(
+        fitted = s2s.fit(
             {
                 "model.embedding": {"class_path": "Lookup", "init_args": {"size": 12, "dropout": 0.2}},
                 "model.encoder": {
@@ -96,46 +139,48 @@ def train(corpus: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, **m
                 "trainer.logger": False,
                 "run_folder": str(recorder.folder),
                 **more,
-            }
+            },
+            callbacks=callbacks_of_the_user,
         )
+    recorder.best = fitted.score
     return recorder
 
 
 @pytest.mark.parametrize(
-    ("workers", "schedule"),
-    [(0, "cosine"), (2, "plateau")],
-    ids=["no workers, cosine", "two workers, plateau"],
+    ("options", "stops"),
+    [
+        ({"model.schedule": "cosine"}, (4, BATCHES, BATCHES + 7, 3 * BATCHES)),
+        ({"data.num_workers": 2, **PLATEAU}, (4, BATCHES, BATCHES + 7, 3 * BATCHES)),
+        ({"trainer.max_steps": 3 * BATCHES, **PLATEAU}, (BATCHES, 3 * BATCHES)),
+    ],
+    ids=["no workers, cosine", "two workers, plateau", "an end by steps"],
 )
 def test_a_resumed_run_is_the_run(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, schedule: str
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    stops: tuple[int, ...],
 ) -> None:
-    options = {"data.num_workers": workers, "model.schedule": schedule}
-    stops = (
-        4,
-        BATCHES,
-        BATCHES + 7,
-    )  # inside the first epoch, at its end (before validation), inside the second
+    # Inside the first epoch; at its end, before its validation; inside the second epoch; at the end of all, before the
+    # last validation. And the epochs that are validated after that.
+    validated = {4: [1, 2, 3], BATCHES: [1, 2, 3], BATCHES + 7: [2, 3], 3 * BATCHES: [3]}
     whole = train(corpus, Recorder(tmp_path, stops), monkeypatch, **options)
     last = max(whole.weights)
-    assert last >= 3 * BATCHES - 3 and len(whole.scores) == 3
+    assert last == 3 * BATCHES and [found.step for found in whole.validations] == [BATCHES, 2 * BATCHES, last]
     for stop in stops:
-        rest = train(
-            corpus,
-            Recorder(tmp_path / "resumed"),
-            monkeypatch,
-            ckpt_path=str(tmp_path / f"step-{stop}.ckpt"),
-            **options,
-        )
-        assert min(rest.batches) == stop + 1, "the very next batch"
-        for step in range(stop + 1, last + 1):
+        rest = train(corpus, Recorder(whole.killed(stop)), monkeypatch, ckpt_path="last", **options)
+        assert sorted(rest.batches) == list(range(stop + 1, last + 1)), "from the very next batch on"
+        for step, weights in rest.weights.items():
             assert rest.batches[step] == whole.batches[step]
-            assert torch.equal(rest.weights[step], whole.weights[step]), (
+            assert torch.equal(weights, whole.weights[step]), (
                 f"weights after step {step}, resumed after {stop}"
             )
-        assert max(rest.batches) == last
-        for name, value in whole.average.items():
-            assert torch.equal(rest.average[name], value), f"averaged {name}"
-        assert rest.scores == whole.scores[-len(rest.scores) :]
+        for name, value in rest.average.items():
+            assert torch.equal(value, whole.average[name]), f"averaged {name}"
+        assert rest.average or not rest.weights
+        assert rest.validations == [whole.validations[epoch - 1] for epoch in validated[stop]]
+        assert rest.best == whole.best and rest.shipped() == whole.shipped()
 
 
 def test_other_data_are_refused(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,9 +188,9 @@ def test_other_data_are_refused(corpus: Path, tmp_path: Path, monkeypatch: pytes
     with pytest.raises(s2s.DataError, match="other training data"):
         train(
             corpus,
-            Recorder(tmp_path / "resumed"),
+            Recorder(tmp_path / "killed-4"),
             monkeypatch,
-            ckpt_path=str(tmp_path / "step-4.ckpt"),
+            ckpt_path="last",
             **{"data.batch_sentences": 8},
         )
 
@@ -165,37 +210,81 @@ def test_another_way_of_computing_is_refused(
     with pytest.raises(s2s.ConfigError, match=f"{name} is {value}.* begun with {before}.* --{name} {before}"):
         train(
             corpus,
-            Recorder(tmp_path / "resumed"),
+            Recorder(tmp_path / "killed-4"),
             monkeypatch,
-            ckpt_path=str(tmp_path / "step-4.ckpt"),
+            ckpt_path="last",
             **{name: value},
         )
 
 
-@pytest.mark.parametrize("which", ["best", "last"])
+@pytest.mark.parametrize("interval", [1.0, 4])
 def test_a_resume_from_the_run_s_own_checkpoints(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interval: float
 ) -> None:
-    """Those are written after a validation, which the plateau schedule has seen by then; steps are accumulated."""
+    """Those are written after a validation, which the plateau schedule has seen by then; steps are accumulated.
+
+    A validation that is due inside an accumulated step comes at its end.
+    """
     options = {
-        "model.schedule": "plateau",
-        "model.plateau_patience": 1,
+        **PLATEAU,
         "model.learning_rate": 0.05,
         "trainer.accumulate_grad_batches": 3,
         "trainer.max_epochs": 4,
+        "trainer.val_check_interval": interval,
     }
     whole = train(corpus, Recorder(tmp_path), monkeypatch, **options)
+    ends = [6, 9] if interval == 4 else [BATCHES]  # of 10 batches, after 4 and 8 or after all
+    batches = [found.batch for found in whole.validations]
+    assert batches == [epoch * BATCHES + end for epoch in range(4) for end in ends]
     part = train(corpus, Recorder(tmp_path / "part"), monkeypatch, **{**options, "trainer.max_epochs": 2})
-    checkpoint = tmp_path / "part" / "checkpoints" / f"{which}.ckpt"
-    step = torch.load(checkpoint, weights_only=True)["global_step"]
-    if which == "last":
-        assert step == max(part.weights)
-    rest = train(corpus, Recorder(tmp_path / "rest"), monkeypatch, ckpt_path=str(checkpoint), **options)
-    assert rest.weights and min(rest.weights) == step + 1 or step + 1 in rest.weights
-    for later, weights in rest.weights.items():
-        if later > step:
-            assert torch.equal(weights, whole.weights[later]), f"weights after step {later}"
-    assert max(rest.weights) == max(whole.weights)
+    for which in ("best", "last"):
+        checkpoint = tmp_path / "part" / "checkpoints" / f"{which}.ckpt"
+        step = torch.load(checkpoint, weights_only=True)["global_step"]
+        if which == "last":
+            assert step == max(part.weights)
+        rest = train(corpus, Recorder(tmp_path / which), monkeypatch, ckpt_path=str(checkpoint), **options)
+        # A step's weights are seen while the batches of the next one accumulate, too.
+        assert sorted(rest.weights) == list(range(step, max(whole.weights) + 1))
+        for later, weights in rest.weights.items():
+            if later > step:
+                assert torch.equal(weights, whole.weights[later]), f"weights after step {later}"
+        assert rest.validations == [found for found in whole.validations if found.step > step]
+
+
+class StopInAStep(pl.Callback):
+    """Tells the trainer to stop, as a limit of time does, in the second of three accumulated batches."""
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        if trainer.fit_loop.total_batch_idx == 4:
+            trainer.should_stop = True
+
+
+def test_a_stop_inside_an_accumulated_step_waits_for_its_end(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"trainer.accumulate_grad_batches": 3, "trainer.max_epochs": 2}
+    whole = train(corpus, Recorder(tmp_path / "whole"), monkeypatch, **options)
+    part = train(corpus, Recorder(tmp_path / "part"), monkeypatch, (StopInAStep(),), **options)
+    assert [(found.step, found.batch) for found in part.validations] == [(2, 6)]
+    training = part.shipped()["training"]
+    assert training["epoch"] == 1 and training["step"] == max(part.weights) == 2
+    rest = train(corpus, Recorder(tmp_path / "part"), monkeypatch, ckpt_path="last", **options)
+    assert sorted(rest.weights) == list(range(2, max(whole.weights) + 1))
+    assert all(
+        torch.equal(weights, whole.weights[step]) for step, weights in rest.weights.items() if step > 2
+    )
+
+
+def test_a_changing_number_of_accumulated_batches(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning's callback changes the trainer's setting, which is then another than the run was begun with."""
+    callbacks = (GradientAccumulationScheduler({1: 2}),)
+    part = train(corpus, Recorder(tmp_path), monkeypatch, callbacks, **{"trainer.max_epochs": 2})
+    assert max(part.weights) == BATCHES + BATCHES // 2
+    assert part.shipped()["training"]["step"] in (BATCHES, max(part.weights))
+    rest = train(corpus, Recorder(tmp_path), monkeypatch, callbacks, ckpt_path="last")
+    assert max(rest.weights) == BATCHES + BATCHES
 
 
 class CtrlC(Recorder):
@@ -211,18 +300,20 @@ class CtrlC(Recorder):
             os.kill(os.getpid(), signal.SIGINT)
 
     def on_validation_batch_start(self, trainer: Any, pl_module: Any, *_: Any) -> None:
-        if len(self.scores) == self.in_validation:
+        if len(self.validations) == self.in_validation:
             os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize(
-    ("pressed", "options", "saved"),
+    ("pressed", "options", "saved", "validated"),
     [
-        ({"before_batch": 12}, {}, "epoch 2, step 13"),
-        ({"before_batch": 12}, {"data.num_workers": 2}, "epoch 2, step 13"),
-        ({"before_batch": 13}, {"trainer.accumulate_grad_batches": 3}, "epoch 2, step 6"),
-        ({"in_validation": 1}, {}, "epoch 2, step 20"),
-        ({"in_validation": 1}, {"trainer.val_check_interval": 4}, "epoch 1, step 8"),
+        ({"before_batch": 12}, {}, "epoch 2, step 13", [20, 30]),
+        ({"before_batch": 12}, {"data.num_workers": 2}, "epoch 2, step 13", [20, 30]),
+        ({"before_batch": 13}, {"trainer.accumulate_grad_batches": 3}, "epoch 2, step 6", [8, 12]),
+        # begun anew: at an epoch's end all is saved before it is validated
+        ({"in_validation": 1}, {}, "epoch 2, step 20", [20, 30]),
+        # waited for
+        ({"in_validation": 1}, {"trainer.val_check_interval": 4}, "epoch 1, step 8", [14, 18, 24, 28]),
     ],
     ids=["batch", "batch with workers", "accumulated step", "validation", "validation inside an epoch"],
 )
@@ -234,7 +325,10 @@ def test_ctrl_c_loses_nothing(
     pressed: dict[str, int],
     options: dict[str, Any],
     saved: str,
+    validated: list[int],
 ) -> None:
+    """After it, training goes on to the same end; `validated` are the steps that are validated then."""
+    options = {**options, **PLATEAU}
     whole = train(corpus, Recorder(tmp_path / "whole"), monkeypatch, **options)
     capsys.readouterr()
     handler = signal.getsignal(signal.SIGINT)
@@ -245,12 +339,43 @@ def test_ctrl_c_loses_nothing(
     rest = train(corpus, Recorder(tmp_path / "part"), monkeypatch, ckpt_path="last", **options)
     assert f"going on from {saved}" in capsys.readouterr().err
     step = int(saved.rpartition(" ")[2])
-    assert min(later for later in rest.weights if later > step) == step + 1
+    assert {*range(step + 1, max(whole.weights) + 1)} == {*rest.weights} - {step}
     for later, weights in rest.weights.items():
         if later > step:
             assert torch.equal(weights, whole.weights[later]), f"weights after step {later}"
     for name, value in whole.average.items():
         assert torch.equal(rest.average[name], value), f"averaged {name}"
+    assert [found.step for found in rest.validations] == validated
+    assert rest.validations == whole.validations[-len(validated) :]
+    assert rest.best == whole.best and rest.shipped() == whole.shipped()
+
+
+class Killed(Recorder):
+    """Dies after the first validation."""
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        super().on_validation_end(trainer, pl_module)
+        raise RuntimeError("killed")
+
+
+def test_a_validation_that_is_made_up_for_is_stopped_again(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """First by Ctrl-C, so that it begins once more; then the run is killed when it is done, and goes on after it."""
+    whole = train(corpus, Recorder(tmp_path / "whole"), monkeypatch)
+    part = tmp_path / "part"
+    for more in ({}, {"ckpt_path": "last"}):
+        with pytest.raises(KeyboardInterrupt):
+            train(corpus, CtrlC(part, in_validation=0), monkeypatch, **more)
+        assert "stopped; saved at epoch 1, step 10" in capsys.readouterr().err
+    with pytest.raises(RuntimeError, match="killed"):
+        train(corpus, killed := Killed(part), monkeypatch, ckpt_path="last")
+    assert "validation after epoch 1, step 10" in capsys.readouterr().err
+    rest = train(corpus, Recorder(part), monkeypatch, ckpt_path="last")
+    assert killed.validations + rest.validations == whole.validations
+    assert not killed.weights and sorted(rest.weights) == list(range(BATCHES + 1, 3 * BATCHES + 1))
+    assert torch.equal(rest.weights[3 * BATCHES], whole.weights[3 * BATCHES])
+    assert rest.best == whole.best and rest.shipped() == whole.shipped()
 
 
 def test_a_finished_run_says_so(

@@ -274,29 +274,26 @@ class CommandLine(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with the run folder's loggers and the task's callbacks."""
         folder = self.run_folder
-        resuming = self.config.ckpt_path is not None
         settings = {**self.config_init.trainer.as_dict(), **kwargs}
         settings["default_root_dir"] = settings["default_root_dir"] or str(folder)
         callbacks = settings["callbacks"] or []
         callbacks = [*(callbacks if isinstance(callbacks, list) else [callbacks])]
         callbacks += [*self._callbacks, *self.task.callbacks(folder)]
-        replacing = False
+        goes_on = replaces = False
         if self.command == "fit" and not settings["fast_dev_run"]:
             keeper = RunFolder(
                 folder,
                 self.config_text(),
-                resuming=resuming,
+                resume_from=_checkpoint(self.config.ckpt_path, folder),
                 overwrite=self.config.overwrite,
                 start_from=self.config.get("model.start_from"),
             )
             callbacks.append(keeper)
-            replacing = keeper.replaces
+            goes_on, replaces = keeper.goes_on, keeper.replaces
         settings["callbacks"] = callbacks
         if settings["logger"] in (None, True):
             settings["logger"] = (
-                _loggers(folder, resume_from=_checkpoint(self.config.ckpt_path, folder), replacing=replacing)
-                if self.command == "fit"
-                else False
+                _loggers(folder, goes_on=goes_on, replaces=replaces) if self.command == "fit" else False
             )
         plugins = settings["plugins"] or []
         settings["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), DurableCheckpoints()]
@@ -341,12 +338,13 @@ class RunFolder(Callback):
     Args:
         folder: The folder.
         config_text: What `config.yaml` shall hold; a resumed run writes it anew.
-        resuming: Whether the run that is there goes on.
+        resume_from: The checkpoint that training goes on from, if any: one in the folder is of the run that is there.
         overwrite: Whether the run that is there may be deleted.
         start_from: The bundle that training starts from, if any.
 
     Attributes:
         replaces: Whether a run is there, which will be deleted when the new one begins.
+        goes_on: Whether the run that is there goes on.
 
     Raises:
         ConfigError: there is a run, and it may neither go on nor be deleted, or the new run starts from it.
@@ -357,21 +355,27 @@ class RunFolder(Callback):
         folder: Path,
         config_text: str,
         *,
-        resuming: bool,
+        resume_from: str | None = None,
         overwrite: bool,
         start_from: str | None = None,
     ) -> None:
         self._folder = folder
         self._config_text = config_text
         there = any((folder / CHECKPOINTS).glob("*.ckpt")) or (folder / BUNDLE).is_dir()
-        self.replaces = not resuming and there
+        self._resume_from = resume_from
+        self.goes_on = _lies_in(resume_from, folder)
+        self.replaces = there and not self.goes_on
         # Named before loggers open, which write files like these.
         self._old_logs = [*folder.glob("events.out.tfevents.*"), folder / METRICS] if self.replaces else []
-        inside = start_from is not None and Path(start_from).resolve().is_relative_to(folder.resolve())
-        if self.replaces and overwrite and inside:
+        if self.replaces and overwrite and _lies_in(start_from, folder):
             raise ConfigError(
                 f"model.start_from is {start_from}, in the folder {folder} that --overwrite replaces; "
                 "name another folder: --run_folder ANOTHER"
+            )
+        if self.replaces and not overwrite and resume_from is not None:
+            raise ConfigError(
+                f"{folder} holds another run than that of {resume_from}. Keep it: --run_folder ANOTHER; replace it: "
+                "--overwrite true"
             )
         if self.replaces and not overwrite:
             raise ConfigError(
@@ -380,7 +384,10 @@ class RunFolder(Callback):
             )
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Make room and write, on the first process. Data and model are there by now: no old run is lost to a typo."""
+        """Make room and write, on the first process.
+
+        Data and model are there by now, and a checkpoint is accepted: nothing is lost to a typo.
+        """
         if not trainer.is_global_zero:
             return
         if self.replaces:
@@ -390,11 +397,19 @@ class RunFolder(Callback):
                     shutil.rmtree(old)
             for log in self._old_logs:
                 log.unlink(missing_ok=True)
+        log = self._folder / METRICS
+        if self.goes_on and self._resume_from is not None and log.is_file():
+            logged = logged_until(log.read_bytes().decode(), _progress(self._resume_from).step)
+            log.write_bytes(logged.encode())
         self._folder.mkdir(parents=True, exist_ok=True)
         data = getattr(trainer, "datamodule", None)
         if isinstance(data, KeepsTokenizers):
             data.save_tokenizers(self._folder / TOKENIZERS)
         (self._folder / "config.yaml").write_text(self._config_text, encoding="utf-8")
+
+
+def _lies_in(path: str | None, folder: Path) -> bool:
+    return path is not None and Path(path).resolve().is_relative_to(folder.resolve())
 
 
 class _Run:
@@ -528,18 +543,17 @@ def logged_until(text: str, step: int) -> str:
     return kept.getvalue()
 
 
-def _loggers(folder: Path, *, resume_from: str | None, replacing: bool) -> list[Logger]:
+def _loggers(folder: Path, *, goes_on: bool, replaces: bool) -> list[Logger]:
     # No name and no version: the run folder itself, not version_0, version_1 below it.
     tables = CSVLogger(folder, name="", version="")
     path = folder / METRICS
-    if (resume_from or replacing) and path.is_file() and getattr(rank_zero_only, "rank", 0) == 0:
-        # The logger begins by deleting what was logged so far: put it back, for a resumed run to go on with, or
-        # until the new run begins.
+    if (goes_on or replaces) and path.is_file() and getattr(rank_zero_only, "rank", 0) == 0:
+        # The logger begins by deleting what was logged so far: put it back, for the run that goes on, or until the new
+        # run begins.
         logged = path.read_bytes()
         keys = tables.experiment.metrics_keys
-        if resume_from:
+        if goes_on:
             keys += logged.decode().partition("\n")[0].strip().split(",")
-            logged = logged_until(logged.decode(), _progress(resume_from).step).encode()
         path.write_bytes(logged)
     return [TensorBoardLogger(folder, name="", version="", default_hp_metric=False), tables]
 

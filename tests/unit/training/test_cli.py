@@ -1,5 +1,6 @@
 """fit, validate and test from end to end, on a stand-in task."""
 
+import csv
 import shutil
 import warnings
 from pathlib import Path
@@ -177,7 +178,7 @@ def test_a_run_is_scored_with_its_own_tokenizers_and_without_its_training_text(
     shutil.rmtree("runs/cache")
     options = ["-c", "pairs/config.yaml", "--data.train", "null"]
     assert main(["test", *options, "--data.test", "some.tsv"]) == 0
-    assert "BLEU" in capsys.readouterr().err + capsys.readouterr().out
+    assert "cased       BLEU" in "".join(capsys.readouterr())
     # A checkpoint that lies elsewhere belongs to the folder that is named.
     shutil.copy("pairs/checkpoints/last.ckpt", "copy.ckpt")
     assert main(["validate", *options, "--ckpt_path", "copy.ckpt"]) == 0
@@ -224,6 +225,64 @@ def test_resuming_goes_on_in_the_same_folder_and_keeps_its_log() -> None:
     both = Path("runs/mini/metrics.csv").read_text()
     assert both.startswith(first) and len(both) > len(first)
     assert torch.load("runs/mini/checkpoints/last.ckpt", weights_only=True)["epoch"] == 1
+
+
+@pytest.fixture
+def two_runs() -> tuple[dict, dict]:
+    """Runs of the Seq2Seq task in the folders `one` and `two`, and what made them."""
+    config = {
+        **SMALL,
+        "trainer": {"max_steps": 2, "accelerator": "cpu", "log_every_n_steps": 1},
+        "data.train": pairs("train.tsv", 4),
+        "data.validation": pairs("some.tsv", 1),
+        "trainer.val_check_interval": 1,
+        "data.batch_sentences": 4,
+        "model.monitor": "val_loss",
+    }
+    one, two = {**config, "run_folder": "one"}, {**config, "run_folder": "two", "seed_everything": 2}
+    for run in (one, two):
+        s2s.fit(run)
+    return one, two
+
+
+def validated(folder: str) -> list[int]:
+    """The steps, from 0, whose validations are in the run's table."""
+    rows = csv.DictReader(Path(folder, "metrics.csv").read_text().splitlines())
+    return [int(row["step"]) for row in rows if row["val_loss"]]
+
+
+def test_a_refused_resume_leaves_the_run_as_it_was(two_runs: tuple[dict, dict]) -> None:
+    one, _ = two_runs
+    shutil.copy("one/checkpoints/last.ckpt", "one/early.ckpt")
+    s2s.fit({**one, "trainer.max_steps": 4}, ckpt_path="last")
+    kept = contents("one")
+    refused = {**one, "trainer.max_steps": 6, "ckpt_path": "one/early.ckpt"}
+    with pytest.raises(ConfigError, match="trainer.accumulate_grad_batches is 2"):
+        s2s.fit(refused, **{"trainer.accumulate_grad_batches": 2})
+    assert kept.items() <= contents("one").items()
+    s2s.fit(refused)
+    assert validated("one") == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_checkpoint_of_another_run_is_not_mixed_with_the_run_that_is_there(
+    two_runs: tuple[dict, dict],
+) -> None:
+    one, _ = two_runs
+    best = torch.load("two/checkpoints/best.ckpt", weights_only=True)
+    kept = contents("two")
+    assert kept["checkpoints/best.ckpt"] and best["global_step"] == 2
+    going_on = {**one, "run_folder": "two", "ckpt_path": "one/checkpoints/last.ckpt", "trainer.max_steps": 3}
+    with pytest.raises(
+        ConfigError, match="two holds another run than that of one/checkpoints/last.ckpt. Keep"
+    ):
+        s2s.fit(going_on)
+    assert contents("two") == kept
+    fitted = s2s.fit(going_on, overwrite=True)
+    assert validated("two") == [2]
+    shipped = yaml.safe_load(Path("two/bundle/config.json").read_text())["training"]
+    assert shipped["step"] == 3 and shipped["seed"] == 1
+    best = torch.load("two/checkpoints/best.ckpt", weights_only=True)
+    assert best["global_step"] == 3 and fitted.score is not None
 
 
 def test_a_checkpoint_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
@@ -399,7 +458,10 @@ def test_the_scored_checkpoint_is_named(capsys: pytest.CaptureFixture[str]) -> N
         (["--trainer.gradient_clip_val", "-1"], "trainer.gradient_clip_val -1 is impossible"),
         (["--model.learning_rate", "-1"], "model.learning_rate -1.0 is impossible; it must be 0 or more"),
         (["--model.warmup_steps", "-5"], "model.warmup_steps -5 is impossible; it must be at least 0"),
-        (["--model.average_decay", "1.5"], "model.average_decay 1.5 is impossible; it must be at least 0 and"),
+        (
+            ["--model.average_decay", "1.5"],
+            "model.average_decay 1.5 is impossible; it must be at least 0 and",
+        ),
         (["--model.test_search", "{class_path: Beam, init_args: {size: 0}}"], "beam size 0 is impossible"),
     ],
 )

@@ -59,8 +59,10 @@ class DeferredInterrupt:
         self._process = 0
 
     def hold(self) -> None:
-        """From now on Ctrl-C only sets `asked`."""
+        """From now on Ctrl-C only sets `asked`, unless it is ignored, as by what a script runs with `&`."""
         if self._process or threading.current_thread() is not threading.main_thread():
+            return
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             return
         self.asked = False
         self._process = os.getpid()
@@ -70,7 +72,9 @@ class DeferredInterrupt:
         """Ctrl-C does what it did before."""
         if self._process == os.getpid():
             self._process = 0
-            signal.signal(signal.SIGINT, self._before or signal.default_int_handler)
+            # None: it was not handled by Python, which cannot put that back.
+            before = signal.default_int_handler if self._before is None else self._before
+            signal.signal(signal.SIGINT, before)
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
@@ -80,7 +84,9 @@ class DeferredInterrupt:
             raise KeyboardInterrupt
         self.asked = True
         # Not print: the signal may have come in the middle of one.
-        os.write(2, b"\nstopping after this batch or validation; Ctrl-C again stops at once, without saving\n")
+        os.write(
+            2, b"\nstopping after this batch or validation; Ctrl-C again stops at once, without saving\n"
+        )
 
 
 class BestAndLast(Checkpoint):

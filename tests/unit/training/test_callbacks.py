@@ -1,8 +1,8 @@
 """What accompanies a training, each part by itself."""
 
 import math
-import os
 import signal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from s2s.training.callbacks import AverageWeights, DeferredInterrupt, StopEarly
+from s2s.training.callbacks import AverageWeights, BestAndLast, BundleWriter, DeferredInterrupt, StopEarly
 from s2s.training.task import TaskModule
 
 
@@ -51,13 +51,26 @@ def test_ctrl_c_is_held_back_once(capfd: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGINT)
     interrupt = DeferredInterrupt()
     interrupt.hold()
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
     assert interrupt.asked
     assert "Ctrl-C again stops at once" in capfd.readouterr().err
     with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
-        signal.pause()  # the handler runs before the next line of Python, or here
+        signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("before", [signal.SIG_IGN, signal.SIG_DFL])
+def test_what_ctrl_c_did_before_is_put_back(before: signal.Handlers) -> None:
+    pythons = signal.signal(signal.SIGINT, before)
+    try:
+        interrupt = DeferredInterrupt()
+        interrupt.hold()
+        ignored = before is signal.SIG_IGN  # then it stays without effect: a process in the background
+        assert (signal.getsignal(signal.SIGINT) is signal.SIG_IGN) == ignored
+        interrupt.release()
+        assert signal.getsignal(signal.SIGINT) is before
+    finally:
+        signal.signal(signal.SIGINT, pythons)
 
 
 def module_of(
@@ -91,7 +104,8 @@ def test_a_warmup_longer_than_training_is_told() -> None:
     assert told is not None
     assert "model.warmup_steps is 500" in told and "only 90 steps, 3 per epoch x 30 epochs" in told
     assert "--model.warmup_steps 9;" in told and "--data.batch_sentences" in told
-    assert "only 45 steps, 1" not in (module_of(40, 3, max_steps=45).long_warmup() or "")
+    of_steps = module_of(40, 3, max_steps=45).long_warmup()
+    assert of_steps is not None and "the whole training has only 45 steps: most of it" in of_steps
     assert module_of(46, 3, max_epochs=30).long_warmup() is not None, "more than half"
     assert module_of(45, 3, max_epochs=30).long_warmup() is None
     assert module_of(45, 6, max_epochs=30, accumulated=2).long_warmup() is None
@@ -121,3 +135,53 @@ def test_early_stopping_is_told(losses: list[float], said: list[str]) -> None:
         trainer.callback_metrics = {"val_loss": torch.tensor(loss)}
         callback.on_validation_end(trainer, SimpleNamespace(say=heard.append))
     assert heard == said
+
+
+def test_a_best_score_without_its_checkpoint_is_forgotten(tmp_path: Path) -> None:
+    trainer: Any = SimpleNamespace(world_size=2, fast_dev_run=False)
+    for there, deleted, expected in ((True, False, 0.5), (True, True, None), (False, False, None)):
+        checkpoints = BestAndLast(tmp_path)
+        if there:
+            checkpoints.best.touch()
+        checkpoints.load_state_dict({"best_model_score": 0.5})
+        if deleted:  # to make room for the run that begins
+            checkpoints.best.unlink()
+        checkpoints.on_fit_start(trainer, None)
+        assert checkpoints.best_model_score == expected
+
+
+def test_without_a_checkpoint_the_bundle_is_of_the_last_epoch(tmp_path: Path) -> None:
+    shipped: dict[str, int] = {}
+    module: Any = SimpleNamespace(scores=[], save_bundle=lambda folder, **of: shipped.update(of))
+    # Lightning counts an epoch when it is over, and when training ends all are.
+    trainer: Any = SimpleNamespace(fast_dev_run=False, is_global_zero=True, current_epoch=2, global_step=7)
+    BundleWriter(tmp_path / "bundle", BestAndLast(tmp_path)).on_fit_end(trainer, module)
+    assert shipped == {"epoch": 2, "step": 7}
+
+
+@pytest.mark.parametrize("algorithm", ["norm", "value"])
+def test_clipping_waits_for_the_accelerator_once(monkeypatch: pytest.MonkeyPatch, algorithm: str) -> None:
+    """A truth value of a tensor, or a number, is what makes the host wait."""
+    module = module_of(1, 1)
+    module.weight = nn.Parameter(torch.zeros(3))
+    module.weight.grad = torch.tensor([3.0, 0.0, -4.0])
+    module.bad_steps = 5
+    waits: list[str] = []
+
+    def counted(name: str) -> Any:
+        real = getattr(torch.Tensor, name)
+
+        def call(tensor: torch.Tensor) -> Any:
+            waits.append(name)
+            return real(tensor)
+
+        return call
+
+    with monkeypatch.context() as patched:
+        for name in ("__bool__", "__float__", "__int__", "item"):
+            patched.setattr(torch.Tensor, name, counted(name))
+        module.configure_gradient_clipping(None, 1.0, algorithm)
+    assert waits == ["__bool__"]
+    assert module.bad_steps == 0
+    expected = [0.6, 0.0, -0.8] if algorithm == "norm" else [1.0, 0.0, -1.0]
+    torch.testing.assert_close(module.weight.grad, torch.tensor(expected), rtol=0, atol=1e-5)

@@ -131,7 +131,7 @@ def _parser() -> CommandLine:
         "--batch-tokens",
         type=int,
         metavar="N",
-        help="source tokens searched at once (default: 4096)",
+        help="most source tokens of a batch; each thread searches a batch (default: 4096)",
     )
     add(
         "--shortlist",

@@ -76,6 +76,10 @@ class Translation:
 class Translator:
     """Translates, summarizes, or whatever else its model was trained for.
 
+    On a CPU it searches with as many threads as torch has when it is made (`torch.get_num_threads`), a batch in each;
+    after a translation torch has that number again. Meanwhile torch has one thread, and this holds for the process: a
+    thread of yours that first uses torch in that time keeps one thread until it calls `torch.set_num_threads`.
+
     Args:
         bundle: as `load_bundle` returns it.
         device: such as "cpu" or "cuda".
@@ -97,6 +101,8 @@ class Translator:
         self.precision = precision
         self._prepared = Prepared(self.model, narrow=precision == "bfloat16")
         self._read_tokens = 0  # until the model is folded
+        # Read here, for during another thread's translation it is 1.
+        self._threads = torch.get_num_threads() if self.device.type == "cpu" else 1
 
     @classmethod
     def load(
@@ -170,7 +176,8 @@ class Translator:
                 `limit_extra`.
             limit_extra: see `limit_ratio`.
             minimum_ratio: fewest tokens of an output, as a multiple of the tokens of its source.
-            batch_tokens: source tokens, padding counted, that are searched at once; speed and memory only.
+            batch_tokens: most source tokens of a batch, padding counted; each thread searches a batch. Speed and memory
+                only.
             results: give objects with scores, tokens and alternatives instead of strings; then a text must be
                 one line.
             weights: put attention weights into the results.
@@ -270,9 +277,8 @@ class Translator:
             stepper = ModelStepper(self._prepared, source, memory, with_weights=with_weights, head=head)
             return strategy.search(stepper, state, bos=BOS, eos=EOS, limits=limits, minimums=minimums)
 
-        threads = torch.get_num_threads() if self.device.type == "cpu" else 1
-        batches = list(_batches(token_counts, min(batch_tokens, -(-sum(token_counts) // threads))))
-        for batch, searched in zip(batches, _map_in_threads(search, batches, threads), strict=True):
+        batches = list(_batches(token_counts, min(batch_tokens, -(-sum(token_counts) // self._threads))))
+        for batch, searched in zip(batches, _map_in_threads(search, batches, self._threads), strict=True):
             for index, best in zip(batch, searched, strict=True):
                 source_tokens = self.bundle.source_tokenizer.tokens(sources[index]) if with_tokens else []
                 first, *others = [self._translation(one, source_tokens, with_tokens) for one in best]
@@ -312,17 +318,16 @@ class Translator:
 
 def _map_in_threads(
     search: Callable[[list[int]], list[list[Hypothesis]]], batches: list[list[int]], threads: int
-) -> Iterator[list[list[Hypothesis]]]:
+) -> list[list[list[Hypothesis]]]:
     # One batch per thread is faster than one batch in all threads: its products and the steps between them are too
     # small to be shared out, and no thread waits for another.
     if min(threads, len(batches)) < 2:
-        yield from map(search, batches)
-        return
+        return [search(batch) for batch in batches]
     try:
         with ThreadPoolExecutor(
             min(threads, len(batches)), "search", lambda: torch.set_num_threads(1)
         ) as pool:
-            yield from pool.map(search, batches)
+            return list(pool.map(search, batches))
     finally:
         torch.set_num_threads(threads)  # the libraries below know one number for the whole process
 

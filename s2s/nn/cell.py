@@ -64,6 +64,9 @@ class RecurrentCell(nn.Module, ABC):
     An author writes `step`. A cell whose input enters through an affine map (nearly all do) gives `projected_size`; the
     core then owns that map and computes it for all time steps at once, outside the loop.
 
+    All that a call computes goes into what it returns, and nothing onto `self`: in a translation, the methods of every
+    part are called from several threads at once.
+
     Args:
         input_size: width of the input.
         hidden_size: width of the hidden state.

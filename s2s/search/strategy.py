@@ -15,8 +15,8 @@ class SearchStrategy(ABC):
     """Looks for the outputs that a model prefers. It sees only a `Stepper`, never a model.
 
     The options of a strategy are those of its constructor; it keeps nothing about a sentence between two
-    calls. What it finds for a sentence depends on that sentence alone; among equal scores the lower beam,
-    then the lower id, comes first.
+    calls, nor on `self` during one, for `search` is called from several threads at once. What it finds for a
+    sentence depends on that sentence alone; among equal scores the lower beam, then the lower id, comes first.
     """
 
     @abstractmethod

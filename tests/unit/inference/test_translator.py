@@ -3,10 +3,12 @@
 import dataclasses
 import subprocess
 import sys
+import threading
 
 import pytest
 import torch
 
+import s2s.inference.translator as translator_module
 from s2s.errors import ConfigError, DataError
 from s2s.inference.bundle import load_bundle
 from s2s.inference.translator import Translator
@@ -98,10 +100,52 @@ def test_threads_change_nothing(bundle, precision, beam):
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
+    # bfloat16 rounds what it is given: a last bit more or less there is 8 bits here.
+    tolerance = 1e-5 if precision == "float32" else 0.02
     for one, two, three in zip(*found.values(), strict=True):
         assert one.tokens == two.tokens == three.tokens
-        # bfloat16 rounds what it is given: a last bit more or less there is 8 bits here.
-        assert one.log_probs == pytest.approx(two.log_probs, abs=1e-5 if precision == "float32" else 0.02)
+        assert one.log_probs == pytest.approx(two.log_probs, abs=tolerance)
+        assert one.log_probs == pytest.approx(three.log_probs, abs=tolerance)
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_thread_that_comes_during_a_search_searches_in_as_many_threads(bundle, monkeypatch, two_threads):
+    translator = Translator.load(bundle)
+    came, searched, start = threading.Event(), threading.Event(), threading.Lock()
+    torch_says, used = [], []
+
+    def newcomer():
+        torch_says.append(torch.get_num_threads())
+        came.set()
+        searched.wait(10)
+        translator.translate(sentences(20), batch_tokens=50)
+        torch_says.append(torch.get_num_threads())
+
+    thread = threading.Thread(target=newcomer)
+
+    def map_in_threads(search, batches, threads, original=translator_module._map_in_threads):
+        def spy(batch):
+            if start.acquire(blocking=False):
+                thread.start()
+            came.wait(10)
+            return search(batch)
+
+        used.append(threads)
+        return original(spy, batches, threads)
+
+    monkeypatch.setattr(translator_module, "_map_in_threads", map_in_threads)
+    translator.translate(sentences(20), batch_tokens=50)
+    searched.set()
+    thread.join()
+    assert used == [2, 2]
+    assert torch_says == [1, 2]
 
 
 def test_an_error_in_a_thread_is_raised_and_the_threads_are_as_before(bundle, monkeypatch):

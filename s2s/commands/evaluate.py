@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 
 from s2s.commands.command_line import CommandLine
@@ -45,19 +46,23 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
 
     from s2s.evaluation.lines import read_lines
+    from s2s.text.corpus import LineReport, shown
 
     if [options.hypotheses, *options.references].count("-") > 1:
         raise DataError("standard input (-) can be read only once; give a file for the others")
-    hypotheses = read_lines(options.hypotheses)
-    references = [read_lines(path) for path in options.references]
+    report = LineReport()
+    hypotheses = read_lines(options.hypotheses, report)
+    references = [read_lines(path, report) for path in options.references]
+    for note in report.notes:
+        print(f"s2s: {note}", file=sys.stderr)
     for path, reference in zip(options.references, references, strict=True):
         if len(reference) != len(hypotheses):
             raise DataError(
-                f"{options.hypotheses} has {len(hypotheses)} lines, {path} has {len(reference)}; "
+                f"{shown(options.hypotheses)} has {len(hypotheses)} lines, {shown(path)} has {len(reference)}; "
                 "line i of one must belong to line i of the other"
             )
     if not hypotheses:
-        raise DataError(f"{options.hypotheses} is empty: there is nothing to score")
+        raise DataError(f"{shown(options.hypotheses)} is empty: there is nothing to score")
     rows = []
     for case, metric in _metrics(options.metrics, options.resamples):
         score = metric.score(hypotheses, references)

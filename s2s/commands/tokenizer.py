@@ -151,9 +151,12 @@ def _training_text(files: list[str], report: Any) -> Iterator[str]:
 def _lines(path: str) -> Iterator[str]:
     from s2s.text.corpus import LineReport, read_lines
 
-    for _, text in read_lines(path, LineReport()):
+    report = LineReport()
+    for _, text in read_lines(path, report):
         assert text is not None  # a line that is not UTF-8 has raised
         yield text
+    for note in report.notes:
+        print(f"s2s: {note}", file=sys.stderr)
 
 
 def _encode(options: argparse.Namespace, tokenizer: "Tokenizer") -> Iterator[str]:
@@ -164,12 +167,14 @@ def _encode(options: argparse.Namespace, tokenizer: "Tokenizer") -> Iterator[str
 
 
 def _decode(options: argparse.Namespace, tokenizer: "Tokenizer") -> Iterator[str]:
+    from s2s.text.corpus import shown
+
     for number, line in enumerate(_lines(options.file), start=1):
         ids = []
         for word in line.split():
             if not (word.isascii() and word.isdecimal() and int(word) < tokenizer.vocabulary_size):
                 raise DataError(
-                    f"{options.file}:{number}: {word!r} is no id of this tokenizer; they go from 0 to "
+                    f"{shown(options.file)}:{number}: {word!r} is no id of this tokenizer; they go from 0 to "
                     f"{tokenizer.vocabulary_size - 1}"
                 )
             ids.append(int(word))

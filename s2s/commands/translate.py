@@ -47,8 +47,9 @@ def main(argv: list[str]) -> int:
         name: value for name in _SEARCH if (value := getattr(options, name)) is not None
     }
     invalid = cut = number = 0
+    report = LineReport()
     with _Output(options.output) as output:
-        source = raw_lines(options.file, LineReport())
+        source = raw_lines(options.file, report)
         at_once = 1 if options.file == STANDARD_INPUT and sys.stdin.isatty() else _LINES_AT_ONCE
         while block := list(itertools.islice(source, at_once)):
             lines = []
@@ -70,6 +71,8 @@ def main(argv: list[str]) -> int:
                     output.write(f"{translation.text}\n")
                 number += 1
             output.flush()
+    for note in report.notes:
+        print(f"s2s: {note}", file=sys.stderr)
     if invalid:
         print(
             f"s2s: {invalid} of {number} lines were not UTF-8; what could not be read became U+FFFD",

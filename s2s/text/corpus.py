@@ -10,7 +10,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import IO, Literal, NamedTuple, TypeAlias, cast
@@ -221,6 +221,11 @@ def open_corpus(given: CorpusInput) -> Corpus:
     return taker
 
 
+def shown(path: str) -> str:
+    """The name of a file in messages; `-` is standard input."""
+    return "standard input" if path == STANDARD_INPUT else path
+
+
 def plain_suffix(path: str) -> str:
     """The suffix that tells a file's format, `.gz` put aside: ".tsv" for "pairs.tsv.gz"."""
     return Path(re.sub(r"\.gz$", "", path)).suffix.lower()
@@ -241,7 +246,7 @@ def read_lines(path: str, report: LineReport) -> Iterator[tuple[int, str | None]
             text: str | None = content.decode("utf-8")
         except UnicodeDecodeError as error:
             detail = f"byte 0x{content[error.start]:02x} at position {error.start + 1}"
-            report.bad("not UTF-8", f"{path}:{line}", detail)
+            report.bad("not UTF-8", f"{shown(path)}:{line}", detail)
             text = None
         yield line, text
 
@@ -269,25 +274,32 @@ def raw_lines(path: str, report: LineReport) -> Iterator[bytes]:
         raise DataError(f"there is no file {path}; paths are relative to {Path.cwd()}") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(
-            f"{path}: the compressed file is damaged or cut off after line {line} ({error})"
+            f"{shown(path)}: the compressed file is damaged or cut off after line {line} ({error})"
         ) from error
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+        raise DataError(f"cannot read {shown(path)}: {error.strerror}") from error
 
 
 def _opened(path: str) -> AbstractContextManager[io.BufferedReader]:
     if path != STANDARD_INPUT:
         return open(path, "rb")
     stream = sys.stdin.buffer  # a program that calls ours may have put another stream there
-    if not isinstance(stream, io.BufferedReader):
-        stream = io.BufferedReader(cast(io.RawIOBase, stream))
-    return nullcontext(stream)
+    return nullcontext(stream) if isinstance(stream, io.BufferedReader) else _buffered(stream)
+
+
+@contextmanager
+def _buffered(stream: IO[bytes]) -> Iterator[io.BufferedReader]:
+    reader: io.BufferedReader = io.BufferedReader(cast(io.RawIOBase, stream))
+    try:
+        yield reader
+    finally:
+        reader.detach()  # or it would close the stream, which is not ours, when it goes
 
 
 def _without_mark(content: bytes, path: str, report: LineReport) -> bytes:
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DataError(f"{path}: this is UTF-16; write it as UTF-8")
+        raise DataError(f"{shown(path)}: this is UTF-16; write it as UTF-8")
     if content.startswith(codecs.BOM_UTF8):
-        report.notes.append(f"took the byte order mark off {path}")
+        report.notes.append(f"took the byte order mark off {shown(path)}")
         return content.removeprefix(codecs.BOM_UTF8)
     return content

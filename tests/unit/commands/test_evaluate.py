@@ -88,4 +88,6 @@ def test_gzip_is_known_by_its_contents_and_a_byte_order_mark_is_no_text(files, c
     assert (
         main(["evaluate", str(files / "packed"), str(files / "plain.gz"), "--metrics", "TER", "--json"]) == 0
     )
-    assert [row["details"]["num_edits"] for row in json.loads(capsys.readouterr().out)] == [0, 0]
+    output = capsys.readouterr()
+    assert [row["details"]["num_edits"] for row in json.loads(output.out)] == [0, 0]
+    assert output.err == f"s2s: took the byte order mark off {files / 'plain.gz'}\n"

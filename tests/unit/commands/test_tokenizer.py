@@ -86,6 +86,7 @@ def test_standard_input(text: Path) -> None:
     folder = train(text, "--kind", "Bytes")
     command = [sys.executable, "-m", "s2s", "tokenizer"]
     encoded = subprocess.run(
-        [*command, "encode", str(folder)], input=b"a b\r\n\n", capture_output=True, check=True
+        [*command, "encode", str(folder)], input=b"\xef\xbb\xbfa b\r\n\n", capture_output=True, check=True
     )
     assert encoded.stdout == b"101 36 102\n\n"
+    assert encoded.stderr == b"s2s: took the byte order mark off standard input\n"

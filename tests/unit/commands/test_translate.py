@@ -90,9 +90,10 @@ def test_gzip_is_known_by_its_contents_and_a_byte_order_mark_is_no_text(translat
     packed = gzip.compress(b"\xef\xbb\xbfabc\nde\n")
     (tmp_path / "packed").write_bytes(packed)
     (tmp_path / "plain.gz").write_bytes(b"\xef\xbb\xbfabc\r\nde")
-    assert translate(b"", str(tmp_path / "packed"))[1] == expected
-    assert translate(b"", str(tmp_path / "plain.gz"))[1] == expected
-    assert translate(packed)[1] == expected
+    for data, *options in ((b"", str(tmp_path / "packed")), (b"", str(tmp_path / "plain.gz")), (packed,)):
+        _, output, errors = translate(data, *options)
+        assert output == expected
+        assert f"s2s: took the byte order mark off {(*options, 'standard input')[0]}\n" in errors
     (tmp_path / "cut.gz").write_bytes(packed[:-9])
     status, _, errors = translate(b"", str(tmp_path / "cut.gz"))
     assert status == 2 and "cut.gz: the compressed file is damaged or cut off" in errors

@@ -1,7 +1,20 @@
+import gc
+import gzip
+import io
+import sys
+
 import pytest
 
 from s2s.errors import ConfigError, DataError
-from s2s.text.corpus import CorpusSpec, LineReport, corpus_spec, open_corpus
+from s2s.text.corpus import (
+    STANDARD_INPUT,
+    CorpusSpec,
+    LineReport,
+    corpus_spec,
+    open_corpus,
+    raw_lines,
+    read_lines,
+)
 
 
 def test_three_ways_to_name_a_corpus() -> None:
@@ -36,7 +49,9 @@ def test_readers_are_found_by_name() -> None:
     assert type(open_corpus("a.jsonl")).__name__ == "JSONL"
     assert type(open_corpus("a,b")).__name__ == "Parallel"
     assert type(open_corpus({"path": "a.txt", "reader": "TSV"})).__name__ == "TSV"
-    with pytest.raises(ConfigError, match=r"no reader takes a\.txt\. .* give two: SOURCE,TARGET; .*JSONL, Para"):
+    with pytest.raises(
+        ConfigError, match=r"no reader takes a\.txt\. .* give two: SOURCE,TARGET; .*JSONL, Para"
+    ):
         open_corpus("a.txt")
     with pytest.raises(ConfigError, match="did you mean 'JSONL'"):
         open_corpus({"path": "a.txt", "reader": "JSON"})
@@ -49,3 +64,34 @@ def test_a_report_keeps_the_first_places_of_each_reason() -> None:
     assert report.lines() == ["skipped 1,200 lines: empty line, first at a.en:1, a.en:2, a.en:3"]
     with pytest.raises(DataError, match=r"a\.en:1: empty line \(why\); mend the file"):
         LineReport().bad("empty line", "a.en:1", "why")
+
+
+@pytest.mark.parametrize("lines", [None, 1])
+def test_a_stream_put_in_the_place_of_standard_input_stays_open(
+    monkeypatch: pytest.MonkeyPatch, lines: int | None
+) -> None:
+    stream = io.BytesIO(b"a\nb\n")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stream))
+    found = [
+        line for line, _ in zip(raw_lines(STANDARD_INPUT, LineReport()), range(lines or 9), strict=False)
+    ]
+    gc.collect()
+    assert found == [b"a", b"b"][:lines]
+    assert not stream.closed
+
+
+def test_standard_input_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(content: bytes) -> LineReport:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        report = LineReport()
+        list(read_lines(STANDARD_INPUT, report))
+        return report
+
+    assert read(b"\xef\xbb\xbfa\n").lines() == ["took the byte order mark off standard input"]
+    for content, message in (
+        (b"a\nb\xff\n", "standard input:2: not UTF-8"),
+        ("a\n".encode("utf-16"), "standard input: this is UTF-16"),
+        (gzip.compress(b"a\n")[:-9], "standard input: the compressed file is damaged"),
+    ):
+        with pytest.raises(DataError, match=f"^{message}"):
+            read(content)

@@ -1,17 +1,19 @@
 """How fast s2s translates Multi30k's test set of 2016, and one sentence at a time.
 
     python benchmarks/decoding.py                all of it, into results/decoding.json
-    python benchmarks/decoding.py speed          only what is named: speed, batches, latency
+    python benchmarks/decoding.py speed          only what is named: speed, batches, latency, shortlist
 
 * speed: sentences per second, greedy and with beam 5, in float32 and bfloat16, in turns; the machine's limit
   (limits.py) is measured before and after each sample. BLEU beside each.
 * batches: the same at other batch sizes, with BLEU and the number of outputs that differ from those of one at a time.
 * latency: seconds of each sentence alone, greedy and with beam 5, and the time that it takes to read from memory what
   the decoder must read once per token: its weights, the output layer and a row of the embedding.
+* shortlist: seconds and BLEU with and without a shortlist learnt from the training text, in turns.
 
 The model is that of trained.py.
 """
 
+import dataclasses
 import json
 import sys
 import time
@@ -25,6 +27,7 @@ from trained import bundle
 from workload import lines
 
 from s2s.inference.translator import Translator
+from s2s.text.shortlist import Learnt, learn_shortlist
 from s2s_plugins.metrics.bleu import BLEU
 
 PRECISIONS = {"float32": "float32", "bf16": "bfloat16"}
@@ -147,7 +150,70 @@ def one_by_one(translator: Translator, sources: Sequence[str], beam: int) -> dic
     return {"seconds": seconds, "tokens": tokens}
 
 
-PARTS = {"speed": speed, "batches": batches, "latency": latency}
+def shortlist() -> dict[str, Any]:
+    """Samples of each search and precision, each with and without."""
+    ready = translators()
+    sources = lines("test", "en")
+    began = time.perf_counter()
+    learnt = learn(ready["float32"])
+    measured: dict[str, Any] = {
+        "learning": {
+            "seconds": time.perf_counter() - began,
+            "pairs": learnt.used,
+            "covered": learnt.covered,
+            "pieces": learnt.pieces,
+        },
+        "runs": {},
+    }
+    for translator in ready.values():
+        translator.bundle = dataclasses.replace(translator.bundle, shortlist=learnt.shortlist)
+    ways = {"without": False, "with": True}
+    for search, beam in SEARCHES.items():
+        for precision, translator in ready.items():
+            outputs = {
+                way: translator.translate(sources, beam=beam, shortlist=use) for way, use in ways.items()
+            }
+            measured["runs"][f"{search}, {precision}"] = {
+                "BLEU": {way: scores(found) for way, found in outputs.items()},
+                "differ": sum(a != b for a, b in zip(*outputs.values(), strict=True)),
+                "samples": [],
+            }
+
+    def sample(name: str) -> dict[str, Any]:
+        search, precision = name.split(", ")
+        seconds = {}
+        for way, use in ways.items():
+            began = time.perf_counter()
+            ready[precision].translate(sources, beam=SEARCHES[search], shortlist=use)
+            seconds[f"{way}_seconds"] = time.perf_counter() - began
+        return {"sentences": len(sources), **seconds}
+
+    for _ in range(SAMPLES):
+        for name, result in measured["runs"].items():
+            result["samples"] += repeated(lambda name=name: sample(name), 1)
+    return measured
+
+
+def learn(translator: Translator) -> Learnt:
+    """From the text that the model was trained on."""
+    bundle = translator.bundle
+    sizes = bundle.source_tokenizer.vocabulary_size, bundle.target_tokenizer.vocabulary_size
+    pairs = zip(lines("train", "en"), lines("train", "de"), strict=True)
+
+    def encode(given: list[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+        sources, targets = zip(*given, strict=True)
+        return list(
+            zip(
+                bundle.source_tokenizer.encode_batch(sources),
+                bundle.target_tokenizer.encode_batch(targets),
+                strict=True,
+            )
+        )
+
+    return learn_shortlist(pairs, encode, *sizes)
+
+
+PARTS = {"speed": speed, "batches": batches, "latency": latency, "shortlist": shortlist}
 
 
 def main() -> None:

@@ -98,6 +98,15 @@ def compute(raw: Raw) -> dict[str, float]:
                 figures[f"decode_{short}_vs_{peer}{suffix}"] = lambda s=search, p=peer, n=precision: (
                     sentences_per_second(raw, f"{s}, {n}") / best_of_peer(raw, p, s)
                 )
+        for precision, suffix in (("bf16", ""), ("float32", "_float32")):
+            name = f"{search}, {precision}"
+            figures[f"shortlist_{short}_speedup{suffix}"] = lambda n=name: middle(
+                raw["decoding"]["shortlist"]["runs"][n]["samples"],
+                lambda one: one["without_seconds"] / one["with_seconds"],
+            )
+            figures[f"shortlist_{short}_bleu_change{suffix}"] = lambda n=name: bleu_change(
+                raw["decoding"]["shortlist"]["runs"][n]["BLEU"]
+            )
     figures["latency_vs_weight_read"] = lambda: vs_read(raw["decoding"]["latency"]["greedy, float32"])
     figures["latency_vs_weight_read_bf16"] = lambda: vs_read(raw["decoding"]["latency"]["greedy, bf16"])
     figures["help_seconds_over_python"] = lambda: middle(
@@ -146,6 +155,11 @@ def sentences_per_second(raw: Raw, name: str) -> float:
 def of_limit(samples: list[Raw], kind: str) -> float:
     """The part of the time that the machine's limit would take; the faster of before and after counts."""
     return middle(samples, lambda one: min(limit[kind] for limit in one["limits"]) / one["seconds"])
+
+
+def bleu_change(scores: Raw) -> float:
+    """Cased BLEU with the shortlist, less that without."""
+    return float(scores["with"]["cased"]["value"] - scores["without"]["cased"]["value"])
 
 
 def best_of_peer(raw: Raw, peer: str, search: str) -> float:

@@ -63,6 +63,14 @@ def test_formulas() -> None:
         },
         "decoding": {
             "speed": {"greedy, float32": {"samples": training(0, 4.0), "BLEU": {"cased": {"value": 30.0}}}},
+            "shortlist": {
+                "runs": {
+                    "beam 5, bf16": {
+                        "BLEU": {"with": {"cased": {"value": 29.5}}, "without": {"cased": {"value": 30.0}}},
+                        "samples": [sample(with_seconds=2.0, without_seconds=3.0)] * 3,
+                    }
+                }
+            },
             "latency": {
                 "greedy, float32": {
                     "bytes_per_token": 1000,
@@ -96,6 +104,8 @@ def test_formulas() -> None:
     assert figures["step_only_vs_fused_bf16"] == 1.5
     assert figures["decode_greedy_sentences_per_second_float32"] == 200
     assert figures["decode_greedy_vs_eole_float32"] == 2.5
+    assert figures["shortlist_beam5_speedup"] == 1.5
+    assert figures["shortlist_beam5_bleu_change"] == -0.5
     assert figures["latency_greedy_median_ms_float32"] == 20_000
     assert figures["latency_vs_weight_read"] == 3  # 60 seconds; 20 tokens of a second each
     assert figures["memory_growth_30k_to_3m"] == 0.03

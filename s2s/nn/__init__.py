@@ -25,6 +25,7 @@ from s2s.nn.shortlist import Shortlisted
 from s2s.nn.sizes import check_size
 from s2s.nn.stack import Stack
 from s2s.nn.top import top, top_log_probs
+from s2s.nn.twins import holds
 from s2s.nn.unroll import last_output, length_mask, reverse_within, run_steps, stand_still, unroll
 from s2s.nn.weight_gradients import gathered_weight_gradients
 
@@ -61,6 +62,7 @@ __all__ = [
     "drop",
     "dropout_mask",
     "gathered_weight_gradients",
+    "holds",
     "last_output",
     "leaves",
     "length_mask",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from s2s.nn.cell import State, leaves, map_state
+from s2s.nn.twins import holds
 
 
 class Attended(NamedTuple):
@@ -130,8 +131,7 @@ class ScoredAttention(Attention):
 
     def map_values(self, memory: Any, linear: Callable[[Tensor], Tensor]) -> Any | None:
         """The values are mapped, the keys stay; a subclass with another memory or answer cannot."""
-        own = type(self)
-        if own.memorize is not ScoredAttention.memorize or own.attend is not ScoredAttention.attend:
+        if not holds(self, "map_values", "memorize", "attend"):
             return None
         return memory._replace(values=linear(memory.values))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -10,9 +11,10 @@ from torch.nn import functional as F
 
 from s2s.nn.cell import State
 from s2s.nn.decoder import Decoded
-from s2s.nn.packed import pack_matrices
+from s2s.nn.packed import can_pack, pack_matrices
 from s2s.nn.seq2seq import Seq2Seq
 from s2s.nn.shortlist import Shortlisted
+from s2s.nn.twins import holds
 from s2s.padded import Padded
 
 FOLDED_ELEMENTS = 2**26
@@ -20,17 +22,21 @@ FOLDED_ELEMENTS = 2**26
 
 
 class Prepared:
-    """Searches with a model faster than the model itself, and with the same results; it has the model's own methods.
+    """Searches with a model faster than the model itself; it has the model's own methods.
 
-    The weights are shared with the model, and must not change any more.
+    The weights are shared with the model, and must not change any more. Where a part's class has changed what a fast
+    way is the twin of, the slow way is taken (`holds`).
 
     Args:
         model: in evaluation mode.
-        narrow: products are taken in bfloat16, all else in float32. Without it, everything as the model does.
+        narrow: products are taken in bfloat16, all else in float32. Without it the results are the model's own.
     """
 
     def __init__(self, model: Seq2Seq, *, narrow: bool = False) -> None:
-        self.model = pack_matrices(model) if narrow else model
+        self._device = next(model.parameters()).device
+        packs = narrow and can_pack(self._device)
+        self._mixed = narrow and not packs
+        self.model = pack_matrices(model) if packs else model
         self.vectors: Tensor | None = None
         self.folded: Tensor | None = None
 
@@ -40,24 +46,33 @@ class Prepared:
 
         It pays as soon as more tokens are read than the vocabulary has.
         """
-        device = next(self.model.parameters()).device
-        tokens = torch.arange(self.model.target_embedding.vocabulary_size, device=device)
-        one = self.model.decoder.fold_tokens(self.model.target_embedding(tokens[:1]))
-        if one is not None and one.numel() * len(tokens) <= FOLDED_ELEMENTS:
-            self.vectors = self.model.target_embedding(tokens)
-            self.folded = self.model.decoder.fold_tokens(self.vectors)
+        decoder = self.model.decoder
+        if not (holds(decoder, "step_folded", "step") and holds(decoder, "fold_tokens", "step")):
+            return
+        tokens = torch.arange(self.model.target_embedding.vocabulary_size, device=self._device)
+        with self._precision():
+            one = decoder.fold_tokens(self.model.target_embedding(tokens[:1]))
+            if one is not None and one.numel() * len(tokens) <= FOLDED_ELEMENTS:
+                self.vectors = self.model.target_embedding(tokens)
+                self.folded = decoder.fold_tokens(self.vectors)
 
     def encode(self, source: Padded) -> tuple[Any, State]:
         """See `Seq2Seq.encode`."""
-        memory, state = self.model.encode(source)
-        return memory if self.model.head.reads_context else self.model.decoder.fold_memory(memory), state
+        head, decoder = self.model.head, self.model.decoder
+        reads_context = head.reads_context or not holds(head, "reads_context", "log_probs")
+        with self._precision():
+            memory, state = self.model.encode(source)
+            if not reads_context:
+                memory = decoder.fold_memory(memory)
+        return memory, state
 
     def decode_step(
         self, tokens: Tensor, memory: Any, state: State, source: Padded, head: Shortlisted | None = None
     ) -> tuple[Tensor, State, Tensor | None]:
         """See `Seq2Seq.decode_step`."""
-        decoded, state = self._read(tokens, memory, state)
-        return (head or self.model.head).log_probs(decoded, source), state, decoded.weights
+        with self._precision():
+            decoded, state = self._read(tokens, memory, state)
+            return (head or self.model.head).log_probs(decoded, source), state, decoded.weights
 
     def decode_best(
         self,
@@ -70,8 +85,13 @@ class Prepared:
         head: Shortlisted | None = None,
     ) -> tuple[Tensor, Tensor, State, Tensor | None]:
         """See `Seq2Seq.decode_best`."""
-        decoded, state = self._read(tokens, memory, state)
-        return *(head or self.model.head).best(decoded, source, k, never), state, decoded.weights
+        with self._precision():
+            decoded, state = self._read(tokens, memory, state)
+            return *self.model.best(decoded, source, k, never, head), state, decoded.weights
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        # Where weights cannot be packed, as on an accelerator, products are taken in bfloat16 by autocast.
+        return torch.autocast(self._device.type, torch.bfloat16) if self._mixed else nullcontext()
 
     def _read(self, tokens: Tensor, memory: Any, state: State) -> tuple[Decoded, State]:
         decoder = self.model.decoder

@@ -15,6 +15,7 @@ from s2s.nn.embedding import Embedding
 from s2s.nn.encoder import SequenceEncoder
 from s2s.nn.head import Head, HeadLoss
 from s2s.nn.shortlist import Shortlisted
+from s2s.nn.twins import holds
 from s2s.nn.unroll import length_mask
 from s2s.padded import Padded
 
@@ -103,13 +104,17 @@ class Seq2Seq(nn.Module):
         """
         memory, state = self.encode(source)
         vectors = self.target_embedding(inputs.ids)
-        decoded, _ = self.decoder.forward(vectors, inputs.lengths, memory, state, next_input=next_input)
-        return decoded
+        fast = holds(self.decoder, "forward", "step", "step_folded", "fold_tokens")
+        run = self.decoder.forward if fast else self.decoder.forward_stepwise
+        return run(vectors, inputs.lengths, memory, state, next_input=next_input)[0]
 
     def loss(self, source: Padded, inputs: Padded, gold: Tensor) -> HeadLoss:
         """Summed cross-entropy of `gold` [batch, target], the inputs shifted by one and ending with the end mark."""
         decoded = self.forward(source, inputs)
-        return self.head.loss(decoded, gold, length_mask(inputs.lengths, gold.size(1)), source)
+        mask = length_mask(inputs.lengths, gold.size(1))
+        if holds(self.head, "loss", "log_probs"):
+            return self.head.loss(decoded, gold, mask, source)
+        return Head.loss(self.head, decoded, gold, mask, source)
 
     def decode_step(
         self, tokens: Tensor, memory: Any, state: State, source: Padded, head: Shortlisted | None = None
@@ -151,4 +156,12 @@ class Seq2Seq(nn.Module):
             Log-probabilities [rows, k], tokens [rows, k], see `Head.best`; the next state; attention's weights or None.
         """
         decoded, state = self.decoder.step(self.target_embedding(tokens), memory, state)
-        return *(head or self.head).best(decoded, source, k, never), state, decoded.weights
+        return *self.best(decoded, source, k, never, head), state, decoded.weights
+
+    def best(
+        self, decoded: Decoded, source: Padded, k: int, never: Tensor, head: Shortlisted | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The best tokens of one step, see `Head.best`."""
+        if head is not None or holds(self.head, "best", "log_probs"):
+            return (head or self.head).best(decoded, source, k, never)
+        return Head.best(self.head, decoded, source, k, never)

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from s2s.nn.decoder import Decoded
 from s2s.nn.head import Head
 from s2s.nn.top import top_log_probs
+from s2s.nn.twins import holds
 from s2s.padded import Padded
 
 SENTENCES = 64
@@ -61,6 +62,8 @@ class Shortlisted:
     def __init__(
         self, head: Head, candidates: Tensor, always: Tensor, *, _groups: list[_Group] | None = None
     ) -> None:
+        if not holds(head, "among", "log_probs"):
+            Head.among(head, always)  # says that it cannot
         self._head = head
         self._candidates = candidates
         self._always = always

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from s2s.nn.cell import Noise, RecurrentCell, State, advance, map_state
 from s2s.nn.packed import has_packed
+from s2s.nn.twins import holds
 from s2s.nn.weight_gradients import gathered_weight_gradients
 
 
@@ -77,9 +78,10 @@ def unroll(
 
 
 def run(cell: RecurrentCell, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
-    """The cell's fused way where it has one, else its steps. Arguments as in `RecurrentCell.fused`."""
+    """The cell's fused way where it has one that holds, else its steps. Arguments as in `RecurrentCell.fused`."""
     # A fused way brings its weights into its own form at every call: steps with packed ones are faster.
-    result = None if has_packed(cell) else cell.fused(x, mask, state, noise)
+    slow = has_packed(cell) or not holds(cell, "fused", "step", "project")
+    result = None if slow else cell.fused(x, mask, state, noise)
     return run_steps(cell, x, mask, state, noise) if result is None else result
 
 

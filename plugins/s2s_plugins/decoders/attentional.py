@@ -18,6 +18,7 @@ from s2s.nn import (
     State,
     attend_rows,
     check_size,
+    holds,
     length_mask,
 )
 
@@ -101,7 +102,10 @@ class AttentionalDecoder(Decoder):
 
     def fold_memory(self, memory: Any) -> Any:
         """The context's half of the attentional vector's product is taken beforehand, where attention allows it."""
-        folded = self.attention.map_values(memory, self.context_layer) if self.attention is not None else None
+        known = holds(self, "fold_memory", "answer") and holds(self, "step_folded", "step")
+        if self.attention is None or not known:
+            return memory
+        folded = self.attention.map_values(memory, self.context_layer)
         return memory if folded is None else Folded(folded)
 
     def draw(self, like: Tensor) -> Masks:

@@ -67,7 +67,7 @@ class RecurrentDecoder(AttentionalDecoder):
 
     def step(self, input: Tensor, memory: Any, state: RecurrentState) -> tuple[Decoded, State]:
         """One token."""
-        return self.step_folded(self.cells.project(input), input, memory, state)
+        return self.step_folded(self.fold_tokens(input), input, memory, state)
 
     def fold_tokens(self, vectors: Tensor) -> Tensor:
         """The lowest cell's projection."""

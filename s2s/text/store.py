@@ -1,10 +1,12 @@
 """Token store: text pairs and their ids in memory-mapped files, built once for all epochs and workers."""
 
 import hashlib
+import io
 import json
 import multiprocessing
 import os
 import shutil
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -32,6 +34,7 @@ _CHUNK_PAIRS = 10_000  # encoded at once: enough for the tokenizer's threads, fe
 _PARALLEL_BYTES = (
     2**24
 )  # of text, some 100,000 pairs: seconds of work for one core, and starting the others takes 0.1 s
+_WATCH_SECONDS = 0.5  # between a worker's looks at whether its parent still lives
 _SETTLED_NS = 2_000_000_000  # a file changed less than 2 s before it was read may change again unseen
 
 
@@ -51,8 +54,9 @@ class Column:
     def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:
         self.path = path
         self.dtype = dtype
+        self._lock = threading.Lock()
         try:
-            self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (open as long as the store)
+            self._file: io.FileIO = open(path, "rb", buffering=0)  # noqa: SIM115 (open as long as the store)
         except OSError as error:
             raise DataError(f"{path} is missing or damaged; delete the folder") from error
         size = os.fstat(self._file.fileno()).st_size
@@ -73,11 +77,20 @@ class Column:
         done = 0
         while done < numbers.nbytes:  # by position, for a forked process shares the file with others
             into = numbers.data.cast("B")[done:]
-            read = os.preadv(self._file.fileno(), [into], start * self.dtype.itemsize + done)
+            read = self._read(into, start * self.dtype.itemsize + done)
             if not read:
                 raise DataError(f"{self.path} has become shorter; delete the folder")
             done += read
         return numbers
+
+    def _read(self, into: memoryview, position: int) -> int:
+        """Fills a part of a buffer; how much, only the system knows."""
+        if hasattr(os, "preadv"):
+            return os.preadv(self._file.fileno(), [into], position)
+        # Windows and old macOS, where a worker process opens the file anew instead of sharing it.
+        with self._lock:
+            self._file.seek(position)
+            return self._file.readinto(into)
 
 
 class Lengths:
@@ -461,6 +474,15 @@ class _Worker:
     def begin(cls, builder: _Builder) -> None:
         """Called once in each process."""
         cls.builder = builder
+        threading.Thread(target=cls._end_with_parent, daemon=True).start()
+
+    @staticmethod
+    def _end_with_parent() -> None:
+        """A parent that was killed tells nobody: its workers would wait for more for ever."""
+        parent = multiprocessing.parent_process()
+        while parent is not None and os.getppid() == parent.pid:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
 
     @classmethod
     def encode(cls, pairs: list[Pair]) -> _Chunk:

@@ -1,5 +1,9 @@
 import os
 import pickle
+import select
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -190,7 +194,9 @@ def test_files_without_a_pair_are_named(tmp_path: Path) -> None:
     empty = CorpusSpec(source=str(tmp_path / "a.en"), target=str(tmp_path / "a.de"))
     for path in empty.paths:
         Path(path).write_text("\n")
-    with pytest.raises(DataError, match=r"a\.en,.*a\.de: there is no pair of lines to learn from; skipped 1 line"):
+    with pytest.raises(
+        DataError, match=r"a\.en,.*a\.de: there is no pair of lines to learn from; skipped 1 line"
+    ):
         list(corpus_lines([empty], ["source", "target"], "skip"))
     for path in empty.paths:
         Path(path).write_text("")
@@ -240,7 +246,48 @@ def test_an_error_in_another_process_is_told(tmp_path: Path, monkeypatch: pytest
         build(tmp_path, write(tmp_path / "a.tsv"), tokenizer=Broken())
 
 
-def test_a_part_of_a_column_is_read_as_of_an_array(tmp_path: Path) -> None:
+ORPHANS = """
+import multiprocessing, sys, time
+from pathlib import Path
+import s2s.text.store as store
+from s2s.text.corpus import CorpusSpec, Pair
+from s2s_plugins.tokenizers.bytes import Bytes
+
+class Endless:
+    def pairs(self, report):
+        yield Pair("a", "x", 1)
+        yield Pair("a", "x", 1)  # by now the others have the first
+        print(*[child.pid for child in multiprocessing.active_children()], flush=True)
+        time.sleep(60)
+
+store._CHUNK_PAIRS, store._PARALLEL_BYTES = 1, 0
+store.os.sched_getaffinity = lambda _: {0, 1, 2}
+store.open_corpus = lambda spec: Endless()
+store.pair_store(Path("cache"), "train", [CorpusSpec(path="a.tsv")], Bytes(), Bytes())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are started otherwise")
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    write(tmp_path / "a.tsv")
+    with subprocess.Popen([sys.executable, "-c", ORPHANS], cwd=tmp_path, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        workers = [int(pid) for pid in parent.stdout.readline().split()]
+        parent.kill()
+        ended = select.select([parent.stdout], [], [], 10)[
+            0
+        ]  # at its end when the last process has closed it
+        for pid in workers if not ended else []:
+            os.kill(pid, signal.SIGKILL)
+    assert len(workers) == 3 and ended
+
+
+@pytest.mark.parametrize("way", ["as the system can", "as Windows can"])
+def test_a_part_of_a_column_is_read_as_of_an_array(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    if way == "as Windows can":
+        monkeypatch.delattr(os, "preadv", raising=False)
     numbers = np.arange(50, dtype=np.uint16)
     numbers.tofile(tmp_path / "numbers")
     column = Column(tmp_path / "numbers", numbers.dtype)
@@ -248,6 +295,11 @@ def test_a_part_of_a_column_is_read_as_of_an_array(tmp_path: Path) -> None:
         assert column[part].tolist() == numbers[part].tolist()
     copy = pickle.loads(pickle.dumps(column))
     assert copy[1:3].tolist() == [1, 2] and len(copy) == 50
+    with ThreadPoolExecutor(4) as pool:
+        parts = [slice(i % 40, i % 40 + 9) for i in range(400)]
+        assert [part.tolist() for part in pool.map(column.__getitem__, parts)] == [
+            numbers[part].tolist() for part in parts
+        ]
     os.truncate(tmp_path / "numbers", 10)
     with pytest.raises(DataError, match="become shorter"):
         column[0:50]

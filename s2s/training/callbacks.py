@@ -23,7 +23,7 @@ LINE_SECONDS = 30.0
 """Where no terminal shows a bar, one line of progress is printed this often."""
 
 DUE_STEPS = 20
-"""With several ranks, whether a checkpoint is due is asked once in so many steps."""
+"""With several ranks, whether a checkpoint is due or Ctrl-C was pressed is asked once in so many steps."""
 
 
 class DurableCheckpoints(TorchCheckpointIO):
@@ -97,8 +97,8 @@ class BestAndLast(Checkpoint):
     are in no checkpoint. (Where training validates and ends is the loop's to see to: loop.py.)
 
     Ctrl-C waits for the end of such a step, where `last.ckpt` is written before training stops: a checkpoint of half a
-    step, or half a checkpoint, would not resume. Several ranks are at different batches when it comes: there it stops
-    at once.
+    step, or half a checkpoint, would not resume. Several ranks are at different batches when it comes: there the first
+    decides for all, after a validation, at the end of an epoch, or at a step whose number DUE_STEPS divides.
 
     Args:
         folder: where they lie.
@@ -136,7 +136,7 @@ class BestAndLast(Checkpoint):
         """Hold Ctrl-C back; before loaders fork their workers, which inherit that."""
         if not self.best.is_file():  # the run that was here was deleted to make room
             self.best_model_score = None
-        if trainer.world_size == 1 and not trainer.fast_dev_run:
+        if not trainer.fast_dev_run:
             self._interrupt.hold()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
@@ -166,18 +166,15 @@ class BestAndLast(Checkpoint):
         if not trainer.is_last_batch and (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
         stopping = trainer.should_stop or trainer.global_step == trainer.max_steps
-        asked = self._interrupt.asked
-        if asked or stopping or trainer.is_last_batch or self._due(trainer):
+        asked = due = False
+        # All ranks must save and stop together; the first decides, seldom, for asking it costs time.
+        if trainer.world_size == 1 or trainer.is_last_batch or trainer.global_step % DUE_STEPS == 0:
+            due = time.monotonic() - self._written >= self.last_every_seconds
+            asked, due = trainer.strategy.broadcast((self._interrupt.asked, due))
+        if asked or stopping or trainer.is_last_batch or due:
             self.save_last(trainer)
         if asked:
             self._stop(trainer, pl_module)
-
-    def _due(self, trainer: Any) -> bool:
-        due = time.monotonic() - self._written >= self.last_every_seconds
-        if trainer.world_size == 1:
-            return due
-        # All ranks must save together, but their clocks differ; the first decides, seldom, for asking costs time.
-        return trainer.global_step % DUE_STEPS == 0 and bool(trainer.strategy.broadcast(due))
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Write `best.ckpt` when the figure is better than ever, and `last.ckpt`."""
@@ -193,7 +190,7 @@ class BestAndLast(Checkpoint):
             self.best_model_score = float(value)
             trainer.save_checkpoint(self.best, weights_only=False)
         self.save_last(trainer)
-        if self._interrupt.asked:
+        if trainer.strategy.broadcast(self._interrupt.asked):
             self._stop(trainer, pl_module)
 
     def on_validation_batch_end(
@@ -205,8 +202,11 @@ class BestAndLast(Checkpoint):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Ctrl-C need not wait for the whole validation where `last.ckpt` holds the step that it is of."""
-        if self._interrupt.asked and self._saved_step == trainer.global_step:
+        """Ctrl-C need not wait for the whole validation where `last.ckpt` holds the step that it is of.
+
+        Several ranks wait: they may have different numbers of batches.
+        """
+        if trainer.world_size == 1 and self._interrupt.asked and self._saved_step == trainer.global_step:
             self._stop(trainer, pl_module)
 
     def save_last(self, trainer: Any) -> None:

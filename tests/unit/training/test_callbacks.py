@@ -2,6 +2,7 @@
 
 import math
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,14 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from s2s.training.callbacks import AverageWeights, BestAndLast, BundleWriter, DeferredInterrupt, StopEarly
+from s2s.training.callbacks import (
+    DUE_STEPS,
+    AverageWeights,
+    BestAndLast,
+    BundleWriter,
+    DeferredInterrupt,
+    StopEarly,
+)
 from s2s.training.task import TaskModule
 
 
@@ -135,6 +143,45 @@ def test_early_stopping_is_told(losses: list[float], said: list[str]) -> None:
         trainer.callback_metrics = {"val_loss": torch.tensor(loss)}
         callback.on_validation_end(trainer, SimpleNamespace(say=heard.append))
     assert heard == said
+
+
+@pytest.mark.parametrize("pressed", [True, False])
+def test_several_ranks_stop_together(tmp_path: Path, pressed: bool) -> None:
+    """At the first step at which they ask the first rank, whatever they have heard themselves."""
+    broadcast: list[Any] = []
+
+    def from_the_first(mine: Any) -> Any:
+        broadcast.append(mine)
+        return (pressed, False)
+
+    saved: list[int] = []
+    trainer: Any = SimpleNamespace(
+        world_size=2,
+        fast_dev_run=False,
+        is_last_batch=False,
+        should_stop=False,
+        accumulate_grad_batches=1,
+        max_steps=-1,
+        current_epoch=0,
+        strategy=SimpleNamespace(broadcast=from_the_first),
+        save_checkpoint=lambda path, **_: saved.append(trainer.global_step),
+    )
+    checkpoints, module = BestAndLast(tmp_path), SimpleNamespace(say=lambda text: None)
+    checkpoints.setup(trainer, module, "fit")
+    checkpoints.on_fit_start(trainer, module)
+    try:
+        if not pressed:
+            signal.raise_signal(signal.SIGINT)  # heard by this rank, but not by the first
+        for step in range(1, DUE_STEPS):
+            trainer.global_step = step
+            checkpoints.on_train_batch_end(trainer, module, None, None, step - 1)
+        assert not broadcast and not saved
+        trainer.global_step = DUE_STEPS
+        with pytest.raises(KeyboardInterrupt) if pressed else nullcontext():
+            checkpoints.on_train_batch_end(trainer, module, None, None, DUE_STEPS - 1)
+        assert broadcast == [(not pressed, False)] and saved == [DUE_STEPS] * pressed
+    finally:
+        checkpoints.teardown(trainer, module, "fit")
 
 
 def test_a_best_score_without_its_checkpoint_is_forgotten(tmp_path: Path) -> None:

@@ -77,10 +77,16 @@ def test_gradient_of_accumulated_batches(
 
 
 def test_two_ranks_are_two_accumulated_batches(options: dict[str, Any], tmp_path: Path) -> None:
-    """Two processes with a batch each, and one with both, end at the same weights (to rounding of float32)."""
-    options = {**options, "trainer.max_steps": 3}
+    """Two processes with a batch each, and one with both, end at the same weights (to rounding of float32).
+
+    So they do with a decoder whose weights are in a loop over time, and get their gradients when it is gone through:
+    ranks exchange gradients as they come.
+    """
+    decoder = {"class_path": "InputFeeding", "init_args": {"cell": "GRU", "hidden_size": 8}}
+    options = {**options, "trainer.max_steps": 3, "model.decoder": decoder}
     s2s.fit({**options, "run_folder": str(tmp_path / "one"), "trainer.accumulate_grad_batches": 2})
     words = [f"--{key}={value}" for key, value in options.items() if isinstance(value, str | int)]
+    words += ["--model.decoder=InputFeeding", "--model.decoder.cell=GRU"]
     for part, size in (("encoder.hidden_size", 4), ("decoder.hidden_size", 8), ("embedding.size", 8)):
         words.append(f"--model.{part}={size}")
     command = [sys.executable, "-m", "s2s", "fit", *words, "--run_folder", str(tmp_path / "two")]

@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -144,6 +145,24 @@ def train(
         )
     recorder.best = fitted.score
     return recorder
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(
+    corpus: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[dict[str, Any]], Recorder]:
+    """A run from beginning to end, made once for the same options; workers, which must not matter, left out."""
+    made: dict[str, Recorder] = {}
+
+    def run(options: dict[str, Any]) -> Recorder:
+        options = {name: value for name, value in options.items() if name != "data.num_workers"}
+        key = json.dumps(options, sort_keys=True)
+        if key not in made:
+            recorder = Recorder(tmp_path_factory.mktemp("whole"))
+            made[key] = train(corpus, recorder, pytest.MonkeyPatch(), **options)
+        return made[key]
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -322,6 +341,7 @@ def test_ctrl_c_loses_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    uninterrupted: Callable[[dict[str, Any]], Recorder],
     pressed: dict[str, int],
     options: dict[str, Any],
     saved: str,
@@ -329,7 +349,7 @@ def test_ctrl_c_loses_nothing(
 ) -> None:
     """After it, training goes on to the same end; `validated` are the steps that are validated then."""
     options = {**options, **PLATEAU}
-    whole = train(corpus, Recorder(tmp_path / "whole"), monkeypatch, **options)
+    whole = uninterrupted(options)
     capsys.readouterr()
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
@@ -359,19 +379,23 @@ class Killed(Recorder):
 
 
 def test_a_validation_that_is_made_up_for_is_stopped_again(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    uninterrupted: Callable[[dict[str, Any]], Recorder],
 ) -> None:
     """First by Ctrl-C, so that it begins once more; then the run is killed when it is done, and goes on after it."""
-    whole = train(corpus, Recorder(tmp_path / "whole"), monkeypatch)
+    whole = uninterrupted(PLATEAU)
     part = tmp_path / "part"
     for more in ({}, {"ckpt_path": "last"}):
         with pytest.raises(KeyboardInterrupt):
-            train(corpus, CtrlC(part, in_validation=0), monkeypatch, **more)
+            train(corpus, CtrlC(part, in_validation=0), monkeypatch, **PLATEAU, **more)
         assert "stopped; saved at epoch 1, step 10" in capsys.readouterr().err
     with pytest.raises(RuntimeError, match="killed"):
-        train(corpus, killed := Killed(part), monkeypatch, ckpt_path="last")
+        train(corpus, killed := Killed(part), monkeypatch, ckpt_path="last", **PLATEAU)
     assert "validation after epoch 1, step 10" in capsys.readouterr().err
-    rest = train(corpus, Recorder(part), monkeypatch, ckpt_path="last")
+    rest = train(corpus, Recorder(part), monkeypatch, ckpt_path="last", **PLATEAU)
     assert killed.validations + rest.validations == whole.validations
     assert not killed.weights and sorted(rest.weights) == list(range(BATCHES + 1, 3 * BATCHES + 1))
     assert torch.equal(rest.weights[3 * BATCHES], whole.weights[3 * BATCHES])

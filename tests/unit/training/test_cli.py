@@ -227,22 +227,20 @@ def test_resuming_goes_on_in_the_same_folder_and_keeps_its_log() -> None:
     assert torch.load("runs/mini/checkpoints/last.ckpt", weights_only=True)["epoch"] == 1
 
 
-@pytest.fixture
-def two_runs() -> tuple[dict, dict]:
-    """Runs of the Seq2Seq task in the folders `one` and `two`, and what made them."""
+def small_run(folder: str, seed: int = 1) -> dict:
+    """Trains in a folder, and tells how."""
     config = {
         **SMALL,
-        "trainer": {"max_steps": 2, "accelerator": "cpu", "log_every_n_steps": 1},
+        "trainer": {"max_steps": 2, "accelerator": "cpu", "log_every_n_steps": 1, "val_check_interval": 1},
         "data.train": pairs("train.tsv", 4),
         "data.validation": pairs("some.tsv", 1),
-        "trainer.val_check_interval": 1,
         "data.batch_sentences": 4,
         "model.monitor": "val_loss",
+        "run_folder": folder,
+        "seed_everything": seed,
     }
-    one, two = {**config, "run_folder": "one"}, {**config, "run_folder": "two", "seed_everything": 2}
-    for run in (one, two):
-        s2s.fit(run)
-    return one, two
+    s2s.fit(config)
+    return config
 
 
 def validated(folder: str) -> list[int]:
@@ -251,8 +249,8 @@ def validated(folder: str) -> list[int]:
     return [int(row["step"]) for row in rows if row["val_loss"]]
 
 
-def test_a_refused_resume_leaves_the_run_as_it_was(two_runs: tuple[dict, dict]) -> None:
-    one, _ = two_runs
+def test_a_refused_resume_leaves_the_run_as_it_was() -> None:
+    one = small_run("one")
     shutil.copy("one/checkpoints/last.ckpt", "one/early.ckpt")
     s2s.fit({**one, "trainer.max_steps": 4}, ckpt_path="last")
     kept = contents("one")
@@ -264,10 +262,8 @@ def test_a_refused_resume_leaves_the_run_as_it_was(two_runs: tuple[dict, dict]) 
     assert validated("one") == [0, 1, 2, 3, 4, 5]
 
 
-def test_a_checkpoint_of_another_run_is_not_mixed_with_the_run_that_is_there(
-    two_runs: tuple[dict, dict],
-) -> None:
-    one, _ = two_runs
+def test_a_checkpoint_of_another_run_is_not_mixed_with_the_run_that_is_there() -> None:
+    one, _ = small_run("one"), small_run("two", seed=2)
     best = torch.load("two/checkpoints/best.ckpt", weights_only=True)
     kept = contents("two")
     assert kept["checkpoints/best.ckpt"] and best["global_step"] == 2

@@ -40,9 +40,9 @@ def options(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("accumulated", [1, 3])
+@pytest.mark.parametrize(("accumulated", "clip"), [(1, 0.05), (3, 0)])
 def test_gradient_of_accumulated_batches(
-    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulated: int
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulated: int, clip: float
 ) -> None:
     seen: list[Any] = []
     found: dict[str, Any] = {}
@@ -60,10 +60,11 @@ def test_gradient_of_accumulated_batches(
         }
 
     monkeypatch.setattr(Seq2SeqModule, "batch_loss", record_batch)
-    monkeypatch.setattr(Seq2SeqModule, "configure_gradient_clipping", record_gradient)
-    module = s2s.fit(
-        {**options, "run_folder": str(tmp_path), "trainer.accumulate_grad_batches": accumulated}
-    ).module
+    monkeypatch.setattr(
+        Seq2SeqModule, "configure_gradient_clipping", record_gradient
+    )  # after the mean is made
+    options |= {"trainer.accumulate_grad_batches": accumulated, "trainer.gradient_clip_val": clip}
+    module = s2s.fit({**options, "run_folder": str(tmp_path)}).module
     assert len(seen) == accumulated
 
     module.load_state_dict(found["before"])
@@ -72,6 +73,8 @@ def test_gradient_of_accumulated_batches(
     losses = [module.model.loss(batch.source, batch.inputs, batch.gold.ids) for batch in seen]
     tokens = sum(int(batch.gold.lengths.sum()) for batch in seen)
     (sum(loss.total for loss in losses) / tokens).backward()
+    if clip:
+        assert torch.nn.utils.clip_grad_norm_(module.parameters(), clip) > clip
     for name, parameter in module.named_parameters():
         torch.testing.assert_close(found["gradient"][name], parameter.grad, rtol=1e-5, atol=1e-7)
 

@@ -28,7 +28,10 @@ from s2s_plugins.heads.softmax import SoftmaxHead
         (lambda: Bahdanau(3, 4, attention_size=0), "attention_size 0 is impossible"),
         (lambda: LookupEmbedding(9, size=0), "size 0 is impossible"),
         (lambda: LookupEmbedding(9, size=2, token_dropout=1.0), "a dropout probability of 1.0 is impossible"),
-        (lambda: SoftmaxHead(3, 0, 3, 9, label_smoothing=2), "label_smoothing 2 is impossible; .* between 0 and 1"),
+        (
+            lambda: SoftmaxHead(3, 0, 3, 9, label_smoothing=2),
+            "label_smoothing 2 is impossible; .* between 0 and 1",
+        ),
         (lambda: SoftmaxHead(3, 0, 3, 9, label_smoothing=-0.1), "label_smoothing -0.1 is impossible"),
     ],
 )

@@ -210,8 +210,11 @@ def test_without_a_checkpoint_the_bundle_is_of_the_last_epoch(tmp_path: Path) ->
 def test_clipping_waits_for_the_accelerator_once(monkeypatch: pytest.MonkeyPatch, algorithm: str) -> None:
     """A truth value of a tensor, or a number, is what makes the host wait."""
     module = module_of(1, 1)
+    module.trainer.world_size = 1
+    module.trainer.gradient_clip_val, module.trainer.gradient_clip_algorithm = 1.0, algorithm
     module.weight = nn.Parameter(torch.zeros(3))
-    module.weight.grad = torch.tensor([3.0, 0.0, -4.0])
+    module.weight.grad = torch.tensor([6.0, 0.0, -8.0])  # the sum over two tokens
+    module.step_tokens = torch.tensor(2.0)
     module.bad_steps = 5
     waits: list[str] = []
 
@@ -227,7 +230,7 @@ def test_clipping_waits_for_the_accelerator_once(monkeypatch: pytest.MonkeyPatch
     with monkeypatch.context() as patched:
         for name in ("__bool__", "__float__", "__int__", "item"):
             patched.setattr(torch.Tensor, name, counted(name))
-        module.configure_gradient_clipping(None, 1.0, algorithm)
+        module.on_before_optimizer_step(None)
     assert waits == ["__bool__"]
     assert module.bad_steps == 0
     expected = [0.6, 0.0, -0.8] if algorithm == "norm" else [1.0, 0.0, -1.0]

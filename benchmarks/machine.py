@@ -14,6 +14,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+MADE = ["benchmarks/results", "benchmarks/plots", "benchmarks/README.md"]
+"""What the benchmarks write themselves: no uncommitted change of what is measured."""
 PACKAGES = ["torch", "pytorch-lightning", "sentencepiece", "sacrebleu", "jsonargparse", "numpy"]
 
 
@@ -92,7 +94,10 @@ def provenance(command: list[str]) -> dict[str, Any]:
         ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True
     ).stdout.strip()
     dirty = subprocess.run(
-        ["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True
+        ["git", "status", "--porcelain", "--", ".", *(f":!{name}" for name in MADE)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     ).stdout.strip()
     return {
         "command": " ".join(command),

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from comparison import comparison
 from machine import RESULTS, middle
 
 README = RESULTS.parent / "README.md"
 PLOTS = RESULTS.parent / "plots"
-BEGIN, END = "<!-- begin of the table -->", "<!-- end of the table -->"
+MARKS = "<!-- begin of the {} -->", "<!-- end of the {} -->"
 Raw = dict[str, Any]
 
 TARGETS: dict[str, str] = {
@@ -213,11 +214,14 @@ def table(figures: dict[str, float]) -> str:
     return "\n".join(rows)
 
 
-def with_table(readme: str, figures: dict[str, float]) -> str:
-    """The README with its table replaced."""
-    before, rest = readme.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{table(figures)}\n{END}{after}"
+def with_tables(readme: str, raw: Raw, figures: dict[str, float]) -> str:
+    """The README with its tables replaced."""
+    for name, made in (("table", table(figures)), ("peers", comparison(raw))):
+        begin, end = (mark.format(name) for mark in MARKS)
+        before, rest = readme.split(begin)
+        _, after = rest.split(end)
+        readme = f"{before}{begin}\n{made}\n{end}{after}"
+    return readme
 
 
 def read(folder: Path) -> Raw:
@@ -279,7 +283,7 @@ def main() -> None:
     raw = read(RESULTS)
     figures = compute(raw)
     (RESULTS / "summary.json").write_text(json.dumps(figures, indent=1) + "\n")
-    README.write_text(with_table(README.read_text(), figures))
+    README.write_text(with_tables(README.read_text(), raw, figures))
     plot(raw)
     print(table(figures))
 

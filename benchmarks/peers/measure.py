@@ -34,7 +34,7 @@ ENVIRONMENTS = HERE.parent / ".environments"
 PEERS: dict[str, dict[str, dict[str, Any]]] = {
     "joeynmt": {"feeding": {"feeding": True}, "no feeding": {"feeding": False}},
     "eole": {"no feeding": {"feeding": False}, "feeding": {"feeding": True}},
-    "yoyodyne": {"its own attention": {"feeding": False}},
+    "yoyodyne": {"no feeding": {"feeding": False}},
     "plain": {
         "no feeding, bf16": {"feeding": False, "bf16": True},
         "no feeding, float32": {"feeding": False, "bf16": False},
@@ -55,6 +55,10 @@ SAMPLES, SECONDS = 3, 60.0
 EPOCHS = 2
 
 
+class PeerError(Exception):
+    """A peer did not do what was asked of it; the last line of what it said."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--peers", default=",".join(PEERS))
@@ -71,7 +75,10 @@ def main() -> None:
                 place = results.setdefault(what, {}).setdefault(peer, {})
                 left = given.minutes - (time.monotonic() - began) / 60
                 if (key not in place or given.again) and left > 0:
-                    place[key] = {**about(peer), **measure()}
+                    try:
+                        place[key] = {**about(peer), **measure()}
+                    except PeerError as error:
+                        place[key] = {**about(peer), "failed": str(error)}
                     print(what, peer, key, said(place[key]), flush=True)
                     FILE.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
 
@@ -125,7 +132,7 @@ def run(peer: str, function: str, **options: Any) -> dict[str, Any]:
     """Call a function of the peer's file in a process of its own.
 
     Returns:
-        What it returns, the `wall_seconds` and `peak_memory_mib` of the process, and the share of the machine that
+        What it returns, the `peak_memory_mib` and `wall_seconds` of the process, and the share of the machine that
         `others` took meanwhile.
     """
     scratch = workload.WORK / "peers" / peer
@@ -137,13 +144,13 @@ def run(peer: str, function: str, **options: Any) -> dict[str, Any]:
     command = [environment(peer), "-P", "-m", "peers.process", peer, function, json.dumps(options), result]
     with open(scratch / f"{function}.log", "w") as log, Stopwatch() as watch:
         child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=scratch, env=variables)
-        _, status, usage = os.wait4(child.pid, 0)
-    if os.waitstatus_to_exitcode(status):
-        raise SystemExit(f"{peer} failed in {function}; see {log.name}")
+        child.wait()
+    if child.returncode:
+        lines = Path(log.name).read_text(errors="replace").strip().splitlines() or ["no message"]
+        raise PeerError(f"cannot: {lines[-1].strip()[:100]}")
     return {
         **json.loads(result.read_text()),
         "wall_seconds": watch.seconds,
-        "peak_memory_mib": usage.ru_maxrss / 1024,
         "others": round(watch.others, 3),
     }
 
@@ -249,6 +256,7 @@ def texts(lines: list[str]) -> list[str]:
 def said(measured: dict[str, Any]) -> str:
     """The figures that one looks for first."""
     shown = {
+        "failed": str,
         "target_tokens_per_second": lambda value: f"{value['median']:.0f} target tokens/s",
         "sentences_per_second": lambda value: f"{value['median']:.1f} sentences/s",
         "latency_ms": lambda value: f"{value['median']:.0f} ms ({value['percentile_95']:.0f})",

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from machine import peak_mebibytes
+
 Sentence = TypeVar("Sentence")
 
 
@@ -78,7 +80,8 @@ def main() -> None:
 
     peer, function, options, result = sys.argv[1:]
     measured = getattr(importlib.import_module(f"peers.{peer}"), function)(**json.loads(options))
-    Path(result).write_text(json.dumps({"torch": torch.__version__, **measured}))
+    about = {"torch": torch.__version__, "peak_memory_mib": peak_mebibytes()}
+    Path(result).write_text(json.dumps({**about, **measured}))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,10 @@ class Embedding(nn.Module, ABC):
     def forward(self, tokens: Tensor) -> Tensor:
         """[...] of token ids to [..., size]."""
 
+    def several(self, *tokens: Tensor) -> list[Tensor]:
+        """Embed more than one thing, such as both sides of a model that share a table. The same as one by one."""
+        return [self(some) for some in tokens]
+
     def table(self) -> nn.Parameter | None:
         """The parameter [vocabulary, size] that an output layer may share; None where there is none."""
         return None

@@ -87,7 +87,10 @@ class Seq2Seq(nn.Module):
         Returns:
             The decoder's memory (one row per sentence; None without attention) and its state before the first token.
         """
-        encoded = self.encoder(self.source_embedding(source.ids), source.lengths)
+        return self._encode(self.source_embedding(source.ids), source)
+
+    def _encode(self, vectors: Tensor, source: Padded) -> tuple[Any, State]:
+        encoded = self.encoder(vectors, source.lengths)
         features = self.encoder.features(encoded.state)
         bridged = self.bridge(features).to(
             features.dtype
@@ -102,8 +105,12 @@ class Seq2Seq(nn.Module):
             inputs: target tokens, beginning with the begin mark, [batch, target].
             next_input: see `Decoder.forward`.
         """
-        memory, state = self.encode(source)
-        vectors = self.target_embedding(inputs.ids)
+        shared = self.target_embedding
+        if shared is self.source_embedding and holds(shared, "several", "forward"):
+            read, vectors = shared.several(source.ids, inputs.ids)
+        else:
+            read, vectors = self.source_embedding(source.ids), self.target_embedding(inputs.ids)
+        memory, state = self._encode(read, source)
         fast = holds(self.decoder, "forward", "step", "step_folded", "fold_tokens")
         run = self.decoder.forward if fast else self.decoder.forward_stepwise
         return run(vectors, inputs.lengths, memory, state, next_input=next_input)[0]

@@ -1,6 +1,6 @@
 """Long short-term memory."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -85,23 +85,24 @@ class LSTM(RecurrentCell):
         """
         if noise is not None or self.input_weight is None or self.input_bias is None:
             return None
-        size = self.hidden_size
+        size, device = self.hidden_size, x.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
         more = TILE - self.input_size % TILE
-        columns = x.new_zeros(4 * size, more, dtype=self.input_weight.dtype)
+        columns = x.new_zeros(4 * size, more)
         columns[:size, 0] = -SATURATED
         columns[size : 2 * size, 0] = SATURATED
-        padding = F.pad((~mask).unsqueeze(-1).to(x.dtype), (0, more - 1))
+        padding = F.pad((~mask).t().unsqueeze(-1).to(x.dtype), (0, more - 1))
         weights = [
-            torch.cat([self.input_weight, columns], dim=1),
-            self.recurrent_weight,
-            self.input_bias,
-            torch.zeros_like(self.input_bias),
+            _beside(self.input_weight, columns, dtype),
+            self.recurrent_weight.to(dtype),
+            self.input_bias.to(dtype),
+            self.input_bias.new_zeros(4 * size, dtype=dtype),
         ]
-        before = [leaf.unsqueeze(0).to(x.dtype) for leaf in state]
+        before = [leaf.unsqueeze(0).to(dtype) for leaf in state]
         train = torch.is_grad_enabled()  # cuDNN refuses gradients of a run that was not for training
-        outputs, _, memory = torch.lstm(
-            torch.cat([x, padding], dim=-1), before, weights, True, 1, 0.0, train, False, True
-        )
+        inputs = _beside(x.transpose(0, 1), padding, dtype)  # time first, as the library works
+        outputs, _, memory = torch.lstm(inputs, before, weights, True, 1, 0.0, train, False, False)
+        outputs = outputs.transpose(0, 1)
         hidden = last_output(outputs, mask.sum(1))
         return outputs, LSTMState(hidden.to(state[0].dtype), memory.squeeze(0).to(state[1].dtype))
 
@@ -110,3 +111,26 @@ class LSTM(RecurrentCell):
         if not self.training or self.recurrent_dropout == 0:
             return None
         return (dropout_mask(like, (batch_size, self.hidden_size), self.recurrent_dropout),)
+
+
+def _beside(x: Tensor, columns: Tensor, dtype: torch.dtype) -> Tensor:
+    """`x` [..., width] and, beside it, columns [..., more] without gradient, in another type."""
+    wide: Tensor = _Beside.apply(x, columns, dtype)  # type: ignore[no-untyped-call]
+    return wide
+
+
+class _Beside(torch.autograd.Function):
+    """Concatenation and cast in one pass, forward and backward."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, columns: Tensor, dtype: torch.dtype) -> Tensor:
+        ctx.width, ctx.dtype = x.size(-1), x.dtype
+        wide = x.new_empty(*x.shape[:-1], ctx.width + columns.size(-1), dtype=dtype)
+        wide[..., : ctx.width] = x
+        wide[..., ctx.width :] = columns
+        return wide
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        own = gradient.new_empty(*gradient.shape[:-1], ctx.width, dtype=ctx.dtype)
+        return own.copy_(gradient[..., : ctx.width]), None, None

@@ -34,9 +34,18 @@ class LookupEmbedding(Embedding):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """[...] to [..., size]."""
-        vectors: Tensor = self.dropout(F.embedding(tokens, self.weight))
+        return self._drop(F.embedding(tokens, self.weight))
+
+    def several(self, *tokens: Tensor) -> list[Tensor]:
+        """One lookup for all: a gradient as large as the table is made once, not for each of them."""
+        flat = F.embedding(torch.cat([some.flatten() for some in tokens]), self.weight)
+        parts = flat.split([some.numel() for some in tokens])
+        return [self._drop(part.view(*some.shape, -1)) for part, some in zip(parts, tokens, strict=True)]
+
+    def _drop(self, vectors: Tensor) -> Tensor:
+        vectors = self.dropout(vectors)
         if self.training and self.token_dropout > 0:
-            kept = torch.rand(tokens.shape, device=tokens.device) >= self.token_dropout
+            kept = torch.rand(vectors.shape[:-1], device=vectors.device) >= self.token_dropout
             vectors = vectors * kept.unsqueeze(-1)
         return vectors
 

@@ -12,6 +12,7 @@ from s2s.nn import (
     Attention,
     Decoded,
     Decoder,
+    Embedding,
     Head,
     Prepared,
     RecurrentCell,
@@ -28,11 +29,13 @@ from s2s_plugins.cells.gru import GRU
 from s2s_plugins.cells.lstm import LSTM
 from s2s_plugins.decoders.input_feeding import InputFeedingDecoder
 from s2s_plugins.decoders.recurrent import RecurrentDecoder
+from s2s_plugins.embeddings.lookup import LookupEmbedding
 from s2s_plugins.heads.softmax import SoftmaxHead
 from tests.unit.nn.test_prepared import NEVER, steps
 from tests.unit.nn.test_seq2seq import batch, model
 
 TWINS: dict[str, tuple[type, dict[str, list[str]]]] = {
+    "embedding": (Embedding, {"several": ["forward"]}),
     "cell": (RecurrentCell, {"fused": ["step", "project"]}),
     "attention": (Attention, {"map_values": ["memorize", "attend"]}),
     "decoder": (
@@ -121,6 +124,31 @@ def test_a_head() -> None:
     torch.testing.assert_close(built.loss(source, inputs, gold).nll, nll)
     with pytest.raises(ConfigError, match="Opposite cannot use a shortlist"):
         Shortlisted(built.head, torch.tensor([[3, 4]]), torch.tensor([0, 1, 2]))
+
+
+class Halving(LookupEmbedding):
+    def forward(self, tokens: Tensor) -> Tensor:
+        return super().forward(tokens) / 2
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_an_embedding_of_both_sides(training: bool) -> None:
+    """Looked up once or twice: outputs and gradients are the same, dropout too."""
+    source, inputs, gold = batch()
+
+    def run(kind: type[LookupEmbedding], scale: float) -> tuple[Tensor, Tensor]:
+        built = model(share_embeddings=True, vocabularies=(11, 11))
+        own = kind(11, size=3, dropout=0.5, token_dropout=0.3).double().train(training)
+        own.weight.data = scale * torch.arange(33.0).view(11, 3).double().sin()
+        built.source_embedding = built.target_embedding = own
+        torch.manual_seed(3)
+        loss = built.loss(source, inputs, gold).total
+        loss.backward()
+        assert own.weight.grad is not None
+        return loss.detach(), scale * own.weight.grad
+
+    for found, expected in zip(run(LookupEmbedding, 1.0), run(Halving, 2.0), strict=True):
+        torch.testing.assert_close(found, expected)
 
 
 class Doubling(RecurrentDecoder):

@@ -26,7 +26,7 @@ def cpu_name() -> str:
     return platform.processor()
 
 
-OTHERS = 0.15
+OTHERS = 0.05
 """A sample counts as undisturbed when other programs took at most this share of the machine."""
 
 

@@ -240,43 +240,48 @@ def plot(raw: Raw) -> None:
 
     PLOTS.mkdir(exist_ok=True)
     if "curves" in raw:
-        curves = raw["curves"]["training"]
         figure, axes = pyplot.subplots(2, 3, figsize=(11, 6), layout="constrained")
-        for axis, (name, points) in zip(axes.flat, curves.items(), strict=False):
-            values = [point["value"] for point in points]
-            axis.loglog(values, [1000 * point["seconds"] for point in points], "o-")
-            axis.set(xlabel=name, ylabel="milliseconds per step")
-        beams = raw["curves"]["beam"]
-        axes.flat[-1].loglog(
-            [point["value"] for point in beams],
-            [1000 / point["sentences_per_second"] for point in beams],
-            "o-",
-        )
-        axes.flat[-1].set(xlabel="beam", ylabel="milliseconds per sentence")
+        curves = {
+            name: {point["value"]: 1000 * point["seconds"] for point in points}
+            for name, points in raw["curves"]["training"].items()
+        }
+        beams = {point["value"]: 1000 / point["sentences_per_second"] for point in raw["curves"]["beam"]}
+        for axis, (name, points) in zip(axes.flat, {**curves, "beam": beams}.items(), strict=True):
+            draw(axis, points)
+            axis.set(xlabel=name, ylabel=f"milliseconds per {'sentence' if name == 'beam' else 'step'}")
         figure.savefig(PLOTS / "curves.png", dpi=90)
     if "memory" in raw:
         sizes = {int(pairs): measured for pairs, measured in raw["memory"]["pairs"].items()}
         figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-        left.semilogx(
-            list(sizes), [one["train"]["mebibytes"] for one in sizes.values()], "o-", label="training"
-        )
-        left.semilogx(
-            list(sizes), [one["build"]["mebibytes"] for one in sizes.values()], "o-", label="preparation"
-        )
-        left.set(xlabel="pairs", ylabel="MiB", ylim=(0, None))
-        left.legend()
-        right.loglog(
-            list(sizes), [one["build"]["store_seconds"] for one in sizes.values()], "o-", label="store"
-        )
-        right.loglog(
-            list(sizes),
-            [one["build"]["tokenizer_seconds"] for one in sizes.values()],
-            "o-",
-            label="tokenizer",
-        )
+        for label, part in (("training", "train"), ("preparation", "build")):
+            draw(left, {size: one[part]["mebibytes"] for size, one in sizes.items()}, label)
+        left.set(xlabel="pairs", ylabel="MiB", yscale="linear", ylim=(0, None))
+        for label in ("store", "tokenizer"):
+            draw(right, {size: one["build"][f"{label}_seconds"] for size, one in sizes.items()}, label)
         right.set(xlabel="pairs", ylabel="seconds")
+        left.legend()
         right.legend()
         figure.savefig(PLOTS / "corpus.png", dpi=90)
+
+
+def draw(axis: Any, points: dict[int, float], label: str | None = None) -> None:
+    """A curve on logarithmic axes, with numbers at its points and round ones beside."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.loglog(list(points), list(points.values()), "o-", label=label)
+    axis.set_xticks(list(points), [shortly(value) for value in points])
+    axis.set_xticks([], minor=True)
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.yaxis.set_minor_formatter(NullFormatter())
+
+
+def shortly(value: int) -> str:
+    """With k for thousands and M for millions, where they are whole."""
+    for unit, name in ((1_000_000, "M"), (1_000, "k")):
+        if value >= unit and value % unit == 0:
+            return f"{value // unit}{name}"
+    return str(value)
 
 
 def main() -> None:

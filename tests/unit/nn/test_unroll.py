@@ -36,6 +36,13 @@ def test_reversing_twice(lengths: list[int]) -> None:
     assert torch.equal(reverse_within(reverse_within(x, real), real), x)
 
 
+def test_gradient_of_reversing() -> None:
+    x = torch.randn(3, 4, 2, dtype=torch.float64, requires_grad=True)
+    lengths = torch.tensor([4, 1, 3])
+    assert torch.autograd.gradcheck(lambda x: reverse_within(x, lengths), x)
+    assert torch.autograd.gradgradcheck(lambda x: reverse_within(x.square(), lengths), x)
+
+
 def test_last_output() -> None:
     x = torch.arange(8).view(2, 4, 1)
     assert last_output(x, LENGTHS).tolist() == [[2], [4]]

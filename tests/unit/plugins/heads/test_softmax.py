@@ -189,6 +189,41 @@ def test_mixed_precision_loss() -> None:
         assert (found - wanted).norm() < 0.05 * wanted.norm()
 
 
+@pytest.mark.parametrize("columns", [2, 3, 256])
+def test_the_gradient_in_pieces_of_columns(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What several threads do in bfloat16, whatever this machine has."""
+
+    def gradient() -> Tensor:
+        torch.manual_seed(0)
+        hidden = torch.randn(5, 8).bfloat16().requires_grad_()
+        weight, bias = torch.randn(11, 8).bfloat16(), torch.randn(11)
+        total, _ = linear_cross_entropy(hidden, weight, bias, torch.arange(5))
+        total.backward()
+        assert hidden.grad is not None
+        return hidden.grad
+
+    whole = gradient()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr("s2s.nn.cross_entropy.SHARED_COLUMNS", columns)
+    assert whole.abs().max() > 0.1
+    torch.testing.assert_close(gradient(), whole, rtol=2**-7, atol=2**-9)
+
+
+def test_a_scaled_loss_has_a_scaled_gradient() -> None:
+    gold = torch.tensor([1, 2])
+
+    def gradients(scale: float) -> list[Tensor]:
+        torch.manual_seed(0)
+        given = [
+            torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in ((2, 4), (7, 4), (7,))
+        ]
+        (scale * linear_cross_entropy(*given, gold)[0]).backward()
+        return [one.grad for one in given if one.grad is not None]
+
+    for one, scaled in zip(gradients(1.0), gradients(0.25), strict=True):
+        torch.testing.assert_close(scaled, 0.25 * one)
+
+
 def test_tying() -> None:
     """The output weights are the table, one parameter; a narrower table stands behind a linear layer."""
     torch.manual_seed(0)

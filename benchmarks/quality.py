@@ -1,6 +1,6 @@
 """Does speed cost quality: s2s and its peers after equal training, translations of the test set side by side.
 
-    python benchmarks/quality.py
+    python benchmarks/quality.py [joeynmt] [eole]
 
 For each peer s2s trains the same model with the peer's own recipe (peers/joeynmt.py, peers/eole.py: optimizer, rates,
 dropout, number of updates of 64 sentences, no label smoothing, no averaging), in bf16, on its own batches; both
@@ -9,7 +9,9 @@ sacreBLEU does it. The peer translates one sentence at a time, for Eole's output
 chosen by these figures. The log of each training lies beside them.
 """
 
+import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,7 @@ def train(peer: str) -> tuple[str, Path]:
         "model.head.label_smoothing": 0.0,
         "model.average_decay": 0.0,
         "model.learning_rate": 0.002,
+        "data.validation": None,  # so that the last update is what is shipped, as of the peer
         "trainer.max_epochs": -1,
         "trainer.max_steps": MODEL_STEPS[peer],
         **RECIPES[peer],
@@ -85,7 +88,12 @@ def compare(peer: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    save("quality", {peer: compare(peer) for peer in RECIPES}, ["python", "benchmarks/quality.py"])
+    path = RESULTS / "quality.json"
+    measured = json.loads(path.read_text()) if path.is_file() else {}
+    for peer in sys.argv[1:] or RECIPES:
+        measured[peer] = compare(peer)
+    found = {peer: measured[peer] for peer in RECIPES if peer in measured}
+    save("quality", found, ["python", "benchmarks/quality.py"])
 
 
 if __name__ == "__main__":

@@ -124,6 +124,10 @@ def compute(raw: Raw) -> dict[str, float]:
     figures["train_nofeed_peak_mebibytes"] = lambda: raw["training"]["memory"]["no feeding, bf16"]
     figures["train_feed_peak_mebibytes"] = lambda: raw["training"]["memory"]["feeding, bf16"]
     figures["validation_share_of_epoch"] = lambda: validation_share(raw["validation"])
+    for peer in ("joeynmt", "eole"):  # after equal training
+        figures[f"bleu_over_{peer}_after_equal_updates"] = lambda p=peer: (
+            raw["quality"][p]["s2s"]["score"] - raw["quality"][p]["peer"]["score"]
+        )
     for direction in ("en_de", "de_en"):
         recipe = "multi30k-" + direction.replace("_", "-")
         figures[f"multi30k_{direction}_bleu_lc_beam5"] = lambda r=recipe: raw["multi30k"][r][

@@ -15,6 +15,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -40,7 +42,7 @@ from workload import (
 
 import s2s
 from s2s.inference.bundle import build_model as build
-from s2s.nn import RecurrentCell, unroll
+from s2s.nn import RecurrentCell, Seq2Seq, unroll
 
 WARM_UP = 10
 STEPS = 30
@@ -100,17 +102,21 @@ def halved() -> dict[str, list[dict[str, Any]]]:
         for batch in given[:WARM_UP]:
             train_step(model, optimizer, batch, precision=precision)
         rest = iter(given[WARM_UP:])
-
-        def sample() -> dict[str, Any]:
-            chosen = [next(rest) for _ in range(STEPS)]  # noqa: B023
-            began = time.perf_counter()
-            for batch in chosen:
-                train_step(model, optimizer, batch, precision=precision)  # noqa: B023
-            seconds = time.perf_counter() - began
-            return {"steps": len(chosen), "target_tokens": target_tokens(chosen), "seconds": seconds}
-
+        sample = partial(timed_steps, model, optimizer, rest, precision)
         measured[f"no feeding, {precision}"] = repeated(sample, SAMPLES)
     return measured
+
+
+def timed_steps(
+    model: Seq2Seq, optimizer: torch.optim.Optimizer, rest: Iterator[Batch], precision: str
+) -> dict[str, Any]:
+    """The next STEPS batches."""
+    chosen = [next(rest) for _ in range(STEPS)]
+    began = time.perf_counter()
+    for batch in chosen:
+        train_step(model, optimizer, batch, precision=precision)
+    seconds = time.perf_counter() - began
+    return {"steps": len(chosen), "target_tokens": target_tokens(chosen), "seconds": seconds}
 
 
 def pairs(batch: Batch) -> list[tuple[int, int]]:

@@ -43,6 +43,7 @@ from workload import (
 import s2s
 from s2s.inference.bundle import build_model as build
 from s2s.nn import RecurrentCell, Seq2Seq, unroll
+from s2s.training.memory import keep_freed_memory
 
 WARM_UP = 10
 STEPS = 30
@@ -261,6 +262,7 @@ PARTS = {"speed": speed, "halved": halved, "overhead": overhead, "cells": cells,
 
 
 def main() -> None:
+    keep_freed_memory()  # as `s2s fit` does
     if sys.argv[1:2] == ["child"]:
         return child(sys.argv[2])
     path = RESULTS / "training.json"

@@ -121,7 +121,9 @@ _python_showwarning = warnings.showwarning
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):  # type: ignore[no-untyped-def]
-    ours = category is UserWarning and Path(filename).resolve().is_relative_to(Path(__file__).resolve().parent)
+    ours = category is UserWarning and Path(filename).resolve().is_relative_to(
+        Path(__file__).resolve().parent
+    )
     if ours or issubclass(category, PluginWarning):
         print(f"s2s: warning: {message}", file=file or sys.stderr)
     else:

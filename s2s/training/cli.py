@@ -27,6 +27,7 @@ import yaml
 from jsonargparse import ArgumentError, Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.accelerators import CPUAccelerator
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
@@ -40,6 +41,7 @@ from s2s.training.callbacks import BestAndLast, DurableCheckpoints
 from s2s.training.datamodule import KeepsTokenizers
 from s2s.training.help import WIDTH, choices, explain_part_help, option_lines, takes_part, type_hints
 from s2s.training.loop import stop_and_validate_between_steps
+from s2s.training.memory import keep_freed_memory
 from s2s.training.options import (
     Config,
     Option,
@@ -438,6 +440,8 @@ class _Run:
         begun = None if checkpoint is None else _progress(checkpoint)
         if begun is not None and cli.trainer.is_global_zero:
             print(f"going on from epoch {begun.epoch}, step {begun.step}: {checkpoint}", file=sys.stderr)
+        if isinstance(cli.trainer.accelerator, CPUAccelerator):
+            keep_freed_memory()
         try:
             with _ctrl_c_as_before():
                 cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)

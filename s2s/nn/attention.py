@@ -115,7 +115,11 @@ class ScoredMemory(NamedTuple):
 
 
 class ScoredAttention(Attention):
-    """Attention whose weights are a softmax over one score per source position; the context is their weighted mean."""
+    """Attention by one score per source position; the context is the mean of the outputs, weighted by their softmax.
+
+    A subclass with a distribution other than the softmax gives `normalize`; one that rules positions out, or favours
+    some, gives `masked_scores`.
+    """
 
     @abstractmethod
     def keys(self, outputs: Tensor) -> Tensor:
@@ -135,11 +139,23 @@ class ScoredAttention(Attention):
             return None
         return memory._replace(values=linear(memory.values))
 
+    def masked_scores(self, queries: Tensor, memory: ScoredMemory) -> Tensor:
+        """Scores [batch, time, source] of queries [batch, time, hidden]; -inf at what may not be attended to."""
+        return self.score(queries, memory.keys).masked_fill(~memory.mask.unsqueeze(1), float("-inf"))
+
+    def normalize(self, scores: Tensor) -> Tensor:
+        """Weights that sum to one from scores, both [batch, time, source]; zero where the score is -inf: a softmax.
+
+        Args:
+            scores: in float32 at least, as the weights stay: bfloat16 would sum to one within 4e-3 only.
+        """
+        return scores.softmax(dim=-1)
+
     def attend(self, query: Tensor, memory: ScoredMemory, state: State) -> Attended:
-        """Softmax over the real positions."""
+        """Weights of the real positions, and the mean of their values."""
         queries = query if query.dim() == 3 else query.unsqueeze(1)
-        scores = self.score(queries, memory.keys).masked_fill(~memory.mask.unsqueeze(1), float("-inf"))
-        weights = scores.softmax(dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
+        scores = self.masked_scores(queries, memory)
+        weights = self.normalize(scores.to(torch.promote_types(scores.dtype, torch.float32)))
         context = weights.to(memory.values.dtype) @ memory.values
         if query.dim() == 2:
             context, weights = context.squeeze(1), weights.squeeze(1)

@@ -18,6 +18,7 @@ from s2s.nn.dropout import SequenceDropout, check_rate, drop, dropout_mask
 from s2s.nn.embedding import Embedding
 from s2s.nn.encoder import Bidirectional, Encoded, SequenceEncoder, Unidirectional
 from s2s.nn.head import Head, HeadLoss
+from s2s.nn.linear_recurrence import linear_recurrence
 from s2s.nn.packed import PackedMatrix, pack_matrices
 from s2s.nn.prepared import Prepared
 from s2s.nn.seq2seq import Seq2Seq
@@ -67,6 +68,7 @@ __all__ = [
     "leaves",
     "length_mask",
     "linear_cross_entropy",
+    "linear_recurrence",
     "map_state",
     "orthogonal_blocks",
     "pack_matrices",

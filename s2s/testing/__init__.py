@@ -1,1 +1,31 @@
-"""The conformance kit: slow, readable references, and checks that any plugin can be put through."""
+"""The kits that any plugin can be put through, and slow, readable references.
+
+    from s2s.testing import check_cell, conformance
+
+    check_cell(MyCell)                       # or functools.partial(MyCell, my_option=3): raises if a check fails
+
+    @conformance("cell", MyCell)             # one pytest case for each check
+    def test_my_cell(check):
+        check()
+
+`s2s plugins check` prints the same, check by check.
+"""
+
+from s2s.testing.kit import Check, FailedChecks, Nonconforming, Outcome, Report, examine
+from s2s.testing.kits import (
+    KITS,
+    check_cell,
+    conformance,
+)
+
+__all__ = [
+    "KITS",
+    "Check",
+    "FailedChecks",
+    "Nonconforming",
+    "Outcome",
+    "Report",
+    "check_cell",
+    "conformance",
+    "examine",
+]

@@ -53,7 +53,7 @@ def test_the_translator_block(folder: Path, capfd: pytest.CaptureFixture[str]) -
 def test_the_cell_has_thirty_lines_and_keeps_the_protocol(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from s2s.testing.conformance import check_cell
+    from s2s.testing import check_cell
 
     cell = next(block for block in PYTHON if "class MinimalGated" in block)
     assert sum(1 for line in cell.splitlines() if line.strip()) <= 30

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from s2s.nn import Bidirectional, RecurrentCell, Unidirectional, leaves, length_mask, map_state
-from s2s.testing.conformance import walk
+from s2s.testing.cells import walk
 from s2s_plugins.cells.elman import Elman
 from s2s_plugins.cells.gru import GRU
 from s2s_plugins.cells.lstm import LSTM

@@ -1,36 +1,31 @@
-"""Checks that every recurrent cell must pass, whoever wrote it.
+"""The kit of recurrent cells.
 
-    from s2s.testing.conformance import check_cell
-    check_cell(MyCell)                       # or functools.partial(MyCell, my_option=3)
-
-Each check takes a factory (input_size, hidden_size) -> RecurrentCell and raises `NonconformingCell`, which
-tells what was found, what was expected and how to mend it. What a sequence is held against is `walk`: one
-sentence after the other, one step after the other, nothing padded, nothing hoisted.
+Each check takes a factory (input_size, hidden_size) -> RecurrentCell: a class, or a partial with the cell's options.
+What a sequence is held against is `walk`: one sentence after the other, one step after the other, nothing padded,
+nothing hoisted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from s2s.errors import ConfigError
 from s2s.nn.cell import Noise, RecurrentCell, State, leaves, map_state, select_state
+from s2s.nn.encoder import Bidirectional
+from s2s.nn.stack import Stack
 from s2s.nn.unroll import unroll
+from s2s.testing import constructors, models
+from s2s.testing.comparing import TOLERANCES, expect_close, expect_shape, outline
+from s2s.testing.kit import Check, Nonconforming
 
 CellFactory = Callable[[int, int], RecurrentCell]
-CellCheck = Callable[[CellFactory], None]
 
 INPUT_SIZE, HIDDEN_SIZE = 3, 4
 LENGTHS = (5, 1, 3, 5)  # the longest twice, the shortest possible, one between
-
-# Room for rounding, relative to the largest number compared (or to 1). float64: 1e-16 a step, with room for
-# sums; float32: 1e-7 a step; bfloat16 keeps 8 bits (4e-3), and every step rounds its gates and its state.
-TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5, torch.bfloat16: 5e-2}
-
-
-class NonconformingCell(AssertionError):
-    """A cell that breaks the protocol of `s2s.nn.cell.RecurrentCell`."""
 
 
 def walk(
@@ -87,30 +82,35 @@ def check_shapes(factory: CellFactory) -> None:
     x = torch.randn(2, INPUT_SIZE)
     state = cell.initial_state(2, like=x)
     output, following = cell.step(cell.project(x), state)
-    _expect_shape("step's output", output, (2, cell.output_size), "pass output_size to super().__init__")
-    _expect_shape("read(state)", cell.read(state), (2, cell.output_size), "override read")
+    expect_shape("step's output", output, (2, cell.output_size), "pass output_size to super().__init__")
+    expect_shape("read(state)", cell.read(state), (2, cell.output_size), "override read")
     features = cell.features(state)
-    _expect_shape("features(state)", features, (2, cell.feature_size), "override feature_size or features")
-    found, expected = _outline(following), _outline(state)
+    expect_shape("features(state)", features, (2, cell.feature_size), "override feature_size or features")
+    found, expected = outline(following), outline(state)
     if found != expected:
-        raise NonconformingCell(
-            f"step returns a state of the form {found}; initial_state gives {expected}. "
-            "Return the same structure, the same widths and the same types from both."
+        raise Nonconforming(
+            f"that step returns a state of the form {found}",
+            f"{expected}, as initial_state gives",
+            "Return the same structure, the same widths and the same types from both.",
         )
-    if _outline(cell.state_from(features)) != expected:
-        raise NonconformingCell(
-            f"state_from returns {_outline(cell.state_from(features))}; initial_state gives {expected}. "
-            "Override state_from, so that a bridge can make the first state of a decoder."
+    if outline(cell.state_from(features)) != expected:
+        raise Nonconforming(
+            f"that state_from returns {outline(cell.state_from(features))}",
+            f"{expected}, as initial_state gives",
+            "Override state_from, so that a bridge can make the first state of a decoder.",
         )
     widths = tuple(leaf[0].numel() for leaf in leaves(state))
     if widths != tuple(cell.state_sizes):
-        raise NonconformingCell(
-            f"state_sizes says {cell.state_sizes}; initial_state has leaves of widths {widths}. "
-            "Override state_sizes."
+        raise Nonconforming(
+            f"that initial_state has leaves of widths {widths}",
+            f"{tuple(cell.state_sizes)}, as state_sizes says",
+            "Override state_sizes.",
         )
     for i, leaf in enumerate(leaves(following)):
         if leaf.size(0) != 2:
-            raise NonconformingCell(f"state leaf {i} is {tuple(leaf.shape)}; the batch (2) must come first.")
+            raise Nonconforming(
+                f"that state leaf {i} is {tuple(leaf.shape)}", "the batch (2) first", "Put the batch first."
+            )
 
 
 def check_sequence_equals_steps(factory: CellFactory) -> None:
@@ -149,10 +149,11 @@ def check_padding(factory: CellFactory) -> None:
         for filling, found in results[1:]:
             for name, expected in results[0][1].items():
                 if not torch.equal(found[name], expected):
-                    raise NonconformingCell(
-                        f"{name} changes when the padding holds {filling} instead of 0. "
+                    raise Nonconforming(
+                        f"that {name} changes when the padding holds {filling} instead of 0",
+                        "the same bits",
                         "unroll zeroes padding before project; fused must keep mask's rows apart, "
-                        "and no step may look at another row of the batch."
+                        "and no step may look at another row of the batch.",
                     )
 
 
@@ -167,13 +168,13 @@ def check_batch_mates(factory: CellFactory) -> None:
     for row, length in enumerate(LENGTHS):
         index = torch.tensor([row])
         alone, alone_last = unroll(cell, x[index, :length], lengths[index], select_state(state, index))
-        _expect_close("outputs of a sentence alone and in a batch", outputs[index, :length], alone, remedy)
+        expect_close("outputs of a sentence alone and in a batch", outputs[index, :length], alone, remedy)
         in_batch = leaves(select_state(last, index))
         for i, (found, expected) in enumerate(zip(in_batch, leaves(alone_last), strict=True)):
-            _expect_close(f"state leaf {i} of a sentence alone and in a batch", found, expected, remedy)
+            expect_close(f"state leaf {i} of a sentence alone and in a batch", found, expected, remedy)
     order = torch.tensor([2, 0, 3, 1])
     shuffled, _ = unroll(cell, x[order], lengths[order], select_state(state, order))
-    _expect_close("outputs in another order of the batch", shuffled, outputs[order], remedy)
+    expect_close("outputs in another order of the batch", shuffled, outputs[order], remedy)
 
 
 def check_select_state(factory: CellFactory) -> None:
@@ -185,9 +186,9 @@ def check_select_state(factory: CellFactory) -> None:
     output, following = cell.step(cell.project(x), state)
     chosen_output, chosen = cell.step(cell.project(x[index]), select_state(state, index))
     remedy = "Every leaf must be [batch, ...], and a row's step must depend on that row alone."
-    _expect_close("the output after choosing rows", chosen_output, output[index], remedy)
+    expect_close("the output after choosing rows", chosen_output, output[index], remedy)
     for i, (found, expected) in enumerate(zip(leaves(chosen), leaves(following), strict=True)):
-        _expect_close(f"state leaf {i} after choosing rows", found, expected[index], remedy)
+        expect_close(f"state leaf {i} after choosing rows", found, expected[index], remedy)
 
 
 def check_features(factory: CellFactory) -> None:
@@ -197,15 +198,16 @@ def check_features(factory: CellFactory) -> None:
     again = cell.state_from(cell.features(state))
     for i, (found, expected) in enumerate(zip(leaves(again), leaves(state), strict=True)):
         remedy = "Override features and state_from together."
-        _expect_close(f"state leaf {i} after features and state_from", found, expected, remedy)
+        expect_close(f"state leaf {i} after features and state_from", found, expected, remedy)
     features = cell.features(state)
     weighted = (features * torch.randn_like(features)).sum()
     gradients = torch.autograd.grad(weighted, leaves(state), allow_unused=True)
     for i, gradient in enumerate(gradients):
         if gradient is None or not gradient.abs().gt(0).all():
-            raise NonconformingCell(
-                f"features does not depend on all of state leaf {i}; a bridge would lose it. "
-                "Put every leaf into features."
+            raise Nonconforming(
+                f"that features does not depend on all of state leaf {i}",
+                "a gradient to each of its elements: a bridge would lose it",
+                "Put every leaf into features.",
             )
 
 
@@ -216,14 +218,14 @@ def check_projection(factory: CellFactory) -> None:
     mixed = cell.project(0.3 * x + 0.7 * y)
     expected = 0.3 * cell.project(x) + 0.7 * cell.project(y)
     remedy = "Move what is not affine into step."
-    _expect_close("project of a mean and the mean of projects", mixed, expected, remedy)
+    expect_close("project of a mean and the mean of projects", mixed, expected, remedy)
     for cuts in ((1, 2), (2, 1), (1, 1, 1), (3,)):
         starts = [sum(cuts[:i]) for i in range(len(cuts))]
         parts = [
             cell.project_part(part, start)
             for part, start in zip(x.split(list(cuts), dim=-1), starts, strict=True)
         ]
-        _expect_close(
+        expect_close(
             f"the sum of project_part over columns {cuts}",
             torch.stack(parts).sum(0),
             cell.project(x),
@@ -236,14 +238,17 @@ def check_noise(factory: CellFactory) -> None:
     cell = _cell(factory, torch.float64)
     like = torch.zeros(len(LENGTHS), INPUT_SIZE, dtype=torch.float64)
     if cell.noise(len(LENGTHS), like=like) is not None:
-        raise NonconformingCell("noise is drawn in evaluation mode; return None unless self.training.")
+        raise Nonconforming(
+            "that noise is drawn in evaluation mode", "None", "Return None unless self.training."
+        )
     cell.train()
     noise = cell.noise(len(LENGTHS), like=like)
     for i, leaf in enumerate(leaves(noise)):
         if leaf.size(0) != len(LENGTHS):
-            raise NonconformingCell(
-                f"noise leaf {i} has shape {tuple(leaf.shape)}; the batch ({len(LENGTHS)}) must come first, "
-                "one row for each sentence."
+            raise Nonconforming(
+                f"that noise leaf {i} has shape {tuple(leaf.shape)}",
+                f"the batch ({len(LENGTHS)}) first",
+                "Draw one row for each sentence.",
             )
     for reverse in (False, True):
         compare_with_walk(factory, LENGTHS, reverse=reverse, training=True)
@@ -259,15 +264,15 @@ def check_keeps_nothing(factory: CellFactory) -> None:
     unroll(cell, x.flip(0), lengths.flip(0))
     again, _ = unroll(cell, x, lengths)
     remedy = "State in, state out: keep no tensor of a sentence on self."
-    _expect_close("outputs of a second run", again, first, remedy)
+    expect_close("outputs of a second run", again, first, remedy)
     changed = [k for k, v in cell.state_dict().items() if k not in before or not torch.equal(v, before[k])]
     new = sorted(_attributes(cell) - names)
     if changed or new:
-        raise NonconformingCell(f"a run changed {changed} and left {new} on the cell. {remedy}")
+        raise Nonconforming(f"that a run changed {changed} and left {new} on the cell", "no change", remedy)
     copy = _cell(factory, torch.float64)
     copy.load_state_dict(cell.state_dict())
     remedy = "Make every tensor that the cell learns a Parameter and every other one a buffer."
-    _expect_close("outputs of a copy with the same state_dict", unroll(copy, x, lengths)[0], first, remedy)
+    expect_close("outputs of a copy with the same state_dict", unroll(copy, x, lengths)[0], first, remedy)
 
 
 def check_gradients(factory: CellFactory) -> None:
@@ -284,58 +289,25 @@ def check_gradients(factory: CellFactory) -> None:
     try:
         torch.autograd.gradcheck(one_step, (x, *leaves(state)))
     except RuntimeError as error:
-        raise NonconformingCell(
-            f"step's gradients are not those of finite differences: {error} "
-            "Look for detach(), .data, in-place changes of the state, or a wrong backward."
+        raise Nonconforming(
+            f"gradients of step that are wrong: {error}",
+            "those of finite differences",
+            "Look for detach(), .data, in-place changes of the state, or a wrong backward.",
         ) from error
     found = _values_and_gradients(
         cell, torch.randn(2, 4, INPUT_SIZE, dtype=torch.float64), torch.tensor([4, 3]), None
     )
     for name, value in found.items():
         if not value.isfinite().all():
-            raise NonconformingCell(f"{name} is not finite. Look for a division or a logarithm near 0.")
+            raise Nonconforming(
+                f"that {name} is not finite", "finite numbers", "Look for a division or a logarithm near 0."
+            )
         if name.startswith("gradient of parameter") and not value.abs().gt(0).any():
-            raise NonconformingCell(f"{name} is zero everywhere: the outputs do not depend on it. Remove it.")
-
-
-CELL_CHECKS: tuple[CellCheck, ...] = (
-    check_shapes,
-    check_sequence_equals_steps,
-    check_mixed_precision,
-    check_single_steps_and_full_rows,
-    check_padding,
-    check_batch_mates,
-    check_select_state,
-    check_features,
-    check_projection,
-    check_noise,
-    check_keeps_nothing,
-    check_gradients,
-)
-
-
-def check_cell(factory: CellFactory, *, device: str = "cpu", seed: int = 0) -> None:
-    """Put a cell through all checks.
-
-    Args:
-        factory: (input_size, hidden_size) -> cell; a class, or a partial with the cell's options.
-        device: where to check; a graphics card runs other kernels than a processor.
-        seed: of the random numbers that the checks draw.
-
-    Raises:
-        NonconformingCell: with one paragraph for each check that failed.
-    """
-    failures = []
-    for check in CELL_CHECKS:
-        torch.manual_seed(seed)
-        try:
-            with torch.device(device):
-                check(factory)
-        except NonconformingCell as failure:
-            failures.append(f"{check.__name__}: {failure}")
-    if failures:
-        summary = f"{len(failures)} of {len(CELL_CHECKS)} checks failed."
-        raise NonconformingCell("\n".join([summary, *failures]))
+            raise Nonconforming(
+                f"that {name} is zero everywhere",
+                "that the outputs depend on it",
+                "Use the parameter in step or project, or take it out.",
+            )
 
 
 def compare_with_walk(
@@ -375,7 +347,7 @@ def compare_with_walk(
         f"{'backward' if reverse else 'forward'}, {'given' if given_state else 'first'} state, "
         f"{'training' if training else 'evaluation'}"
     )
-    _expect_close(
+    expect_close(
         f"outputs without and with gradients ({where})",
         ungraded,
         found["outputs"],
@@ -384,10 +356,12 @@ def compare_with_walk(
     )
     for name, value in expected.items():
         if not mixed and found[name].dtype != value.dtype:
-            raise NonconformingCell(
-                f"{name} is {found[name].dtype} at once, {value.dtype} step by step ({where}). Keep the type."
+            raise Nonconforming(
+                f"that {name} is {found[name].dtype} at once ({where})",
+                f"{value.dtype}, as step by step",
+                "Keep the type.",
             )
-        _expect_close(
+        expect_close(
             f"{name} at once and step by step ({where})",
             found[name],
             value,
@@ -397,9 +371,10 @@ def compare_with_walk(
     for i, leaf in enumerate(leaves(state)):
         last = found[f"last state leaf {i}"]
         if last.dtype != leaf.dtype:
-            raise NonconformingCell(
-                f"last state leaf {i} is {last.dtype}, it began as {leaf.dtype} ({where}). "
-                "A state keeps the type that initial_state gave it."
+            raise Nonconforming(
+                f"that last state leaf {i} is {last.dtype} ({where})",
+                f"{leaf.dtype}, as it began",
+                "A state keeps the type that initial_state gave it.",
             )
 
 
@@ -441,35 +416,146 @@ def _cell(factory: CellFactory, dtype: torch.dtype) -> RecurrentCell:
     return cell
 
 
-def _expect_close(what: str, found: Tensor, expected: Tensor, remedy: str, tolerance: float = 1e-10) -> None:
-    if found.shape != expected.shape:
-        raise NonconformingCell(f"{what}: shapes {tuple(found.shape)} and {tuple(expected.shape)}. {remedy}")
-    if not found.numel():
-        return
-    found, expected = found.detach(), expected.detach()
-    difference = (found.double() - expected.double()).abs()
-    allowed = tolerance * max(1.0, float(expected.double().abs().max()))
-    worst = int(difference.nan_to_num(nan=float("inf")).argmax())
-    if not bool((difference <= allowed).all()):  # written so that NaN fails
-        place = [int(i) for i in torch.unravel_index(torch.tensor(worst), found.shape)]
-        raise NonconformingCell(
-            f"{what}: found {float(found.flatten()[worst]):.6g}, "
-            f"expected {float(expected.flatten()[worst]):.6g} at {place} of {list(found.shape)} "
-            f"(allowed difference {allowed:.1g}). {remedy}"
-        )
-
-
-def _expect_shape(what: str, found: Tensor, expected: tuple[int, ...], remedy: str) -> None:
-    if tuple(found.shape) != expected:
-        raise NonconformingCell(f"{what} has shape {tuple(found.shape)}, expected {expected}: {remedy}.")
-
-
-def _outline(state: State) -> object:
-    """Structure, widths and types of a state, for comparing and showing."""
-    if isinstance(state, Tensor):
-        return f"{str(state.dtype).removeprefix('torch.')}{list(state.shape)}"
-    return tuple(_outline(part) for part in state)
-
-
 def _attributes(cell: RecurrentCell) -> set[str]:
     return {f"{name}.{key}" for name, module in cell.named_modules() for key in vars(module)}
+
+
+def check_constructor(factory: CellFactory) -> None:
+    """The constructor is typed, documented, and builds from a name alone."""
+    constructors.check_constructor(factory)
+
+
+def check_stack(factory: CellFactory) -> None:
+    """In a stack, below and above another of its kind, with residual connections: still equal to its steps."""
+
+    def build(input_size: int, hidden_size: int) -> RecurrentCell:
+        below = factory(input_size, hidden_size)
+        return Stack([below, factory(below.output_size, hidden_size)], residual=True)
+
+    compare_with_walk(build, LENGTHS)
+
+
+def check_directions(factory: CellFactory) -> None:
+    """In a bidirectional encoder a sentence gives alone what it gives in a batch."""
+    first, second = _cell(factory, torch.float64), _cell(factory, torch.float64)
+    encoder = Bidirectional(first, second)
+    lengths = torch.tensor(LENGTHS)
+    x = torch.randn(len(LENGTHS), max(LENGTHS), INPUT_SIZE, dtype=torch.float64)
+    encoded = encoder(x, lengths)
+    features = encoder.features(encoded.state)
+    for row, length in enumerate(LENGTHS):
+        index = torch.tensor([row])
+        alone = encoder(x[index, :length], lengths[index])
+        remedy = "No row may see another."
+        expect_close("outputs of both directions", encoded.outputs[index, :length], alone.outputs, remedy)
+        expect_close("features of both directions", features[index], encoder.features(alone.state), remedy)
+
+
+def check_every_partner(factory: CellFactory) -> None:
+    """With every registered decoder, attention and bridge: teacher forcing equals stepping, beams stay apart."""
+    for kind in ("decoder", "attention", "bridge"):
+        for name, partner in models.registered(kind):
+            try:
+                chosen: dict[str, Any] = {"cell": factory, kind: partner}
+                model = models.small_model(**chosen)
+            except ConfigError:
+                continue  # the partner refuses these sizes, and says why
+            models.expect_exact(model, f"with {kind} {name}")
+
+
+def check_learning(factory: CellFactory) -> None:
+    """It learns to copy and to reverse short sequences in a few seconds."""
+    for reverse in (False, True):
+        models.expect_to_learn(models.small_model(size=24, cell=factory), "the cell", reverse=reverse)
+
+
+def check_export(factory: CellFactory) -> None:
+    """torch.export takes a step, for any number of rows, and what it exports gives the same numbers."""
+    cell = _cell(factory, torch.float32)
+    step, (inputs, other) = _Step(cell), [_step_inputs(cell, rows) for rows in (3, 5)]
+    rows = torch.export.Dim("rows", min=2)
+    try:
+        exported = torch.export.export(
+            step, inputs, dynamic_shapes=(tuple({0: rows} for _ in inputs),)
+        ).module()
+    except Exception as error:
+        raise Nonconforming(
+            f"that torch.export refuses step: {type(error).__name__}: {str(error).splitlines()[0]}",
+            "a graph",
+            "Look for branches on values of tensors (.item(), if tensor:) and for sizes taken as Python numbers.",
+        ) from error
+    _expect_same_step("an exported step", exported(*other), step(*other))
+
+
+def check_compiled(factory: CellFactory) -> None:
+    """torch.compile takes a step, and what it compiles gives the same numbers and gradients."""
+    cell = _cell(factory, torch.float32)
+    step, inputs = _Step(cell), _step_inputs(cell, 3)
+    try:
+        values = torch.compile(step, fullgraph=True)(*inputs)
+    except Exception as error:
+        raise Nonconforming(
+            f"that torch.compile refuses step: {type(error).__name__}: {str(error).splitlines()[0]}",
+            "a graph without breaks",
+            "Look for branches on values of tensors; a C++ compiler must be at hand.",
+        ) from error
+    _expect_same_step("a compiled step", values, step(*inputs))
+    wanted = [value for value in (*inputs, *cell.parameters()) if value.requires_grad]
+    found, expected = (
+        torch.autograd.grad([part.square().sum() for part in parts], wanted, allow_unused=True)
+        for parts in (values, step(*inputs))
+    )
+    present = [i for i, gradient in enumerate(expected) if gradient is not None]
+    _expect_same_step(
+        "the gradients of a compiled step", [found[i] for i in present], [expected[i] for i in present]
+    )
+
+
+class _Step(nn.Module):
+    """One step as a function of tensors alone: inputs and leaves in, output and leaves out."""
+
+    def __init__(self, cell: RecurrentCell) -> None:
+        super().__init__()
+        self.cell = cell
+        self.structure = cell.initial_state(1, like=torch.zeros(1, cell.input_size))
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        given = iter(inputs[1:])
+        state = map_state(lambda _: next(given), self.structure)
+        output, following = self.cell.step(self.cell.project(inputs[0]), state)
+        return output, *leaves(following)
+
+
+def _step_inputs(cell: RecurrentCell, rows: int) -> tuple[Tensor, ...]:
+    return torch.randn(rows, cell.input_size), *leaves(reachable_state(cell, rows, torch.float32))
+
+
+def _expect_same_step(what: str, found: Sequence[Any], expected: Sequence[Any]) -> None:
+    remedy = "Look for numbers that depend on the example, its batch size for one."
+    for i, (value, wanted) in enumerate(zip(found, expected, strict=True)):
+        expect_close(f"{what} (value {i})", value, wanted, remedy, TOLERANCES[torch.float32])
+
+
+CELL_CHECKS = tuple(
+    Check("cell", run)
+    for run in (
+        check_constructor,
+        check_shapes,
+        check_sequence_equals_steps,
+        check_mixed_precision,
+        check_single_steps_and_full_rows,
+        check_padding,
+        check_batch_mates,
+        check_select_state,
+        check_features,
+        check_projection,
+        check_noise,
+        check_keeps_nothing,
+        check_gradients,
+        check_stack,
+        check_directions,
+        check_every_partner,
+        check_export,
+        check_learning,
+    )
+) + (Check("cell", check_compiled, slow=True),)

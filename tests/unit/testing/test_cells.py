@@ -1,6 +1,6 @@
-"""The conformance checks against cells that are wrong, each in one way: the right check must say so."""
+"""The kit of cells against cells that are wrong, each in one way: the right check must say so."""
 
-from collections.abc import Callable
+import functools
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2s.nn import RecurrentCell, run_steps
-from s2s.testing.conformance import CELL_CHECKS, NonconformingCell, check_cell
+from s2s.testing import KITS, FailedChecks, check_cell
 
 
 class Sound(RecurrentCell):
@@ -17,9 +17,9 @@ class Sound(RecurrentCell):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, projected_size=hidden_size)
-        self.recurrent_weight = nn.Parameter(0.5 * torch.randn(hidden_size, hidden_size))
+        self.recurrent_weight = nn.Parameter(torch.randn(hidden_size, hidden_size) / hidden_size**0.5)
         assert self.input_bias is not None
-        nn.init.normal_(self.input_bias)
+        nn.init.normal_(self.input_bias, std=0.1)
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
@@ -28,7 +28,7 @@ class Sound(RecurrentCell):
     def step(self, x: Tensor, state: Any, noise: Any = None) -> tuple[Tensor, Any]:
         hidden, trace = state
         recurrent = hidden if noise is None else hidden * noise[0]
-        hidden = torch.tanh(x + F.linear(recurrent, self.recurrent_weight) + 0.3 * trace)
+        hidden = torch.tanh(x + F.linear(recurrent, self.recurrent_weight) + 0.1 * torch.tanh(trace))
         return hidden, (hidden, 0.5 * trace + hidden)
 
     def fused(self, x: Tensor, mask: Tensor, state: Any, noise: Any) -> tuple[Tensor, Any] | None:
@@ -37,7 +37,7 @@ class Sound(RecurrentCell):
     def noise(self, batch_size: int, *, like: Tensor) -> Any:
         if not self.training:
             return None
-        return (like.new_empty(batch_size, self.hidden_size).bernoulli_(0.5),)
+        return (like.new_empty(batch_size, self.hidden_size).bernoulli_(0.9) / 0.9,)
 
 
 class FusedIsOff(Sound):
@@ -146,34 +146,115 @@ class StepStopsGradients(Sound):
         return super().step(x, tuple(leaf.detach() for leaf in state), noise)
 
 
+class DrawsInEvaluation(Sound):
+    def step(self, x: Tensor, state: Any, noise: Any = None) -> tuple[Tensor, Any]:
+        return super().step(x + torch.rand_like(x), state, noise)
+
+
+class PaddingLeaks(Sound):
+    """How much padding there is shows in the outputs."""
+
+    def fused(self, x: Tensor, mask: Tensor, state: Any, noise: Any) -> tuple[Tensor, Any] | None:
+        outputs, state = run_steps(self, x, mask, state, noise)
+        return outputs + 0.1 * (~mask).sum(), state
+
+
+class FusedForgetsOneStep(Sound):
+    def fused(self, x: Tensor, mask: Tensor, state: Any, noise: Any) -> tuple[Tensor, Any] | None:
+        return None if x.size(1) > 1 else (x.new_zeros(*x.shape[:2], self.hidden_size), state)
+
+
+class TakesOneWidth(Sound):
+    def step(self, x: Tensor, state: Any, noise: Any = None) -> tuple[Tensor, Any]:
+        assert self.input_size == 3
+        return super().step(x, state, noise)
+
+
+class BranchesOnAValue(Sound):
+    def step(self, x: Tensor, state: Any, noise: Any = None) -> tuple[Tensor, Any]:
+        return super().step(x if x.sum() > 0 else 2 * x, state, noise)
+
+
+class SaysNothing(Sound):
+    def step(self, x: Tensor, state: Any, noise: Any = None) -> tuple[Tensor, Any]:
+        output, state = super().step(x, state, noise)
+        return 0 * output, state
+
+
+class Undocumented(Sound):
+    """An option that nobody explains."""
+
+    def __init__(self, input_size: int, hidden_size: int, *, scale: float = 1.0) -> None:
+        super().__init__(input_size, hidden_size)
+
+
+class TakesAnything(Sound):
+    """No typo would be seen."""
+
+    def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
+        super().__init__(input_size, hidden_size)
+
+
+class WithoutADefault(Sound):
+    """A name alone does not build it.
+
+    Args:
+        scale: of nothing.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, *, scale: float) -> None:
+        super().__init__(input_size, hidden_size)
+
+
 WRONG: list[tuple[type[Sound], str, str]] = [
-    (FusedIsOff, "sequence_equals_steps", "outputs at once and step by step .*found .* expected .*fused way"),
+    (Undocumented, "constructor", "does not tell of 'scale'; expected a line in its Args section"),
+    (TakesAnything, "constructor", r"\*\*options.*; expected named arguments only.*Write the arguments out"),
+    (WithoutADefault, "constructor", "'scale' of .* has no default; expected one"),
+    (OutputIsTooWide, "shapes", r"step's output of shape \(2, 8\); expected \(2, 4\)\. pass output_size"),
+    (StateLosesALeaf, "shapes", "step returns a state of the form .*Return the same structure"),
+    (FusedIsOff, "sequence_equals_steps", "outputs at once and step by step .*; expected .*fused way"),
     (
         FusedRunsOnThroughPadding,
         "sequence_equals_steps",
         "last state leaf 0 .*stand still where mask is False",
     ),
     (FusedStopsGradients, "sequence_equals_steps", "gradient of first state leaf 0"),
-    (FusedForgetsNoise, "noise", "outputs at once and step by step .*training"),
+    (FusedForInferenceIsOff, "sequence_equals_steps", "outputs without and with gradients"),
+    (PaddingLeaks, "sequence_equals_steps", "outputs at once and step by step"),
     (
         FusedNarrowsTheState,
         "mixed_precision",
-        "last state leaf 0 is torch.bfloat16, it began as torch.float32",
+        "last state leaf 0 is torch.bfloat16 .*; expected torch.float32, as it began",
     ),
-    (FusedForInferenceIsOff, "sequence_equals_steps", "outputs without and with gradients"),
+    (
+        FusedForgetsOneStep,
+        "single_steps_and_full_rows",
+        r"outputs at once and step by step .*lengths \(1, 1\)",
+    ),
+    (DrawsInEvaluation, "padding", "outputs changes when the padding holds .*; expected the same bits"),
     (MeanOverTheBatch, "batch_mates", "alone and in a batch.*No row may see another"),
     (MeanOverTheBatch, "select_state", "after choosing rows"),
-    (OutputIsTooWide, "shapes", r"step's output has shape \(2, 8\), expected \(2, 4\): pass output_size"),
-    (StateLosesALeaf, "shapes", "step returns a state of the form .*Return the same structure"),
     (FeaturesLoseALeaf, "features", "state leaf 1 after features and state_from"),
     (ProjectionIsNotAffine, "projection", "Move what is not affine into step"),
     (ConstantInEveryPart, "projection", "the sum of project_part over columns"),
-    (NoiseInEvaluation, "noise", "noise is drawn in evaluation mode; return None unless self.training"),
-    (NoiseForTheWholeBatch, "noise", r"noise leaf 0 has shape \(1, 4\); the batch \(4\) must come first"),
+    (NoiseInEvaluation, "noise", "noise is drawn in evaluation mode; expected None. Return None unless"),
+    (NoiseForTheWholeBatch, "noise", r"noise leaf 0 has shape \(1, 4\); expected the batch \(4\) first"),
+    (FusedForgetsNoise, "noise", "outputs at once and step by step .*training"),
     (KeepsTheLastSentence, "keeps_nothing", "keep no tensor of a sentence on self"),
     (WeightIsNoParameter, "keeps_nothing", "a copy with the same state_dict.*Parameter"),
-    (ParameterWithoutAPart, "gradients", "gradient of parameter idle is zero everywhere"),
-    (StepStopsGradients, "gradients", "not those of finite differences"),
+    (DrawsInEvaluation, "keeps_nothing", "outputs of a second run"),
+    (ParameterWithoutAPart, "gradients", "gradient of parameter idle is zero everywhere; expected that"),
+    (
+        StepStopsGradients,
+        "gradients",
+        "gradients of step that are wrong.*; expected those of finite differences",
+    ),
+    (TakesOneWidth, "stack", "assert 4 == 3"),
+    (MeanOverTheBatch, "directions", "outputs of both directions"),
+    (MeanOverTheBatch, "every_partner", "(log-probabilities at step|beam search) .*with decoder"),
+    (BranchesOnAValue, "export", "torch.export refuses step.*; expected a graph.*branches on values"),
+    (SaysNothing, "learning", "the cell copied .*; expected at least 90%"),
+    (BranchesOnAValue, "compiled", "torch.compile refuses step.*; expected a graph without breaks"),
 ]
 
 
@@ -185,37 +266,19 @@ def test_a_sound_cell_passes() -> None:
     ("cell", "check", "message"), WRONG, ids=lambda value: getattr(value, "__name__", None)
 )
 def test_a_wrong_cell_fails(cell: type[Sound], check: str, message: str) -> None:
-    checks: dict[str, Callable[..., None]] = {c.__name__: c for c in CELL_CHECKS}
-    torch.manual_seed(0)
-    with pytest.raises(NonconformingCell, match=f"(?s){message}"):
-        checks[f"check_{check}"](cell)
-
-
-def test_all_failures_are_told_at_once() -> None:
-    with pytest.raises(
-        NonconformingCell, match=r"(?s)\d of 12 checks failed\..*check_batch_mates: .*check_select_state: "
-    ):
-        check_cell(MeanOverTheBatch)
+    (run,) = (one for one in KITS["cell"] if one.name == check)
+    with pytest.raises(AssertionError, match=f"(?s){message}"):
+        run(cell)
 
 
 def test_every_check_has_a_cell_that_it_catches() -> None:
-    """Padding and lengths are caught by the comparison with steps already; their checks look closer."""
-    caught = {f"check_{check}" for _, check, _ in WRONG} | {
-        "check_padding",
-        "check_single_steps_and_full_rows",
-    }
-    assert caught == {check.__name__ for check in CELL_CHECKS}
+    assert {check for _, check, _ in WRONG} == {check.name for check in KITS["cell"]}
 
 
-class PaddingLeaks(Sound):
-    """How much padding there is shows in the outputs."""
-
-    def fused(self, x: Tensor, mask: Tensor, state: Any, noise: Any) -> tuple[Tensor, Any] | None:
-        outputs, state = run_steps(self, x, mask, state, noise)
-        return outputs + 0.1 * (~mask).sum(), state
-
-
-def test_a_mask_that_leaks_into_values() -> None:
-    torch.manual_seed(0)
-    with pytest.raises(NonconformingCell, match="alone and in a batch|at once and step by step"):
-        check_cell(PaddingLeaks)
+def test_all_failures_are_told_at_once() -> None:
+    message = (
+        r"(?s)\d of \d+ checks of cell MeanOverTheBatch failed.*"
+        r"batch_mates  \(see docs/plugins/cell.md#batch-mates\)\nfound .*\nexpected .*\nremedy .*select_state  "
+    )
+    with pytest.raises(FailedChecks, match=message):
+        check_cell(functools.partial(MeanOverTheBatch))

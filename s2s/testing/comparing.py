@@ -1,0 +1,55 @@
+"""Comparisons that tell what was found, what was expected, and the remedy."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from s2s.nn.cell import State
+from s2s.testing.kit import Nonconforming
+
+# Room for rounding, relative to the largest number compared (or to 1). float64: 1e-16 a step, with room for
+# sums; float32: 1e-7 a step; bfloat16 keeps 8 bits (4e-3), and every step rounds its gates and its state.
+TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5, torch.bfloat16: 5e-2}
+
+
+def expect_close(
+    what: str, found: Tensor, expected: Tensor, remedy: str, tolerance: float = TOLERANCES[torch.float64]
+) -> None:
+    """Two tensors are equal but for rounding; NaN equals nothing.
+
+    Raises:
+        Nonconforming: telling the place where they differ most.
+    """
+    if found.shape != expected.shape:
+        raise Nonconforming(f"{what} of shape {tuple(found.shape)}", f"{tuple(expected.shape)}", remedy)
+    if not found.numel():
+        return
+    found, expected = found.detach(), expected.detach()
+    difference = (found.double() - expected.double()).abs()
+    allowed = tolerance * max(1.0, float(expected.double().abs().max()))
+    worst = int(difference.nan_to_num(nan=float("inf")).argmax())
+    if not bool((difference <= allowed).all()):  # written so that NaN fails
+        place = [int(i) for i in torch.unravel_index(torch.tensor(worst), found.shape)]
+        raise Nonconforming(
+            f"{what}: {float(found.flatten()[worst]):.6g} at {place} of {list(found.shape)}",
+            f"{float(expected.flatten()[worst]):.6g} (allowed difference {allowed:.1g})",
+            remedy,
+        )
+
+
+def expect_shape(what: str, found: Tensor, expected: tuple[int, ...], remedy: str) -> None:
+    """A tensor has a shape.
+
+    Raises:
+        Nonconforming: it has another.
+    """
+    if tuple(found.shape) != expected:
+        raise Nonconforming(f"{what} of shape {tuple(found.shape)}", f"{expected}", f"{remedy}.")
+
+
+def outline(state: State) -> object:
+    """Structure, widths and types of a state, for comparing and showing."""
+    if isinstance(state, Tensor):
+        return f"{str(state.dtype).removeprefix('torch.')}{list(state.shape)}"
+    return tuple(outline(part) for part in state)

@@ -1,0 +1,67 @@
+"""What the constructor of every part must keep, of whatever kind: it is what a configuration writes."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import typing
+from typing import Any
+
+import docstring_parser
+
+from s2s.registry.parts import nested_kinds, options
+from s2s.testing.kit import Nonconforming, part_of
+
+
+def check_constructor(factory: Any) -> None:
+    """Every argument is typed and documented, and every option has a default that JSON can hold."""
+    part = part_of(factory)
+    where = f"{part.__module__}.{part.__qualname__}"
+    if not inspect.isclass(part):
+        raise Nonconforming(f"{where}, which is no class", "a class", "Name the class in the plugin's hook.")
+    if not (part.__doc__ or "").strip():
+        raise Nonconforming(
+            f"that {where} has no docstring", "one", "Say in a line what it is, and from which paper."
+        )
+    parameters = inspect.signature(part).parameters
+    hints = typing.get_type_hints(part.__init__)
+    documented = {one.arg_name for one in docstring_parser.parse(part.__doc__ or "").params}
+    documented |= {one.arg_name for one in docstring_parser.parse(part.__init__.__doc__ or "").params}
+    for name, parameter in parameters.items():
+        if parameter.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL):
+            raise Nonconforming(
+                f"{parameter} in the constructor of {where}",
+                "named arguments only",
+                "Write the arguments out: a typo in a configuration must fail.",
+            )
+        if name not in hints:
+            raise Nonconforming(
+                f"that {name!r} of {where} has no type",
+                "an annotation",
+                "Annotate it: configurations are checked by it.",
+            )
+    nested = nested_kinds(part)
+    for name, parameter in options(part).items():
+        if name not in documented:
+            raise Nonconforming(
+                f"that the docstring of {where} does not tell of {name!r}",
+                "a line in its Args section",
+                f"Write: {name}: what it does.",
+            )
+        if parameter.default is inspect.Parameter.empty:
+            raise Nonconforming(
+                f"that {name!r} of {where} has no default",
+                "one",
+                "Give it one: a name alone must build the part.",
+            )
+        if name not in nested:
+            _expect_plain(parameter.default, f"the default of {name!r} of {where}")
+
+
+def _expect_plain(value: Any, what: str) -> None:
+    try:
+        json.dumps(value)
+    except TypeError as error:
+        raise Nonconforming(
+            f"that {what} is {value!r}", "what JSON can hold", "Take numbers, text, lists or mappings."
+        ) from error

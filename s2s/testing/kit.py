@@ -1,0 +1,228 @@
+"""What every kit is made of: checks, what one of them found, and the report of all.
+
+A part declares what it cannot do, with the reason, as a class attribute:
+
+    expected_failures = {"export": "the loop ends when the state says so"}
+
+Such a check may fail, and must: one that passes after all is told, so that the declaration does not outlive its reason.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+PASSED, FAILED, DECLARED = "passed", "failed", "expected failure"
+
+
+class Nonconforming(AssertionError):
+    """A part that breaks its protocol.
+
+    Args:
+        found: what the part did.
+        expected: what it should have done.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, found: str, expected: str, remedy: str) -> None:
+        super().__init__(f"found {found}; expected {expected}. {remedy}")
+        self.found = found
+        self.expected = expected
+        self.remedy = remedy
+
+
+class FailedChecks(AssertionError):
+    """The checks that a part failed: what was found, what was expected, the remedy, and where more of it stands."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that every part of a kind must keep.
+
+    Attributes:
+        kind: of part, one of `s2s.registry.KINDS`.
+        run: takes the part's factory (its class, or a partial of it with options) and raises `Nonconforming`.
+        slow: minutes rather than seconds; only run when asked for.
+    """
+
+    kind: str
+    run: Callable[[Any], None]
+    slow: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of `run` without its "check_"."""
+        return str(self.run.__name__).removeprefix("check_")
+
+    @property
+    def promise(self) -> str:
+        """What is checked, in a line."""
+        return (self.run.__doc__ or "").strip().split("\n")[0]
+
+    @property
+    def docs(self) -> str:
+        """Where the remedy stands: a heading of the kind's guide."""
+        return f"docs/plugins/{self.kind}.md#{self.name.replace('_', '-')}"
+
+    def __call__(self, factory: Any, *, device: str = "cpu", seed: int = 0) -> None:
+        """Run it with the same random numbers at every call.
+
+        Raises:
+            Nonconforming: the part breaks its protocol.
+        """
+        with torch.random.fork_rng(devices=[]), torch.device(device):
+            torch.manual_seed(seed)
+            self.run(factory)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one check.
+
+    Attributes:
+        check: the check.
+        status: "passed", "failed" or "expected failure".
+        seconds: how long it took.
+        error: what was raised; None if nothing was.
+        reason: of an expected failure.
+    """
+
+    check: Check
+    status: str
+    seconds: float
+    error: Exception | None = None
+    reason: str = ""
+
+    @property
+    def explanation(self) -> str:
+        """What was found, what was expected, and what to do; "" if nothing is wrong."""
+        if self.error is None:
+            return ""
+        if isinstance(self.error, Nonconforming):
+            return f"found     {self.error.found}\nexpected  {self.error.expected}\nremedy    {self.error.remedy}"
+        return f"found     {_told(self.error)}\nexpected  no error\nremedy    mend what raised it"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of all checks of a part."""
+
+    kind: str
+    name: str
+    outcomes: Sequence[Outcome]
+
+    @property
+    def failures(self) -> list[Outcome]:
+        """Those that failed without having been expected to."""
+        return [outcome for outcome in self.outcomes if outcome.status == FAILED]
+
+    def raise_for_failures(self) -> None:
+        """Raise one error that tells all failures.
+
+        Raises:
+            FailedChecks: a check failed.
+        """
+        if self.failures:
+            told = "".join(
+                f"\n\n{one.check.name}  (see {one.check.docs})\n{one.explanation}" for one in self.failures
+            )
+            raise FailedChecks(
+                f"{len(self.failures)} of {len(self.outcomes)} checks of {self.kind} {self.name} failed{told}"
+            )
+
+
+def examine(
+    checks: Sequence[Check],
+    factory: Any,
+    *,
+    device: str = "cpu",
+    slow: bool = False,
+    done: Callable[[Outcome], None] | None = None,
+) -> Report:
+    """Put a part through the checks of its kind.
+
+    Args:
+        checks: of one kind.
+        factory: the part's class, or a `functools.partial` of it with the part's options.
+        device: where to check; a graphics card runs other kernels than a processor.
+        slow: the slow checks too.
+        done: told of each outcome as it comes.
+    """
+    part = part_of(factory)
+    expected = expected_failures(checks, factory)
+    outcomes = []
+    for check in checks:
+        if check.slow and not slow:
+            continue
+        outcome = _examine(check, factory, device, expected.get(check.name))
+        outcomes.append(outcome)
+        if done is not None:
+            done(outcome)
+    return Report(checks[0].kind, part.__name__, outcomes)
+
+
+def _examine(check: Check, factory: Any, device: str, reason: str | None) -> Outcome:
+    began = time.perf_counter()
+    error: Exception | None = None
+    try:
+        check(factory, device=device)
+    except Exception as raised:  # whatever it is, it is the part's
+        error = raised
+    seconds = time.perf_counter() - began
+    if reason is None:
+        return Outcome(check, PASSED if error is None else FAILED, seconds, error)
+    if error is None:
+        error = Nonconforming(
+            "that the check passes",
+            f"that it fails, as expected_failures says: {reason}",
+            f"Take {check.name!r} out of expected_failures.",
+        )
+        return Outcome(check, FAILED, seconds, error)
+    return Outcome(check, DECLARED, seconds, error, reason)
+
+
+def part_of(factory: Any) -> Any:
+    """The class behind a factory."""
+    while isinstance(factory, functools.partial):
+        factory = factory.func
+    return factory
+
+
+def expected_failures(checks: Sequence[Check], factory: Any) -> Mapping[str, str]:
+    """What the part says that it cannot do: the check's name -> the reason.
+
+    Raises:
+        Nonconforming: it names a check that does not exist, or gives no reason.
+    """
+    declared: Mapping[str, str] = getattr(part_of(factory), "expected_failures", {})
+    known = [check.name for check in checks]
+    for name, reason in declared.items():
+        if name not in known:
+            raise Nonconforming(
+                f"expected_failures names {name!r}",
+                f"one of {', '.join(known)}",
+                "Correct the name, or take it out.",
+            )
+        if not reason:
+            raise Nonconforming(
+                f"expected_failures[{name!r}] is empty", "a reason", "Say why the part cannot keep it."
+            )
+    return declared
+
+
+def _told(error: Exception) -> str:
+    """The error and the place where it was raised, the innermost outside of libraries first."""
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename
+    ]
+    place = f" ({frames[-1].filename}, line {frames[-1].lineno}: {frames[-1].line})" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"

@@ -1,0 +1,74 @@
+"""All kits by kind of part, and the functions that put a part through one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from s2s.errors import ConfigError
+from s2s.registry.near_names import unknown
+from s2s.testing.cells import CELL_CHECKS
+from s2s.testing.kit import Check, examine, expected_failures
+
+KITS: Mapping[str, Sequence[Check]] = {
+    "cell": CELL_CHECKS,
+}
+"""Kind of part -> its checks, in the order in which they are run."""
+
+
+def checks_of(kind: str) -> Sequence[Check]:
+    """The checks of a kind.
+
+    Raises:
+        ConfigError: there is no kit for it.
+    """
+    if kind not in KITS:
+        raise ConfigError(unknown("kit for kind", kind, KITS))
+    return KITS[kind]
+
+
+def _check(kind: str, factory: Any, *, device: str = "cpu", slow: bool = False) -> None:
+    """Put a part through all checks of its kind.
+
+    Args:
+        kind: of the part.
+        factory: its class, or a `functools.partial` of it with options.
+        device: where to check; a graphics card runs other kernels than a processor.
+        slow: the slow checks too (torch.compile).
+
+    Raises:
+        FailedChecks: telling of each what was found, what was expected, and the remedy.
+    """
+    examine(checks_of(kind), factory, device=device, slow=slow).raise_for_failures()
+
+
+check_cell = functools.partial(_check, "cell")
+
+
+def conformance(kind: str, factory: Any, *, slow: bool = False) -> Callable[..., Any]:
+    """A pytest decorator: one case for each check, given to the test as `check`, to be called without arguments.
+
+    What the part declares in `expected_failures` is marked as expected to fail, strictly.
+
+    Args:
+        kind: of the part.
+        factory: its class, or a `functools.partial` of it with options.
+        slow: the slow checks too.
+    """
+    import pytest
+
+    checks = [check for check in checks_of(kind) if slow or not check.slow]
+    declared = expected_failures(checks_of(kind), factory)
+    cases = [
+        pytest.param(
+            functools.partial(check, factory),
+            id=check.name,
+            marks=[pytest.mark.xfail(reason=declared[check.name], strict=True)]
+            if check.name in declared
+            else [],
+        )
+        for check in checks
+    ]
+    mark: Callable[..., Any] = pytest.mark.parametrize("check", cases)
+    return mark

@@ -1,0 +1,183 @@
+"""Small whole models around a part: what it must keep there, whatever stands beside it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from s2s.errors import S2SError
+from s2s.nn import Seq2Seq
+from s2s.padded import Padded
+from s2s.registry import catalogue
+from s2s.registry.parts import factory, options
+from s2s.search.hypotheses import Hypothesis
+from s2s.search.stepper import ModelStepper
+from s2s.search.strategy import SearchStrategy
+from s2s.testing.comparing import expect_close
+from s2s.testing.kit import Nonconforming, part_of
+from s2s.text.batch import pad, pad_targets
+from s2s.text.tokenizer import BOS, EOS
+
+PARTNERS = {
+    "cell": "LSTM",
+    "attention": "LuongGeneral",
+    "embedding": "Lookup",
+    "encoder": "Recurrent",
+    "bridge": "Linear",
+    "decoder": "Recurrent",
+    "head": "Softmax",
+    "search": "Beam",
+}
+"""What stands beside the part that is checked. Any other registered part would do; these are the plainest."""
+
+LETTERS = tuple(range(4, 12))
+VOCABULARY = 12
+SENTENCES = ((4, 5, 6, 7, 8), (9,), (10, 11, 4))
+
+Part = Callable[..., Any]
+
+
+def registered(kind: str) -> Iterator[tuple[str, Part]]:
+    """Name and factory of every part of a kind that can be imported."""
+    for name in catalogue().names(kind):
+        try:
+            yield name, factory(kind, name)
+        except S2SError:
+            continue  # another's fault: `s2s plugins list` tells it
+
+
+def with_options(part: Part, **wanted: Any) -> Part:
+    """A part with those of the wanted options that it has and that are not fixed already."""
+    fixed = getattr(part, "keywords", {})
+    known = options(part_of(part))
+    return functools.partial(part, **{k: v for k, v in wanted.items() if k in known and k not in fixed})
+
+
+def small_model(*, size: int = 6, **parts: Part | None) -> Seq2Seq:
+    """A model of tiny parts over `VOCABULARY` tokens.
+
+    Args:
+        size: of embeddings, states and whatever else has one.
+        **parts: factories by kind (cell, attention, embedding, encoder, bridge, decoder, head), in the place of
+            `PARTNERS`; a cell is that of encoder and decoder.
+    """
+    chosen: dict[str, Any] = {
+        kind: factory(kind, name) for kind, name in PARTNERS.items() if kind != "search"
+    }
+    chosen |= parts
+    inner = {"cell": chosen["cell"], "attention": chosen["attention"]}
+    return Seq2Seq(
+        VOCABULARY,
+        VOCABULARY,
+        embedding=with_options(chosen["embedding"], size=size),
+        encoder=with_options(chosen["encoder"], hidden_size=size, **inner),
+        bridge=chosen["bridge"],
+        decoder=with_options(chosen["decoder"], hidden_size=2 * size, **inner),  # as wide as both directions
+        head=chosen["head"],
+    )
+
+
+def expect_exact(model: Seq2Seq, what: str) -> None:
+    """Teacher forcing equals stepping, and a sentence searched alone equals the same in a batch.
+
+    Args:
+        model: any model over `VOCABULARY` tokens; it is put into float64.
+        what: its name in messages.
+    """
+    model = model.double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():  # larger than trained ones: what leaks is seen
+            parameter.mul_(2)
+    source, target = pad(SENTENCES), pad_targets(tuple(reversed(SENTENCES)))
+    inputs = Padded(target.ids[:, :-1], target.lengths - 1)
+    with torch.no_grad():
+        at_once = model.head.log_probs(model(source, inputs), source)
+        memory, state = model.encode(source)
+        real = inputs.mask
+        for time, tokens in enumerate(inputs.ids.unbind(1)):
+            one, state, _ = model.decode_step(tokens, memory, state, source)
+            rows = real[:, time]
+            remedy = "What a part does at a step must depend on that row and its state alone."
+            expect_close(f"log-probabilities at step {time} {what}", one[rows], at_once[rows, time], remedy)
+        together = search(model, source)
+        for row, found in enumerate(together):
+            index = torch.tensor([row])
+            length = int(source.lengths[row])
+            alone = search(model, Padded(source.ids[index, :length], source.lengths[index]))[0]
+            _expect_same(found, alone, what)
+
+
+def search(model: Seq2Seq, source: Padded, strategy: SearchStrategy | None = None, limit: int = 8) -> Any:
+    """Hypotheses of each sentence."""
+    strategy = strategy or with_options(factory("search", PARTNERS["search"]), size=3)()
+    memory, state = model.encode(source)
+    stepper = ModelStepper(model, source, memory)
+    limits = torch.full((len(source.lengths),), limit)
+    return strategy.search(stepper, state, bos=BOS, eos=EOS, limits=limits)
+
+
+def _expect_same(found: list[Hypothesis], alone: list[Hypothesis], what: str) -> None:
+    if [one.tokens for one in found] != [one.tokens for one in alone]:
+        raise Nonconforming(
+            f"that beam search {what} gives {[one.tokens for one in found]} in a batch",
+            f"{[one.tokens for one in alone]}, as for the sentence alone",
+            "No row may see another; every leaf of a state or memory is [batch, ...].",
+        )
+    for one, other in zip(found, alone, strict=True):
+        scores = torch.tensor([one.score, other.score], dtype=torch.float64)
+        expect_close(
+            f"the score of a hypothesis in a batch {what}", scores[:1], scores[1:], "No row may see another."
+        )
+
+
+def expect_to_learn(model: Seq2Seq, what: str, *, reverse: bool = False, steps: int = 250) -> None:
+    """After a few seconds of training the model copies (or reverses) short sequences that it has not seen.
+
+    Args:
+        model: any model over `VOCABULARY` tokens.
+        what: its name in messages.
+        reverse: the target is the source from right to left.
+        steps: of training, 32 sequences each.
+    """
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, steps)
+    held_out, learnt = _sequences(64, seed=1), 0.0
+    asked = {tuple(one) for one in held_out}
+    model.train()
+    for step in range(steps):
+        sources = [one for one in _sequences(32, seed=2 + step) if tuple(one) not in asked]
+        source, target = pad(sources), pad_targets([one[::-1] if reverse else one for one in sources])
+        inputs = Padded(target.ids[:, :-1], target.lengths - 1)
+        loss = model.loss(source, inputs, target.ids[:, 1:])
+        optimizer.zero_grad()
+        (loss.total / loss.tokens).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+    model.eval()
+    with torch.no_grad():
+        found = [one[0].tokens for one in search(model, pad(held_out))]
+    wanted = [one[::-1] if reverse else one for one in held_out]
+    learnt = sum(map(list.__eq__, found, wanted)) / len(wanted)
+    if learnt < LEARNT:
+        verb = "reversed" if reverse else "copied"
+        raise Nonconforming(
+            f"that {what} {verb} {learnt:.0%} of {len(wanted)} held-out sequences after {steps} steps",
+            f"at least {LEARNT:.0%}",
+            "Look at the initialization, at saturated gates and at gradients that are cut.",
+        )
+
+
+LEARNT = 0.9
+"""Share of held-out sequences; one that guesses gets next to none (8 letters, 2 to 5 in a row)."""
+
+
+def _sequences(number: int, seed: int) -> list[list[int]]:
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(2, 6, (number,), generator=generator).tolist()
+    letters: Tensor = torch.randint(LETTERS[0], LETTERS[-1] + 1, (number, 5), generator=generator)
+    return [row[:length] for row, length in zip(letters.tolist(), lengths, strict=True)]

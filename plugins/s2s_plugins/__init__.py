@@ -18,9 +18,13 @@ def s2s_attentions() -> dict[str, str]:
     """Attention mechanisms."""
     return {
         "Bahdanau": "s2s_plugins.attention.bahdanau:Bahdanau",
+        "Coverage": "s2s_plugins.attention.history:Coverage",
+        "LocalP": "s2s_plugins.attention.local:LocalP",
+        "Location": "s2s_plugins.attention.history:Location",
         "LuongConcat": "s2s_plugins.attention.luong:LuongConcat",
         "LuongDot": "s2s_plugins.attention.luong:LuongDot",
         "LuongGeneral": "s2s_plugins.attention.luong:LuongGeneral",
+        "MultiHead": "s2s_plugins.attention.multi_head:MultiHead",
         "ScaledDot": "s2s_plugins.attention.scaled_dot:ScaledDot",
     }
 
@@ -41,6 +45,9 @@ def s2s_bridges() -> dict[str, str]:
 def s2s_decoders() -> dict[str, str]:
     """Decoders."""
     return {
+        "Bahdanau": "s2s_plugins.decoders.bahdanau:BahdanauDecoder",
+        "ConditionalGRU": "s2s_plugins.decoders.conditional:ConditionalDecoder",
+        "GNMT": "s2s_plugins.decoders.gnmt:GNMTDecoder",
         "InputFeeding": "s2s_plugins.decoders.input_feeding:InputFeedingDecoder",
         "Recurrent": "s2s_plugins.decoders.recurrent:RecurrentDecoder",
     }

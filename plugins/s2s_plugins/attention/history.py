@@ -1,0 +1,128 @@
+"""Additive attentions that see what was attended to before: they must be stepped."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from s2s.errors import ConfigError
+from s2s.nn import Attended, ScoredMemory, State, check_size
+from s2s_plugins.attention.bahdanau import Bahdanau
+
+
+class HistoryAttention(Bahdanau):
+    """``score_j = v . tanh(W query + U output_j + b + history_j)``; the state tells of the weights so far.
+
+    Args:
+        query_size: width of the query.
+        memory_size: width of the encoder outputs.
+        attention_size: width of the hidden layer; query_size if none is given.
+    """
+
+    sequential = True
+
+    @abstractmethod
+    def history(self, past: Tensor) -> Tensor:
+        """What the state adds to each key: [batch, source] to [batch, source, attention]."""
+
+    @abstractmethod
+    def remember(self, past: Tensor, weights: Tensor) -> Tensor:
+        """The state after weights [batch, source] were given."""
+
+    def initial_state(self, memory: ScoredMemory) -> State:
+        """Nothing has been attended to: one leaf [batch, source] of zeros."""
+        dtype = torch.promote_types(memory.values.dtype, torch.float32)
+        return (memory.values.new_zeros(memory.mask.shape, dtype=dtype),)
+
+    def map_values(self, memory: Any, linear: Callable[[Tensor], Tensor]) -> Any | None:
+        """As every scored attention: `attend` below changes the keys alone."""
+        return super().map_values(memory, linear)
+
+    def attend(self, query: Tensor, memory: ScoredMemory, state: State) -> Attended:
+        """One step, query [batch, hidden]."""
+        (past,) = state
+        keys = memory.keys + self.history(past)
+        context, weights, _ = super().attend(query, memory._replace(keys=keys), ())
+        return Attended(context, weights, (self.remember(past, weights.to(past.dtype)),))
+
+
+class Location(HistoryAttention):
+    """Location-aware attention (Chorowski et al. 2015, eq. 8-9): it sees where it looked at the step before.
+
+    ::
+
+        f = F * weights_of_the_step_before                          a convolution along the source, eq. 8
+        score_j = v . tanh(W query + V output_j + U f_j + b)        eq. 9
+
+    Args:
+        query_size: width of the query.
+        memory_size: width of the encoder outputs.
+        attention_size: width of the hidden layer; query_size if none is given.
+        filters: k, number of filters in F.
+        kernel_width: r, source positions that a filter sees, an odd number. The paper's 201 is made for the frames of
+            speech, a hundred a second.
+
+    Raises:
+        ConfigError: an even kernel, which has no middle.
+    """
+
+    def __init__(
+        self,
+        query_size: int,
+        memory_size: int,
+        *,
+        attention_size: int | None = None,
+        filters: int = 10,
+        kernel_width: int = 7,
+    ) -> None:
+        super().__init__(query_size, memory_size, attention_size=attention_size)
+        if check_size("kernel_width", kernel_width) % 2 == 0:
+            raise ConfigError(
+                f"kernel_width {kernel_width} has no middle; choose an odd one, as {kernel_width + 1}"
+            )
+        self.filters = nn.Conv1d(
+            1, check_size("filters", filters), kernel_width, padding=kernel_width // 2, bias=False
+        )
+        self.filter_layer = nn.Linear(filters, self.vector.numel(), bias=False)
+
+    def history(self, past: Tensor) -> Tensor:
+        """``U f``."""
+        history: Tensor = self.filter_layer(self.filters(past.unsqueeze(1)).transpose(1, 2))
+        return history
+
+    def remember(self, past: Tensor, weights: Tensor) -> Tensor:
+        """The last weights."""
+        return weights
+
+
+class Coverage(HistoryAttention):
+    """Attention with coverage (See et al. 2017, eq. 10-11; after Tu et al. 2016): it sees what each position got.
+
+    ::
+
+        c = sum of the weights of all steps before                        eq. 10
+        score_j = v . tanh(W query + U output_j + w_c c_j + b)            eq. 11
+
+    The coverage loss of the paper (eq. 12) is no part of an attention, and is left out.
+
+    Args:
+        query_size: width of the query.
+        memory_size: width of the encoder outputs.
+        attention_size: width of the hidden layer; query_size if none is given.
+    """
+
+    def __init__(self, query_size: int, memory_size: int, *, attention_size: int | None = None) -> None:
+        super().__init__(query_size, memory_size, attention_size=attention_size)
+        self.coverage_layer = nn.Linear(1, self.vector.numel(), bias=False)
+        nn.init.xavier_uniform_(self.coverage_layer.weight)  # of one input, torch's own would drown the keys
+
+    def history(self, past: Tensor) -> Tensor:
+        """``w_c c``."""
+        history: Tensor = self.coverage_layer(past.unsqueeze(-1))
+        return history
+
+    def remember(self, past: Tensor, weights: Tensor) -> Tensor:
+        """What each position got so far."""
+        return past + weights

@@ -199,7 +199,7 @@ def hold_against_walk(decoder: Decoder, source: Source, *, shared_start: bool = 
 
 
 def test_parts_are_registered() -> None:
-    assert {"Recurrent", "InputFeeding"} <= set(DECODERS)
+    assert {"Bahdanau", "ConditionalGRU", "GNMT", "InputFeeding", "Recurrent"} <= set(DECODERS)
     assert {"Bahdanau", "LuongDot", "LuongGeneral", "LuongConcat", "ScaledDot"} <= set(ATTENTIONS)
 
 

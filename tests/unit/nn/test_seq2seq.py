@@ -20,6 +20,9 @@ from s2s_plugins.bridges.linear import LinearBridge
 from s2s_plugins.cells.elman import Elman
 from s2s_plugins.cells.gru import GRU
 from s2s_plugins.cells.lstm import LSTM
+from s2s_plugins.decoders.bahdanau import BahdanauDecoder
+from s2s_plugins.decoders.conditional import ConditionalDecoder
+from s2s_plugins.decoders.gnmt import GNMTDecoder
 from s2s_plugins.decoders.input_feeding import InputFeedingDecoder
 from s2s_plugins.decoders.recurrent import RecurrentDecoder
 from s2s_plugins.embeddings.lookup import LookupEmbedding
@@ -101,6 +104,9 @@ MODELS: dict[str, Callable[[], Seq2Seq]] = {
         decoder_options={"layers": 3, "residual": True},
         attention=ScaledDot,
     ),
+    "bahdanau": partial(model, decoder=BahdanauDecoder, attention=Bahdanau, decoder_cell=GRU),
+    "conditional": partial(model, decoder=ConditionalDecoder, decoder_cell=SlotCell),
+    "gnmt": partial(model, decoder=GNMTDecoder, attention=Bahdanau, decoder_options={"layers": 3}),
     "odd-to-slots": partial(model, encoder_cell=OddCell, decoder_cell=SlotCell),
     "slots-to-odd": partial(model, encoder_cell=SlotCell, decoder_cell=OddCell, decoder=InputFeedingDecoder),
 }

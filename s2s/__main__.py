@@ -13,7 +13,7 @@ from s2s.registry import Catalogue, PluginWarning, use_plugins
 from s2s.registry.near_names import unknown
 
 USAGE = """\
-usage: s2s [--plugin-dir DIR] [--no-plugins] COMMAND [options]
+usage: s2s [--plugin-dir PATH] [--no-plugins] COMMAND [options]
 
 Trains, evaluates and serves recurrent encoder-decoder models.
 
@@ -21,10 +21,10 @@ commands (each has its own --help):
 {commands}
 
 options, before or after the command:
-  --plugin-dir DIR  also use the plugins in this folder (may be given more than once)
-  --no-plugins      use only the parts that come with s2s
-  --version         print the version
-  -h, --help        print this
+  --plugin-dir PATH  also use the plugins in this folder or .py file (may be given more than once)
+  --no-plugins       use only the parts that come with s2s
+  --version          print the version
+  -h, --help         print this
 
 Start here: `s2s demo`."""
 
@@ -83,7 +83,7 @@ def _plugin_options(argv: list[str]) -> tuple[list[str], bool, list[Path]]:
         elif word == "--plugin-dir":
             folder = next(words, None)
             if folder is None:
-                raise ConfigError("--plugin-dir needs a folder")
+                raise ConfigError("--plugin-dir needs a folder or a .py file")
             folders.append(Path(folder))
         elif word.startswith("--plugin-dir="):
             folders.append(Path(word.partition("=")[2]))

@@ -22,7 +22,7 @@ def use_plugins(*, third_party: bool = True, plugin_dirs: Sequence[Path | str] =
 
     Args:
         third_party: False: only the parts that come with s2s, as `--no-plugins`.
-        plugin_dirs: Folders with plugins of your own, as `--plugin-dir`.
+        plugin_dirs: Folders (or files) with plugins of your own, as `--plugin-dir`.
     """
     global _catalogue
     _catalogue = discover(third_party=third_party, plugin_dirs=[Path(folder) for folder in plugin_dirs])

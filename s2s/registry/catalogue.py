@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from s2s.errors import ConfigError, PluginError
@@ -58,11 +59,23 @@ class Entry:
 
 
 class Catalogue:
-    """Names of parts, by kind. Classes are imported by `load` alone."""
+    """Names of parts, by kind. Classes are imported by `load` alone.
 
-    def __init__(self, entries: Iterable[Entry], plugins: Iterable[Plugin] = ()) -> None:
+    Args:
+        entries: The names.
+        plugins: What was found, usable or not.
+        plugin_dirs: The folders and files that the user named.
+    """
+
+    def __init__(
+        self,
+        entries: Iterable[Entry],
+        plugins: Iterable[Plugin] = (),
+        plugin_dirs: Iterable[Path] = (),
+    ) -> None:
         self._entries = list(entries)
         self.plugins = list(plugins)
+        self.plugin_dirs = list(plugin_dirs)
 
     def entries(self, kind: str | None = None) -> list[Entry]:
         """All entries, or those of one kind, sorted by kind and name."""

@@ -1,4 +1,4 @@
-"""Finding plugins: by entry point and in folders that the user names.
+"""Finding plugins: by entry point, and in folders and files that the user names.
 
 pluggy's own loader stops at the first plugin that cannot be imported, so the entry points are walked
 here: each failure is recorded and the walk goes on.
@@ -19,7 +19,7 @@ import pluggy
 from s2s.errors import ConfigError, PluginError
 from s2s.registry import hookspecs
 from s2s.registry.catalogue import Catalogue, Entry, Plugin
-from s2s.registry.hookspecs import GROUP, KINDS
+from s2s.registry.hookspecs import GROUP, INTERFACE, KINDS
 from s2s.registry.near_names import unknown
 
 OWN_DISTRIBUTION = "s2s"
@@ -33,6 +33,7 @@ class PluginWarning(UserWarning):
 class _Found:
     plugin: Plugin
     module: str
+    folder: Path | None = None
 
 
 def discover(*, third_party: bool = True, plugin_dirs: Sequence[Path] = ()) -> Catalogue:
@@ -40,10 +41,11 @@ def discover(*, third_party: bool = True, plugin_dirs: Sequence[Path] = ()) -> C
 
     Args:
         third_party: False: the plugins of other distributions are listed as disabled and are not imported.
-        plugin_dirs: Folders whose modules and packages are plugins too; they are put on the import path.
+        plugin_dirs: Folders whose modules and packages are plugins too, or one such module or package; the folder
+            is put on the import path.
 
     Raises:
-        ConfigError: a plugin_dir is no folder.
+        ConfigError: a plugin_dir is neither.
     """
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
@@ -58,6 +60,8 @@ def discover(*, third_party: bool = True, plugin_dirs: Sequence[Path] = ()) -> C
             continue
         try:
             module = importlib.import_module(found.module)
+            _refuse_another(module, found)
+            _refuse_a_newer_interface(module)
             if manager.is_registered(module):
                 continue
             entries += _register(manager, module, plugin)
@@ -65,7 +69,7 @@ def discover(*, third_party: bool = True, plugin_dirs: Sequence[Path] = ()) -> C
             plugin = replace(plugin, status="broken", error=f"{type(error).__name__}: {error}")
             warnings.warn(f"{plugin} cannot be used: {plugin.error}", PluginWarning, stacklevel=2)
         plugins.append(plugin)
-    return Catalogue(_with_duplicates_marked(entries), plugins)
+    return Catalogue(_with_duplicates_marked(entries), plugins, plugin_dirs)
 
 
 def _by_entry_point() -> Iterable[_Found]:
@@ -78,18 +82,52 @@ def _by_entry_point() -> Iterable[_Found]:
             yield _Found(Plugin(point.name, distribution, version), point.value)
 
 
-def _in_folders(folders: Sequence[Path]) -> Iterable[_Found]:
-    for folder in folders:
-        if not folder.is_dir():
-            raise ConfigError(f"--plugin-dir {folder}: no such folder; name one that holds plugins")
-        resolved = str(folder.resolve())
-        if resolved not in sys.path:
-            sys.path.insert(0, resolved)
+def _in_folders(paths: Sequence[Path]) -> Iterable[_Found]:
+    for path in paths:
+        if not path.exists():
+            raise ConfigError(
+                f"--plugin-dir {path}: no such folder; name one that holds plugins, or a .py file"
+            )
+        if path.is_file() and path.suffix != ".py":
+            remedy = (
+                f"install it: pip install {path}" if path.suffix == ".whl" else "name a folder or a .py file"
+            )
+            raise ConfigError(f"--plugin-dir {path}: this file is no Python module; {remedy}")
+        alone = path.is_file() or (path / "__init__.py").exists()
+        folder = path.resolve().parent if alone else path.resolve()
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
             importlib.invalidate_caches()
-        for path in sorted(folder.iterdir()):
-            importable = path.suffix == ".py" or (path / "__init__.py").exists()
-            if importable and path.stem.isidentifier() and not path.stem.startswith("_"):
-                yield _Found(Plugin(path.stem, str(folder), ""), path.stem)
+        for module in [path.resolve()] if alone else sorted(folder.iterdir()):
+            importable = module.suffix == ".py" or (module / "__init__.py").exists()
+            named = module.stem.isidentifier() and not module.stem.startswith("_")
+            if importable and named:
+                yield _Found(Plugin(module.stem, str(path), ""), module.stem, folder)
+            elif alone:
+                raise ConfigError(
+                    f"--plugin-dir {path}: {module.stem!r} cannot be imported; give it a name of letters, digits and "
+                    "underscores that begins with a letter"
+                )
+
+
+def _refuse_another(module: Any, found: _Found) -> None:
+    """A module of the same name that was imported before hides the one in the folder."""
+    origin = getattr(module, "__file__", None)
+    if found.folder is not None and (
+        origin is None or not Path(origin).resolve().is_relative_to(found.folder)
+    ):
+        raise PluginError(
+            f"another module has the name {found.module!r} ({origin or 'built in'}); rename the plugin"
+        )
+
+
+def _refuse_a_newer_interface(module: Any) -> None:
+    wanted = getattr(module, "S2S_INTERFACE", INTERFACE)
+    if not isinstance(wanted, int) or wanted > INTERFACE:
+        raise PluginError(
+            f"it asks for version {wanted} of the plugin interface, and this s2s has version {INTERFACE}; "
+            "install a newer s2s or an older version of the plugin"
+        )
 
 
 def _register(manager: pluggy.PluginManager, module: Any, plugin: Plugin) -> list[Entry]:

@@ -35,7 +35,7 @@ def test_help_lists_the_commands_with_their_summaries(capsys: pytest.CaptureFixt
     assert main(["--help"]) == 0
     printed = capsys.readouterr().out
     assert "usage: s2s" in printed
-    assert "plugins    list the parts that plugins bring" in printed
+    assert "plugins    list, show and check the parts that plugins bring" in printed
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -99,7 +99,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 
 def test_plugin_dir_needs_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plugins", "list", "--plugin-dir"]) == 2
-    assert capsys.readouterr().err == "s2s: error: --plugin-dir needs a folder\n"
+    assert capsys.readouterr().err == "s2s: error: --plugin-dir needs a folder or a .py file\n"
 
 
 def test_our_own_warnings_are_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,14 +1,18 @@
-"""`s2s plugins list`."""
+"""`s2s plugins list`, `show` and `check`."""
 
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from s2s import __version__, registry
 from s2s.__main__ import main
+from s2s.registry import KINDS, catalogue
+from s2s.testing import KITS
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +53,185 @@ def test_listing_imports_no_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+CELL = '''
+"""A file with one cell."""
+
+import torch
+from torch import nn
+
+from s2s.nn import RecurrentCell
+from s2s.registry import hookimpl
+
+
+class {name}(RecurrentCell):
+    """One gate less.
+
+    Args:
+        slope: of the nonlinearity.
+    """
+
+    {attributes}
+
+    def __init__(self, input_size: int, hidden_size: int, *, slope: float = 1.0) -> None:
+        super().__init__(input_size, hidden_size, projected_size=hidden_size)
+        self.slope = slope
+        self.recurrent = nn.Linear(hidden_size, hidden_size, bias=False)
+        nn.init.orthogonal_(self.recurrent.weight)
+
+    def step(self, x, state, noise=None):
+        (h,) = state
+        h = torch.tanh(self.slope * (x + self.recurrent(h{leak})))
+        return h, (h,)
+
+
+@hookimpl
+def s2s_cells():
+    return {{"{name}": "{module}:{name}"}}
+'''
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Write a plugin of one file."""
+    written = []
+
+    def make(module: str, name: str, *, attributes: str = "", leak: str = "") -> Path:
+        path = tmp_path / f"{module}.py"
+        path.write_text(CELL.format(module=module, name=name, attributes=attributes, leak=leak))
+        written.append(module)
+        return path
+
+    yield make
+    for module in written:
+        sys.modules.pop(module, None)
+
+
+def test_check_tells_each_promise_and_counts(
+    write: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write("made_up_sound", "MadeUpSound")
+    assert main(["plugins", "check", str(path), "--option", "slope=0.9"]) == 0
+    head, *lines, summary = capsys.readouterr().out.splitlines()
+    assert head == f"cell MadeUpSound, from {path}"
+    assert [line.split()[:2] for line in lines] == [
+        ["ok", check.name] for check in KITS["cell"] if not check.slow
+    ]
+    assert re.fullmatch(
+        rf"{len(lines)} checks in [\d.]+ s: {len(lines)} passed, 0 failed, 0 expected failures", summary
+    )
+
+
+def test_check_tells_what_was_found_expected_and_where_the_remedy_stands(
+    write: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write("made_up_leaking", "MadeUpLeaking", leak=" - h.mean(0)")
+    assert main(["plugins", "check", str(path)]) == 1
+    out = capsys.readouterr().out
+    block = out[out.index("FAILED   batch_mates") :].splitlines()[1:5]
+    assert [line.split()[0] for line in block] == ["found", "expected", "remedy", "see"]
+    assert block[2].split(maxsplit=1)[1].startswith("No row may see another")
+    assert block[3].split()[1] == "docs/plugins/cell.md#batch-mates"
+
+
+MIXES_ROWS = (
+    "sequence_equals_steps",
+    "mixed_precision",
+    "single_steps_and_full_rows",
+    "batch_mates",
+    "select_state",
+    "noise",
+    "stack",
+    "directions",
+    "every_partner",
+)
+"""Checks that a cell fails whose rows see each other."""
+
+
+def test_an_expected_failure_is_declared_with_its_reason(
+    write: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    reason = "rows are normalized together"
+    told = ", ".join(f"{check!r}: {reason!r}" for check in MIXES_ROWS)
+    path = write(
+        "made_up_declared",
+        "MadeUpDeclared",
+        leak=" - h.mean(0)",
+        attributes=f"expected_failures = {{{told}}}",
+    )
+    assert main(["plugins", "check", str(path), "--json"]) == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    statuses = {check["name"]: check["status"] for check in report["checks"]}
+    assert statuses["batch_mates"] == "expected failure"
+    assert statuses["shapes"] == "passed"
+    assert {check["reason"] for check in report["checks"] if check["status"] == "expected failure"} == {
+        reason
+    }
+
+
+def test_a_declared_failure_that_passes_is_told(
+    write: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write("made_up_outdated", "MadeUpOutdated", attributes='expected_failures = {"shapes": "none"}')
+    assert main(["plugins", "check", str(path)]) == 1
+    assert "Take 'shapes' out of expected_failures" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["check"], "name a part or a path to check, or ask for --all"),
+        (["check", "LSTN"], "unknown part 'LSTN'; did you mean 'LSTM'"),
+        (["check", "LSTM", "--kind", "attention"], "unknown attention 'LSTM'"),
+        (["check", "./absent"], "./absent: no such file or folder"),
+        (["check", "LSTM", "--option", "forget_bias"], "--option 'forget_bias': expected KEY=VALUE"),
+        (["check", "LSTM", "--option", "forget=1"], "unknown option 'forget'; did you mean 'forget_bias'"),
+        (["check", "fit"], "there is no kit for kind command; there are kits for cell"),
+        (["show", "Recurrent"], "several parts; say which: --kind encoder, --kind decoder"),
+        (["show", "LSTM", "--size", "width=3"], "unknown size of cell LSTM 'width'"),
+        (["show", "LSTM", "--size", "hidden_size=0"], "expected a whole number, at least 1"),
+    ],
+)
+def test_errors_tell_the_remedy(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugins", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_path_without_parts_and_a_broken_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "made_up_idle.py").write_text("")
+    assert main(["plugins", "check", str(tmp_path / "made_up_idle.py")]) == 2
+    assert "names no part; implement a hook in it (s2s_cells" in capsys.readouterr().err
+    (tmp_path / "made_up_fails.py").write_text("import made_up_absent\n")
+    assert main(["plugins", "check", str(tmp_path / "made_up_fails.py")]) == 2
+    assert "cannot be used: ModuleNotFoundError" in capsys.readouterr().err
+
+
+def test_show_counts_parameters_at_the_given_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ["--size", "input_size=3", "--size", "hidden_size=5"]
+    assert main(["plugins", "show", "LSTM", "--json", *sizes]) == 0
+    (shown,) = json.loads(capsys.readouterr().out)
+    assert shown["parameters"] == 4 * 5 * (3 + 5) + 4 * 5  # W, U and one bias of four gates
+    assert shown["state_sizes"] == [5, 5]
+    assert shown["fused"]
+
+
+def test_show_tells_docs_paper_options_and_state(
+    write: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write("made_up_shown", "MadeUpShown")
+    assert main(["plugins", "show", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "One gate less." in out
+    assert "slope NUMBER" in out and "of the nonlinearity (default: 1.0)" in out
+    assert "parameters  524,800 (at input_size 512, hidden_size 512)" in out  # 2 * 512 * 512 + 512
+    assert "fused path  no" in out
+    assert main(["plugins", "show", "GRU"]) == 0
+    assert "Cho et al. 2014" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "exporter"])
+def test_every_part_can_be_shown(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in catalogue().names(kind):
+        assert main(["plugins", "show", name, "--kind", kind]) == 0
+        assert capsys.readouterr().out.startswith(f"{kind} {name}, from s2s ")

@@ -144,3 +144,46 @@ def test_every_hook_is_documented_and_every_kind_has_one() -> None:
 def test_discovery_imports_no_torch() -> None:
     code = "import sys, s2s.registry; s2s.registry.catalogue(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_single_file_and_a_single_package(tmp_path: Path) -> None:
+    for name in ("made_up_alone", "made_up_sibling"):
+        (tmp_path / f"{name}.py").write_text(cells(f'{{"{name}": "{name}:A"}}'))
+    package = tmp_path / "made_up_boxed"
+    package.mkdir()
+    (package / "__init__.py").write_text(cells('{"Boxed": "made_up_boxed:Boxed"}'))
+    found = discover(plugin_dirs=[tmp_path / "made_up_alone.py", package]).names("cell")
+    assert {"made_up_alone", "Boxed"} <= set(found)
+    assert "made_up_sibling" not in found
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("notes.txt", "no Python module; name a folder or a .py file"),
+        ("made_up-1.0-py3-none-any.whl", "no Python module; install it: pip install .*whl"),
+        ("made-up.py", "'made-up' cannot be imported; give it a name of letters"),
+    ],
+)
+def test_a_file_that_cannot_be_a_plugin(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / name).write_text("")
+    with pytest.raises(ConfigError, match=message):
+        discover(plugin_dirs=[tmp_path / name])
+
+
+def test_a_file_whose_name_another_module_has(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text(cells('{"J": "json:J"}'))
+    with pytest.warns(PluginWarning, match="another module has the name 'json' .*rename the plugin"):
+        catalogue = discover(plugin_dirs=[tmp_path / "json.py"])
+    assert "J" not in catalogue.names("cell")
+
+
+def test_a_plugin_that_asks_for_a_newer_interface(install: Install) -> None:
+    source = "S2S_INTERFACE = 99\n" + cells('{"Future": "made_up_future:Future"}')
+    install("future", "3.0", module="made_up_future", source=source)
+    wanted = "it asks for version 99 of the plugin interface, and this s2s has version 1; install a newer s2s"
+    with pytest.warns(PluginWarning, match=wanted):
+        catalogue = discover()
+    with pytest.raises(ConfigError, match=f"unknown cell 'Future'.*{wanted}"):
+        catalogue.load("cell", "Future")
+    assert "LSTM" in catalogue.names("cell")

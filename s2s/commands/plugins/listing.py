@@ -1,22 +1,22 @@
-"""`s2s plugins`: what parts there are, and from where. Imports no torch."""
+"""Name, kind, distribution, version and status of every part, without importing one."""
 
 import json
+from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
-from s2s.commands.command_line import CommandLine
 from s2s.registry import KINDS, Catalogue, catalogue
 
-SUMMARY = "list the parts that plugins bring"
+SUMMARY = "name, kind, distribution, version and status of every part"
 
 
-def main(argv: list[str]) -> int:
-    """Run `s2s plugins list`."""
-    parser = CommandLine(prog="s2s plugins", description="What parts there are, and from where.")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="name, kind, distribution, version and status of every part")
-    listing.add_argument("--kind", help=f"only parts of this kind: {', '.join(KINDS)}")
-    listing.add_argument("--json", action="store_true", help="as JSON, for programs")
-    options = parser.parse_args(argv)
+def add_to(parser: ArgumentParser) -> None:
+    """The action's options."""
+    parser.add_argument("--kind", help=f"only parts of this kind: {', '.join(KINDS)}")
+    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+
+
+def run(options: Namespace) -> int:
+    """Print the list."""
     rows = _rows(catalogue(), options.kind)
     print(json.dumps(rows, indent=2, ensure_ascii=False) if options.json else _table(rows))
     return 0

@@ -1,0 +1,17 @@
+"""`s2s plugins`: what parts there are, what one of them is, whether it keeps its protocol."""
+
+from s2s.commands.command_line import CommandLine
+from s2s.commands.plugins import check, listing, show
+
+SUMMARY = "list, show and check the parts that plugins bring"
+ACTIONS = {"list": listing, "show": show, "check": check}
+
+
+def main(argv: list[str]) -> int:
+    """Run `s2s plugins list`, `show` or `check`."""
+    parser = CommandLine(prog="s2s plugins", description="The parts that plugins bring.")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, action in ACTIONS.items():
+        action.add_to(actions.add_parser(name, help=action.SUMMARY, description=action.__doc__))
+    options = parser.parse_args(argv)
+    return int(ACTIONS[options.action].run(options))

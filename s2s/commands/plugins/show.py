@@ -1,0 +1,132 @@
+"""What a part is: its docs and paper, its options, its state, and how many parameters it has at given sizes."""
+
+import inspect
+import json
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from s2s.commands.plugins.parts import given_options, meant
+from s2s.errors import ConfigError
+from s2s.registry import KINDS, Entry, catalogue
+
+SUMMARY = "what a part is: docs, options, state, number of parameters"
+SIZE, VOCABULARY = 512, 8000
+"""Sizes that nobody gave."""
+
+
+def add_to(parser: ArgumentParser) -> None:
+    """The action's options."""
+    parser.add_argument("part", metavar="NAME|PATH", help="a part's name, or a plugin's file or folder")
+    parser.add_argument("--kind", help=f"of the part: {', '.join(KINDS)}")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the part (repeatable)",
+    )
+    parser.add_argument(
+        "--size",
+        action="append",
+        default=[],
+        metavar="NAME=INT",
+        help=f"a size, as input_size=256 (default: {SIZE} each, vocabulary_size {VOCABULARY})",
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+
+
+def run(options: Namespace) -> int:
+    """Describe and print."""
+    entries = meant(options.part, options.kind)
+    described = [
+        _describe(entry, given_options(options.option), given_options(options.size)) for entry in entries
+    ]
+    if options.json:
+        print(json.dumps(described, indent=2, ensure_ascii=False, default=str))
+    else:
+        print("\n\n".join(_text(entry, one) for entry, one in zip(entries, described, strict=True)))
+    return 0
+
+
+def _describe(entry: Entry, given: dict[str, Any], sizes: dict[str, Any]) -> dict[str, Any]:
+    part = catalogue().load(entry.kind, entry.name)
+    found: dict[str, Any] = {
+        "kind": entry.kind,
+        "name": entry.name,
+        "target": entry.target,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "signature": f"{getattr(part, '__name__', entry.name)}{inspect.signature(part)}",
+        "docs": inspect.getdoc(part) or "",
+    }
+    if inspect.isclass(part):
+        found["expected_failures"] = dict(getattr(part, "expected_failures", {}))
+        found.update(_measured(entry, part, given, sizes))
+    elif sizes:
+        raise ConfigError(f"{entry.kind} {entry.name} has no sizes")
+    return found
+
+
+def _measured(entry: Entry, part: type, given: dict[str, Any], sizes: dict[str, Any]) -> dict[str, Any]:
+    """Sizes, parameters and state, of a part that is a module: built without memory."""
+    import torch
+
+    from s2s.registry.near_names import unknown
+    from s2s.registry.parts import factory, options
+
+    if not issubclass(part, torch.nn.Module):
+        return {}
+    settable = options(part)
+    taken = {
+        name: VOCABULARY if name == "vocabulary_size" else SIZE
+        for name, parameter in inspect.signature(part).parameters.items()
+        if name not in settable and parameter.default is inspect.Parameter.empty
+    }
+    for name, value in sizes.items():
+        if name not in taken:
+            raise ConfigError(unknown(f"size of {entry.kind} {entry.name}", name, taken))
+        if not isinstance(value, int) or value < 1:
+            raise ConfigError(f"--size {name}={value}: expected a whole number, at least 1")
+    taken |= sizes
+    build = factory(entry.kind, {"class_path": entry.name, "init_args": given})
+    with torch.device("meta"):
+        built = build(**taken)
+    measured: dict[str, Any] = {
+        "sizes": taken,
+        "parameters": sum(parameter.numel() for parameter in built.parameters()),
+    }
+    if entry.kind == "cell":
+        from s2s.nn import RecurrentCell
+
+        measured |= {
+            "output_size": built.output_size,
+            "state_sizes": list(built.state_sizes),
+            "draws_noise": type(built).noise is not RecurrentCell.noise,
+            "fused": type(built).fused is not RecurrentCell.fused,
+        }
+    return measured
+
+
+def _text(entry: Entry, described: dict[str, Any]) -> str:
+    from s2s.training.help import option_lines
+
+    part = catalogue().load(entry.kind, entry.name)
+    lines = [
+        f"{entry.kind} {entry.name}, from {entry.distribution} {entry.version}".rstrip()
+        + f" ({entry.target})",
+        "",
+    ]
+    lines += [*described["docs"].partition("\n\nArgs:")[0].splitlines(), ""]
+    lines += [f"signature   {described['signature']}"]
+    if "sizes" in described:
+        at = ", ".join(f"{name} {size:,}" for name, size in described["sizes"].items())
+        lines += [f"parameters  {described['parameters']:,} (at {at})"]
+    if "state_sizes" in described:
+        widths = ", ".join(f"{width:,}" for width in described["state_sizes"])
+        lines += [f"state       leaves of width {widths}; output of width {described['output_size']:,}"]
+        lines += [f"fused path  {'yes' if described['fused'] else 'no: stepped, which every cell can be'}"]
+    for check, reason in described.get("expected_failures", {}).items():
+        lines += [f"cannot      {check}: {reason}"]
+    settable = option_lines("", part)
+    lines += ["", "options", *settable] if settable else ["", "It has no options."]
+    return "\n".join(lines)

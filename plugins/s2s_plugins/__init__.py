@@ -32,7 +32,12 @@ def s2s_attentions() -> dict[str, str]:
 @hookimpl
 def s2s_encoders() -> dict[str, str]:
     """Encoders."""
-    return {"Recurrent": "s2s_plugins.encoders.recurrent:RecurrentEncoder"}
+    return {
+        "Convolutional": "s2s_plugins.encoders.convolutional:ConvolutionalEncoder",
+        "GNMT": "s2s_plugins.encoders.gnmt:GNMTEncoder",
+        "Recurrent": "s2s_plugins.encoders.recurrent:RecurrentEncoder",
+        "Transformer": "s2s_plugins.encoders.transformer:TransformerEncoder",
+    }
 
 
 @hookimpl

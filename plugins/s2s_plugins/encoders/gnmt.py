@@ -1,0 +1,79 @@
+"""The deep encoder of Google's translation system."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from s2s.errors import ConfigError
+from s2s.nn import (
+    Bidirectional,
+    Encoded,
+    RecurrentCell,
+    SequenceDropout,
+    SequenceEncoder,
+    Stack,
+    State,
+    Unidirectional,
+)
+from s2s_plugins.cells.lstm import LSTM
+
+
+class GNMTEncoder(SequenceEncoder):
+    """One layer in both directions, then layers from left to right, residual from the third layer on.
+
+    Wu et al. 2016: residual connections are section 3.1, eq. 5-6, the layer in both directions is section 3.2; figure 1
+    shows them together.
+
+    Args:
+        input_size: width of the embedded tokens.
+        cell: the recurrent cell.
+        hidden_size: width of the cell's state, in the lowest layer in each direction.
+        layers: number of layers, at least 2; the paper has 8.
+        dropout: dropout between the layers and on the outputs.
+        variational: one dropout mask per sentence instead of one per position (Gal & Ghahramani 2016).
+
+    Raises:
+        ConfigError: fewer than two layers.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        cell: Callable[[int, int], RecurrentCell] = LSTM,
+        hidden_size: int = 512,
+        layers: int = 4,
+        dropout: float = 0.0,
+        variational: bool = False,
+    ) -> None:
+        if layers < 2:
+            raise ConfigError(
+                f"layers {layers} is impossible: GNMT has one layer in both directions and at least one above it; "
+                "choose 2 or more, or the encoder Recurrent"
+            )
+        lowest = Bidirectional(cell(input_size, hidden_size), cell(input_size, hidden_size))
+        cells: list[RecurrentCell] = []
+        width = lowest.output_size
+        for _ in range(layers - 1):
+            cells.append(cell(width, hidden_size))
+            width = cells[-1].output_size
+        # A stack's residual begins with its own second layer: the third of all.
+        higher = Unidirectional(Stack(cells, residual=True, dropout=dropout, variational=variational))
+        super().__init__(
+            input_size, output_size=width, feature_size=lowest.feature_size + higher.feature_size
+        )
+        self.lowest = lowest
+        self.higher = higher
+        self.dropout = SequenceDropout(dropout, variational=variational)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
+        """Outputs of the highest layer; the state holds those of both parts."""
+        outputs, _, lowest = self.lowest(x, lengths)
+        outputs, _, higher = self.higher(self.dropout(outputs), lengths)
+        return Encoded(self.dropout(outputs), lengths, (lowest, higher))
+
+    def features(self, state: State) -> Tensor:
+        """The features of both parts side by side."""
+        lowest, higher = state
+        return torch.cat([self.lowest.features(lowest), self.higher.features(higher)], dim=-1)

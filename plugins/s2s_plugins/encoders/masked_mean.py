@@ -1,0 +1,13 @@
+"""The state of an encoder that has no recurrence."""
+
+from torch import Tensor
+
+
+def masked_mean(outputs: Tensor, lengths: Tensor) -> Tensor:
+    """The mean of each sentence's outputs, [batch, E].
+
+    Args:
+        outputs: zero at padding, [batch, source, E].
+        lengths: real positions, [batch].
+    """
+    return outputs.sum(1) / lengths.unsqueeze(1)

@@ -1,0 +1,157 @@
+"""The Transformer's encoder."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from s2s.errors import ConfigError
+from s2s.nn import Encoded, SequenceDropout, SequenceEncoder, check_size, length_mask
+from s2s_plugins.encoders.masked_mean import masked_mean
+from s2s_plugins.encoders.positions import rotate, sinusoids
+
+Positions = Literal["sinusoidal", "rotary"]
+
+
+class SelfAttention(nn.Module):
+    """Each position asks all of its sentence, in several heads (Vaswani et al. 2017, section 3.2.2).
+
+    Args:
+        size: width of what comes in and goes out.
+        heads: number of heads.
+        rotary: queries and keys are rotated by their positions (Su et al. 2021, eq. 16).
+    """
+
+    def __init__(self, size: int, heads: int, *, rotary: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.rotary = rotary
+        self.input_layer = nn.Linear(size, 3 * size, bias=False)  # queries, keys, values
+        self.output_layer = nn.Linear(size, size, bias=False)
+        for block in (*self.input_layer.weight.data.split(size), self.output_layer.weight.data):
+            nn.init.xavier_uniform_(block)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """[batch, source, size], where `mask` [batch, source] is True to be looked at."""
+        projected = self.input_layer(x).unflatten(-1, (3, self.heads, -1))
+        queries, keys, values = projected.permute(2, 0, 3, 1, 4)  # each [batch, heads, source, head]
+        if self.rotary:
+            queries, keys = rotate(queries), rotate(keys)
+        heads = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask[:, None, None, :])
+        answer: Tensor = self.output_layer(heads.transpose(1, 2).flatten(2))
+        return answer
+
+
+class TransformerLayer(nn.Module):
+    """Self-attention, then a network for each position, each normed before and added to what it read.
+
+    ::
+
+        x = x + attention(norm(x))                                          Xiong et al. 2020, table 1, pre-LN
+        x = x + W_2 max(0, W_1 norm(x) + b_1) + b_2                         Vaswani et al. 2017, eq. 2
+
+    Args:
+        size: width of what comes in and goes out.
+        heads: number of heads.
+        feed_forward_size: width of the hidden layer of the position's network.
+        rotary: see `SelfAttention`.
+        dropout: dropout on what is added.
+    """
+
+    def __init__(
+        self, size: int, heads: int, feed_forward_size: int, *, rotary: bool, dropout: float
+    ) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(size)
+        self.attention = SelfAttention(size, heads, rotary=rotary)
+        self.feed_forward_norm = nn.LayerNorm(size)
+        self.hidden_layer = nn.Linear(size, feed_forward_size)
+        self.output_layer = nn.Linear(feed_forward_size, size)
+        for layer in (self.hidden_layer, self.output_layer):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        self.dropout = SequenceDropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """[batch, source, size], `mask` [batch, source]."""
+        x = x + self.dropout(self.attention(self.attention_norm(x), mask))
+        added = self.output_layer(torch.relu(self.hidden_layer(self.feed_forward_norm(x))))
+        x = x + self.dropout(added)
+        return x
+
+
+class TransformerEncoder(SequenceEncoder):
+    """Layers of self-attention (Vaswani et al. 2017, section 3.1), with the norm first (Xiong et al. 2020).
+
+    The tokens are brought to `hidden_size` by a linear map, then scaled by its square root, as the paper's are. The
+    highest outputs are normed once more. The state is the mean of the outputs.
+
+    Args:
+        input_size: width of the embedded tokens.
+        hidden_size: width of all layers and of the outputs.
+        layers: number of layers.
+        heads: number of heads; they share out `hidden_size` among them.
+        feed_forward_size: width of the hidden layer of each position's network; 4 * hidden_size if none is given.
+        positions: waves added to the tokens (Vaswani et al. 2017, section 3.5), or rotated queries and keys (Su et al.
+            2021); either reaches sentences of any length.
+        dropout: dropout on the tokens and on what each layer adds (section 5.4).
+
+    Raises:
+        ConfigError: heads that do not divide the width, or that are too odd to rotate.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        hidden_size: int = 512,
+        layers: int = 6,
+        heads: int = 8,
+        feed_forward_size: int | None = None,
+        positions: Positions = "sinusoidal",
+        dropout: float = 0.0,
+    ) -> None:
+        check_size("hidden_size", hidden_size)
+        if hidden_size % check_size("heads", heads):
+            raise ConfigError(
+                f"hidden_size {hidden_size} cannot be shared out among {heads} heads; choose a multiple of {heads}"
+            )
+        if positions == "rotary" and hidden_size // heads % 2:
+            raise ConfigError(
+                f"rotary positions turn pairs of columns, but a head has {hidden_size // heads}; choose hidden_size as "
+                f"a multiple of {2 * heads}, or positions: sinusoidal"
+            )
+        feed_forward_size = 4 * hidden_size if feed_forward_size is None else feed_forward_size
+        super().__init__(input_size, output_size=hidden_size, feature_size=hidden_size)
+        self.positions = positions
+        self.input_layer = nn.Linear(input_size, hidden_size, bias=False)
+        nn.init.xavier_uniform_(self.input_layer.weight)
+        self.dropout = SequenceDropout(dropout)
+        self.layers = nn.ModuleList(
+            TransformerLayer(
+                hidden_size,
+                heads,
+                check_size("feed_forward_size", feed_forward_size),
+                rotary=positions == "rotary",
+                dropout=dropout,
+            )
+            for _ in range(check_size("layers", layers))
+        )
+        self.norm = nn.LayerNorm(hidden_size)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
+        """Outputs [batch, source, hidden], and their mean as a 1-tuple."""
+        mask = length_mask(lengths, x.size(1))
+        padding = ~mask.unsqueeze(-1)
+        x = x.masked_fill(padding, 0.0)
+        # In the type of the tokens: in mixed precision the sums would lose what is added in small amounts.
+        x = self.input_layer(x).to(x.dtype) * math.sqrt(self.output_size)
+        if self.positions == "sinusoidal":
+            x = x + sinusoids(x.size(1), self.output_size, like=x)
+        x = self.dropout(x)
+        for layer in self.layers:
+            x = layer(x, mask)
+        outputs = self.norm(x).masked_fill(padding, 0.0)
+        return Encoded(outputs, lengths, (masked_mean(outputs, lengths),))

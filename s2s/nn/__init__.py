@@ -21,6 +21,8 @@ from s2s.nn.head import Head, HeadLoss
 from s2s.nn.linear_recurrence import linear_recurrence
 from s2s.nn.packed import PackedMatrix, pack_matrices
 from s2s.nn.prepared import Prepared
+from s2s.nn.scheduled import Scheduled
+from s2s.nn.scheduled_sampling import with_own_tokens
 from s2s.nn.seq2seq import Seq2Seq
 from s2s.nn.shortlist import Shortlisted
 from s2s.nn.sizes import check_size
@@ -47,6 +49,7 @@ __all__ = [
     "PackedMatrix",
     "Prepared",
     "RecurrentCell",
+    "Scheduled",
     "ScoredAttention",
     "ScoredMemory",
     "Seq2Seq",
@@ -80,4 +83,5 @@ __all__ = [
     "top",
     "top_log_probs",
     "unroll",
+    "with_own_tokens",
 ]

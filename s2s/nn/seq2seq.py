@@ -14,6 +14,7 @@ from s2s.nn.decoder import Decoded, Decoder, NextInput
 from s2s.nn.embedding import Embedding
 from s2s.nn.encoder import SequenceEncoder
 from s2s.nn.head import Head, HeadLoss
+from s2s.nn.scheduled_sampling import with_own_tokens
 from s2s.nn.shortlist import Shortlisted
 from s2s.nn.twins import holds
 from s2s.nn.unroll import length_mask
@@ -97,13 +98,22 @@ class Seq2Seq(nn.Module):
         )  # mixed precision must not narrow the decoder's state
         return self.decoder.start(encoded, bridged)
 
-    def forward(self, source: Padded, inputs: Padded, *, next_input: NextInput | None = None) -> Decoded:
+    def forward(
+        self,
+        source: Padded,
+        inputs: Padded,
+        *,
+        next_input: NextInput | None = None,
+        gold_share: float = 1.0,
+    ) -> Decoded:
         """Teacher forcing: all target positions from their gold prefixes.
 
         Args:
             source: source tokens, [batch, source].
             inputs: target tokens, beginning with the begin mark, [batch, target].
             next_input: see `Decoder.forward`.
+            gold_share: scheduled sampling, see `with_own_tokens`: the model first draws its own tokens, without
+                gradients, and then reads the mixture as it reads gold tokens, all at once.
         """
         shared = self.target_embedding
         if shared is self.source_embedding and holds(shared, "several", "forward"):
@@ -113,11 +123,26 @@ class Seq2Seq(nn.Module):
         memory, state = self._encode(read, source)
         fast = holds(self.decoder, "forward", "step", "step_folded", "fold_tokens")
         run = self.decoder.forward if fast else self.decoder.forward_stepwise
+        if gold_share < 1.0:
+            mixed = with_own_tokens(
+                inputs,
+                gold_share,
+                decode=lambda own: run(vectors, inputs.lengths, memory, state, next_input=own),
+                embedding=self.target_embedding,
+                head=self.head,
+                source=source,
+            )
+            vectors = self.target_embedding(mixed.ids)
         return run(vectors, inputs.lengths, memory, state, next_input=next_input)[0]
 
-    def loss(self, source: Padded, inputs: Padded, gold: Tensor) -> HeadLoss:
-        """Summed cross-entropy of `gold` [batch, target], the inputs shifted by one and ending with the end mark."""
-        decoded = self.forward(source, inputs)
+    def loss(self, source: Padded, inputs: Padded, gold: Tensor, *, gold_share: float = 1.0) -> HeadLoss:
+        """Summed cross-entropy of `gold` [batch, target], the inputs shifted by one and ending with the end mark.
+
+        Args:
+            source: as for `forward`; so are `inputs` and `gold_share`.
+            gold: what is to be predicted.
+        """
+        decoded = self.forward(source, inputs, gold_share=gold_share)
         mask = length_mask(inputs.lengths, gold.size(1))
         if holds(self.head, "loss", "log_probs"):
             return self.head.loss(decoded, gold, mask, source)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import functools
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +77,7 @@ class Check:
         Raises:
             Nonconforming: the part breaks its protocol.
         """
-        with torch.random.fork_rng(devices=[]), torch.device(device):
+        with _one_thread(), torch.random.fork_rng(devices=[]), torch.device(device):
             torch.manual_seed(seed)
             self.run(factory)
 
@@ -188,6 +189,17 @@ def _examine(check: Check, factory: Any, device: str, reason: str | None) -> Out
         )
         return Outcome(check, FAILED, seconds, error)
     return Outcome(check, DECLARED, seconds, error, reason)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """What is checked is tiny: a second thread costs more than it brings, many times as much where cores are busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def part_of(factory: Any) -> Any:

@@ -279,7 +279,8 @@ class AverageWeights(WeightAveraging):
 
     The first steps count as in TensorFlow's ExponentialMovingAverage: with n steps averaged so far, the average keeps
     min(decay, (1 + n) / (10 + n)) of itself. Else the weights that training began with would stay in it for several
-    times 1 / (1 - decay) steps, which is more than a small training has.
+    times 1 / (1 - decay) steps, which is more than a small training has. Buffers are no weights: what a part keeps
+    there, such as a temperature that falls, goes along as it is.
 
     Args:
         decay: share of the average that each step keeps, at most.
@@ -287,15 +288,12 @@ class AverageWeights(WeightAveraging):
 
     def __init__(self, decay: float) -> None:
         def average(averages: list[Tensor], weights: list[Tensor], steps: Tensor) -> None:
-            if not averages[0].is_floating_point():  # a count among the buffers
-                torch._foreach_copy_(averages, weights)
-                return
             # A tensor, as torch gives it; torch itself reads it at every step, for which an accelerator waits.
             kept = ((1 + steps) / (10 + steps)).clamp(max=decay)
             torch._foreach_mul_(averages, kept)
             torch._foreach_add_(averages, torch._foreach_mul(weights, 1 - kept))
 
-        super().__init__(multi_avg_fn=average)
+        super().__init__(use_buffers=False, multi_avg_fn=average)
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """As Lightning does it, without its warning about sharded models, which these are not."""

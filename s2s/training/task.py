@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from s2s.errors import ConfigError, DataError
 from s2s.evaluation.metric import Score
-from s2s.nn import HeadLoss
+from s2s.nn import HeadLoss, Scheduled
 
 MIX = 0x9E3779B97F4A7C15
 """2**64 / golden ratio: spreads neighbouring (seed, step, rank) over the seeds (Knuth, TAOCP 3, section 6.4)."""
@@ -74,7 +74,8 @@ class TaskModule(pl.LightningModule):
     """Trains `self.model` on the sum of a loss over tokens, whatever the task.
 
     The gradient is that of the mean over the real tokens of the whole step: over accumulated batches and over ranks.
-    Random numbers are a function of (seed, step, rank), so that a resumed run is the run.
+    Random numbers are a function of (seed, step, rank), so that a resumed run is the run. A part that changes over
+    training has a method `at_step`, see `s2s.nn.Scheduled`.
 
     Args:
         learning_rate: highest learning rate of AdamW.
@@ -130,6 +131,8 @@ class TaskModule(pl.LightningModule):
         self.step_tokens: Tensor | None = None
         self.bad_steps = 0
         self.pace = Pace()
+        self.scheduled: list[Scheduled] = []
+        self.scheduled_step = -1
 
     @property
     def data(self) -> Any:
@@ -166,6 +169,8 @@ class TaskModule(pl.LightningModule):
     def on_fit_start(self) -> None:
         """Say how large the model is, and note how it is trained: a callback may change the trainer's settings."""
         self.choices = self._choices()
+        self.scheduled = [part for part in self.modules() if isinstance(part, Scheduled)]
+        self.scheduled_step = -1
         parameters = sum(parameter.numel() for parameter in self.parameters())
         self.say(f"model: {parameters / 1e6:.1f} million parameters, trained in {self.trainer.precision}")
         if (warning := self.long_warmup()) is not None and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
@@ -182,8 +187,13 @@ class TaskModule(pl.LightningModule):
             bar.print(text)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Seed the step."""
+        """Seed the step, and tell it to the parts that change over training, once for all its batches."""
         self._seed()
+        step = self.trainer.global_step
+        if step != self.scheduled_step:
+            self.scheduled_step = step
+            for part in self.scheduled:
+                part.at_step(step)
 
     def _seed(self) -> None:
         seed = seed_of(self.data.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank)

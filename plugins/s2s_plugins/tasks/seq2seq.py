@@ -21,6 +21,7 @@ from s2s.search.strategy import SearchStrategy
 from s2s.text.batch import Batch
 from s2s.text.tokenizer import BOS, EOS
 from s2s.training.datamodule import PairData
+from s2s.training.scheduled_sampling import ScheduledSampling
 from s2s.training.task import Task, TaskModule
 from s2s_plugins.bridges.linear import LinearBridge
 from s2s_plugins.decoders.recurrent import RecurrentDecoder
@@ -58,6 +59,10 @@ class Seq2SeqModule(TaskModule):
         patience: validations without improvement of `monitor` before training stops; null: never.
         monitor: the validation figure that decides which checkpoint is best: val_loss, or val_ and the metric's name.
         average_decay: validate and ship a moving average of the weights with this decay per step; 0: the weights.
+        scheduled_sampling: how the share of gold tokens that the decoder reads in training falls; the rest is drawn
+            from its own predictions (Bengio et al. 2015); none: it reads gold tokens only.
+        sampling_half_steps: steps after which half of the tokens are the model's own, whatever the curve.
+        sampling_floor: least share of gold tokens.
     """
 
     def __init__(
@@ -84,6 +89,9 @@ class Seq2SeqModule(TaskModule):
         patience: int | None = None,
         monitor: str = "val_BLEU",
         average_decay: float = 0.0,
+        scheduled_sampling: Literal["none", "linear", "exponential", "inverse_sigmoid"] = "none",
+        sampling_half_steps: int = 10000,
+        sampling_floor: float = 0.0,
     ) -> None:
         self.metric = metric()
         self.metric_name = catalogue().name_of("metric", type(self.metric))
@@ -105,6 +113,11 @@ class Seq2SeqModule(TaskModule):
             monitor=monitor,
             higher_is_better=figures[monitor],
             average_decay=average_decay,
+        )
+        self.sampling = (
+            None
+            if scheduled_sampling == "none"
+            else ScheduledSampling(scheduled_sampling, half_steps=sampling_half_steps, floor=sampling_floor)
         )
         self.parts: dict[str, Callable[..., Any]] = {
             "embedding": embedding,
@@ -167,9 +180,10 @@ class Seq2SeqModule(TaskModule):
         return [] if given == used else [f"  {path} is {used!r}, not {given!r} as configured"]
 
     def batch_loss(self, batch: Batch) -> Any:
-        """Teacher forcing."""
+        """Teacher forcing; in training with tokens of the model's own, where scheduled sampling is asked for."""
         assert isinstance(self.model, Seq2Seq)
-        return self.model.loss(batch.source, batch.inputs, batch.gold.ids)
+        gold_share = self.sampling.epsilon if self.sampling is not None and self.training else 1.0
+        return self.model.loss(batch.source, batch.inputs, batch.gold.ids, gold_share=gold_share)
 
     # --- validation and test ----------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ def s2s_attentions() -> dict[str, str]:
     return {
         "Bahdanau": "s2s_plugins.attention.bahdanau:Bahdanau",
         "Coverage": "s2s_plugins.attention.history:Coverage",
+        "Entmax15": "s2s_plugins.attention.sparse:Entmax15",
         "LocalP": "s2s_plugins.attention.local:LocalP",
         "Location": "s2s_plugins.attention.history:Location",
         "LuongConcat": "s2s_plugins.attention.luong:LuongConcat",
@@ -26,6 +27,7 @@ def s2s_attentions() -> dict[str, str]:
         "LuongGeneral": "s2s_plugins.attention.luong:LuongGeneral",
         "MultiHead": "s2s_plugins.attention.multi_head:MultiHead",
         "ScaledDot": "s2s_plugins.attention.scaled_dot:ScaledDot",
+        "Sparsemax": "s2s_plugins.attention.sparse:Sparsemax",
     }
 
 

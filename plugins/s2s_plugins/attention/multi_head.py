@@ -32,32 +32,29 @@ class MultiHead(Attention):
     Args:
         query_size: width of the query.
         memory_size: width of the encoder outputs.
-        heads: number of heads.
-        attention_size: width of all heads together, and of the context; query_size if none is given, rounded up to a
-            multiple of `heads`.
+        heads: number of heads; 8 if none is given, or as many of them as divide the width.
+        attention_size: width of all heads together, and of the context; query_size if none is given.
 
     Raises:
-        ConfigError: `attention_size` is no multiple of `heads`.
+        ConfigError: heads that cannot share out the width.
     """
 
     def __init__(
-        self, query_size: int, memory_size: int, *, heads: int = 8, attention_size: int | None = None
+        self,
+        query_size: int,
+        memory_size: int,
+        *,
+        heads: int | None = None,
+        attention_size: int | None = None,
     ) -> None:
-        check_size("heads", heads)
-        if attention_size is None:
-            attention_size = heads * math.ceil(query_size / heads)
-        if check_size("attention_size", attention_size) % heads:
-            raise ConfigError(
-                f"attention_size {attention_size} cannot be shared out among {heads} heads; "
-                f"choose a multiple of {heads}"
-            )
-        super().__init__(query_size, memory_size, context_size=attention_size)
-        self.heads = heads
+        attention_size = query_size if attention_size is None else attention_size
+        super().__init__(query_size, memory_size, context_size=check_size("attention_size", attention_size))
+        self.heads = number_of_heads(heads, "attention_size", attention_size)
         self.query_layer = nn.Linear(query_size, attention_size, bias=False)
         self.key_layer = nn.Linear(memory_size, attention_size, bias=False)
         self.value_layer = nn.Linear(memory_size, attention_size, bias=False)
         self.context_layer = nn.Linear(attention_size, attention_size, bias=False)
-        self.scale = 1.0 / math.sqrt(attention_size // heads)
+        self.scale = 1.0 / math.sqrt(attention_size // self.heads)
 
     def memorize(self, outputs: Tensor, mask: Tensor) -> HeadsMemory:
         """Keys ``W_k output / sqrt(size)`` and values ``W_v output``, head by head."""
@@ -83,3 +80,23 @@ class MultiHead(Attention):
         # [batch, time, all heads] to [batch, heads, time, size]
         by_head: Tensor = x.unflatten(-1, (self.heads, -1))
         return by_head.transpose(1, 2)
+
+
+def number_of_heads(heads: int | None, option: str, size: int) -> int:
+    """A number of heads that share out a width among them.
+
+    Args:
+        heads: what was asked for; None: 8 (Vaswani et al. 2017), or the greatest divisor of 8 that divides the width.
+        option: the width's name, for the error.
+        size: the width.
+
+    Raises:
+        ConfigError: the width is no multiple of the heads.
+    """
+    if heads is None:
+        return math.gcd(size, 8)
+    if size % check_size("heads", heads):
+        raise ConfigError(
+            f"{option} {size} cannot be shared out among {heads} heads; choose a multiple of {heads}"
+        )
+    return heads

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from s2s.errors import ConfigError
 from s2s.nn import Encoded, SequenceDropout, SequenceEncoder, check_size, length_mask
+from s2s_plugins.attention.multi_head import number_of_heads
 from s2s_plugins.encoders.masked_mean import masked_mean
 from s2s_plugins.encoders.positions import rotate, sinusoids
 
@@ -92,14 +93,14 @@ class TransformerEncoder(SequenceEncoder):
         input_size: width of the embedded tokens.
         hidden_size: width of all layers and of the outputs.
         layers: number of layers.
-        heads: number of heads; they share out `hidden_size` among them.
+        heads: number of heads, which share out `hidden_size`; 8 if none is given, or as many of them as divide it.
         feed_forward_size: width of the hidden layer of each position's network; 4 * hidden_size if none is given.
         positions: waves added to the tokens (Vaswani et al. 2017, section 3.5), or rotated queries and keys (Su et al.
             2021); either reaches sentences of any length.
         dropout: dropout on the tokens and on what each layer adds (section 5.4).
 
     Raises:
-        ConfigError: heads that do not divide the width, or that are too odd to rotate.
+        ConfigError: heads that cannot share out the width, or whose width cannot be turned in pairs.
     """
 
     def __init__(
@@ -108,16 +109,12 @@ class TransformerEncoder(SequenceEncoder):
         *,
         hidden_size: int = 512,
         layers: int = 6,
-        heads: int = 8,
+        heads: int | None = None,
         feed_forward_size: int | None = None,
         positions: Positions = "sinusoidal",
         dropout: float = 0.0,
     ) -> None:
-        check_size("hidden_size", hidden_size)
-        if hidden_size % check_size("heads", heads):
-            raise ConfigError(
-                f"hidden_size {hidden_size} cannot be shared out among {heads} heads; choose a multiple of {heads}"
-            )
+        heads = number_of_heads(heads, "hidden_size", check_size("hidden_size", hidden_size))
         if positions == "rotary" and hidden_size // heads % 2:
             raise ConfigError(
                 f"rotary positions turn pairs of columns, but a head has {hidden_size // heads}; choose hidden_size as "

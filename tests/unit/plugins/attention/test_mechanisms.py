@@ -69,7 +69,10 @@ def coverage_of(a: Coverage, queries: Array, outputs: Array) -> tuple[Array, Arr
 CASES: dict[str, tuple[Callable[[int, int], Attention], Reference]] = {
     "MultiHead": (partial(MultiHead, heads=2, attention_size=6), multi_head_of),
     "MultiHead-one": (partial(MultiHead, heads=1), multi_head_of),
-    "MultiHead-rounded": (partial(MultiHead, heads=2), multi_head_of),  # 3 is no multiple of 2: 4
+    "MultiHead-default": (
+        partial(MultiHead, attention_size=12),
+        multi_head_of,
+    ),  # 4 heads: 8 does not divide 12
     "LocalP": (LocalP, local_of),  # the window is wider than any sentence here
     "LocalP-1": (partial(LocalP, window=1), local_of),
     "LocalP-2": (partial(LocalP, window=2), local_of),

@@ -466,7 +466,7 @@ def check_every_partner(factory: CellFactory) -> None:
 def check_learning(factory: CellFactory) -> None:
     """It learns to copy and to reverse short sequences in a few seconds."""
     for reverse in (False, True):
-        models.expect_to_learn(models.small_model(size=24, cell=factory), "the cell", reverse=reverse)
+        models.expect_to_learn(models.small_model(size=32, cell=factory), "the cell", reverse=reverse)
 
 
 def check_export(factory: CellFactory) -> None:

@@ -133,6 +133,16 @@ def test_a_plugin_dir_that_is_none(tmp_path: Path) -> None:
         discover(plugin_dirs=[tmp_path / "absent"])
 
 
+@pytest.mark.parametrize(("kind", "hook"), KINDS.items())
+def test_every_hook_brings_parts_of_its_kind(tmp_path: Path, kind: str, hook: str) -> None:
+    module = f"made_up_{kind}"
+    (tmp_path / f"{module}.py").write_text(
+        cells(f'{{"MadeUp": "{module}:MadeUp"}}', hook) + "class MadeUp:\n    pass\n"
+    )
+    catalogue = discover(plugin_dirs=[tmp_path])
+    assert catalogue.load(kind, "MadeUp").__module__ == module
+
+
 def test_every_hook_is_documented_and_every_kind_has_one() -> None:
     from s2s.registry import hookspecs
 

@@ -253,7 +253,7 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (MeanOverTheBatch, "directions", "outputs of both directions"),
     (MeanOverTheBatch, "every_partner", "(log-probabilities at step|beam search) .*with decoder"),
     (BranchesOnAValue, "export", "torch.export refuses step.*; expected a graph.*branches on values"),
-    (SaysNothing, "learning", "the cell copied .*; expected at least 90%"),
+    (SaysNothing, "learning", "the cell copied .*; expected at least 75%"),
     (BranchesOnAValue, "compiled", "torch.compile refuses step.*; expected a graph without breaks"),
 ]
 

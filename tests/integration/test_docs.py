@@ -1,0 +1,113 @@
+"""The pages in docs/, done: every block is run, in the order of the page, in a folder of its own.
+
+A Python block whose first line is a comment with a file's name is written to that file (a later one of the same name is
+appended); so are YAML and text files. All other Python blocks up to the next shell block are run in one process. Lines of
+`sh` blocks are run as they stand; `fit` is cut short.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from s2s.registry.hookspecs import KINDS
+from s2s.testing import KITS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+QUICK = "--trainer.max_epochs 1 " + " ".join(f"--trainer.limit_{part}_batches 2" for part in ("train", "val", "test"))
+
+
+def blocks(page: Path) -> Iterator[tuple[str, str]]:
+    """Language and text of the fenced blocks."""
+    yield from re.findall(
+        r"^```(\w*)\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
+
+
+def environment(folder: Path) -> dict[str, str]:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    modules = os.pathsep.join([str(folder), str(folder / "site"), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PATH": path, "PYTHONPATH": modules, "OMP_NUM_THREADS": "1"}
+
+
+def run_shell(line: str, folder: Path) -> None:
+    if re.search(r"\bs2s\b.* (fit|test) ", line):
+        line += f" {QUICK}"
+    # What is installed lands in the page's own folder, beside what is there.
+    line = line.replace(
+        "pip install ", "python -m pip install -q --no-deps --no-build-isolation --target site "
+    )
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
+def run_python(texts: list[str], folder: Path) -> None:
+    if texts:
+        done = subprocess.run(
+            [sys.executable, "-c", "\n".join(texts)],
+            cwd=folder,
+            env=environment(folder),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_every_block_runs(page: Path, tmp_path: Path) -> None:
+    waiting: list[str] = []
+    for language, text in blocks(page):
+        first = text.partition("\n")[0]
+        name = re.fullmatch(r"# ([\w./-]+\.\w+)", first)
+        if name:
+            path = tmp_path / name[1]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text((path.read_text() if path.exists() else "") + text, encoding="utf-8")
+        elif language == "python":
+            waiting.append(text)
+        elif language == "sh":
+            run_python(waiting, tmp_path)
+            waiting = []
+            for line in text.strip().replace("\\\n", " ").splitlines():
+                run_shell(line, tmp_path)
+        else:
+            assert language in ("", "text", "yaml"), (
+                f"{page.name}: a block of {language!r}, which nothing runs"
+            )
+    run_python(waiting, tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        file, _, anchor = target.partition("#")
+        linked = (page.parent / file).resolve() if file else page
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in anchors(linked), target
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("kind", KITS)
+def test_every_check_has_its_remedy_in_the_guide(kind: str) -> None:
+    for check in KITS[kind]:
+        file, _, anchor = check.docs.partition("#")
+        assert anchor in anchors(ROOT / file), f"{check.docs}: no such heading"
+
+
+def test_every_hook_is_documented() -> None:
+    rows = re.findall(r"^\| `(s2s_\w+)` \| ", (DOCS / "plugins" / "hooks.md").read_text(), flags=re.MULTILINE)
+    assert sorted(rows) == sorted(KINDS.values())

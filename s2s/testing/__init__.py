@@ -14,7 +14,9 @@
 from s2s.testing.kit import Check, FailedChecks, Nonconforming, Outcome, Report, examine
 from s2s.testing.kits import (
     KITS,
+    check_attention,
     check_cell,
+    check_tokenizer,
     conformance,
 )
 
@@ -25,7 +27,9 @@ __all__ = [
     "Nonconforming",
     "Outcome",
     "Report",
+    "check_attention",
     "check_cell",
+    "check_tokenizer",
     "conformance",
     "examine",
 ]

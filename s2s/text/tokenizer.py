@@ -57,6 +57,13 @@ class Tokenizer(ABC):
         """One of the possible encodings of a line, chosen by `seed` (0 to 2**32 - 1) alone."""
         return self.encode(text)
 
+    def normalize(self, text: str) -> str:
+        """What `encode` reads of a line: the line itself, unless the tokenizer rewrites text before it splits it.
+
+        `decode(encode(text))` gives this back, with `UNKNOWN_TEXT` where tokens are unknown.
+        """
+        return text
+
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; pad, bos and eos are left out, an unknown token is shown as `UNKNOWN_TEXT`."""

@@ -17,6 +17,8 @@ _META = "\u2581"  # SentencePiece writes a space so, and would read it back as a
 _META_BYTES = tuple(_META.encode("utf-8"))
 # characters; SentencePiece drops longer lines without a word, so they are cut for training
 _LONGEST_LINE = 100_000
+_SEEDS = 2**32 - 1  # SentencePiece takes the greatest number of 32 bits for no seed at all
+_LEAST_COVERAGE = 0.98  # SentencePiece refuses less
 _SAMPLED_LINES = 2_000_000  # training reads at most so many, drawn at random: memory grows with them
 
 
@@ -60,9 +62,9 @@ class SentencePiece(Tokenizer):
                 f"vocabulary_size is {vocabulary_size}, and {reserved} ids are taken by special tokens"
                 f"{' and the bytes of byte_fallback' if byte_fallback else ''}; ask for more"
             )
-        if not 0 < character_coverage <= 1:
+        if not _LEAST_COVERAGE <= character_coverage <= 1:
             raise ConfigError(
-                f"character_coverage is {character_coverage}; it must lie above 0 and not above 1"
+                f"character_coverage is {character_coverage}; it must lie from {_LEAST_COVERAGE} to 1"
             )
         if sampling_alpha is not None and not 0 < sampling_alpha < 1:
             raise ConfigError(
@@ -244,7 +246,7 @@ class SentencePiece(Tokenizer):
         processor = self._ready
 
         def draw(line: str) -> list[int]:
-            sentencepiece.set_random_generator_seed(seed)
+            sentencepiece.set_random_generator_seed(seed % _SEEDS)
             ids: list[int] = processor.encode(
                 line, enable_sampling=True, alpha=self.sampling_alpha, nbest_size=-1
             )
@@ -255,12 +257,7 @@ class SentencePiece(Tokenizer):
 
     def _encode_meta(self, text: str, encode: Callable[[str], list[int]]) -> list[int]:
         """Encodes a line that has U+2581 in it: a character never seen takes its place, then its bytes."""
-        processor = self._ready
-        stand_in = next(
-            character
-            for character in map(chr, range(0x10FFFD, 0x100000, -1))
-            if character not in text and processor.piece_to_id(character) == processor.unk_id()
-        )
+        stand_in = self._stand_in(text)
         ids = encode(text.replace(_META, stand_in))
         if not self._has_bytes:
             return ids
@@ -276,6 +273,22 @@ class SentencePiece(Tokenizer):
                 out.append(ids[i])
                 i += 1
         return out
+
+    def _stand_in(self, text: str) -> str:
+        processor = self._ready
+        return next(
+            character
+            for character in map(chr, range(0x10FFFD, 0x100000, -1))
+            if character not in text and processor.piece_to_id(character) == processor.unk_id()
+        )
+
+    def normalize(self, text: str) -> str:
+        """What the model's own rules make of a line; with `identity` the line itself."""
+        stand_in, normalize = self._stand_in(text), self._ready.normalize
+        normalized: str = normalize(text.replace(_META, stand_in))
+        if normalize("a").startswith(_META):  # before the first word, as most models have it
+            normalized = normalized.removeprefix(_META)
+        return normalized.replace(_META, " ").replace(stand_in, _META)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids."""

@@ -52,6 +52,10 @@ class Words(Tokenizer):
         """The ids of the words of a line."""
         return self._known.lookup(text.split())
 
+    def normalize(self, text: str) -> str:
+        """The words with a space between them."""
+        return " ".join(text.split())
+
     def decode(self, ids: Sequence[int]) -> str:
         """Words with a space between them."""
         words = (UNKNOWN_TEXT if i == UNK else self._known.token(i) for i in ids if i not in (PAD, BOS, EOS))

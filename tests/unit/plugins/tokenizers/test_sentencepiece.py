@@ -89,7 +89,16 @@ def test_missing_model() -> None:
 
 def test_another_normalization_rewrites() -> None:
     tokenizer = trained(normalization="nmt_nfkc")
-    assert tokenizer.decode(tokenizer.encode("the  \uff42oat")) == "the boat"
+    for line in ("the  \uff42oat", " the\u2581boat\u200b "):
+        assert tokenizer.decode(tokenizer.encode(line)) == tokenizer.normalize(line)
+    assert tokenizer.normalize("the  \uff42oat") == "the boat"
+    assert trained().normalize(" the  \uff42oat\u2581 ") == " the  \uff42oat\u2581 "
+
+
+def test_the_greatest_seed_is_a_seed() -> None:
+    tokenizer = trained(sampling_alpha=0.3)
+    first = [tokenizer.encode_sampled(TEXT[0], 2**32 - 1) for _ in range(20)]
+    assert all(ids == first[0] for ids in first)
 
 
 def test_errors_of_the_lines_come_through() -> None:
@@ -115,7 +124,13 @@ def test_very_long_lines_are_learnt_from() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"sampling_alpha": 0.0}, {"character_coverage": 1.5}, {"vocabulary_size": 260}]
+    "options",
+    [
+        {"sampling_alpha": 0.0},
+        {"character_coverage": 1.5},
+        {"character_coverage": 0.97},
+        {"vocabulary_size": 260},
+    ],
 )
 def test_impossible_options(options: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):

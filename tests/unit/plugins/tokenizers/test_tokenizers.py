@@ -102,6 +102,7 @@ def test_words_keep_the_most_frequent() -> None:
     words.train(["b b b a a c c d"])
     assert words.tokens([4, 5, 6]) == ["b", "a", "c"]  # a before c: ties in code point order
     assert words.encode(" d  b ") == [UNK, 4]
+    assert words.normalize(" d  b ") == "d b"
     rare = Words(minimum_count=2)
     rare.train(["b b b a a c c d"])
     assert rare.encode("d c") == [UNK, 6]

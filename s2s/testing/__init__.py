@@ -16,6 +16,7 @@ from s2s.testing.kits import (
     KITS,
     check_attention,
     check_cell,
+    check_metric,
     check_tokenizer,
     conformance,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "Report",
     "check_attention",
     "check_cell",
+    "check_metric",
     "check_tokenizer",
     "conformance",
     "examine",

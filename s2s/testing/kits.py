@@ -11,12 +11,14 @@ from s2s.registry.near_names import unknown
 from s2s.testing.attentions import ATTENTION_CHECKS
 from s2s.testing.cells import CELL_CHECKS
 from s2s.testing.kit import Check, examine, expected_failures
+from s2s.testing.metrics import METRIC_CHECKS
 from s2s.testing.tokenizers import TOKENIZER_CHECKS
 
 KITS: Mapping[str, Sequence[Check]] = {
     "cell": CELL_CHECKS,
     "attention": ATTENTION_CHECKS,
     "tokenizer": TOKENIZER_CHECKS,
+    "metric": METRIC_CHECKS,
 }
 """Kind of part -> its checks, in the order in which they are run."""
 
@@ -50,6 +52,7 @@ def _check(kind: str, factory: Any, *, device: str = "cpu", slow: bool = False) 
 check_cell = functools.partial(_check, "cell")
 check_attention = functools.partial(_check, "attention")
 check_tokenizer = functools.partial(_check, "tokenizer")
+check_metric = functools.partial(_check, "metric")
 
 
 def conformance(kind: str, factory: Any, *, slow: bool = False) -> Callable[..., Any]:

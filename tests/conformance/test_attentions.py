@@ -1,120 +1,85 @@
-"""What every registered attention must keep, whatever its formula; and one that must be stepped."""
+"""Every registered attention, each option of ours that changes the equations, and one unlike ours."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
-from s2s.nn import Attention, leaves, length_mask, map_state, select_state
 from s2s.registry import catalogue
-from tests.references.odd_attention import Coverage
+from s2s.testing import KITS, Check, check_attention
+from s2s.testing.attentions import (
+    LENGTHS,
+    ask_one_by_one,
+    build,
+    compare_with_alone,
+    draw_queries,
+    draw_source,
+)
+from s2s.testing.modules import expect_same
+from s2s.testing.odd_attention import Coverage
+from s2s_plugins.attention.bahdanau import Bahdanau
+from s2s_plugins.attention.history import Location
+from s2s_plugins.attention.local import LocalP
+from s2s_plugins.attention.multi_head import MultiHead
+from s2s_plugins.attention.scaled_dot import ScaledDot
 
-SIZE = 4  # of queries and of memory: equal, for those that ask for it
-ATTENTIONS: dict[str, Any] = {
-    **{entry.name: catalogue().load("attention", entry.name) for entry in catalogue().entries("attention")},
-    "sequential": Coverage,
+REGISTERED: dict[str, Any] = {
+    entry.name: catalogue().load("attention", entry.name) for entry in catalogue().entries("attention")
+}
+ATTENTIONS = REGISTERED | {
+    "Bahdanau-narrow": partial(Bahdanau, attention_size=3),
+    "LocalP-window": partial(LocalP, window=1),
+    "Location-wide": partial(Location, filters=2, kernel_width=9),
+    "MultiHead-wide": partial(MultiHead, heads=2, attention_size=10),
+    "ScaledDot-narrow": partial(ScaledDot, attention_size=3),
+    "odd": Coverage,
 }
 every_attention = pytest.mark.parametrize("name", ATTENTIONS)
 
+FOR_REGISTERED_ATTENTIONS = ("constructor", "every_partner", "export", "learning")
+"""Checks for what a configuration can name, and of which one option tells as much as another."""
 
-def build(name: str) -> Attention:
-    torch.manual_seed(0)
-    attention: Attention = ATTENTIONS[name](SIZE, SIZE)
-    return attention.double()
+CASES = [
+    pytest.param(name, check, id=f"{name}-{check}")
+    for name in ATTENTIONS
+    for check in KITS["attention"]
+    if name in REGISTERED or check.name not in FOR_REGISTERED_ATTENTIONS
+]
 
 
-def outputs_of(lengths: list[int]) -> tuple[Tensor, Tensor]:
-    """Encoder outputs, zero at padding, and their mask."""
-    mask = length_mask(torch.tensor(lengths), max(lengths))
-    outputs = torch.randn(*mask.shape, SIZE, dtype=torch.float64)
-    return outputs.masked_fill(~mask.unsqueeze(-1), 0.0), mask
+def test_attentions_are_registered() -> None:
+    assert {"Bahdanau", "LuongDot", "LuongGeneral", "LuongConcat", "ScaledDot"} <= set(REGISTERED)
+
+
+@pytest.mark.parametrize(("name", "check"), CASES)
+def test_attention(name: str, check: Check) -> None:
+    check(ATTENTIONS[name])
 
 
 @every_attention
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4), seed=st.integers(0, 2**16))
-def test_a_sentence_alone(name: str, lengths: list[int], seed: int) -> None:
-    """Shapes; weights zero at padding, summing to one; the same answers in a batch and alone, asked twice."""
-    attention = build(name)
+def test_any_lengths(name: str, lengths: list[int], seed: int) -> None:
     torch.manual_seed(seed)
-    outputs, mask = outputs_of(lengths)
-    memory = attention.memorize(outputs, mask)
-    assert all(leaf.size(0) == len(lengths) for leaf in leaves(memory))
-    state = attention.initial_state(memory)
-    alone_state = [None] * len(lengths)
-    for _ in range(2):  # the second time with a state that is not the first
-        query = torch.randn(len(lengths), SIZE, dtype=torch.float64)
-        answer = attention.attend(query, memory, state)
-        assert answer.context.shape == (len(lengths), attention.context_size)
-        assert answer.weights.shape == mask.shape
-        assert not answer.weights[~mask].any()
-        torch.testing.assert_close(answer.weights.sum(-1), torch.ones(len(lengths), dtype=torch.float64))
-        for row, length in enumerate(lengths):
-            own = attention.memorize(outputs[row : row + 1, :length], mask[row : row + 1, :length])
-            before = attention.initial_state(own) if alone_state[row] is None else alone_state[row]
-            alone = attention.attend(query[row : row + 1], own, before)
-            alone_state[row] = alone.state
-            torch.testing.assert_close(answer.context[row : row + 1], alone.context, rtol=1e-10, atol=1e-12)
-            torch.testing.assert_close(
-                answer.weights[row : row + 1, :length], alone.weights, rtol=1e-10, atol=1e-12
-            )
-        state = answer.state
+    compare_with_alone(ATTENTIONS[name], lengths)
 
 
 @every_attention
-def test_all_queries_at_once(name: str) -> None:
-    """[batch, time, hidden] gives what single steps give, unless the attention says that it is sequential."""
-    attention = build(name)
-    memory = attention.memorize(*outputs_of([3, 1, 4]))
-    state = attention.initial_state(memory)
-    query = torch.randn(3, 5, SIZE, dtype=torch.float64)
-    if attention.sequential:
-        changed = attention.attend(query[:, 0], memory, state).state
-        assert any(not torch.equal(a, b) for a, b in zip(leaves(changed), leaves(state), strict=True))
-        return
-    whole = attention.attend(query, memory, state)
-    for time in range(5):
-        one = attention.attend(query[:, time], memory, state)
-        torch.testing.assert_close(whole.context[:, time], one.context, rtol=1e-10, atol=1e-12)
-        torch.testing.assert_close(whole.weights[:, time], one.weights, rtol=1e-10, atol=1e-12)
+def test_garbage_in_the_padding(name: str) -> None:
+    """The protocol promises zeros there; ours do not rely on it."""
+    torch.manual_seed(0)
+    attention = build(ATTENTIONS[name])
+    queries, (outputs, mask) = draw_queries(attention), draw_source(attention)
+    clean = ask_one_by_one(attention, queries, outputs, mask)
+    dirty = ask_one_by_one(attention, queries, outputs.masked_fill(~mask.unsqueeze(-1), 1e20), mask)
+    expect_same(dirty, clean, "with garbage in the padding", "")
+    assert min(LENGTHS) < max(LENGTHS)  # there is some
 
 
-@every_attention
-def test_choosing_rows(name: str) -> None:
-    """Memory and state are batch-first structures: finished sentences leave by select_state."""
-    attention = build(name)
-    memory = attention.memorize(*outputs_of([3, 1, 4]))
-    query, index = torch.randn(3, SIZE, dtype=torch.float64), torch.tensor([2, 0])
-    state = attention.initial_state(memory)
-    whole = attention.attend(query, memory, state)
-    chosen = attention.attend(query[index], select_state(memory, index), select_state(state, index))
-    torch.testing.assert_close(chosen.context, whole.context[index])
-    torch.testing.assert_close(chosen.weights, whole.weights[index])
-
-
-@every_attention
-def test_memory_and_state_are_detachable_structures(name: str) -> None:
-    """map_state goes through them, and a copy answers the same: nothing of the sentence is kept on self."""
-    attention = build(name)
-    memory = attention.memorize(*outputs_of([3, 2]))
-    state, query = attention.initial_state(memory), torch.randn(2, SIZE, dtype=torch.float64)
-    expected = attention.attend(query, memory, state).context
-    copies = [map_state(torch.clone, part) for part in (memory, state)]
-    other = attention.memorize(*outputs_of([1, 5]))
-    attention.attend(query, other, attention.initial_state(other))
-    torch.testing.assert_close(attention.attend(query, *copies).context, expected, rtol=0, atol=0)
-
-
-@every_attention
-def test_every_parameter_learns(name: str) -> None:
-    attention = build(name)
-    memory = attention.memorize(*outputs_of([3, 4]))
-    query = torch.randn(2, SIZE, dtype=torch.float64, requires_grad=True)
-    state = attention.attend(query, memory, attention.initial_state(memory)).state
-    answer = attention.attend(query, memory, state)  # the first state may be zero: what reads it learns later
-    (answer.context * torch.randn_like(answer.context)).sum().backward()
-    learning = {"query": query, **dict(attention.named_parameters())}
-    assert not [key for key, p in learning.items() if p.grad is None or not p.grad.any()]
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no graphics card: its kernels go unchecked")
+@pytest.mark.parametrize("name", REGISTERED)
+def test_on_a_graphics_card(name: str) -> None:
+    check_attention(REGISTERED[name], device="cuda")

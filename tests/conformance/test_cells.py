@@ -10,10 +10,10 @@ from s2s.nn import RecurrentCell, Stack, unroll
 from s2s.registry import catalogue
 from s2s.testing import KITS, Check, check_cell
 from s2s.testing.cells import LENGTHS, compare_with_walk
+from s2s.testing.odd_cells import OddCell, SlotCell
 from s2s_plugins.cells.elman import Elman
 from s2s_plugins.cells.gru import GRU
 from s2s_plugins.cells.lstm import LSTM
-from tests.references.odd_cells import OddCell, SlotCell
 
 CellFactory = Callable[[int, int], RecurrentCell]
 

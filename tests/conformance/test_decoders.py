@@ -26,11 +26,11 @@ from s2s.nn import (
     select_state,
 )
 from s2s.registry import catalogue
+from s2s.testing.odd_attention import Coverage
+from s2s.testing.odd_cells import OddCell, SlotCell
 from s2s_plugins.cells.elman import Elman
 from s2s_plugins.cells.gru import GRU
 from s2s_plugins.cells.lstm import LSTM
-from tests.references.odd_attention import Coverage
-from tests.references.odd_cells import OddCell, SlotCell
 
 INPUT, HIDDEN = 3, 4
 SOURCES, TARGETS = (4, 1, 3), (3, 5, 1)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from s2s.nn import RecurrentCell, advance, leaves, map_state, orthogonal_blocks, select_state
-from tests.references.odd_cells import OddCell
+from s2s.testing.odd_cells import OddCell
 
 
 class Pair(NamedTuple):

@@ -3,9 +3,9 @@
 import torch
 
 from s2s.nn import Bidirectional, Unidirectional, unroll
+from s2s.testing.odd_cells import OddCell
 from s2s_plugins.cells.gru import GRU
 from s2s_plugins.cells.lstm import LSTM
-from tests.references.odd_cells import OddCell
 
 X, LENGTHS = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([4, 2])
 

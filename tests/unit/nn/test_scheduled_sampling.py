@@ -10,8 +10,8 @@ from torch import Tensor
 from s2s.nn import Seq2Seq, with_own_tokens
 from s2s.padded import Padded
 from s2s.registry import catalogue
+from s2s.testing.odd_attention import Coverage
 from s2s_plugins.cells.gru import GRU
-from tests.references.odd_attention import Coverage
 from tests.unit.nn.test_seq2seq import BOS, TARGETS, batch, model, padded
 
 DECODERS = {e.name: catalogue().load("decoder", e.name) for e in catalogue().entries("decoder")}

@@ -13,6 +13,8 @@ from torch import Tensor
 from s2s.errors import ConfigError
 from s2s.nn import RecurrentCell, Seq2Seq, leaves, map_state, select_state
 from s2s.padded import Padded
+from s2s.testing.odd_attention import Coverage
+from s2s.testing.odd_cells import OddCell, SlotCell
 from s2s_plugins.attention.bahdanau import Bahdanau
 from s2s_plugins.attention.luong import LuongGeneral
 from s2s_plugins.attention.scaled_dot import ScaledDot
@@ -28,8 +30,6 @@ from s2s_plugins.decoders.recurrent import RecurrentDecoder
 from s2s_plugins.embeddings.lookup import LookupEmbedding
 from s2s_plugins.encoders.recurrent import RecurrentEncoder
 from s2s_plugins.heads.softmax import SoftmaxHead
-from tests.references.odd_attention import Coverage
-from tests.references.odd_cells import OddCell, SlotCell
 
 PAD, BOS = 0, 2
 SOURCE_VOCABULARY, TARGET_VOCABULARY = 11, 9

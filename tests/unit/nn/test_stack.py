@@ -9,10 +9,10 @@ import torch
 from s2s.nn import RecurrentCell, Stack, leaves, unroll
 from s2s.testing import numpy_cells
 from s2s.testing.numpy_cells import Affine, GRUParameters, LSTMParameters
+from s2s.testing.odd_cells import OddCell
 from s2s_plugins.cells.elman import Elman
 from s2s_plugins.cells.gru import GRU
 from s2s_plugins.cells.lstm import LSTM
-from tests.references.odd_cells import OddCell
 
 INPUT, HIDDEN, TIME = 3, 4, 5
 

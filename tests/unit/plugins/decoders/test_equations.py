@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from s2s.nn import Attention, Decoded, Encoded, RecurrentCell, length_mask, map_state
+from s2s.testing.odd_attention import Coverage
+from s2s.testing.odd_cells import OddCell, SlotCell
 from s2s_plugins.attention.bahdanau import Bahdanau
 from s2s_plugins.attention.luong import LuongGeneral
 from s2s_plugins.cells.gru import GRU
@@ -21,8 +23,6 @@ from s2s_plugins.cells.lstm import LSTM
 from s2s_plugins.decoders.attentional import AttentionalDecoder
 from s2s_plugins.decoders.input_feeding import InputFeedingDecoder
 from s2s_plugins.decoders.recurrent import RecurrentDecoder
-from tests.references.odd_attention import Coverage
-from tests.references.odd_cells import OddCell, SlotCell
 
 INPUT, HIDDEN, MEMORY = 3, 4, 5
 CELLS: dict[str, Callable[[int, int], RecurrentCell]] = {

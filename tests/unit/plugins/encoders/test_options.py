@@ -8,12 +8,12 @@ import torch
 
 from s2s.errors import ConfigError
 from s2s.nn import Bidirectional, Unidirectional, leaves, map_state, unroll
+from s2s.testing.odd_cells import OddCell, SlotCell
 from s2s_plugins.cells.elman import Elman
 from s2s_plugins.encoders.convolutional import ConvolutionalEncoder
 from s2s_plugins.encoders.gnmt import GNMTEncoder
 from s2s_plugins.encoders.positions import rotate, sinusoids
 from s2s_plugins.encoders.transformer import TransformerEncoder
-from tests.references.odd_cells import OddCell, SlotCell
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from s2s.nn import SequenceEncoder, leaves, length_mask
+from s2s.testing.odd_cells import OddCell, SlotCell
 from s2s_plugins.cells.gru import GRU
 from s2s_plugins.encoders.convolutional import ConvolutionalEncoder
 from s2s_plugins.encoders.gnmt import GNMTEncoder
 from s2s_plugins.encoders.transformer import TransformerEncoder
-from tests.references.odd_cells import OddCell, SlotCell
 
 INPUT, HIDDEN = 3, 8
 ENCODERS: dict[str, Callable[..., SequenceEncoder]] = {

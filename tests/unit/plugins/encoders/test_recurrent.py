@@ -10,11 +10,11 @@ from torch import Tensor
 
 from s2s.nn import Bidirectional, RecurrentCell, Unidirectional, leaves, length_mask, map_state
 from s2s.testing.cells import walk
+from s2s.testing.odd_cells import OddCell, SlotCell
 from s2s_plugins.cells.elman import Elman
 from s2s_plugins.cells.gru import GRU
 from s2s_plugins.cells.lstm import LSTM
 from s2s_plugins.encoders.recurrent import RecurrentEncoder
-from tests.references.odd_cells import OddCell, SlotCell
 
 INPUT, HIDDEN = 3, 4
 LENGTHS = (4, 1, 3)

@@ -28,7 +28,7 @@ class OddCell(RecurrentCell):
     def initial_state(self, batch_size: int, *, like: Tensor) -> Any:
         return tuple(self.first.expand(batch_size, -1).split(list(self.state_sizes), dim=-1))
 
-    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:  # no noise argument: it draws none
+    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:  # type: ignore[override]  # it draws no noise
         said, hidden, clock = state
         mixed = self.mix(torch.cat([x, *state], dim=-1))
         new_said, new_hidden, tick = mixed.split(list(self.state_sizes), dim=-1)
@@ -64,7 +64,8 @@ class SlotCell(RecurrentCell):
         return Slots(weight.new_zeros(batch_size, self.hidden_size), (slots, weight.new_ones(batch_size, 1)))
 
     def project(self, x: Tensor) -> Tensor:
-        return self.enter(x)
+        projected: Tensor = self.enter(x)
+        return projected
 
     def step(self, x: Tensor, state: Slots, noise: Any = None) -> tuple[Tensor, Slots]:
         summary, (slots, age) = state

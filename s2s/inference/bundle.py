@@ -1,6 +1,7 @@
 """Bundles: a trained model with all that is needed to use it, in a folder that can be sent to anybody.
 
-    config.json           what the model is made of, by names of the catalogue; checksums of the other files
+    config.json           what the model is made of, by names of the catalogue, and of which versions the parts are;
+                          checksums of the other files
     weights.safetensors   its parameters
     shortlist.safetensors which target pieces may translate which source pieces, if `s2s shortlist` was asked
     tokenizer/            what the tokenizer learnt; source_tokenizer/ and target_tokenizer/ if there are two
@@ -31,6 +32,7 @@ from torch.overrides import TorchFunctionMode
 from s2s import __version__
 from s2s.errors import BundleError, ConfigError, DataError, PluginError
 from s2s.evaluation.metric import Score
+from s2s.inference.upgrade import MODEL_PARTS, VERSIONS, record, upgraded
 from s2s.nn.seq2seq import Seq2Seq
 from s2s.registry.near_names import unknown
 from s2s.registry.parts import Spec, factory
@@ -43,10 +45,12 @@ FORMAT = 1
 
 CONFIG, WEIGHTS, CARD = "config.json", "weights.safetensors", "README.md"
 SHORTLIST = "shortlist.safetensors"
-_PARTS = ("embedding", "encoder", "bridge", "decoder", "head")
 _SIZES = ("source_vocabulary_size", "target_vocabulary_size")
 _TIES = ("share_embeddings", "tie_head")
 _DRAWS = {"normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_"}
+_NOBODYS_SEED = (
+    7_320_508_075_688_772  # were it a part's own, that it seeds the generator would not be noticed
+)
 _AGAIN = "get the bundle again, or write it again with: s2s fit"
 
 
@@ -83,11 +87,11 @@ def build_model(config: Mapping[str, Any]) -> Seq2Seq:
         ConfigError: an entry is missing, unknown or impossible.
         PluginError: a part cannot be imported.
     """
-    known = (*_SIZES, *_PARTS, *_TIES)
+    known = (*_SIZES, *MODEL_PARTS, *_TIES)
     for key in config:
         if key not in known:
             raise ConfigError(unknown("entry of the model", key, known))
-    missing = [key for key in (*_SIZES, *_PARTS) if key not in config]
+    missing = [key for key in (*_SIZES, *MODEL_PARTS) if key not in config]
     if missing:
         raise ConfigError(f"the model's configuration lacks {', '.join(missing)}")
     return Seq2Seq(
@@ -179,9 +183,11 @@ def save_bundle(
             ),
             "search": search,
             "training": dict(training or {}),
+            VERSIONS: {},
             "scores": [asdict(score) for score in scores],
             "sha256": {path.relative_to(new).as_posix(): _sha256(path) for path in files},
         }
+        config[VERSIONS] = record(config, model)
         (new / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (new / CARD).write_text(_card(folder.name, config, weights, card), encoding="utf-8")
         shutil.copymode(new / CARD, new / WEIGHTS)  # save_file makes what its owner alone may read
@@ -202,7 +208,9 @@ def load_bundle(folder: str | Path) -> Bundle:
     folder = Path(folder)
     config = _read_config(folder)
     _check_files(folder, config)
+    weights: dict[str, Tensor] | None
     try:
+        config, weights = upgraded(folder, config, lambda: _read_weights(folder))
         model = _undrawn_model(config["model"])
         search = factory("search", config["search"])()
         if "tokenizer" in config:
@@ -228,10 +236,7 @@ def load_bundle(folder: str | Path) -> Bundle:
                 f"{folder}: the {side} tokenizer has {tokenizer.vocabulary_size} tokens, "
                 f"the model {size}; {_AGAIN}"
             )
-    try:
-        weights = load_file(folder / WEIGHTS)
-    except (SafetensorError, OSError) as error:
-        raise BundleError(f"{folder / WEIGHTS} is damaged ({error}); {_AGAIN}") from error
+    weights = _read_weights(folder) if weights is None else weights
     expected = _stored(model)
     try:
         _check_weights(expected, weights, f"{folder / WEIGHTS} does not fit {CONFIG}")
@@ -293,6 +298,7 @@ class _WithoutDrawing(TorchFunctionMode):
 def _undrawn_model(config: Mapping[str, Any]) -> Seq2Seq:
     """The model with any numbers in what a bundle stores. What it does not store is as `build_model` makes it."""
     with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(_NOBODYS_SEED)
         before = torch.get_rng_state()
         with _WithoutDrawing() as drawing:
             model = build_model(config)
@@ -369,6 +375,13 @@ def _check_files(folder: Path, config: Mapping[str, Any]) -> None:
             raise BundleError(f"{path} is damaged: its checksum is not the one in {CONFIG}; {_AGAIN}")
 
 
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise BundleError(f"{folder / WEIGHTS} is damaged ({error}); {_AGAIN}") from error
+
+
 def _load_tokenizer(folder: Path, spec: Spec) -> Tokenizer:
     tokenizer: Tokenizer = factory("tokenizer", spec)()
     tokenizer.load(folder)
@@ -409,7 +422,7 @@ def _replace(new: Path, folder: Path) -> None:
 def _card(name: str, config: Mapping[str, Any], weights: Mapping[str, Tensor], text: str) -> str:
     size = sum(value.numel() for value in weights.values())
     model = config["model"]
-    rows = [f"| {part} | `{json.dumps(model[part], ensure_ascii=False)}` |" for part in _PARTS]
+    rows = [f"| {part} | `{json.dumps(model[part], ensure_ascii=False)}` |" for part in MODEL_PARTS]
     scores = [
         f"| {score['name']} | {score['value']:.2f} | {score['sentences']} | `{score['signature']}` |"
         for score in config["scores"]

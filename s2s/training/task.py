@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from s2s.errors import ConfigError, DataError
 from s2s.evaluation.metric import Score
 from s2s.nn import HeadLoss, Scheduled
+from s2s.registry.versions import versions_of
 
 MIX = 0x9E3779B97F4A7C15
 """2**64 / golden ratio: spreads neighbouring (seed, step, rank) over the seeds (Knuth, TAOCP 3, section 6.4)."""
@@ -367,6 +368,7 @@ class TaskModule(pl.LightningModule):
         checkpoint["plateau"] = self.plateau.state_dict()
         checkpoint["scores"] = [asdict(score) for score in self.scores]
         checkpoint["choices"] = self.choices
+        checkpoint["versions"] = versions_of(type(part) for part in self.modules())
 
     def _choices(self) -> dict[str, Any]:
         # What a resumed run must have in common with the run that it goes on with, beside data and parts.
@@ -382,15 +384,23 @@ class TaskModule(pl.LightningModule):
         """The counterpart of `on_save_checkpoint`.
 
         Raises:
-            ConfigError: training is to go on in another way than it was begun.
+            ConfigError: training is to go on in another way than it was begun, or a part has changed since.
         """
+        now = versions_of(type(part) for part in self.modules())
+        for part, before in checkpoint.get("versions", {}).items():
+            if now.get(part, before) != before:
+                raise ConfigError(
+                    f"the checkpoint was made with version {before} of {part}, and the installed one is version "
+                    f"{now[part]}. Install the former, or start a new run from the bundle, which is brought up to "
+                    "date: --model.start_from BUNDLE"
+                )
         if self.trainer.state.fn == TrainerFn.FITTING:
-            now = self._choices()
+            choices = self._choices()
             for name, before in checkpoint["choices"].items():
-                if now[name] != before:
+                if choices[name] != before:
                     raise ConfigError(
-                        f"{name} is {now[name]}, but the run to go on with was begun with {before}, and a resumed run "
-                        f"is the same run; set --{name} {before}, or start a new run with --model.start_from BUNDLE"
+                        f"{name} is {choices[name]}, but the run to go on with was begun with {before}, and a resumed "
+                        f"run is the same run; set --{name} {before}, or start a new run with --model.start_from BUNDLE"
                     )
         self.plateau.load_state_dict(checkpoint["plateau"])
         self.load_scores(checkpoint)

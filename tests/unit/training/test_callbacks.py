@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 
+from s2s.errors import ConfigError
 from s2s.training.callbacks import (
     DUE_STEPS,
     AverageWeights,
@@ -22,6 +24,7 @@ from s2s.training.callbacks import (
     StopEarly,
 )
 from s2s.training.task import TaskModule
+from s2s_plugins.cells.lstm import LSTM
 
 
 class Line(pl.LightningModule):
@@ -118,6 +121,23 @@ def test_a_warmup_longer_than_training_is_told() -> None:
     assert module_of(45, 3, max_epochs=30).long_warmup() is None
     assert module_of(45, 6, max_epochs=30, accumulated=2).long_warmup() is None
     assert module_of(500, 3).long_warmup() is None, "nobody knows how long"
+
+
+def test_a_checkpoint_of_another_version_of_a_part_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = module_of(1, 3)
+    module.model = LSTM(3, 4)
+    checkpoint: dict[str, Any] = {}
+    module.on_save_checkpoint(checkpoint)
+    assert checkpoint["versions"] == {"cell LSTM": 1}
+    module.trainer.state = SimpleNamespace(fn=TrainerFn.TESTING)
+    module.on_load_checkpoint(checkpoint)
+    monkeypatch.setattr(LSTM, "version", 2, raising=False)
+    with pytest.raises(
+        ConfigError,
+        match="with version 1 of cell LSTM, and the installed one is version 2.*model.start_from BUNDLE",
+    ):
+        module.on_load_checkpoint(checkpoint)
+    module.on_load_checkpoint({**checkpoint, "versions": {}})  # one that was written when they were not noted
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,18 @@ def s2s_cells() -> dict[str, str]:
     return {
         "Elman": "s2s_plugins.cells.elman:Elman",
         "GRU": "s2s_plugins.cells.gru:GRU",
+        "IndRNN": "s2s_plugins.cells.indrnn:IndRNN",
         "LSTM": "s2s_plugins.cells.lstm:LSTM",
+        "LayerNormLSTM": "s2s_plugins.cells.layer_norm_lstm:LayerNormLSTM",
+        "MGU": "s2s_plugins.cells.mgu:MGU",
+        "MinGRU": "s2s_plugins.cells.mingru:MinGRU",
+        "MinLSTM": "s2s_plugins.cells.minlstm:MinLSTM",
+        "MultiplicativeLSTM": "s2s_plugins.cells.multiplicative_lstm:MultiplicativeLSTM",
+        "PeepholeLSTM": "s2s_plugins.cells.peephole_lstm:PeepholeLSTM",
+        "QRNN": "s2s_plugins.cells.qrnn:QRNN",
+        "SLSTM": "s2s_plugins.cells.slstm:SLSTM",
+        "SRU": "s2s_plugins.cells.sru:SRU",
+        "SSRU": "s2s_plugins.cells.ssru:SSRU",
     }
 
 

@@ -13,7 +13,10 @@ from s2s.testing.cells import LENGTHS, compare_with_walk
 from s2s.testing.odd_cells import OddCell, SlotCell
 from s2s_plugins.cells.elman import Elman
 from s2s_plugins.cells.gru import GRU
+from s2s_plugins.cells.indrnn import IndRNN
 from s2s_plugins.cells.lstm import LSTM
+from s2s_plugins.cells.qrnn import QRNN
+from s2s_plugins.cells.slstm import SLSTM
 
 CellFactory = Callable[[int, int], RecurrentCell]
 
@@ -40,6 +43,9 @@ CELLS: dict[str, CellFactory] = REGISTERED | {
     "GRU-reset-before": partial(GRU, reset_before=True),
     "GRU-dropout": partial(GRU, recurrent_dropout=0.5),
     "GRU-reset-before-dropout": partial(GRU, reset_before=True, recurrent_dropout=0.5),
+    "IndRNN-tanh": partial(IndRNN, activation="tanh"),
+    "QRNN-window-3-zoneout": partial(QRNN, window=3, zoneout=0.5),
+    "SLSTM-heads-exponential": partial(SLSTM, heads=2, forget_gate="exponential"),
     "odd": OddCell,
     "slots": SlotCell,
     "stack": stack(LSTM, GRU),
@@ -71,7 +77,14 @@ def test_cell(name: str, check: Check) -> None:
     check(CELLS[name])
 
 
-NOISY = ("Elman-dropout", "LSTM-dropout", "GRU-dropout", "GRU-reset-before-dropout", "slots")
+NOISY = (
+    "Elman-dropout",
+    "LSTM-dropout",
+    "GRU-dropout",
+    "GRU-reset-before-dropout",
+    "QRNN-window-3-zoneout",
+    "slots",
+)
 NOISY_STACKS = ("stack-variational", "stack-masks-only", "stack-odd-first")
 
 

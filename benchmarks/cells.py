@@ -1,0 +1,278 @@
+"""The shoot-out: every registered cell, with equal parameters and equal updates.
+
+    python benchmarks/cells.py                   all of it, into results/cells.json; hours, resumable
+    python benchmarks/cells.py quality [CELL …]  BLEU after training on each corpus; may run beside other work
+    python benchmarks/cells.py speed             training and decoding speed and memory; wants a quiet machine
+
+A cell joins by being registered; what is measured already is not measured again. The model is the recipes' (recurrent
+encoder in both directions, recurrent decoder, attention), made smaller; the cells' width is chosen so that the whole
+model has the parameters of the one with LSTMs. Learning rate and dropout are the recipe's for all: no cell is tuned.
+BLEU is greedy, on the test split, with a 95 % interval (bootstrap over sentences), in all and by length of the source.
+"""
+
+import gzip
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import workload
+from embedded import score
+from machine import RESULTS, peak_mebibytes, provenance, repeated
+from workload import batches, build_optimizer, target_tokens, train_step
+
+import s2s
+from s2s.inference.bundle import build_model
+from s2s.registry import catalogue
+from s2s.resources import locate
+
+PATH = RESULTS / "cells.json"
+RUNS = Path("runs/cells")
+REFERENCE, WIDTH, EMBEDDING, PIECES = "LSTM", 256, 192, 4000
+LIKE = 0.01
+"""Parameters of two models are equal when they differ by at most this share."""
+
+
+class Corpus(NamedTuple):
+    """What is trained on, how long, and what is translated: a longest source sentence is short up to `short` words."""
+
+    recipe: str
+    updates: int
+    test: tuple[str, str]
+    short: int
+    options: dict[str, Any]
+
+
+CORPORA = {
+    "embedded": Corpus(
+        "demo",
+        1200,
+        ("embedded:translation/test.tsv", ""),
+        10,
+        {"data.batch_tokens": 2048},
+    ),
+    "multi30k-en-de": Corpus(
+        "multi30k-en-de",
+        1500,
+        (
+            "$S2S_DATA/multi30k/test_2016_flickr.en.gz",
+            "$S2S_DATA/multi30k/test_2016_flickr.de.gz",
+        ),
+        12,
+        {"model.warmup_steps": 200, "model.average_decay": 0},
+    ),
+}
+
+
+def parts(cell: str, width: int) -> dict[str, Any]:
+    """The parts that hold the cell, for a bundle or a recipe."""
+    return {
+        "embedding": {"class_path": "Lookup", "init_args": {"size": EMBEDDING, "dropout": 0.2}},
+        "encoder": {
+            "class_path": "Recurrent",
+            "init_args": {"cell": cell, "hidden_size": width // 2, "dropout": 0.2},
+        },
+        "decoder": {
+            "class_path": "Recurrent",
+            "init_args": {"cell": cell, "hidden_size": width, "dropout": 0.2},
+        },
+    }
+
+
+def model_config(cell: str, width: int, pieces: int = PIECES) -> dict[str, Any]:
+    """The whole model."""
+    sizes = {"source_vocabulary_size": pieces, "target_vocabulary_size": pieces}
+    shared = {"share_embeddings": True, "tie_head": True}  # as in the recipes
+    return {**sizes, **parts(cell, width), **shared, "bridge": "Linear", "head": "Softmax"}
+
+
+def parameters(cell: str, width: int) -> int:
+    """Of the whole model."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build_model(model_config(cell, width)).parameters())
+
+
+def width_of(cell: str) -> int:
+    """The even width at which the model has most nearly the parameters of the one with LSTMs."""
+    wanted = parameters(REFERENCE, WIDTH)
+    low, high = 32, 2048
+    while high - low > 2:
+        middle = (low + high) // 4 * 2
+        low, high = (middle, high) if parameters(cell, middle) < wanted else (low, middle)
+    width = min((low, high), key=lambda width: abs(parameters(cell, width) - wanted))
+    assert abs(parameters(cell, width) / wanted - 1) < LIKE, (
+        f"{cell}: no width has about {wanted:,} parameters"
+    )
+    return width
+
+
+def quality(cell: str, corpus: str) -> dict[str, Any]:
+    """Train, translate, score."""
+    given = CORPORA[corpus]
+    width = width_of(cell)
+    folder = RUNS / corpus / cell
+    overrides = {f"model.{name}": part for name, part in parts(cell, width).items()}
+    fitted = s2s.fit(
+        given.recipe,
+        **overrides,
+        **given.options,
+        **{
+            "data.tokenizer": {"class_path": "SentencePiece", "init_args": {"vocabulary_size": PIECES}},
+            "trainer.max_epochs": -1,
+            "trainer.max_steps": given.updates,
+            "trainer.limit_val_batches": 0,
+            "run_folder": str(folder),
+            "overwrite": True,
+        },
+    )
+    assert fitted.bundle is not None
+    pairs = test_pairs(given)
+    outputs = s2s.Translator.load(fitted.bundle).translate([source for source, _ in pairs], beam=1)
+    long = [len(source.split()) > given.short for source, _ in pairs]
+    rows = {"all": range(len(pairs)), "short": [i for i, one in enumerate(long) if not one]}
+    rows["long"] = [i for i, one in enumerate(long) if one]
+    return {
+        **provenance(["python", "benchmarks/cells.py", "quality"]),
+        "width": width,
+        "parameters": sum(parameter.numel() for parameter in fitted.module.parameters()),
+        "updates": fitted.module.trainer.global_step,
+        "short_words": given.short,
+        "BLEU": {
+            name: score([outputs[i] for i in chosen], [pairs[i][1] for i in chosen])
+            for name, chosen in rows.items()
+        },
+    }
+
+
+def test_pairs(corpus: Corpus) -> list[tuple[str, str]]:
+    """Source and target of the test split."""
+    source, target = (list(_lines(path)) for path in corpus.test)
+    if target:
+        return list(zip(source, target, strict=True))
+    return [(row[0], row[1]) for row in (line.split("\t") for line in source)]
+
+
+def _lines(path: str) -> Iterator[str]:
+    if path:
+        with (gzip.open if path.endswith(".gz") else open)(locate(path), "rt", encoding="utf-8") as file:
+            yield from (line.rstrip("\n") for line in file)
+
+
+def speed(cell: str) -> dict[str, Any]:
+    """One sample, in a process of its own: target tokens and sentences per second, and the peak of memory."""
+    command = [sys.executable, __file__, "child", cell]
+    found: dict[str, Any] = json.loads(
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    )
+    return found
+
+
+def child(cell: str, warm_up: int = 5, steps: int = 30, sentences: int = 256) -> None:
+    """What `speed` measures: training in bf16 and greedy translation in float32, on Multi30k."""
+    torch.manual_seed(0)
+    model = build_model(model_config(cell, width_of(cell), pieces=workload.PIECES)).train()
+    optimizer = build_optimizer(model)
+    given = batches()[: warm_up + steps]
+    for batch in given[:warm_up]:
+        train_step(model, optimizer, batch)
+    began = time.perf_counter()
+    for batch in given[warm_up:]:
+        train_step(model, optimizer, batch)
+    trained = target_tokens(given[warm_up:]) / (time.perf_counter() - began)
+    peak = peak_mebibytes()
+    bundles = RUNS / "multi30k-en-de" / cell / "bundle"
+    translator = s2s.Translator.load(bundles)
+    sources = [source for source, _ in test_pairs(CORPORA["multi30k-en-de"])[:sentences]]
+    translator.translate(sources[:32], beam=1)
+    began = time.perf_counter()
+    translator.translate(sources, beam=1)
+    print(
+        json.dumps(
+            {
+                "train_tokens_per_second": trained,
+                "decode_sentences_per_second": len(sources) / (time.perf_counter() - began),
+                "train_peak_mebibytes": peak,
+            }
+        )
+    )
+
+
+def known() -> dict[str, Any]:
+    """What has been measured: {"quality": {corpus: {cell: ...}}, "speed": {...}}."""
+    found: dict[str, Any] = json.loads(PATH.read_text()) if PATH.is_file() else {}
+    return {"quality": {name: {} for name in CORPORA}, "speed": {}, **found}
+
+
+def keep(*path: str, value: Any) -> None:
+    """Write one result beside the others; read again first, for another process may measure too."""
+    results = known()
+    place = results
+    for name in path[:-1]:
+        place = place.setdefault(name, {})
+    place[path[-1]] = value
+    PATH.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def main() -> None:
+    words = sys.argv[1:]
+    if words[:1] == ["child"]:
+        return child(words[1])
+    cells = [word for word in words if word in catalogue().names("cell")] or catalogue().names("cell")
+    corpora = [word for word in words if word in CORPORA] or list(CORPORA)
+    what = [word for word in words if word in ("quality", "speed")] or ["quality", "speed"]
+    if "quality" in what:
+        for corpus in corpora:
+            for cell in cells:
+                if cell not in known()["quality"][corpus]:
+                    keep("quality", corpus, cell, value=quality(cell, corpus))
+    if "speed" in what:
+        samples: dict[str, list[dict[str, Any]]] = {cell: [] for cell in cells}
+        for _ in range(3):
+            for cell in cells:
+                samples[cell] += repeated(lambda cell=cell: speed(cell), 1)
+        for cell in cells:
+            keep(
+                "speed",
+                cell,
+                value={**provenance(["python", "benchmarks/cells.py", "speed"]), "samples": samples[cell]},
+            )
+    print(table(known()))
+
+
+def table(results: dict[str, Any]) -> str:
+    """The results as Markdown; speed and memory are medians, as shares of the LSTM's."""
+    head = ["cell", "width"]
+    head += [f"{corpus}: {group}" for corpus in CORPORA for group in ("all", "short", "long")]
+    head += ["training", "decoding", "memory"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    cells = sorted({cell for measured in results["quality"].values() for cell in measured})
+    for cell in cells:
+        row = [cell, str(next(m[cell]["width"] for m in results["quality"].values() if cell in m))]
+        for corpus in CORPORA:
+            bleu = results["quality"][corpus].get(cell, {}).get("BLEU", {})
+            row += [
+                f"{bleu[g]['value']:.1f} ± {bleu[g]['interval']:.1f}" if bleu else ""
+                for g in ("all", "short", "long")
+            ]
+        for name in ("train_tokens_per_second", "decode_sentences_per_second", "train_peak_mebibytes"):
+            row.append(_of_reference(results["speed"], cell, name))
+        lines.append(f"| {' | '.join(row)} |")
+    return "\n".join(lines)
+
+
+def _of_reference(measured: dict[str, Any], cell: str, name: str) -> str:
+    if cell not in measured or REFERENCE not in measured:
+        return ""
+    figure, reference = (
+        statistics.median(sample[name] for sample in measured[one]["samples"]) for one in (cell, REFERENCE)
+    )
+    return f"{figure / reference:.2f}"
+
+
+if __name__ == "__main__":
+    main()

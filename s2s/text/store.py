@@ -177,8 +177,13 @@ class PairStore:
 
     def origin(self, pair: int) -> str:
         """File(s) and line of a pair, for messages."""
+        paths, line = self.line(pair)
+        return f"{','.join(paths)}:{line}"
+
+    def line(self, pair: int) -> tuple[tuple[str, ...], int]:
+        """The file or files that a pair stands in, and its line there, from 1: whoever wants more of it looks there."""
         corpus = next(i for i, (start, stop) in enumerate(self.bounds) if start <= pair < stop)
-        return f"{','.join(self._paths[corpus])}:{int(self._lines[pair : pair + 1][0])}"
+        return self._paths[corpus], int(self._lines[pair : pair + 1][0])
 
 
 def file_digest(path: str, cache: Path) -> str:

@@ -32,6 +32,10 @@ BAD_STEPS = 20
 class Task:
     """A task: the Lightning module that learns and the data module that feeds it.
 
+    A task whose batches hold more than pairs, such as tags, has a data module of its own. Lightning asks it
+    (`on_before_batch_transfer`) what is to be made of each batch: `Batch.lines` says which pairs they are, and
+    `PairStore.line` where in the files these stand. The module's `batch_loss` is given what it makes.
+
     Attributes:
         module: a `TaskModule`.
         data: a LightningDataModule with `seed`, `batches_per_epoch()` and `batch_done()` (called after each batch).

@@ -84,7 +84,7 @@ class SLSTM(RecurrentCell):
             F.linear(part, self.recurrent_weight[head * rows : (head + 1) * rows])
             for head, part in enumerate(hidden.chunk(self.heads, dim=-1))
         ]
-        sums = (x + torch.cat(recurrent, dim=-1)).unflatten(-1, (self.heads, 4, -1))
+        sums = (x + torch.cat(recurrent, dim=-1)).view(-1, self.heads, 4, rows // 4)
         candidate, log_input, forget, output = (gate.flatten(1) for gate in sums.unbind(-2))
         log_forget = F.logsigmoid(forget) if self.forget_gate == "sigmoid" else forget
         log_kept = log_forget + log_normalizer

@@ -1,14 +1,14 @@
-"""`s2s plugins`: what parts there are, what one of them is, whether it keeps its protocol."""
+"""`s2s plugins`: what parts there are, what one of them is, whether it keeps its protocol, and a new one."""
 
 from s2s.commands.command_line import CommandLine
-from s2s.commands.plugins import check, listing, show
+from s2s.commands.plugins import check, listing, new, show
 
-SUMMARY = "list, show and check the parts that plugins bring"
-ACTIONS = {"list": listing, "show": show, "check": check}
+SUMMARY = "list, show and check the parts that plugins bring; begin a new one"
+ACTIONS = {"list": listing, "show": show, "check": check, "new": new}
 
 
 def main(argv: list[str]) -> int:
-    """Run `s2s plugins list`, `show` or `check`."""
+    """Run `s2s plugins list`, `show`, `check` or `new`."""
     parser = CommandLine(prog="s2s plugins", description="The parts that plugins bring.")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, action in ACTIONS.items():

@@ -26,7 +26,8 @@ class RecurrentDecoder(AttentionalDecoder):
         input_size: width of the embedded tokens.
         memory_size: width of the encoder outputs.
         cell: the recurrent cell.
-        attention: the attention; None: the encoder's state alone speaks (Sutskever et al. 2014).
+        attention: the attention; None: the encoder's state alone speaks (Sutskever et al. 2014, with an encoder that is
+            `reverse`d and not `bidirectional`).
         hidden_size: width of the cells' state and of the attentional vector.
         layers: number of layers.
         residual: add a layer's input to its output, from the second layer on.

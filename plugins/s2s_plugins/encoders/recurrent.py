@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from s2s.errors import ConfigError
 from s2s.nn import (
     Bidirectional,
     Encoded,
@@ -14,6 +15,7 @@ from s2s.nn import (
     State,
     Unidirectional,
     check_size,
+    reverse_within,
 )
 from s2s_plugins.cells.lstm import LSTM
 
@@ -21,12 +23,17 @@ from s2s_plugins.cells.lstm import LSTM
 class RecurrentEncoder(SequenceEncoder):
     """Layers of cells over the source, in one or both directions (Bahdanau et al. 2015, section 3.2).
 
+    With `reverse` and without `bidirectional`, under a `Recurrent` decoder whose attention is null, it is the model of
+    Sutskever et al. 2014; but for the bridge, which learns what the paper copies.
+
     Args:
         input_size: width of the embedded tokens.
         cell: the recurrent cell.
         hidden_size: width of the cell's state, in each direction.
         layers: number of layers.
         bidirectional: read in both directions; each layer sees both directions of the one below.
+        reverse: read from right to left, so that the beginning of the source is read last (Sutskever et al. 2014,
+            section 3.3); in one direction only.
         residual: add a layer's input to its output where they are equally wide, from the second layer on.
         dropout: dropout between the layers and on the outputs.
         variational: one dropout mask per sentence instead of one per position (Gal & Ghahramani 2016).
@@ -40,10 +47,15 @@ class RecurrentEncoder(SequenceEncoder):
         hidden_size: int = 512,
         layers: int = 1,
         bidirectional: bool = True,
+        reverse: bool = False,
         residual: bool = False,
         dropout: float = 0.0,
         variational: bool = False,
     ) -> None:
+        if reverse and bidirectional:
+            raise ConfigError(
+                "reverse: true has no meaning where both directions are read; set bidirectional: false as well"
+            )
         built: list[SequenceEncoder] = []
         width = input_size
         for _ in range(check_size("layers", layers)):
@@ -57,11 +69,14 @@ class RecurrentEncoder(SequenceEncoder):
             input_size, output_size=width, feature_size=sum(layer.feature_size for layer in built)
         )
         self.layers = nn.ModuleList(built)
+        self.reverse = reverse
         self.residual = residual
         self.dropout = SequenceDropout(dropout, variational=variational)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
         """Outputs of the highest layer; the state holds one part per layer."""
+        if self.reverse:
+            x = reverse_within(x, lengths)
         states: list[State] = []
         below = x
         for i, layer in enumerate(self.layers):
@@ -71,7 +86,7 @@ class RecurrentEncoder(SequenceEncoder):
                 outputs = outputs + below  # as it was before its dropout, as in a Stack
             below = outputs
             x = self.dropout(outputs)
-        return Encoded(x, lengths, tuple(states))
+        return Encoded(reverse_within(x, lengths) if self.reverse else x, lengths, tuple(states))
 
     def features(self, state: State) -> Tensor:
         """The features of all layers side by side."""

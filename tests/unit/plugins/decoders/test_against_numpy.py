@@ -1,4 +1,4 @@
-"""Bahdanau's, Nematus' and GNMT's decoders against their papers' equations in NumPy; gradients by differences."""
+"""Decoders against their papers' equations in NumPy, Sutskever's whole model too; gradients by differences."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,12 +12,15 @@ from torch import Tensor, nn
 from s2s.nn import Decoded, Encoded, length_mask
 from s2s.testing.numpy_cells import Affine, Array, GRUParameters, LSTMParameters
 from s2s_plugins.attention.bahdanau import Bahdanau
+from s2s_plugins.bridges.linear import LinearBridge
 from s2s_plugins.cells.gru import GRU
 from s2s_plugins.cells.lstm import LSTM
 from s2s_plugins.decoders.bahdanau import BahdanauDecoder
 from s2s_plugins.decoders.conditional import ConditionalDecoder
 from s2s_plugins.decoders.conditioned import ConditionedDecoder, ConditionedState
 from s2s_plugins.decoders.gnmt import GNMTDecoder
+from s2s_plugins.decoders.recurrent import RecurrentDecoder
+from s2s_plugins.encoders.recurrent import RecurrentEncoder
 from tests.references import attention as formulas
 from tests.references import decoders as published
 from tests.references.decoders import Ask, Cell, Said
@@ -147,6 +150,40 @@ def test_gradients(name: str) -> None:
         for tensor in (encoded.outputs, features, inputs, *parameters.values())
     ]
     assert torch.autograd.gradcheck(run, values, fast_mode=True)
+
+
+def test_sutskever() -> None:
+    """A model of the catalogue's parts: the source read in reverse by two layers, and the last states alone."""
+    torch.manual_seed(0)
+    encoder = RecurrentEncoder(
+        INPUT, cell=LSTM, hidden_size=HIDDEN, layers=2, bidirectional=False, reverse=True
+    )
+    decoder = RecurrentDecoder(INPUT, HIDDEN, cell=LSTM, attention=None, hidden_size=HIDDEN, layers=2)
+    bridge = LinearBridge(encoder.feature_size, decoder.feature_size, activation="none")
+    parts = nn.ModuleList([encoder, bridge, decoder]).double()
+    for parameter in parts.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    lengths, target_lengths = torch.tensor(SOURCES), torch.tensor(TARGETS)
+    x = torch.randn(len(SOURCES), max(SOURCES), INPUT, dtype=torch.float64)
+    inputs = torch.randn(len(TARGETS), max(TARGETS), INPUT, dtype=torch.float64)
+    encoded = encoder(x, lengths)
+    memory, state = decoder.start(encoded, bridge(encoder.features(encoded.state)))
+    assert memory is None
+    hidden = decoder(inputs, target_lengths, memory, state)[0].hidden
+
+    def across(states: list[tuple[Array, Array]]) -> list[tuple[Array, Array]]:
+        whole = np.concatenate([part for state in states for part in state])
+        h1, c1, h2, c2 = np.split(array(bridge.layer.weight) @ whole + array(bridge.layer.bias), 4)
+        return [(h1, c1), (h2, c2)]
+
+    reading = [lstm(layer.cell) for layer in encoder.layers]
+    writing = [lstm(cell) for cell in decoder.cells.layers]
+    zeros = [(np.zeros(HIDDEN), np.zeros(HIDDEN))] * 2
+    for row, (source, target) in enumerate(zip(SOURCES, TARGETS, strict=True)):
+        expected = published.sutskever(
+            array(x[row, :source]), array(inputs[row, :target]), reading, zeros, across, writing
+        )
+        np.testing.assert_allclose(array(hidden[row, :target]), expected, rtol=0, atol=TOLERANCE)
 
 
 class Called(nn.Module):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from s2s.errors import ConfigError
 from s2s.nn import Bidirectional, RecurrentCell, Unidirectional, leaves, length_mask, map_state
 from s2s.testing.cells import walk
 from s2s.testing.odd_cells import OddCell, SlotCell
@@ -106,6 +107,32 @@ def test_the_first_layer_has_no_residual(bidirectional: bool) -> None:
     x = torch.randn(1, 4, width, dtype=torch.float64)
     expected, _ = walk_sentence(encoder, x[0])
     torch.testing.assert_close(encoder(x, torch.tensor([4])).outputs[0], expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_reverse_is_the_reversed_source(cell: str) -> None:
+    """The same cells over the words from last to first; outputs stand where their words stand."""
+    forth = build(cell, layers=2, bidirectional=False, residual=True)
+    back = build(cell, layers=2, bidirectional=False, residual=True, reverse=True)
+    lengths = torch.tensor(LENGTHS)
+    x = torch.randn(len(LENGTHS), max(LENGTHS), INPUT, dtype=torch.float64)
+    x[~length_mask(lengths, max(LENGTHS))] = float("nan")
+    found = back(x, lengths)
+    for row, length in enumerate(LENGTHS):
+        expected = forth(x[row : row + 1, :length].flip(1), torch.tensor([length]))
+        torch.testing.assert_close(
+            found.outputs[row, :length], expected.outputs[0].flip(0), rtol=1e-10, atol=1e-10
+        )
+        assert not found.outputs[row, length:].any()
+        for leaf, wanted in zip(leaves(found.state), leaves(expected.state), strict=True):
+            torch.testing.assert_close(leaf[row : row + 1], wanted, rtol=1e-10, atol=1e-10)
+
+
+def test_reverse_is_for_one_direction() -> None:
+    with pytest.raises(
+        ConfigError, match="reverse: true has no meaning .*; set bidirectional: false as well"
+    ):
+        build("GRU", reverse=True)
 
 
 @pytest.mark.parametrize("cell", CELLS)

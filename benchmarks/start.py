@@ -1,16 +1,19 @@
 """How long it takes to begin: `s2s --help` beside a bare Python, the first translation beside `import torch`.
 
-    python benchmarks/start.py
+    python benchmarks/start.py            all of it, into results/start.json
+    python benchmarks/start.py plugins    only what is named: help, translation, plugins
 
-Every pair is run in turns, each command in a fresh process with all files in the page cache, on all cores.
+Every group is run in turns, each command in a fresh process with all files in the page cache, on all cores. plugins:
+`s2s plugins list`, and `s2s plugins check` of a cell with and without what torch.compile makes of it.
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from machine import Stopwatch, repeated, save
+from machine import RESULTS, Stopwatch, repeated, save
 from trained import bundle
 
 PAIRS = 11
@@ -27,6 +30,7 @@ def seconds(command: list[str], text: bytes = b"") -> float:
 def main() -> None:
     s2s = str(Path(sys.executable).with_name("s2s"))
     translate = [s2s, "translate", str(bundle())]
+    check = [s2s, "plugins", "check", "LSTM"]
 
     def help_pair() -> dict[str, Any]:
         return {
@@ -40,10 +44,24 @@ def main() -> None:
             "translation_seconds": seconds(translate, LINE),
         }
 
-    help_pair(), translation_pair()
+    def plugins() -> dict[str, Any]:
+        return {
+            "python_seconds": seconds([sys.executable, "-c", "pass"]),
+            "list_seconds": seconds([s2s, "plugins", "list"]),
+            "check_seconds": seconds(check),
+            "check_compiled_seconds": seconds([*check, "--compiled"]),
+        }
+
+    parts = {"help": (help_pair, PAIRS), "translation": (translation_pair, PAIRS), "plugins": (plugins, 3)}
+    path = RESULTS / "start.json"
+    measured = json.loads(path.read_text()) if path.is_file() else {}
+    for name in sys.argv[1:] or parts:
+        measure, count = parts[name]
+        measure()
+        measured[name] = repeated(measure, count)
     save(
         "start",
-        {"help": repeated(help_pair, PAIRS), "translation": repeated(translation_pair, PAIRS)},
+        {name: measured[name] for name in parts if name in measured},
         ["python", "benchmarks/start.py"],
     )
 

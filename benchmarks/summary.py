@@ -36,6 +36,8 @@ TARGETS: dict[str, str] = {
     "decode_beam5_vs_eole": "≥ 2",
     "latency_vs_weight_read": "≤ 2",
     "help_seconds_over_python": "≤ 0.15",
+    "plugins_list_seconds": "≤ 0.3",
+    "plugins_check_seconds": "≤ 60",
     "first_translation_over_import_torch": "≤ 0.5",
     "memory_growth_30k_to_10m": "≤ 0.05",
     "validation_share_of_epoch": "≤ 0.05",
@@ -110,6 +112,10 @@ def compute(raw: Raw) -> dict[str, float]:
             )
     figures["latency_vs_weight_read"] = lambda: vs_read(raw["decoding"]["latency"]["greedy, float32"])
     figures["latency_vs_weight_read_bf16"] = lambda: vs_read(raw["decoding"]["latency"]["greedy, bf16"])
+    for name in ("list", "check", "check_compiled"):
+        figures[f"plugins_{name}_seconds"] = lambda n=name: middle(
+            raw["start"]["plugins"], lambda one: one[f"{n}_seconds"]
+        )
     figures["help_seconds_over_python"] = lambda: middle(
         raw["start"]["help"], lambda one: one["help_seconds"] - one["python_seconds"]
     )

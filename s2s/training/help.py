@@ -60,7 +60,8 @@ def part_help(kind: str, name: str, prefix: str) -> str:
     """
     part = catalogue().load(kind, name)
     entry = catalogue().entry(kind, name)
-    lines = [f"{kind} {name}, from {entry.distribution} {entry.version} ({entry.target})", ""]
+    origin = f"{entry.distribution} {entry.version}".rstrip()
+    lines = [f"{kind} {name}, from {origin} ({entry.target})", ""]
     description = docstring_parser.parse(_doc(part))
     text = "\n\n".join(filter(None, [description.short_description, description.long_description]))
     lines += [text, ""] if text else []

@@ -120,3 +120,8 @@ def test_long_rows(name: str, dtype: torch.dtype) -> None:
     """Rounding and standing still over forty steps, the widest gap between lengths."""
     torch.manual_seed(0)
     compare_with_walk(CELLS[name], (40, 1, 17), dtype=dtype)
+
+
+def test_no_part_of_ours_declares_a_failure() -> None:
+    parts = [catalogue().load(kind, name) for kind in KITS for name in catalogue().names(kind)]
+    assert not [part for part in parts if getattr(part, "expected_failures", {})]

@@ -40,7 +40,7 @@ def linear_recurrence(decay: Tensor, drive: Tensor, mask: Tensor, start: Tensor)
 class _LinearRecurrence(torch.autograd.Function):
     """The gradient g runs through the same recurrence backwards: ``g_{t-1} = dL/dh_{t-1} + decay_t * g_t``.
 
-    Half the time that autograd takes for the loop: no graph, and each step's numbers are used while they are in the
+    Faster than what autograd makes of the loop: there is no graph, and each step uses its numbers while they are in the
     cache.
     """
 

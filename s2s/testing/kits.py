@@ -9,16 +9,24 @@ from typing import Any
 from s2s.errors import ConfigError
 from s2s.registry.near_names import unknown
 from s2s.testing.attentions import ATTENTION_CHECKS
+from s2s.testing.bridges import BRIDGE_CHECKS
 from s2s.testing.cells import CELL_CHECKS
+from s2s.testing.embeddings import EMBEDDING_CHECKS
+from s2s.testing.encoders import ENCODER_CHECKS
 from s2s.testing.kit import Check, examine, expected_failures
 from s2s.testing.metrics import METRIC_CHECKS
+from s2s.testing.searches import SEARCH_CHECKS
 from s2s.testing.tokenizers import TOKENIZER_CHECKS
 
 KITS: Mapping[str, Sequence[Check]] = {
     "cell": CELL_CHECKS,
+    "embedding": EMBEDDING_CHECKS,
+    "bridge": BRIDGE_CHECKS,
+    "encoder": ENCODER_CHECKS,
     "attention": ATTENTION_CHECKS,
     "tokenizer": TOKENIZER_CHECKS,
     "metric": METRIC_CHECKS,
+    "search": SEARCH_CHECKS,
 }
 """Kind of part -> its checks, in the order in which they are run."""
 
@@ -50,9 +58,13 @@ def _check(kind: str, factory: Any, *, device: str = "cpu", slow: bool = False) 
 
 
 check_cell = functools.partial(_check, "cell")
+check_embedding = functools.partial(_check, "embedding")
+check_bridge = functools.partial(_check, "bridge")
+check_encoder = functools.partial(_check, "encoder")
 check_attention = functools.partial(_check, "attention")
 check_tokenizer = functools.partial(_check, "tokenizer")
 check_metric = functools.partial(_check, "metric")
+check_search = functools.partial(_check, "search")
 
 
 def conformance(kind: str, factory: Any, *, slow: bool = False) -> Callable[..., Any]:

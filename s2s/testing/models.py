@@ -161,23 +161,26 @@ def _expect_same(found: list[Hypothesis], alone: list[Hypothesis], what: str) ->
         )
 
 
-def expect_to_learn(model: Seq2Seq, what: str, *, reverse: bool = False, steps: int | None = None) -> None:
+def expect_to_learn(
+    model: Seq2Seq, what: str, *, reverse: bool = False, longest: int = 5, steps: int | None = None
+) -> None:
     """After a few seconds of training the model copies (or reverses) short sequences that it has not seen.
 
     Args:
         model: any model over `VOCABULARY` tokens.
         what: its name in messages.
         reverse: the target is the source from right to left.
+        longest: letters of a sequence, at most; the shortest has two.
         steps: of training, 32 sequences each, at most; `STEPS` if none is given.
     """
     steps = STEPS if steps is None else steps
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, steps)
-    held_out, learnt = _sequences(64, seed=1), 0.0
+    held_out, learnt = _sequences(64, longest, seed=1), 0.0
     asked = {tuple(one) for one in held_out}
     for step in range(steps):
         model.train()
-        sources = [one for one in _sequences(32, seed=2 + step) if tuple(one) not in asked]
+        sources = [one for one in _sequences(32, longest, seed=2 + step) if tuple(one) not in asked]
         source, target = pad(sources), pad_targets([one[::-1] if reverse else one for one in sources])
         inputs = Padded(target.ids[:, :-1], target.lengths - 1)
         loss = model.loss(source, inputs, target.ids[:, 1:])
@@ -217,8 +220,8 @@ LEARNT = 0.75
 not see the state learn more slowly than others: 0.92 and more after all steps."""
 
 
-def _sequences(number: int, seed: int) -> list[list[int]]:
+def _sequences(number: int, longest: int, seed: int) -> list[list[int]]:
     generator = torch.Generator().manual_seed(seed)
-    lengths = torch.randint(2, 6, (number,), generator=generator).tolist()
-    letters: Tensor = torch.randint(LETTERS[0], LETTERS[-1] + 1, (number, 5), generator=generator)
+    lengths = torch.randint(2, longest + 1, (number,), generator=generator).tolist()
+    letters: Tensor = torch.randint(LETTERS[0], LETTERS[-1] + 1, (number, longest), generator=generator)
     return [row[:length] for row, length in zip(letters.tolist(), lengths, strict=True)]

@@ -1,0 +1,294 @@
+"""The kit of encoders.
+
+Each check takes a factory (input_size) -> SequenceEncoder: a class, or a partial with the encoder's options. Nothing is
+exported: how many steps an encoder takes may depend on the values of the lengths, of which a graph knows nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from s2s.nn.cell import map_state, select_state
+from s2s.nn.encoder import Encoded, SequenceEncoder
+from s2s.nn.unroll import length_mask
+from s2s.testing import constructors, models
+from s2s.testing.comparing import TOLERANCES, expect_shape, outline
+from s2s.testing.kit import Check, Nonconforming
+from s2s.testing.modules import (
+    expect_batch_first,
+    expect_gradients,
+    expect_nothing_kept,
+    expect_same,
+    expect_same_bits,
+    expect_true_gradients,
+    name_leaves,
+    unsettle,
+    with_gradients,
+)
+from s2s.testing.odd_cells import OddCell, SlotCell
+
+EncoderFactory = Callable[[int], SequenceEncoder]
+
+INPUT_SIZE, HIDDEN_SIZE = 3, 8
+LENGTHS = (4, 1, 3)  # the longest, the shortest possible, one between
+
+
+def check_constructor(factory: EncoderFactory) -> None:
+    """The constructor is typed, documented, and builds from a name alone."""
+    constructors.check_constructor(factory)
+
+
+def check_shapes(factory: EncoderFactory) -> None:
+    """Outputs and features have the announced widths, and the state one row per sentence, whatever the batch."""
+    encoder = build(factory)
+    forms = []
+    for lengths in (LENGTHS, (2, 5)):
+        encoded = encoder(draw_inputs(lengths), torch.tensor(lengths))
+        outputs = (len(lengths), max(lengths), encoder.output_size)
+        expect_shape("outputs", encoded.outputs, outputs, "pass output_size to super().__init__")
+        expect_batch_first("the state", encoded.state, len(lengths))
+        features = encoder.features(encoded.state)
+        announced = (len(lengths), encoder.feature_size)
+        expect_shape(
+            "features(state)",
+            features,
+            announced,
+            "pass feature_size to super().__init__, or override features",
+        )
+        if not torch.equal(encoded.lengths, torch.tensor(lengths)):
+            raise Nonconforming(
+                f"lengths {encoded.lengths.tolist()} beside the outputs",
+                f"{list(lengths)}, as they were given",
+                "Return outputs for every position that was read.",
+            )
+        forms.append(outline(map_state(lambda leaf: leaf[:1], encoded.state)))
+    if forms[0] != forms[1]:
+        raise Nonconforming(
+            f"that the state's form depends on the batch: {forms[1]}",
+            f"{forms[0]}, as for another one",
+            "Give the state one form: a bridge is as wide as features.",
+        )
+
+
+def check_batch_mates(factory: EncoderFactory) -> None:
+    """A sentence alone, padded in a batch, and in another order: the same outputs and features, in both precisions."""
+    for dtype in (torch.float64, torch.float32):
+        compare_with_alone(factory, LENGTHS, dtype)
+
+
+def check_short_and_full_rows(factory: EncoderFactory) -> None:
+    """Sentences of length 1 only, and a batch without any padding."""
+    for lengths in ((1, 1), (1,), (4, 4)):
+        compare_with_alone(factory, lengths)
+
+
+def check_padding(factory: EncoderFactory) -> None:
+    """Outputs are zero at padding, and what lies there (NaN too) changes no bit of values and gradients."""
+    encoder, lengths = build(factory), torch.tensor(LENGTHS)
+    clean, padding = draw_inputs(LENGTHS), ~length_mask(lengths, max(LENGTHS))
+    results = []
+    for filling in (0.0, 1e30, float("inf"), float("nan")):
+        x = clean.masked_fill(padding.unsqueeze(-1), filling).requires_grad_()
+        values = encode(encoder, x, lengths)
+        if values["outputs"][padding].any():
+            raise Nonconforming(
+                f"outputs that are not zero at padding, which holds {filling}",
+                "zeros",
+                "Fill them: outputs.masked_fill(~mask.unsqueeze(-1), 0.0).",
+            )
+        results.append((filling, with_gradients(values, {"inputs": x}, encoder)))
+    for filling, found in results[1:]:
+        expect_same_bits(
+            found,
+            results[0][1],
+            f"when the padding holds {filling} instead of 0",
+            "Zero the inputs at padding before the first product: 0 * NaN would reach the weights' gradients.",
+        )
+
+
+def check_mixed_precision(factory: EncoderFactory) -> None:
+    """Under bfloat16 autocast outputs and features are the same within its rounding, and the state keeps its types."""
+    encoder, lengths = build(factory, torch.float32), torch.tensor(LENGTHS)
+    x = draw_inputs(LENGTHS, torch.float32)
+    expected = encoder(x, lengths)
+    with torch.autocast(x.device.type, torch.bfloat16), torch.no_grad():
+        found = encoder(x, lengths)
+        features = encoder.features(found.state)
+    if outline(found.state) != outline(expected.state):
+        raise Nonconforming(
+            f"that the state is {outline(found.state)} under bfloat16 autocast",
+            f"{outline(expected.state)}, as without it",
+            "A state keeps its types: bfloat16 would forget what is added in small amounts.",
+        )
+    remedy = "Take what bfloat16 cannot hold, such as sums over the source and positions, in float32."
+    expect_same(
+        {"outputs": found.outputs, "features": features},
+        {"outputs": expected.outputs, "features": encoder.features(expected.state)},
+        "in bfloat16 and in float32",
+        remedy,
+        TOLERANCES[torch.bfloat16],
+        types=False,
+    )
+
+
+def check_features(factory: EncoderFactory) -> None:
+    """Every element of the state reaches the features, and choosing sentences before or after them is the same."""
+    encoder = build(factory)
+    encoded: Encoded = encoder(draw_inputs(LENGTHS), torch.tensor(LENGTHS))
+    state = map_state(lambda leaf: leaf.detach().clone().requires_grad_(), encoded.state)
+    features = encoder.features(state)
+    found = with_gradients({"features": features}, name_leaves("state", state), encoder)
+    for name in name_leaves("state", state):
+        if not found[f"gradient of {name}"].abs().gt(0).all():
+            raise Nonconforming(
+                f"that features does not depend on all of {name}",
+                "a gradient to each of its elements: a bridge would lose it",
+                "Put every leaf into features.",
+            )
+    index = torch.tensor([2, 0])
+    chosen = encoder.features(select_state(state, index))
+    remedy = "A row's features must depend on that row alone."
+    expect_same({"features": chosen}, {"features": features[index]}, "after choosing rows", remedy)
+
+
+def check_reads_all(factory: EncoderFactory) -> None:
+    """The features and the output at a position change when the token there does, at every position."""
+    encoder, length, draws = build(factory), 12, 4
+    lengths = torch.tensor([length])
+    x = draw_inputs((length,))
+    plain = encode(encoder, x, lengths)
+    for time in range(length):
+        changed = x.repeat(draws, 1, 1)  # of some draws no maximum might take notice
+        changed[:, time] = 3.0 * torch.randn(draws, INPUT_SIZE, dtype=x.dtype)
+        found = encode(encoder, changed, lengths.repeat(draws))
+        for what, one, other in (
+            ("the features do not", found["features"], plain["features"]),
+            (f"the output at position {time} does not", found["outputs"][:, time], plain["outputs"][:, time]),
+        ):
+            if torch.allclose(one, other.expand_as(one), rtol=0.0, atol=TOLERANCES[torch.float64]):
+                raise Nonconforming(
+                    f"that {what} depend on the token at position {time} of {length}",
+                    "that every token is read",
+                    "Look for positions that are left out, and for states of the wrong end.",
+                )
+
+
+def check_keeps_nothing(factory: EncoderFactory) -> None:
+    """The same sentences give the same bits, nothing is left on the part, and its state_dict is all of it."""
+    lengths = torch.tensor(LENGTHS)
+    expect_nothing_kept(
+        lambda: build(factory),
+        lambda encoder: draw_inputs(LENGTHS),
+        lambda encoder, x: encode(encoder, x, lengths),
+    )
+
+
+def check_gradients(factory: EncoderFactory) -> None:
+    """Gradients are those of finite differences; inputs and every parameter get one."""
+    encoder, lengths = build(factory), torch.tensor([3, 1])
+    x = draw_inputs((3, 1)).requires_grad_()
+
+    def run(x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(encode(encoder, x, lengths).values())
+
+    expect_true_gradients(run, (x,), "outputs and features")
+    x = draw_inputs(LENGTHS).requires_grad_()
+    expect_gradients(encode(encoder, x, torch.tensor(LENGTHS)), {"inputs": x}, encoder)
+
+
+def check_odd_cells(factory: EncoderFactory) -> None:
+    """Where it has the option `cell`: cells of other states and widths than ours, each sentence as alone."""
+    for cell in odd_cells(factory):
+        check_shapes(cell)
+        compare_with_alone(cell, LENGTHS)
+        check_features(cell)
+
+
+def check_every_partner(factory: EncoderFactory) -> None:
+    """With every registered decoder and bridge, and every cell that it may hold: teacher forcing equals stepping."""
+    cells = ("cell",) if models.takes(factory, "cell") else ()
+    models.expect_exact_beside("encoder", factory, ("decoder", "bridge", *cells))
+
+
+def check_learning(factory: EncoderFactory) -> None:
+    """A small model with it learns to copy short sequences in a few seconds."""
+    models.expect_to_learn(models.small_model(size=24, encoder=factory), "a model with the encoder")
+
+
+def build(factory: EncoderFactory, dtype: torch.dtype = torch.float64) -> SequenceEncoder:
+    """A small encoder in evaluation mode."""
+    encoder: SequenceEncoder = models.with_options(factory, hidden_size=HIDDEN_SIZE)(INPUT_SIZE)
+    return unsettle(encoder.to(dtype)).eval()
+
+
+def odd_cells(factory: EncoderFactory) -> Iterator[EncoderFactory]:
+    """The encoder with each odd cell; nothing if it has no option `cell`."""
+    if models.takes(factory, "cell"):
+        yield from (functools.partial(factory, cell=cell) for cell in (OddCell, SlotCell))  # type: ignore[call-arg]
+
+
+def draw_inputs(lengths: Sequence[int], dtype: torch.dtype = torch.float64) -> Tensor:
+    """[batch, source, input]; at padding, too."""
+    return torch.randn(len(lengths), max(lengths), INPUT_SIZE, dtype=dtype)
+
+
+def encode(encoder: SequenceEncoder, x: Tensor, lengths: Tensor) -> dict[str, Tensor]:
+    """Outputs and features."""
+    encoded: Encoded = encoder(x, lengths)
+    return {"outputs": encoded.outputs, "features": encoder.features(encoded.state)}
+
+
+def compare_with_alone(
+    factory: EncoderFactory, lengths: Sequence[int], dtype: torch.dtype = torch.float64
+) -> None:
+    """Every sentence of a batch, whose padding is NaN, gives what it gives alone; so do values and gradients."""
+    encoder, real = build(factory, dtype), torch.tensor(lengths)
+    x = draw_inputs(lengths, dtype)
+    x[~length_mask(real, max(lengths))] = float("nan")
+    x.requires_grad_()
+    whole, rows = encode(encoder, x, real), []
+    for row, length in enumerate(lengths):
+        one = encode(encoder, x[row : row + 1, :length], real[row : row + 1])
+        missing = (0, 0, 0, max(lengths) - length)
+        rows.append(one | {"outputs": torch.nn.functional.pad(one["outputs"], missing)})
+    alone = {name: torch.cat([row[name] for row in rows]) for name in whole}
+    remedy = (
+        "No row may see another, and no position what is padding: no mean or normalization over the batch."
+    )
+    inputs: dict[str, Any] = {"inputs": x}
+    expect_same(
+        with_gradients(whole, inputs, encoder),
+        with_gradients(alone, inputs, encoder),
+        f"of sentences of lengths {tuple(lengths)} in a batch and alone ({dtype})",
+        remedy,
+        TOLERANCES[dtype],
+    )
+    order = torch.arange(len(lengths)).flip(0)
+    shuffled = encode(encoder, x[order], real[order])
+    expected = {name: value[order] for name, value in whole.items()}
+    expect_same(shuffled, expected, "in another order of the batch", remedy, TOLERANCES[dtype])
+
+
+ENCODER_CHECKS = tuple(
+    Check("encoder", run)
+    for run in (
+        check_constructor,
+        check_shapes,
+        check_batch_mates,
+        check_short_and_full_rows,
+        check_padding,
+        check_mixed_precision,
+        check_features,
+        check_reads_all,
+        check_keeps_nothing,
+        check_gradients,
+        check_odd_cells,
+        check_every_partner,
+        check_learning,
+    )
+)

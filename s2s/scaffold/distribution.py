@@ -98,6 +98,10 @@ def _refuse_what_is_taken(kind: str, names: Names) -> None:
                 f"there is a {kind} {entry.name!r} already, of {origin}; choose another name, for instance "
                 f"My{names.part}"
             )
+    if names.module == "tests":
+        raise ConfigError(
+            "'tests' is the folder of the new part's test; choose another name, for instance my_tests"
+        )
     found = find_spec(names.module)
     if found is not None and found.origin is not None:  # without one it is a mere folder, which hides nothing
         raise ConfigError(

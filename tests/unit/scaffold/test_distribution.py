@@ -83,6 +83,7 @@ def test_next_steps_are_the_commands_of_the_readme(tmp_path: Path) -> None:
         ("cell", "LSTM", r"there is a cell 'LSTM' already, of s2s [\d.]+; .* for instance MyLSTM"),
         ("cell", "lstm", "there is a cell 'LSTM' already"),
         ("search", "beam", "there is a search 'Beam' already"),
+        ("cell", "Tests", "'tests' is the folder of the new part's test; .* for instance my_tests"),
         ("cell", "json", r"there is a module 'json' already \(.*json.*\).* for instance my_json"),
         ("cell", "Torch", "there is a module 'torch' already"),
         ("cell", "sys", r"there is a module 'sys' already \(built-in\)"),

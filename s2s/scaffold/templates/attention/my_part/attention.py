@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 
 class MyPart(ScoredAttention):
-    """Addressing by content (Graves et al. 2014, eq. 5-6).
+    """Addressing by content (Graves et al. 2014, Neural Turing Machines).
 
     ::
 

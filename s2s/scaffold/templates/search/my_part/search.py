@@ -12,11 +12,14 @@ from torch import Tensor
 class MyPart(SearchStrategy):
     """At every step the most probable token that completes no trigram again.
 
-    Trigrams that an output has already are ruled out (Paulus et al. 2018, section 2.5).
+    Trigrams that an output has already are ruled out (Paulus et al. 2018).
 
     Args:
         size: how many tokens may not come in the same order twice; 3: trigrams.
     """
+
+    # A promise that is broken on purpose: the kit expects that this check fails, and says so if it passes.
+    expected_failures = {"certain": "however sure the model is, no trigram comes twice"}
 
     def __init__(self, *, size: int = 3) -> None:
         if size < 1:

@@ -51,10 +51,11 @@ def with_own_tokens(
         chosen = Decoded(*(None if part is None else part[rows] for part in decoded))  # type: ignore[arg-type]
         log_probs = head.log_probs(chosen, Padded(source.ids[rows], source.lengths[rows]))
         known = log_probs[:, : embedding.vocabulary_size]  # what a head copies may have no vector
-        # The largest of log p + Gumbel noise (Gumbel 1954): unlike torch.multinomial it bears NaN, which the training
-        # step answers, and makes no accelerator wait.
-        drawn: Tensor = (known - torch.empty_like(known).exponential_().log()).argmax(dim=-1)
-        return drawn
+        # One random number per token; torch.multinomial takes one per piece of the vocabulary, and raises where a
+        # model is no longer finite, which is the training step's to tell.
+        sums = known.exp().cumsum(dim=-1, dtype=torch.float64)
+        chance = torch.rand(rows.shape, dtype=torch.float64, device=rows.device).unsqueeze(1) * sums[:, -1:]
+        return torch.searchsorted(sums, chance, right=True).squeeze(1).clamp(max=known.size(1) - 1)
 
     with torch.no_grad():
         decode(next_input)

@@ -100,6 +100,9 @@ def test_every_command_that_it_prints(folder: Path) -> None:
     run(f"{fit.partition('#')[0]} {quick}", there, site)
     assert run(translate, there, site).count("\n") == 1
 
+    not_installed = run("s2s --plugin-dir . plugins list --kind tokenizer", there, folder / "empty")
+    assert ["MyTokenizer", "tokenizer", ".", "ok"] in [line.split() for line in not_installed.splitlines()]
+
     rows = [line.split() for line in run("s2s plugins list", folder, site).splitlines()]
     for kind in KINDS:
         assert [f"My{kind.capitalize()}", kind, f"my-{kind}", "0.1.0", "ok"] in rows

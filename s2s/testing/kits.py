@@ -11,8 +11,10 @@ from s2s.registry.near_names import unknown
 from s2s.testing.attentions import ATTENTION_CHECKS
 from s2s.testing.bridges import BRIDGE_CHECKS
 from s2s.testing.cells import CELL_CHECKS
+from s2s.testing.corpora import CORPUS_CHECKS
 from s2s.testing.embeddings import EMBEDDING_CHECKS
 from s2s.testing.encoders import ENCODER_CHECKS
+from s2s.testing.heads import HEAD_CHECKS
 from s2s.testing.kit import Check, examine, expected_failures
 from s2s.testing.metrics import METRIC_CHECKS
 from s2s.testing.searches import SEARCH_CHECKS
@@ -20,6 +22,7 @@ from s2s.testing.tokenizers import TOKENIZER_CHECKS
 
 KITS: Mapping[str, Sequence[Check]] = {
     "cell": CELL_CHECKS,
+    "head": HEAD_CHECKS,
     "embedding": EMBEDDING_CHECKS,
     "bridge": BRIDGE_CHECKS,
     "encoder": ENCODER_CHECKS,
@@ -27,6 +30,7 @@ KITS: Mapping[str, Sequence[Check]] = {
     "tokenizer": TOKENIZER_CHECKS,
     "metric": METRIC_CHECKS,
     "search": SEARCH_CHECKS,
+    "corpus": CORPUS_CHECKS,
 }
 """Kind of part -> its checks, in the order in which they are run."""
 
@@ -58,6 +62,7 @@ def _check(kind: str, factory: Any, *, device: str = "cpu", slow: bool = False) 
 
 
 check_cell = functools.partial(_check, "cell")
+check_head = functools.partial(_check, "head")
 check_embedding = functools.partial(_check, "embedding")
 check_bridge = functools.partial(_check, "bridge")
 check_encoder = functools.partial(_check, "encoder")
@@ -65,6 +70,7 @@ check_attention = functools.partial(_check, "attention")
 check_tokenizer = functools.partial(_check, "tokenizer")
 check_metric = functools.partial(_check, "metric")
 check_search = functools.partial(_check, "search")
+check_corpus = functools.partial(_check, "corpus")
 
 
 def conformance(kind: str, factory: Any, *, slow: bool = False) -> Callable[..., Any]:

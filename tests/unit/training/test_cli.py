@@ -307,7 +307,7 @@ def test_scoring_a_checkpoint(command: str, capsys: pytest.CaptureFixture[str]) 
         (["--model.learning_rate", "fast"], "model.learning_rate: expected float, got 'fast'."),
         (
             ["--model.encoder", "null"],
-            "model.encoder: expected encoder, one of Recurrent, got 'None'.",
+            "model.encoder: expected encoder, one of Convolutional, GNMT, Recurrent, Transformer, got 'None'.",
         ),
         (["--trainer.max_epochs", "many"], "trainer.max_epochs: expected int or null, got 'many'."),
         (

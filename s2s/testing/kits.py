@@ -12,16 +12,19 @@ from s2s.testing.attentions import ATTENTION_CHECKS
 from s2s.testing.bridges import BRIDGE_CHECKS
 from s2s.testing.cells import CELL_CHECKS
 from s2s.testing.corpora import CORPUS_CHECKS
+from s2s.testing.decoders import DECODER_CHECKS
 from s2s.testing.embeddings import EMBEDDING_CHECKS
 from s2s.testing.encoders import ENCODER_CHECKS
 from s2s.testing.heads import HEAD_CHECKS
 from s2s.testing.kit import Check, examine, expected_failures
 from s2s.testing.metrics import METRIC_CHECKS
 from s2s.testing.searches import SEARCH_CHECKS
+from s2s.testing.tasks import TASK_CHECKS
 from s2s.testing.tokenizers import TOKENIZER_CHECKS
 
 KITS: Mapping[str, Sequence[Check]] = {
     "cell": CELL_CHECKS,
+    "decoder": DECODER_CHECKS,
     "head": HEAD_CHECKS,
     "embedding": EMBEDDING_CHECKS,
     "bridge": BRIDGE_CHECKS,
@@ -31,6 +34,7 @@ KITS: Mapping[str, Sequence[Check]] = {
     "metric": METRIC_CHECKS,
     "search": SEARCH_CHECKS,
     "corpus": CORPUS_CHECKS,
+    "task": TASK_CHECKS,
 }
 """Kind of part -> its checks, in the order in which they are run."""
 
@@ -62,6 +66,7 @@ def _check(kind: str, factory: Any, *, device: str = "cpu", slow: bool = False) 
 
 
 check_cell = functools.partial(_check, "cell")
+check_decoder = functools.partial(_check, "decoder")
 check_head = functools.partial(_check, "head")
 check_embedding = functools.partial(_check, "embedding")
 check_bridge = functools.partial(_check, "bridge")
@@ -71,6 +76,7 @@ check_tokenizer = functools.partial(_check, "tokenizer")
 check_metric = functools.partial(_check, "metric")
 check_search = functools.partial(_check, "search")
 check_corpus = functools.partial(_check, "corpus")
+check_task = functools.partial(_check, "task")
 
 
 def conformance(kind: str, factory: Any, *, slow: bool = False) -> Callable[..., Any]:

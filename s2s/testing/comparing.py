@@ -50,6 +50,8 @@ def expect_shape(what: str, found: Tensor, expected: tuple[int, ...], remedy: st
 
 def outline(state: State) -> object:
     """Structure, widths and types of a state, for comparing and showing."""
+    if state is None:
+        return None
     if isinstance(state, Tensor):
         return f"{str(state.dtype).removeprefix('torch.')}{list(state.shape)}"
     return tuple(outline(part) for part in state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -126,3 +127,28 @@ def plain_beam(
                 score = total / divisor(normalization, alpha, time)
                 result.append(Found(tokens, _chain(table, tokens), score, False))
     return result
+
+
+def breaks(
+    tokens: list[int],
+    *,
+    no_repeat_ngram: int | None = None,
+    banned: Sequence[Sequence[int]] = (),
+    forced: Sequence[int] = (),
+) -> bool:
+    """Whether an output holds what it may not, or does not begin as it must.
+
+    What ends within the forced prefix is free of the other constraints.
+    """
+    if tokens[: len(forced)] != list(forced):
+        return True
+    for end in range(len(forced) + 1, len(tokens) + 1):
+        size = no_repeat_ngram
+        if size is not None and end >= size:
+            ngram = tokens[end - size : end]
+            if any(tokens[i : i + size] == ngram for i in range(end - size)):
+                return True
+        for sequence in banned:
+            if len(sequence) <= end and tokens[end - len(sequence) : end] == list(sequence):
+                return True
+    return False

@@ -1,0 +1,262 @@
+"""What an output may and must hold: steppers that bar tokens, so that every strategy can be constrained."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from s2s.errors import ConfigError
+from s2s.nn.cell import State
+from s2s.search.stepper import Best, Step, Stepper
+from s2s.text.tokenizer import BOS, EOS, PAD
+
+_NONE = -1
+"""Where a token could stand, and none does."""
+
+_FEW = 64
+"""Up to so many barred tokens, more candidates are asked for than are needed; beyond it, whole distributions."""
+
+
+class Constraint(ABC):
+    """Bars tokens by what was said before them."""
+
+    @abstractmethod
+    def barred(self, prefixes: Tensor) -> Tensor:
+        """The tokens that may not follow.
+
+        Args:
+            prefixes: the tokens said so far, without the begin of the sentence, [sentences, beams, time].
+
+        Returns:
+            [sentences, beams, barred] of int64, -1 where there is none; as few columns as is easily done.
+        """
+
+    def keep(self, sentences: Tensor) -> Constraint:
+        """See `Stepper.keep`; a constraint that is the same for all sentences stays as it is."""
+        return self
+
+
+class NoRepeatNgram(Constraint):
+    """No n-gram twice in an output (Paulus et al. 2018, who bar trigrams).
+
+    Args:
+        size: tokens of an n-gram; 1 bars every token that was said.
+
+    Raises:
+        ConfigError: a size below 1.
+    """
+
+    def __init__(self, size: int) -> None:
+        if size < 1:
+            raise ConfigError(f"no_repeat_ngram {size} is impossible; it must be 1 token or more")
+        self.size = size
+
+    def barred(self, prefixes: Tensor) -> Tensor:
+        """See `Constraint.barred`."""
+        if prefixes.size(-1) < self.size:
+            return prefixes[..., :0]
+        ngrams = prefixes.unfold(-1, self.size, 1)  # [sentences, beams, ngrams, size]
+        begun = prefixes[..., prefixes.size(-1) - self.size + 1 :].unsqueeze(-2)
+        seen = (ngrams[..., :-1] == begun).all(dim=-1)
+        return torch.where(seen, ngrams[..., -1], _NONE)
+
+
+class Banned(Constraint):
+    """Token sequences that no output holds.
+
+    Args:
+        sequences: of tokens, each at least one long.
+        device: where prefixes lie.
+
+    Raises:
+        ConfigError: an empty sequence, or a negative token.
+    """
+
+    def __init__(self, sequences: Sequence[Sequence[int]], *, device: torch.device | str = "cpu") -> None:
+        for sequence in sequences:
+            if not sequence or min(sequence) < 0:
+                raise ConfigError(
+                    f"banned sequence {list(sequence)} is impossible; it needs one token or more, each 0 or more"
+                )
+        longest = max(map(len, sequences), default=1)
+        padded = [[_NONE] * (longest - len(sequence)) + list(sequence) for sequence in sequences]
+        table = torch.tensor(padded, dtype=torch.int64, device=device).view(-1, longest)
+        self._begins, self._ends = table[:, :-1], table[:, -1]  # [sequences, longest - 1], [sequences]
+
+    def barred(self, prefixes: Tensor) -> Tensor:
+        """See `Constraint.barred`."""
+        length = self._begins.size(1)
+        missing = prefixes.new_full((*prefixes.shape[:-1], length), _NONE - 1)  # equal to nothing
+        latest = torch.cat([missing, prefixes], dim=-1)[..., prefixes.size(-1) :]
+        begun = ((latest.unsqueeze(-2) == self._begins) | (self._begins == _NONE)).all(dim=-1)
+        return torch.where(begun, self._ends, _NONE)
+
+
+class Said(NamedTuple):
+    """The state of a beam that is constrained.
+
+    Attributes:
+        tokens: all that were given, the begin of the sentence first, [rows, time].
+        inner: of the stepper that is constrained.
+    """
+
+    tokens: Tensor
+    inner: State
+
+
+class ConstrainedStepper(Stepper):
+    """Steps as another stepper does, without the tokens that are barred.
+
+    What remains keeps the log-probability that the model gives it: a constrained output has the score that the
+    model gives to it, and probabilities of a step no longer sum to one. Where all tokens are barred nothing follows,
+    and the hypothesis ends unfinished.
+
+    Within its forced prefix a sentence is free of all constraints: what is forced is said, though its n-grams count
+    for what follows.
+
+    Args:
+        stepper: to be constrained; an ensemble as well as a single model.
+        constraints: that hold for all of the sentences.
+        forced: the tokens that each output begins with, for each sentence; an empty one forces nothing. A limit may
+            cut it short.
+
+    Raises:
+        ConfigError: a forced prefix too many or too few, or one that holds a reserved token.
+    """
+
+    def __init__(
+        self,
+        stepper: Stepper,
+        constraints: Sequence[Constraint] = (),
+        forced: Sequence[Sequence[int]] | None = None,
+        *,
+        _table: Tensor | None = None,
+    ) -> None:
+        self.stepper = stepper
+        self.constraints = list(constraints)
+        self.source_lengths = stepper.source_lengths
+        self._forced = self._forced_table(forced) if _table is None else _table
+
+    def _forced_table(self, forced: Sequence[Sequence[int]] | None) -> Tensor:
+        # [sentences, longest], -1 where nothing is forced
+        sentences = len(self.source_lengths)
+        forced = [[]] * sentences if forced is None else forced
+        if len(forced) != sentences:
+            raise ConfigError(f"{len(forced)} forced prefixes for {sentences} sentences; give one for each")
+        for prefix in forced:
+            if min(prefix, default=0) < 0 or {PAD, BOS, EOS} & set(prefix):
+                raise ConfigError(
+                    f"forced prefix {list(prefix)} is impossible; padding ({PAD}), begin ({BOS}) and end ({EOS}) of "
+                    "the sentence cannot be said"
+                )
+        longest = max(map(len, forced), default=0)
+        padded = [[*prefix, *[_NONE] * (longest - len(prefix))] for prefix in forced]
+        table = torch.tensor(padded, dtype=torch.int64, device=self.source_lengths.device)
+        return table.view(sentences, longest)
+
+    def begin(self, state: State) -> Said:
+        """The state before the first token.
+
+        Args:
+            state: of the stepper that is constrained, before its first token.
+        """
+        sentences = len(self.source_lengths)
+        return Said(
+            torch.zeros(sentences, 0, dtype=torch.int64, device=self.source_lengths.device),
+            state,
+        )
+
+    def __call__(self, tokens: Tensor, state: Said) -> Step:
+        """See `Stepper`; the state is one that `begin` began."""
+        said = self._said(tokens, state)
+        step = self.stepper(tokens, state.inner)
+        prefixes = said.view(*tokens.shape, said.size(1))[..., 1:]
+        barred, wanted = self._barred(prefixes), self._wanted(prefixes.size(-1))
+        log_probs = step.log_probs
+        if barred.size(-1):
+            possible = (barred >= 0) & (barred < log_probs.size(-1))
+            bars = torch.where(possible, -torch.inf, torch.inf).to(log_probs.dtype)
+            log_probs = log_probs.scatter_reduce(-1, torch.where(possible, barred, 0), bars, "amin")
+        if wanted is not None:
+            others = torch.arange(log_probs.size(-1), device=tokens.device) != wanted.unsqueeze(1)
+            others &= (wanted >= 0).unsqueeze(1)
+            log_probs = log_probs.masked_fill(others.unsqueeze(1), -torch.inf)
+        return Step(log_probs, Said(said, step.state), step.weights)
+
+    def best(self, tokens: Tensor, state: Said, k: int) -> Best:
+        """See `Stepper.best`."""
+        said = self._said(tokens, state)
+        prefixes = said.view(*tokens.shape, said.size(1))[..., 1:]
+        barred = self._barred(prefixes)
+        if barred.size(-1) > _FEW or self._wanted(prefixes.size(-1)) is not None:
+            return super().best(tokens, state, k)
+        # As many candidates more as tokens are barred: the k best of the others are among them.
+        best = self.stepper.best(tokens, state.inner, k + barred.size(-1))
+        hit = (best.tokens.unsqueeze(-1) == barred.unsqueeze(-2)).any(dim=-1)
+        log_probs, order = best.log_probs.masked_fill(hit, -torch.inf).sort(
+            dim=-1, descending=True, stable=True
+        )
+        return Best(
+            log_probs[..., :k],
+            best.tokens.gather(-1, order)[..., :k],
+            Said(said, best.state),
+            best.weights,
+        )
+
+    def keep(self, sentences: Tensor) -> ConstrainedStepper:
+        """See `Stepper`."""
+        constraints = [constraint.keep(sentences) for constraint in self.constraints]
+        return ConstrainedStepper(self.stepper.keep(sentences), constraints, _table=self._forced[sentences])
+
+    @staticmethod
+    def _said(tokens: Tensor, state: Said) -> Tensor:
+        return torch.cat([state.tokens, tokens.reshape(-1, 1)], dim=1)
+
+    def _wanted(self, time: int) -> Tensor | None:
+        # The token that is forced after `time` others, -1 where none is, [sentences]; None where none is at all.
+        return self._forced[:, time] if time < self._forced.size(1) else None
+
+    def _barred(self, prefixes: Tensor) -> Tensor:
+        parts = [constraint.barred(prefixes) for constraint in self.constraints]
+        if not parts:
+            return prefixes[..., :0]
+        barred = torch.cat(parts, dim=-1)
+        wanted = self._wanted(prefixes.size(-1))
+        if wanted is not None:
+            barred = barred.masked_fill((wanted >= 0).view(-1, 1, 1), _NONE)
+        return barred
+
+
+def constrain(
+    stepper: Stepper,
+    state: State,
+    *,
+    no_repeat_ngram: int | None = None,
+    banned: Sequence[Sequence[int]] = (),
+    forced: Sequence[Sequence[int]] | None = None,
+) -> tuple[Stepper, State]:
+    """A stepper and its first state under constraints; without any, the very ones that were given.
+
+    Args:
+        stepper: to be constrained.
+        state: before the first token.
+        no_repeat_ngram: see `NoRepeatNgram`.
+        banned: see `Banned`.
+        forced: see `ConstrainedStepper`.
+
+    Raises:
+        ConfigError: a constraint that cannot be.
+    """
+    constraints: list[Constraint] = []
+    if no_repeat_ngram is not None:
+        constraints.append(NoRepeatNgram(no_repeat_ngram))
+    if banned:
+        constraints.append(Banned(banned, device=stepper.source_lengths.device))
+    if not constraints and not any(forced or ()):
+        return stepper, state
+    constrained = ConstrainedStepper(stepper, constraints, forced)
+    return constrained, constrained.begin(state)

@@ -167,7 +167,7 @@ def check_loss(task: type[Task]) -> None:
             fitted = _fit(task, folder, more, callbacks=[recorder])
             if not totals:
                 module: Any = fitted.module
-                module.eval()
+                module.to(recorder.device).eval()
             with torch.no_grad():
                 losses = [module.batch_loss(batch) for batch in recorder.batches]
             totals[sentences] = tuple(
@@ -199,7 +199,7 @@ def check_gradient(task: type[Task]) -> None:
     module: Any = fitted.module
     module.load_state_dict(recorder.before)
     module.zero_grad()
-    module.eval()
+    module.to(recorder.device).eval()
     losses = [module.batch_loss(batch) for batch in recorder.batches[:2]]
     (sum(loss.total for loss in losses) / sum(loss.tokens for loss in losses)).backward()
     for name, parameter in module.named_parameters():
@@ -404,8 +404,10 @@ def _recorder(*, quiet: bool = False) -> Any:
             self.before: dict[str, Tensor] = {}
             self.batches: list[Any] = []
             self.gradients: dict[str, Tensor] = {}
+            self.device = torch.device("cpu")
 
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+            self.device = pl_module.device  # that training leaves when it ends
             self.before = {name: value.clone() for name, value in pl_module.state_dict().items()}
             if quiet:
                 pl_module.eval()

@@ -1,11 +1,11 @@
 """Bundles: a trained model with all that is needed to use it, in a folder that can be sent to anybody.
 
-    config.json           what the model is made of, by names of the catalogue, and of which versions the parts are;
-                          checksums of the other files
+    config.json           what the model is made of, by names of the catalogue, of which versions the parts are, and who
+                          brought them; checksums of the other files, and of itself
     weights.safetensors   its parameters
     shortlist.safetensors which target pieces may translate which source pieces, if `s2s shortlist` was asked
     tokenizer/            what the tokenizer learnt; source_tokenizer/ and target_tokenizer/ if there are two
-    README.md             for people
+    README.md             the card, for people, who may edit it
 
 Nothing in it is executed or unpickled: weights are safetensors, the rest is JSON and the tokenizers' own
 model files, and a name stands for a class only if an installed plugin brings it.
@@ -13,7 +13,6 @@ model files, and a name stands for a class only if an installed plugin brings it
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -32,6 +31,9 @@ from torch.overrides import TorchFunctionMode
 from s2s import __version__
 from s2s.errors import BundleError, ConfigError, DataError, PluginError
 from s2s.evaluation.metric import Score
+from s2s.inference import checksums
+from s2s.inference.card import Card, parameters_by_part, render
+from s2s.inference.origins import DISTRIBUTIONS, check_origins, record_origins
 from s2s.inference.upgrade import MODEL_PARTS, VERSIONS, record, upgraded
 from s2s.nn.seq2seq import Seq2Seq
 from s2s.registry.near_names import unknown
@@ -43,7 +45,7 @@ from s2s.text.tokenizer import Tokenizer
 FORMAT = 1
 """Version of the layout of a bundle; raised when an older s2s could not read what a newer one writes."""
 
-CONFIG, WEIGHTS, CARD = "config.json", "weights.safetensors", "README.md"
+CONFIG, WEIGHTS, README = "config.json", "weights.safetensors", "README.md"
 SHORTLIST = "shortlist.safetensors"
 _SIZES = ("source_vocabulary_size", "target_vocabulary_size")
 _TIES = ("share_embeddings", "tie_head")
@@ -120,7 +122,7 @@ def save_bundle(
     task: str = "Seq2Seq",
     training: Mapping[str, Any] | None = None,
     scores: Sequence[Score] = (),
-    card: str = "",
+    card: Card | str = "",
 ) -> Path:
     """Write a bundle, beside its place first; a bundle that is already there is replaced.
 
@@ -136,7 +138,7 @@ def save_bundle(
         task: name of the task in the catalogue.
         training: what is worth knowing of the training; anything that JSON can hold.
         scores: with their signatures, for the card.
-        card: text for people: data, languages, licence, limits; Markdown.
+        card: what people should know; a str is its description.
 
     Returns:
         the folder.
@@ -184,16 +186,20 @@ def save_bundle(
             "search": search,
             "training": dict(training or {}),
             VERSIONS: {},
+            DISTRIBUTIONS: {},
             "scores": [asdict(score) for score in scores],
-            "sha256": {path.relative_to(new).as_posix(): _sha256(path) for path in files},
+            "card": asdict(Card(card) if isinstance(card, str) else card),
+            "sha256": checksums.of_files(new, files),
         }
         config[VERSIONS] = record(config, model)
-        (new / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        (new / CARD).write_text(_card(folder.name, config, weights, card), encoding="utf-8")
-        shutil.copymode(new / CARD, new / WEIGHTS)  # save_file makes what its owner alone may read
-        for path in [*(path for path in new.rglob("*") if path.is_file()), new]:
-            _sync(path)
-        _replace(new, folder)
+        config[DISTRIBUTIONS] = record_origins(config)
+        file_bytes = {path.relative_to(new).as_posix(): path.stat().st_size for path in files}
+        text = render(folder.name, config, parameters_by_part(model), file_bytes)
+        (new / README).write_text(text, encoding="utf-8")
+        config[checksums.CARD] = checksums.of_file(new / README)
+        _write_config(new, config)
+        shutil.copymode(new / README, new / WEIGHTS)  # save_file makes what its owner alone may read
+        _put_in_place(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return folder
@@ -206,8 +212,9 @@ def load_bundle(folder: str | Path) -> Bundle:
         BundleError: a piece is missing, damaged, made by a newer version or needs a plugin that is not there.
     """
     folder = Path(folder)
-    config = _read_config(folder)
-    _check_files(folder, config)
+    config = read_config(folder)
+    check_files(folder, config)
+    check_origins(folder, config)
     weights: dict[str, Tensor] | None
     try:
         config, weights = upgraded(folder, config, lambda: _read_weights(folder))
@@ -255,17 +262,15 @@ def add_shortlist(folder: str | Path, shortlist: Shortlist) -> None:
         BundleError: there is no whole bundle at that place.
     """
     folder = Path(folder).resolve()
-    config = _read_config(folder)
+    config = read_config(folder)
     new = folder.with_name(f".{folder.name}.new-{os.getpid()}")
     shutil.rmtree(new, ignore_errors=True)
     try:
         shutil.copytree(folder, new, symlinks=True)
         shortlist.write(new / SHORTLIST)
-        config["sha256"][SHORTLIST] = _sha256(new / SHORTLIST)
-        (new / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        for path in [*(path for path in new.rglob("*") if path.is_file()), new]:
-            _sync(path)
-        _replace(new, folder)
+        config["sha256"][SHORTLIST] = checksums.of_file(new / SHORTLIST)
+        _write_config(new, config)
+        _put_in_place(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
@@ -334,7 +339,12 @@ def _check_weights(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], 
             raise ConfigError(f"{what}: {name} is {list(given[name].shape)}, not {list(value.shape)}")
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """What a bundle says of itself, its own checksum verified; its files are not looked at.
+
+    Raises:
+        BundleError: there is no bundle, or it is damaged, altered or made by a newer version.
+    """
     if not folder.exists():
         raise BundleError(f"there is no bundle at {folder}; make one with: s2s fit")
     if not folder.is_dir():
@@ -354,6 +364,11 @@ def _read_config(folder: Path) -> dict[str, Any]:
             f"{folder} was made by a newer s2s ({config.get('s2s_version', 'unknown')}; format {version}, "
             f"this s2s {__version__} reads up to {FORMAT}); update with: pip install --upgrade s2s"
         )
+    if checksums.is_altered(config):
+        raise BundleError(
+            f"{path} has been altered: its checksum is not the one that it states; {_AGAIN}. "
+            f"If you changed it yourself, take the entry {checksums.OWN} out of it"
+        )
     tokenizers = ["tokenizer"] if "tokenizer" in config else ["source_tokenizer", "target_tokenizer"]
     missing = [key for key in ("s2s_version", "model", "search", "sha256", *tokenizers) if key not in config]
     if missing:
@@ -364,14 +379,19 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _check_files(folder: Path, config: Mapping[str, Any]) -> None:
+def check_files(folder: Path, config: Mapping[str, Any]) -> None:
+    """See that the files of a bundle are those that were written.
+
+    Raises:
+        BundleError: one is missing, truncated or altered, or is not in the bundle.
+    """
     for name, expected in {WEIGHTS: None, **config["sha256"]}.items():
         path = folder / name
         if not path.resolve().is_relative_to(folder.resolve()):
             raise BundleError(f"{folder / CONFIG} names a file outside of the bundle: {name}; do not use it")
         if not path.is_file():
             raise BundleError(f"{folder} is incomplete: {name} is missing; {_AGAIN}")
-        if expected is not None and _sha256(path) != expected:
+        if expected is not None and checksums.of_file(path) != expected:
             raise BundleError(f"{path} is damaged: its checksum is not the one in {CONFIG}; {_AGAIN}")
 
 
@@ -388,12 +408,9 @@ def _load_tokenizer(folder: Path, spec: Spec) -> Tokenizer:
     return tokenizer
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    text = json.dumps(checksums.signed(config), indent=2, ensure_ascii=False)
+    (folder / CONFIG).write_text(f"{text}\n", encoding="utf-8")
 
 
 def _sync(path: Path) -> None:
@@ -404,7 +421,9 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _replace(new: Path, folder: Path) -> None:
+def _put_in_place(new: Path, folder: Path) -> None:
+    for path in [*(path for path in new.rglob("*") if path.is_file()), new]:
+        _sync(path)
     # A folder with contents cannot be renamed over; for a moment the old one stands aside.
     if not folder.exists():
         new.rename(folder)
@@ -417,25 +436,3 @@ def _replace(new: Path, folder: Path) -> None:
         old.rename(folder)
         raise
     shutil.rmtree(old)
-
-
-def _card(name: str, config: Mapping[str, Any], weights: Mapping[str, Tensor], text: str) -> str:
-    size = sum(value.numel() for value in weights.values())
-    model = config["model"]
-    rows = [f"| {part} | `{json.dumps(model[part], ensure_ascii=False)}` |" for part in MODEL_PARTS]
-    scores = [
-        f"| {score['name']} | {score['value']:.2f} | {score['sentences']} | `{score['signature']}` |"
-        for score in config["scores"]
-    ]
-    parts = [
-        f"# {name}",
-        text or "A recurrent encoder-decoder model.",
-        f"Use it with s2s {config['s2s_version']} or newer:",
-        f"    s2s translate {name} < source.txt > target.txt",
-        f"{size:,} parameters; {model['source_vocabulary_size']:,} source and "
-        f"{model['target_vocabulary_size']:,} target tokens.",
-        "\n".join(["| part | |", "|---|---|", *rows]),
-    ]
-    if scores:
-        parts.append("\n".join(["| metric | score | sentences | signature |", "|---|---|---|---|", *scores]))
-    return "\n\n".join(parts) + "\n"

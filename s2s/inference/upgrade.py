@@ -99,7 +99,7 @@ class Noted(NamedTuple):
 def record(config: Mapping[str, Any], model: nn.Module) -> dict[str, Any]:
     """What a bundle is to say of its parts, see `VERSIONS`."""
     noted = {}
-    for named in _named(config):
+    for named in named_parts(config):
         part = named.load()
         modules = [name for name, module in model.named_modules() if type(module) is part]
         noted[named.label] = Noted(version_of(part), modules)._asdict()
@@ -123,11 +123,11 @@ def upgraded(
         BundleError: a part is newer than the installed one, or cannot be brought up to date.
     """
     noted = _noted(folder, config)
-    if not any([_is_older(folder, named, noted) for named in _named(config)]):
+    if not any([_is_older(folder, named, noted) for named in named_parts(config)]):
         return config, None
     config, weights = copy.deepcopy(config), read_weights()
     alike: dict[tuple[str, str], list[Named]] = {}
-    for named in _named(config):
+    for named in named_parts(config):
         if _is_older(folder, named, noted):
             alike.setdefault((named.label, named.top), []).append(named)
     groups = [(_modules(folder, group[0], noted, weights), group) for group in alike.values()]
@@ -175,8 +175,8 @@ def _noted(folder: Path, config: Mapping[str, Any]) -> dict[str, Noted]:
     return noted
 
 
-def _named(config: Mapping[str, Any]) -> Iterator[Named]:
-    # All parts that a bundle's configuration names.
+def named_parts(config: Mapping[str, Any]) -> Iterator[Named]:
+    """All parts that a bundle's configuration names, those inside of others included."""
     model = config["model"]
     for kind in [kind for kind in MODEL_PARTS if kind in model]:
         yield from _inside(kind, model, kind, kind)

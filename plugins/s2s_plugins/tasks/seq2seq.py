@@ -12,6 +12,7 @@ from torch import distributed
 from s2s.errors import ConfigError
 from s2s.evaluation.metric import Metric
 from s2s.inference.bundle import Bundle, build_model, load_bundle, save_bundle
+from s2s.inference.card import Card, command_of_this_process
 from s2s.nn import Bridge, Decoder, Embedding, Head, HeadLoss, Seq2Seq, SequenceEncoder
 from s2s.registry import catalogue
 from s2s.registry.parts import describe, factory
@@ -292,10 +293,17 @@ class Seq2SeqModule(TaskModule):
             search=describe(self.test_search),
             training={"epoch": epoch, "step": step, "seed": data.seed, **self._corpora()},
             scores=self.scores,
-            card=(
-                f"A recurrent encoder-decoder model, trained on the {len(data.store('train')):,} pairs of "
-                f"{', '.join(self._corpora()['train'])}; weights of epoch {epoch}, step {step}. The scores are "
-                "those of the validation text."
+            card=Card(
+                description=(
+                    f"A recurrent encoder-decoder model, trained on the {len(data.store('train')):,} pairs of "
+                    f"{', '.join(self._corpora()['train'])}; weights of epoch {epoch}, step {step}. The scores are "
+                    "those of the validation text."
+                ),
+                intended_use=(
+                    "Text like the text that it was trained on. Its scores say nothing of other text, and nobody "
+                    "has looked for what it gets wrong in a way that matters."
+                ),
+                command=command_of_this_process(),
             ),
         )
 

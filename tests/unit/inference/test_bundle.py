@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,19 @@ from safetensors.torch import load_file, save_file
 
 from s2s.errors import BundleError, ConfigError
 from s2s.evaluation.metric import Score
-from s2s.inference.bundle import FORMAT, build_model, load_bundle, save_bundle
+from s2s.inference.bundle import (
+    FORMAT,
+    add_shortlist,
+    build_model,
+    check_files,
+    load_bundle,
+    read_config,
+    save_bundle,
+)
+from s2s.inference.card import Card
+from s2s.inference.translator import Translator
+from s2s.registry import use_plugins
+from s2s.text.shortlist import Shortlist
 from s2s_plugins.embeddings.lookup import LookupEmbedding
 from tests.references.tiny import tiny_bundle
 
@@ -29,6 +42,7 @@ def folder(original, tmp_path):
 
 def edit_config(folder, change):
     config = json.loads((folder / "config.json").read_text())
+    config.pop("config_sha256", None)  # whoever edits it himself takes that out
     change(config)
     (folder / "config.json").write_text(json.dumps(config))
 
@@ -341,3 +355,131 @@ def test_what_a_model_needs(original):
     del entries["head"], entries["bridge"]
     with pytest.raises(ConfigError, match="the model's configuration lacks bridge, head"):
         build_model(entries)
+
+
+FIRST = Path(__file__).parents[2] / "data" / "bundle_of_format_1"
+
+
+def test_a_bundle_of_the_first_format_loads_for_ever():
+    # The outputs were written down when the bundle was made, in November 2026.
+    expected = json.loads(FIRST.with_name(f"{FIRST.name}.outputs.json").read_text(encoding="utf-8"))
+    found = Translator.load(FIRST).translate([one["source"] for one in expected], results=True)
+    assert [one.text for one in found] == [one["translation"] for one in expected]
+    for one, then in zip(found, expected, strict=True):
+        assert one.log_probs == pytest.approx(then["log_probs"], abs=1e-4)  # float32 on another machine
+
+
+def test_a_bundle_of_the_first_format_takes_a_shortlist(tmp_path):
+    folder = shutil.copytree(FIRST, tmp_path / "bundle")
+    pieces = torch.arange(36, dtype=torch.int32).numpy()
+    lists = torch.zeros(36, 1, dtype=torch.int32).numpy()
+    assert "config_sha256" not in read_config(folder)
+    add_shortlist(folder, Shortlist(lists, pieces[:4]))
+    assert "config_sha256" in read_config(folder)
+    assert load_bundle(folder).shortlist is not None
+
+
+def test_no_file_can_be_altered_unnoticed(folder):
+    config, path = read_config(folder), folder / "config.json"
+    whole = path.read_bytes()
+    name = whole.index(b'"config_sha256"')
+    for position in {*range(0, len(whole), 11)} - {
+        *range(name + 1, name + 14)
+    }:  # then only the checksum is lost
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        with pytest.raises(BundleError, match="get the bundle again|newer s2s|names a file outside|lacks"):
+            read_config(folder)
+    for length in range(0, len(whole.rstrip()), 50):
+        path.write_bytes(whole[:length])
+        with pytest.raises(BundleError, match="get the bundle again"):
+            read_config(folder)
+    path.write_bytes(whole)
+    for name in config["sha256"]:
+        content = (folder / name).read_bytes()
+        for position in {0, len(content) // 3, len(content) - 1}:
+            (folder / name).write_bytes(
+                content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
+            )
+            with pytest.raises(BundleError, match=f"{name} is damaged: its checksum"):
+                check_files(folder, config)
+        (folder / name).write_bytes(content)
+    assert load_bundle(folder).config == config
+    path.write_text(json.dumps(config))  # another layout says the same
+    assert load_bundle(folder).config == config
+
+
+def test_an_altered_configuration_is_told_and_its_owner_may_edit_it(folder):
+    path = folder / "config.json"
+    path.write_text(path.read_text().replace('"size": 3', '"size": 4'))
+    with pytest.raises(
+        BundleError, match="altered: .*get the bundle again.*take the entry config_sha256 out"
+    ):
+        load_bundle(folder)
+    edit_config(folder, lambda entries: None)
+    assert load_bundle(folder).search.size == 4
+
+
+def test_the_card_is_for_people_who_may_edit_it(folder):
+    (folder / "README.md").write_text("mine")
+    assert load_bundle(folder).config["card_sha256"]
+
+
+def test_the_card_tells_all_that_was_given(original, tmp_path):
+    card = Card("Trained on nothing.", "CC0 1.0", "For tests.", "s2s fit -c 'my recipe'")
+    save_again(
+        load_bundle(original), tmp_path / "b", card=card, training={"train": ["a.tsv", "b.tsv"], "pairs": 7}
+    )
+    text = (tmp_path / "b" / "README.md").read_text()
+    for words in ("Trained on nothing.", "CC0 1.0", "For tests.", "s2s fit -c 'my recipe'", "a.tsv, b.tsv"):
+        assert words in text
+    parameters = sum(parameter.numel() for parameter in load_bundle(original).model.parameters())
+    assert f"{parameters:,} parameters; 36 source and 36 target tokens" in text
+    assert "None were measured." in text and "Not stated" not in text
+    stated = (original / "README.md").read_text()
+    assert "## Licence\n\nNot stated. Whoever made the bundle can state it with: s2s convert" in stated
+
+
+PLUGIN = """
+from s2s.registry import hookimpl
+from s2s_plugins.bridges.linear import LinearBridge
+class Odd(LinearBridge):
+    pass
+@hookimpl
+def s2s_bridges():
+    return {"Odd": "made_up_odd_bridge:Odd"}
+"""
+
+
+def test_who_brought_a_part_is_noted_and_told_when_it_is_not_here(original, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    plugins = tmp_path / "plugins of mine"
+    plugins.mkdir()
+    (plugins / "made_up_odd_bridge.py").write_text(PLUGIN)
+    bundle = load_bundle(original)
+    assert bundle.config["distributions"]["cell LSTM"] == {"distribution": "s2s", "version": "0.1.0"}
+    assert set(bundle.config["distributions"]) == set(bundle.config["versions"])
+    try:
+        use_plugins(plugin_dirs=[plugins])
+        saved = save_again(bundle, tmp_path / "b", model_config={**bundle.config["model"], "bridge": "Odd"})
+        assert type(load_bundle(saved).model.bridge).__name__ == "Odd"
+    finally:
+        use_plugins()
+    assert read_config(saved)["distributions"]["bridge Odd"] == {"folder": "plugins of mine"}
+    assert str(tmp_path) not in (saved / "config.json").read_text() + (saved / "README.md").read_text()
+    with pytest.raises(
+        BundleError, match="bridge 'Odd', which came from a folder 'plugins of mine' .*--plugin-dir"
+    ):
+        load_bundle(saved)
+    origin = {"distribution": "odd-bridges", "version": "1.2"}
+    edit_config(saved, lambda entries: entries["distributions"].update({"bridge Odd": origin}))
+    with pytest.raises(
+        BundleError,
+        match=r"needs the bridge 'Odd', which was brought by odd-bridges 1.2 and cannot be used here; install it: "
+        r"pip install odd-bridges==1.2\. \(unknown bridge 'Odd'.*Known: Linear",
+    ):
+        load_bundle(saved)
+    edit_config(saved, lambda entries: entries.update(distributions={"bridge Odd": 3}))
+    with pytest.raises(
+        BundleError, match="distributions is .*, which is not who brought its parts; get it again"
+    ):
+        load_bundle(saved)

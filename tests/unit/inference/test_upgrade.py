@@ -170,6 +170,7 @@ def scores(bundle: Bundle) -> Tensor:
 
 def edit(folder: Path, change: Any) -> None:
     config = json.loads((folder / "config.json").read_text())
+    del config["config_sha256"]
     change(config)
     (folder / "config.json").write_text(json.dumps(config))
 

@@ -1,0 +1,122 @@
+"""The card of a bundle: what people should know before they use it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from s2s.inference.upgrade import MODEL_PARTS
+
+NOT_STATED = "Not stated. Whoever made the bundle can state it with: s2s convert"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What only those who made a bundle know of it; all else on its card is worked out.
+
+    Attributes:
+        description: what it is and what it was trained on; Markdown.
+        licence: under which it may be used, such as "CC BY-SA 4.0"; the text that was learnt from may decide it.
+        intended_use: what it is for, and what not; Markdown.
+        command: what made it, as a shell reads it.
+    """
+
+    description: str = ""
+    licence: str = ""
+    intended_use: str = ""
+    command: str = ""
+
+
+def command_of_this_process() -> str:
+    """The command that a person gave, if it was `s2s`; "" in a notebook or another program."""
+    program = Path(sys.argv[0])
+    by_name = program.stem == "s2s" or (program.name == "__main__.py" and program.parent.name == "s2s")
+    return shlex.join(["s2s", *sys.argv[1:]]) if by_name else ""
+
+
+def parameters_by_part(model: nn.Module) -> dict[str, int]:
+    """How many parameters each part of a model has: "encoder" -> 5000; what is shared counts once, where first."""
+    counts = dict.fromkeys((name for name, _ in model.named_children()), 0)
+    for name, parameter in model.named_parameters():
+        counts[name.partition(".")[0]] += parameter.numel()
+    return counts
+
+
+def render(
+    name: str, config: Mapping[str, Any], parameters: Mapping[str, int], file_bytes: Mapping[str, int]
+) -> str:
+    """The card as Markdown.
+
+    Args:
+        name: of the bundle's folder.
+        config: of the bundle.
+        parameters: see `parameters_by_part`.
+        file_bytes: size of each file, by its name.
+    """
+    card, model = Card(**config["card"]), config["model"]
+    sections = [
+        f"# {name}",
+        card.description or "A recurrent encoder-decoder model.",
+        f"Use it with s2s {config['s2s_version']} or newer:",
+        f"    s2s translate {name} < source.txt > target.txt",
+        "## Intended use",
+        card.intended_use or NOT_STATED,
+        "## Licence",
+        card.licence or NOT_STATED,
+        "## Data and training",
+        _facts(config["training"]) or "Not stated.",
+        "## Scores",
+        _scores(config) or "None were measured.",
+        "## Sizes",
+        f"{sum(parameters.values()):,} parameters; {model['source_vocabulary_size']:,} source and "
+        f"{model['target_vocabulary_size']:,} target tokens; {sum(file_bytes.values()) / 1e6:,.1f} MB on disk.",
+        _table(
+            ["part of the model", "parameters"], [[part, f"{count:,}"] for part, count in parameters.items()]
+        ),
+        "## Parts",
+        _table(
+            ["part", "name and options"],
+            [[part, f"`{json.dumps(model[part], ensure_ascii=False)}`"] for part in MODEL_PARTS],
+        ),
+        _table(
+            ["brought by", ""],
+            [[label, described(origin)] for label, origin in config["distributions"].items()],
+        ),
+    ]
+    if card.command:
+        sections += ["## How it was made", "\n".join(f"    {line}" for line in card.command.split("\n"))]
+    return "\n\n".join(sections) + "\n"
+
+
+def described(origin: Mapping[str, str]) -> str:
+    """Where a part comes from, in words; see `s2s.inference.origins`."""
+    if "folder" in origin:
+        return f"a folder {origin['folder']} (--plugin-dir)"
+    return f"{origin['distribution']} {origin['version']}".strip()
+
+
+def _scores(config: Mapping[str, Any]) -> str:
+    rows = [
+        [score["name"], f"{score['value']:.2f}", str(score["sentences"]), f"`{score['signature']}`"]
+        for score in config["scores"]
+    ]
+    return _table(["metric", "score", "sentences", "signature"], rows) if rows else ""
+
+
+def _facts(training: Mapping[str, Any]) -> str:
+    return "\n".join(
+        f"- {name}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in training.items()
+    )
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

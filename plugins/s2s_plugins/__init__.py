@@ -137,6 +137,7 @@ def s2s_commands() -> dict[str, str]:
         "demo": "s2s.commands.demo:main",
         "evaluate": "s2s.commands.evaluate:main",
         "fit": "s2s.commands.fit:main",
+        "inspect": "s2s.commands.inspect:main",
         "plugins": "s2s.commands.plugins:main",
         "shortlist": "s2s.commands.shortlist:main",
         "test": "s2s.commands.test:main",

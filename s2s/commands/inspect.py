@@ -1,0 +1,111 @@
+"""`s2s inspect`: what a bundle is, and whether it can be used here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from s2s.commands.command_line import CommandLine
+
+if TYPE_CHECKING:
+    from s2s.inference.inspection import Inspection
+
+SUMMARY = "show what a bundle is made of, verified: card, sizes, parts, vocabulary"
+
+
+def main(argv: list[str]) -> int:
+    """Run `s2s inspect BUNDLE`."""
+    parser = CommandLine(
+        prog="s2s inspect",
+        description="Show what a bundle is made of, and verify its checksums.",
+        epilog="The status is 2 if the bundle cannot be used here.",
+    )
+    parser.add_argument("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
+    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+    options = parser.parse_args(argv)
+
+    from s2s.inference.inspection import inspect
+
+    found = inspect(options.bundle)
+    if options.json:
+        print(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(_lines(found)))
+    if found.problem is not None:
+        print(f"s2s: error: {found.problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _lines(found: Inspection) -> Iterator[str]:
+    yield f"{found.bundle}: bundle of format {found.format}, made by s2s {found.s2s_version}"
+    stated = {name.replace("_", " "): text for name, text in found.card.items()}
+    about = {
+        name: stated.get(name) or "not stated"
+        for name in ("description", "licence", "intended use", "command")
+    }
+    about["task"] = found.task or "not stated"
+    about["search"] = _spec(found.search)
+    about["shortlist"] = "yes" if found.shortlist else "no"
+    about["training"] = ", ".join(f"{name} {value}" for name, value in found.training.items()) or "not stated"
+    about["scores"] = (
+        "\n".join(
+            f"{score['name']} {score['value']:.2f} ({score['sentences']} sentences; {score['signature']})"
+            for score in found.scores
+        )
+        or "none"
+    )
+    yield from _columns(about)
+    if found.parameters is not None:
+        yield f"\nmodel: {sum(found.parameters.values()):,} parameters"
+        yield from _columns({part: f"{count:,}" for part, count in found.parameters.items()})
+    for side, vocabulary in (found.vocabulary or {}).items():
+        yield f"\nvocabulary of {side}: {_spec(vocabulary['tokenizer'])}, {vocabulary['tokens']:,} tokens"
+        yield f"  {' '.join(map(_printable, vocabulary['some']))}"
+    yield "\nparts"
+    yield from _columns({label: _part(**part) for label, part in found.parts.items()})
+    yield f"\nfiles: {sum(file['bytes'] for file in found.files.values()):,} bytes"
+    yield from _columns(
+        {name: f"{file['bytes']:,} bytes, {file['state']}" for name, file in found.files.items()}
+    )
+
+
+def _columns(rows: dict[str, str]) -> Iterator[str]:
+    width = max(map(len, rows), default=0)
+    for name, text in rows.items():
+        first, *rest = map(_printable, text.split("\n"))
+        yield f"  {name:<{width}}  {first}"
+        yield from (f"  {'':<{width}}  {line}" for line in rest)
+
+
+def _spec(spec: Any) -> str:
+    if isinstance(spec, str):
+        return spec
+    options = ", ".join(
+        f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in spec["init_args"].items()
+    )
+    return f"{spec['class_path']}({options})"
+
+
+def _part(made_with: dict[str, Any], here: dict[str, Any] | None) -> str:
+    if here == made_with:
+        return _origin(made_with)
+    return f"{_origin(made_with)}; here: {'not installed' if here is None else _origin(here)}"
+
+
+def _origin(part: dict[str, Any]) -> str:
+    version = "" if part["part_version"] is None else f"version {part['part_version']}"
+    by = (
+        f"folder {part['folder']}"
+        if "folder" in part
+        else " ".join(part[key] for key in ("distribution", "version") if part.get(key))
+    )
+    return " of ".join(word for word in (version, by) if word) or "not noted"
+
+
+def _printable(text: str) -> str:
+    # A bundle that comes from elsewhere must not command the terminal.
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

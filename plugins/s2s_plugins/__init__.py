@@ -120,6 +120,7 @@ def s2s_search_strategies() -> dict[str, str]:
     return {
         "Beam": "s2s_plugins.search.beam:Beam",
         "Greedy": "s2s_plugins.search.greedy:Greedy",
+        "Sampling": "s2s_plugins.search.sampling:Sampling",
     }
 
 

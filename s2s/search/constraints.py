@@ -207,6 +207,10 @@ class ConstrainedStepper(Stepper):
             best.weights,
         )
 
+    def fingerprints(self) -> Tensor:
+        """See `Stepper.fingerprints`."""
+        return self.stepper.fingerprints()
+
     def keep(self, sentences: Tensor) -> ConstrainedStepper:
         """See `Stepper`."""
         constraints = [constraint.keep(sentences) for constraint in self.constraints]

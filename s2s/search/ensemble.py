@@ -56,6 +56,10 @@ class StepperEnsemble(Stepper):
             torch.stack(weights).mean(dim=0) if comparable else None,
         )
 
+    def fingerprints(self) -> Tensor:
+        """See `Stepper.fingerprints`; of the first member, for all read the same text."""
+        return self.members[0].fingerprints()
+
     def keep(self, sentences: Tensor) -> StepperEnsemble:
         """See `Stepper`."""
         return StepperEnsemble([member.keep(sentences) for member in self.members])

@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from s2s.nn.cell import State, select_state
 from s2s.nn.top import top
 from s2s.padded import Padded
+from s2s.search.randomness import mixed, words
 from s2s.text.tokenizer import BOS, PAD
 
 if TYPE_CHECKING:
@@ -79,6 +81,14 @@ class Stepper(ABC):
         step = self(tokens, state)
         return Best(*top(step.log_probs, k), step.state, step.weights)
 
+    def fingerprints(self) -> Tensor:
+        """A number for each sentence by which to draw, [sentences] of int64.
+
+        It depends on the sentence's source alone, so that what is drawn for a sentence does, too. Sentences of one
+        number are given the same random numbers.
+        """
+        return self.source_lengths
+
     @abstractmethod
     def keep(self, sentences: Tensor) -> Stepper:
         """A stepper for some of the sentences: finished ones leave the batch.
@@ -136,6 +146,14 @@ class ModelStepper(Stepper):
         )
         shape = (sentences, beams, -1)
         return Best(log_probs.view(shape), chosen.view(shape), state, self._kept(weights, sentences))
+
+    def fingerprints(self) -> Tensor:
+        """See `Stepper.fingerprints`: of the source's tokens, in their order."""
+        ids, lengths = words(self.source.ids.cpu().numpy()), self.source.lengths.cpu().numpy()
+        state = words(lengths)
+        for place in range(ids.shape[1]):
+            state = np.where(place < lengths, mixed(state, ids[:, place]), state)
+        return torch.from_numpy(state.view(np.int64)).to(self.source_lengths.device)
 
     def _kept(self, weights: Tensor | None, sentences: int) -> Tensor | None:
         return None if weights is None or not self.with_weights else weights.unflatten(0, (sentences, -1))

@@ -6,6 +6,7 @@ It also watches who asks it: every row of the state knows which sentence and whi
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -167,6 +168,11 @@ class TableStepper(Stepper):
                 "Take one row of the state for each beam.",
             )
         return sentences, beams
+
+    def fingerprints(self) -> Tensor:
+        """See `Stepper.fingerprints`: of the tables, for they are the sentences."""
+        numbers = [zlib.crc32(table.cpu().numpy().tobytes()) for table in self.tables]
+        return torch.tensor(numbers, dtype=torch.int64, device=self.tables.device)
 
     def keep(self, sentences: Tensor) -> TableStepper:
         """See `Stepper`.

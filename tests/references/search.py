@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,6 +51,9 @@ class TableStepper(Stepper):
                 [before, tokens, before * 0 + 1, tokens * 0 + 2, tokens * 0], dim=-1
             ).float()
         return Step(log_probs, (tokens.reshape(-1, 1),), weights)
+
+    def fingerprints(self) -> Tensor:
+        return torch.tensor([zlib.crc32(table.numpy().tobytes()) for table in self.tables])
 
     def keep(self, sentences: Tensor) -> TableStepper:
         return TableStepper(self.tables[sentences], self.calls, self.weights)

@@ -1,0 +1,199 @@
+"""Sampling: outputs drawn from the model, from all that it can say or from what is likely."""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from s2s.errors import ConfigError
+from s2s.nn.cell import State, select_state
+from s2s.search.hypotheses import Hypothesis
+from s2s.search.randomness import mixed, uniform, words
+from s2s.search.stepper import Stepper
+from s2s.search.strategy import SearchStrategy
+
+
+class _Drawn(NamedTuple):
+    """What one step drew."""
+
+    rows: dict[int, int]  # sentence -> row
+    tokens: Tensor  # [rows, samples]
+    log_probs: Tensor  # [rows, samples]
+    weights: Tensor | None  # [rows, samples, source]
+
+
+class Sampling(SearchStrategy):
+    """Draws outputs token by token.
+
+    From the model's distribution p come p^(1 / temperature), then of these the `top_k` most probable tokens (Fan et
+    al. 2018), then the smallest set of the most probable of those that has a share of `top_p` of what remained
+    (nucleus; Holtzman et al. 2020); each time the rest shares nothing, and the draw is from what is left. Of equal
+    tokens the lower one is kept first.
+
+    What is drawn is a function of the seed and of the sentence (`Stepper.fingerprints`): a sentence gives the same
+    samples in every batch, in every order, in any thread, and as often as it comes. Samples are drawn with
+    replacement; one that comes twice stands twice, as an estimate from samples needs it. Scores are sums of the
+    model's own log-probabilities, whatever was drawn from.
+
+    Args:
+        samples: how many outputs to draw for each sentence.
+        temperature: below 1 the likely gets likelier, above 1 less so.
+        top_k: draw from so many most probable tokens; None from all.
+        top_p: draw from the most probable tokens that have this share together; 1 from all.
+        seed: another one, other samples.
+    """
+
+    expected_failures = {
+        "ties": "equally probable tokens are drawn, not ordered",
+    }
+
+    def __init__(
+        self,
+        samples: int = 1,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        seed: int = 1,
+    ) -> None:
+        if samples < 1:
+            raise ConfigError(f"samples {samples} is impossible; it must be 1 or more")
+        if not 0 < temperature < float("inf"):
+            raise ConfigError(
+                f"temperature {temperature} is impossible; it must be above 0 (Greedy takes the likeliest token)"
+            )
+        if top_k is not None and top_k < 1:
+            raise ConfigError(f"top_k {top_k} is impossible; it must be 1 or more, or None for all tokens")
+        if not 0 < top_p <= 1:
+            raise ConfigError(f"top_p {top_p} is impossible; it must be above 0 and at most 1")
+        if not -(2**63) <= seed < 2**63:
+            raise ConfigError(f"seed {seed} is impossible; it must have 64 bits at most")
+        self.samples = samples
+        self.temperature = temperature
+        self.top_k = top_k
+        self.top_p = top_p
+        self.seed = seed
+
+    @torch.inference_mode()
+    def search(
+        self,
+        stepper: Stepper,
+        state: State,
+        *,
+        bos: int,
+        eos: int,
+        limits: Tensor,
+        minimums: Tensor | None = None,
+    ) -> list[list[Hypothesis]]:
+        """See `SearchStrategy.search`; `samples` hypotheses for each sentence."""
+        device = stepper.source_lengths.device
+        source_lengths = stepper.source_lengths.tolist()
+        limits = limits.to(device)
+        minimums = torch.zeros_like(limits) if minimums is None else minimums.to(device)
+        longest_minimum = int(minimums.max()) if len(minimums) else 0
+        rows = list(range(len(limits)))  # the sentence that each row of the batch stands for
+        lengths = [
+            [-1] * self.samples for _ in rows
+        ]  # symbols of each sample, the end counted; -1: it goes on
+        drawn: list[_Drawn] = []
+        last = torch.full((len(rows), self.samples), bos, dtype=torch.int64, device=device)
+        if rows:
+            streams = self._streams(stepper.fingerprints())
+            repeated = torch.arange(len(rows), device=device).repeat_interleave(self.samples)
+            state = select_state(state, repeated)
+        for time in itertools.count() if rows else ():
+            barred = (minimums > time).view(-1, 1, 1) if time < longest_minimum else None
+            numbers = uniform(mixed(streams[rows], words(np.array([time]))))
+            last, chosen, state, weights = self._draw(
+                stepper, last, state, torch.from_numpy(numbers).to(device), barred, eos
+            )
+            drawn.append(_Drawn({sentence: row for row, sentence in enumerate(rows)}, last, chosen, weights))
+
+            # The only synchronization of a step. 0: goes on; 1: ended by its end; 2: cut off before this token.
+            cut = (chosen == -torch.inf) | ((limits <= time).unsqueeze(1) & (last != eos))
+            for sentence, outcomes in zip(
+                rows, torch.where(cut, 2, (last == eos).long()).tolist(), strict=True
+            ):
+                own = lengths[sentence]
+                for sample, outcome in enumerate(outcomes):
+                    if outcome and own[sample] < 0:
+                        own[sample] = time + 1 if outcome == 1 else time
+            running = [sentence for sentence in rows if min(lengths[sentence]) < 0]
+            if not running:
+                break
+            # A smaller batch is faster, but making it smaller copies the memory: wait until it is worth it.
+            if len(running) <= len(rows) * 7 // 8:
+                kept = torch.tensor([drawn[-1].rows[sentence] for sentence in running], device=device)
+                samples = torch.arange(self.samples, device=device)
+                stepper, rows = stepper.keep(kept), running
+                state = select_state(state, (kept.unsqueeze(1) * self.samples + samples).flatten())
+                last, limits, minimums = last[kept], limits[kept], minimums[kept]
+        return self._collect(drawn, lengths, source_lengths, eos)
+
+    def _streams(self, fingerprints: Tensor) -> np.ndarray:
+        # [sentences, samples]
+        seeded = mixed(words(np.array([self.seed])), words(fingerprints.cpu().numpy()))
+        return mixed(seeded[:, None], words(np.arange(self.samples)))
+
+    def _draw(
+        self,
+        stepper: Stepper,
+        last: Tensor,
+        state: State,
+        numbers: Tensor,
+        barred: Tensor | None,
+        eos: int,
+    ) -> tuple[Tensor, Tensor, State, Tensor | None]:
+        # Tokens and their log-probabilities, [sentences, samples] each; `barred` is where the end may not come yet.
+        if self.top_k is None:
+            step = stepper(last, state)
+            log_probs, state, weights = step.log_probs, step.state, step.weights
+            ids = torch.arange(log_probs.size(-1), device=last.device).expand(log_probs.shape)
+        else:
+            # One more where the end does not count.
+            best = stepper.best(last, state, self.top_k + (barred is not None))
+            log_probs, ids, state, weights = best.log_probs, best.tokens, best.state, best.weights
+        log_probs = log_probs.float()
+        # A model that has diverged says NaN: nothing follows.
+        log_probs = log_probs.masked_fill(log_probs.isnan(), -torch.inf)
+        if barred is not None:
+            log_probs = log_probs.masked_fill((ids == eos) & barred, -torch.inf)
+        if (self.top_k is not None and barred is not None) or self.top_p < 1:
+            log_probs, order = log_probs.sort(dim=-1, descending=True, stable=True)
+            log_probs, ids = log_probs[..., : self.top_k], ids.gather(-1, order[..., : self.top_k])
+        # Where all is impossible softmax says NaN, and the token that is taken is an impossible one.
+        shares = (log_probs.double() / self.temperature).softmax(dim=-1).nan_to_num(0.0)
+        sums = shares.cumsum(dim=-1)
+        if self.top_p < 1:
+            shares = shares.masked_fill(sums - shares >= self.top_p, 0.0)
+            sums = shares.cumsum(dim=-1)
+        # The first token whose sum exceeds the number: one without a share is never the first.
+        wanted = numbers.unsqueeze(-1) * sums[..., -1:]
+        place = torch.searchsorted(sums, wanted, right=True).clamp(max=sums.size(-1) - 1)
+        return ids.gather(-1, place).squeeze(-1), log_probs.gather(-1, place).squeeze(-1), state, weights
+
+    def _collect(
+        self, drawn: list[_Drawn], lengths: list[list[int]], source_lengths: list[int], eos: int
+    ) -> list[list[Hypothesis]]:
+        tokens = [step.tokens.tolist() for step in drawn]
+        log_probs = [step.log_probs.tolist() for step in drawn]
+        results = []
+        for sentence, ends in enumerate(lengths):
+            found = []
+            for sample, length in enumerate(ends):
+                path = [(time, drawn[time].rows[sentence]) for time in range(length)]
+                ids = [tokens[time][row][sample] for time, row in path]
+                own = [log_probs[time][row][sample] for time, row in path]
+                finished = bool(ids) and ids[-1] == eos
+                ids = ids[:-1] if finished else ids
+                attended = None
+                if drawn[0].weights is not None:
+                    looked = [drawn[time].weights[row, sample] for time, row in path[: len(ids)]]  # type: ignore[index]
+                    width = source_lengths[sentence]
+                    attended = (
+                        torch.stack(looked)[:, :width].float().cpu() if looked else torch.zeros(0, width)
+                    )
+                found.append(Hypothesis(ids, sum(own), own, finished, attended))
+            results.append(sorted(found, key=lambda one: (not one.finished, -one.score)))
+        return results

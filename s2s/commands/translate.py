@@ -8,7 +8,8 @@ import sys
 from typing import Any
 
 from s2s.commands.command_line import CommandLine
-from s2s.errors import ConfigError, DataError
+from s2s.errors import DataError
+from s2s.inference.options import Options, flags
 
 SUMMARY = "translate line by line with a bundle"
 
@@ -17,24 +18,13 @@ _LINES_AT_ONCE = (
 )
 
 
-_SEARCH = (
-    "beam",
-    "n_best",
-    "normalization",
-    "alpha",
-    "limit_ratio",
-    "limit_extra",
-    "minimum_ratio",
-    "batch_tokens",
-    "shortlist",
-)
-
-
 def main(argv: list[str]) -> int:
     """Run `s2s translate BUNDLE [FILE]`."""
-    options = _parser().parse_args(argv)
-    if options.n_best < 1:
-        raise ConfigError(f"--nbest is {options.n_best}; it must be 1 or more")
+    options = parser().parse_args(argv)
+    # Defaults live in one place: what is not given here is the translator's, or the bundle's.
+    given = {flag.name: getattr(options, flag.name) for flag in flags()}
+    given = {name: value for name, value in given.items() if value is not None}
+    Options.of(given)  # what cannot be is said before anything is loaded
 
     from s2s.inference.translator import Translator
     from s2s.text.corpus import STANDARD_INPUT, LineReport, raw_lines
@@ -42,10 +32,6 @@ def main(argv: list[str]) -> int:
     translator = Translator.load(
         options.bundle, device=options.device, precision=options.precision, threads=options.threads
     )
-    # Defaults live in one place: what is not given here is the translator's, or the bundle's.
-    search: dict[str, Any] = {
-        name: value for name in _SEARCH if (value := getattr(options, name)) is not None
-    }
     invalid = cut = number = 0
     report = LineReport()
     with _Output(options.output) as output:
@@ -59,10 +45,10 @@ def main(argv: list[str]) -> int:
                 except UnicodeDecodeError:
                     invalid += 1
                     lines.append(line.decode("utf-8", "replace"))
-            translations = translator.translate(lines, results=True, **search)
+            translations = translator.translate(lines, results=True, **given)
             for translation in translations:
                 cut += not translation.finished
-                if options.n_best > 1:
+                if given.get("n_best", 1) > 1:
                     for one in [translation, *translation.alternatives]:
                         output.write(f"{number} ||| {one.text} ||| {one.score:.6f}\n")
                 elif options.scores:
@@ -87,7 +73,8 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _parser() -> CommandLine:
+def parser() -> CommandLine:
+    """The command line: files and places here, all else from `s2s.inference.options`."""
     parser = CommandLine(
         prog="s2s translate",
         description="Translate line by line: a line in, a line out, in order. Only \\n ends a line.",
@@ -96,52 +83,12 @@ def _parser() -> CommandLine:
     add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
     add("file", metavar="FILE", nargs="?", default="-", help="text, plain or gzip (default: standard input)")
     add("--output", metavar="FILE", help="write here when all is done (default: standard output)")
-    add(
-        "--beam",
-        type=int,
-        metavar="N",
-        help="size of the beam; 1 is greedy (default: what the bundle recommends)",
-    )
-    add(
-        "--nbest",
-        dest="n_best",
-        type=int,
-        default=1,
-        metavar="N",
-        help="print N outputs for each line: number ||| text ||| score",
-    )
-    add(
-        "--normalization",
-        choices=["wu", "length", "none"],
-        help="of scores by length (default: the bundle's)",
-    )
-    add("--alpha", type=float, metavar="X", help="strength of the normalization (default: the bundle's)")
-    add(
-        "--limit-ratio",
-        type=float,
-        metavar="X",
-        help="most tokens per source token (default: 2)",
-    )
-    add("--limit-extra", type=int, metavar="N", help="and so many more (default: 20)")
-    add(
-        "--minimum-ratio",
-        type=float,
-        metavar="X",
-        help="fewest tokens per source token (default: 0)",
-    )
+    for flag in flags():
+        value: dict[str, Any] = {"type": flag.kind, "metavar": flag.metavar, "choices": flag.choices or None}
+        if flag.kind is bool:
+            value = {"action": "store_true"}
+        add(*flag.flags, dest=flag.name, default=None, help=flag.about.replace("%", "%%"), **value)
     add("--scores", action="store_true", help="print the score and a tab before each output")
-    add(
-        "--batch-tokens",
-        type=int,
-        metavar="N",
-        help="most source tokens of a batch; each thread searches a batch (default: 4096)",
-    )
-    add(
-        "--shortlist",
-        action="store_true",
-        default=None,
-        help="say only what the bundle's shortlist has for a sentence: faster; see: s2s shortlist",
-    )
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     add("--precision", default="float32", help="float32 or bfloat16 (default: float32)")
     add("--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)")

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict, overload
+from typing import TYPE_CHECKING, Literal, NamedTuple, overload
 
 import torch
 from torch import Tensor
 
 from s2s.errors import BundleError, ConfigError, DataError
 from s2s.inference.bundle import Bundle, load_bundle
+from s2s.inference.options import Given, Options
+from s2s.inference.workers import Workers
 from s2s.nn.prepared import Prepared
 from s2s.nn.shortlist import Shortlisted
 from s2s.padded import Padded
 from s2s.registry.parts import factory, read_spec
 from s2s.search.hypotheses import Hypothesis
-from s2s.search.limits import LIMIT_EXTRA, LIMIT_RATIO, output_limits
+from s2s.search.limits import output_limits
 from s2s.search.stepper import ModelStepper
 from s2s.search.strategy import SearchStrategy
 from s2s.text.batch import pad
@@ -29,22 +35,12 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 PRECISIONS = ("float32", "bfloat16")
-Lines = list[str] | tuple[str, ...]
+WINDOW = 4096
+"""Texts that `stream` reads ahead: enough to sort by length, few enough to see progress."""
+WINDOW_LETTERS = 2**22
+"""And so many letters, so that long texts do not fill the memory."""
 
-
-class _Options(TypedDict, total=False):
-    """For type checkers: the options of `Translator.translate` that do not change what it returns."""
-
-    beam: int | None
-    n_best: int
-    normalization: str | None
-    alpha: float | None
-    limit_ratio: float
-    limit_extra: int
-    minimum_ratio: float
-    batch_tokens: int
-    weights: bool
-    shortlist: bool
+Hypotheses = list[list[Hypothesis]]
 
 
 @dataclass(frozen=True)
@@ -59,6 +55,7 @@ class Translation:
         finished: False if the limit of tokens cut it off.
         source_tokens: the pieces of the input.
         weights: attention, [tokens, source tokens]; None unless it was asked for.
+        truncated: True if only the first `max_source_tokens` pieces of the input were read.
         alternatives: the other outputs that were found, best first; as many as `n_best` asks for, this one
             counted.
     """
@@ -71,14 +68,32 @@ class Translation:
     source_tokens: list[str]
     weights: Tensor | None = None
     alternatives: list[Translation] = field(default_factory=list)
+    truncated: bool = False
+
+
+class _Search(NamedTuple):
+    """What all batches of a call have in common."""
+
+    strategy: SearchStrategy
+    options: Options
+    shortlist: Shortlist | None
+    with_tokens: bool
+
+
+class _Window(NamedTuple):
+    """Lines whose search has begun."""
+
+    sources: list[list[int]]
+    truncated: set[int]
+    batches: list[list[int]]
+    waiting: Sequence[Callable[[], Hypotheses]]  # for each batch what waits for its result
 
 
 class Translator:
     """Translates, summarizes, or whatever else its model was trained for.
 
-    On a CPU it searches with as many threads as torch has when it is made (`torch.get_num_threads`), a batch in each;
-    after a translation torch has that number again. Meanwhile torch has one thread, and this holds for the process: a
-    thread of yours that first uses torch in that time keeps one thread until it calls `torch.set_num_threads`.
+    On a CPU it searches with as many threads as torch has when it is made (`torch.get_num_threads`), a batch in each.
+    Any number of threads may call it at once, and each gets what it would get alone.
 
     Args:
         bundle: as `load_bundle` returns it.
@@ -101,7 +116,7 @@ class Translator:
         self.precision = precision
         self._prepared = Prepared(self.model, narrow=precision == "bfloat16")
         self._read_tokens = 0  # until the model is folded
-        # Read here, for during another thread's translation it is 1.
+        self._folding = threading.Lock()
         self._threads = torch.get_num_threads() if self.device.type == "cpu" else 1
 
     @classmethod
@@ -127,38 +142,27 @@ class Translator:
         return cls(load_bundle(path), device=device, precision=precision)
 
     @overload
-    def translate(self, texts: str, *, results: Literal[False] = ..., **options: Unpack[_Options]) -> str: ...
+    def translate(  # type: ignore[overload-overlap]  # a str is an Iterable[str], too
+        self, texts: str, *, results: Literal[False] = ..., **options: Unpack[Given]
+    ) -> str: ...
 
     @overload
     def translate(
-        self, texts: Lines, *, results: Literal[False] = ..., **options: Unpack[_Options]
+        self, texts: Iterable[str], *, results: Literal[False] = ..., **options: Unpack[Given]
     ) -> list[str]: ...
 
     @overload
-    def translate(
-        self, texts: str, *, results: Literal[True], **options: Unpack[_Options]
+    def translate(  # type: ignore[overload-overlap]
+        self, texts: str, *, results: Literal[True], **options: Unpack[Given]
     ) -> Translation: ...
 
     @overload
     def translate(
-        self, texts: Lines, *, results: Literal[True], **options: Unpack[_Options]
+        self, texts: Iterable[str], *, results: Literal[True], **options: Unpack[Given]
     ) -> list[Translation]: ...
 
     def translate(
-        self,
-        texts: str | Lines,
-        *,
-        beam: int | None = None,
-        n_best: int = 1,
-        normalization: str | None = None,
-        alpha: float | None = None,
-        limit_ratio: float = LIMIT_RATIO,
-        limit_extra: int = LIMIT_EXTRA,
-        minimum_ratio: float = 0.0,
-        batch_tokens: int = 4096,
-        results: bool = False,
-        weights: bool = False,
-        shortlist: bool = False,
+        self, texts: str | Iterable[str], *, results: bool = False, **options: Unpack[Given]
     ) -> str | list[str] | Translation | list[Translation]:
         r"""Translate a text or several.
 
@@ -168,75 +172,140 @@ class Translator:
 
         Args:
             texts: one text, or any number of them; every str is accepted.
-            beam: size of the beam, 1 is greedy; None is what the bundle recommends.
-            n_best: how many outputs to find for each text, at most `beam`; they are in `results`.
-            normalization: of the beam's scores, "wu", "length" or "none"; None is what the bundle recommends.
-            alpha: strength of the normalization; None is what the bundle recommends.
-            limit_ratio: most tokens of an output, as a multiple of the tokens of its source, plus
-                `limit_extra`.
-            limit_extra: see `limit_ratio`.
-            minimum_ratio: fewest tokens of an output, as a multiple of the tokens of its source.
-            batch_tokens: most source tokens of a batch, padding counted; each thread searches a batch. Speed and memory
-                only.
             results: give objects with scores, tokens and alternatives instead of strings; then a text must be
                 one line.
-            weights: put attention weights into the results.
-            shortlist: say only what the bundle's shortlist has for the pieces of the source: faster, and now and then
-                another word. Probabilities are then shares among these pieces.
+            options: see `s2s.inference.options.Options`; `s2s translate` has the same.
 
         Returns:
-            for a str a str, for a list a list, in its order; `Translation` instead of str if `results`.
+            for a str a str, for several a list, in their order; `Translation` instead of str if `results`.
 
         Raises:
             BundleError: a shortlist is asked for, and the bundle has none.
-            ConfigError: impossible options, or a head that cannot use a shortlist.
+            ConfigError: an option that does not exist or cannot be, or a head that cannot use a shortlist.
             DataError: something that is not a str, or a text of several lines where `results` are asked for.
+
+        Warns:
+            UserWarning: a line had more than `max_source_tokens` tokens, and `results` cannot tell it.
         """
-        strategy = self._strategy(beam, n_best, normalization, alpha)
-        if limit_ratio < 0 or limit_extra < 0 or minimum_ratio < 0 or batch_tokens < 1:
-            raise ConfigError(
-                f"limit_ratio {limit_ratio}, limit_extra {limit_extra} and minimum_ratio {minimum_ratio} "
-                f"must be 0 or more, batch_tokens {batch_tokens} must be 1 or more"
+        single = isinstance(texts, str)
+        given = list(_checked([texts] if isinstance(texts, str) else texts, results))
+        found = list(self._stream(iter([given]), results, Options.of(options), ahead=1))
+        return found[0] if single else found  # type: ignore[return-value]
+
+    @overload
+    def stream(
+        self,
+        texts: Iterable[str],
+        *,
+        results: Literal[False] = ...,
+        window: int = ...,
+        **options: Unpack[Given],
+    ) -> Iterator[str]: ...
+
+    @overload
+    def stream(
+        self, texts: Iterable[str], *, results: Literal[True], window: int = ..., **options: Unpack[Given]
+    ) -> Iterator[Translation]: ...
+
+    def stream(
+        self,
+        texts: Iterable[str],
+        *,
+        results: bool = False,
+        window: int = WINDOW,
+        **options: Unpack[Given],
+    ) -> Iterator[str] | Iterator[Translation]:
+        """Translate texts while they come, in their order, with little memory however many they are.
+
+        Args:
+            texts: any number of them; read when the translations are asked for.
+            results: see `translate`.
+            window: most texts that are read and not yet answered; what is read is sorted by length. With 1 each text is
+                answered before the next is read.
+            options: see `translate`.
+
+        Raises:
+            BundleError: see `translate`; at once, as a `ConfigError`.
+            ConfigError: see `translate`.
+            DataError: see `translate`; when the text is reached.
+        """
+        if window < 1:
+            raise ConfigError(f"window is {window}; it must be 1 or more")
+        if isinstance(texts, str):
+            raise DataError(
+                "stream takes texts, such as a list or an open file; for one text there is translate"
             )
-        if shortlist and self.bundle.shortlist is None:
+        chosen = Options.of(options)
+        self._search(
+            chosen, results
+        )  # what cannot be is said now, not when the first translation is asked for
+        # Two windows at once, each of half the size: while the last batches of one are searched, the next has begun.
+        windows = _windows(_checked(texts, results), max(1, window // 2))
+        return self._stream(windows, results, chosen, ahead=min(window, 2))  # type: ignore[return-value]
+
+    def stream_windows(
+        self, windows: Iterable[Sequence[str]], **options: Unpack[Given]
+    ) -> Iterator[list[Translation]]:
+        """Translate windows of lines, for those who know best when to wait for more of them.
+
+        Args:
+            windows: lines that are sorted together; an empty one asks for all answers before the next is read.
+            options: see `translate`.
+
+        Returns:
+            for each window that is not empty its translations. Two windows at most are read and not yet answered.
+
+        Raises:
+            BundleError: see `stream`.
+            ConfigError: see `stream`.
+        """
+        return self._flow(windows, self._search(Options.of(options), True), ahead=2)
+
+    def _stream(
+        self, windows: Iterator[list[str]], results: bool, options: Options, ahead: int
+    ) -> Iterator[str | Translation]:
+        """Texts to lines, and translations of lines to those of texts."""
+        search = self._search(options, results)
+        pending: deque[list[str]] = deque()
+
+        def lines() -> Iterator[list[str]]:
+            for texts in windows:
+                pending.append(texts)
+                yield [line for text in texts for line in text.split("\n")]
+
+        truncated = number = 0
+        with closing(self._flow(lines(), search, ahead)) as flow:
+            for found in flow:
+                truncated += sum(one.truncated for one in found)
+                number += len(found)
+                if results:
+                    yield from found
+                    continue
+                outputs = iter(found)
+                for text in pending.popleft():
+                    yield "\n".join(next(outputs).text for _ in text.split("\n"))
+        if truncated and not results:
+            warnings.warn(
+                f"{truncated} of {number} lines have more than {options.max_source_tokens} tokens; only so many were "
+                "read of each. See max_source_tokens",
+                stacklevel=3,
+            )
+
+    def _search(self, options: Options, with_tokens: bool) -> _Search:
+        if options.shortlist and self.bundle.shortlist is None:
             raise BundleError(
                 "the bundle has no shortlist; learn one from its training text with: "
                 "s2s shortlist BUNDLE SOURCE,TARGET"
             )
-        single = isinstance(texts, str)
-        given = [texts] if isinstance(texts, str) else texts
-        for position, text in enumerate(given):
-            if not isinstance(text, str):
-                raise DataError(f"text {position} is a {type(text).__name__}, not a str: {text!r}")
-            if results and "\n" in text:
-                raise DataError(
-                    f"text {position} has several lines, but results are made line by line; "
-                    "split it at its newlines"
-                )
-        lines = [line for text in given for line in text.split("\n")]
-        found = self._search(
-            lines,
-            strategy,
-            (limit_ratio, limit_extra, minimum_ratio),
-            batch_tokens,
-            results,
-            weights,
-            self.bundle.shortlist if shortlist else None,
-        )
-        if results:
-            return found[0] if single else found
-        outputs = iter(found)
-        joined = ["\n".join(next(outputs).text for _ in text.split("\n")) for text in given]
-        return joined[0] if single else joined
+        shortlist = self.bundle.shortlist if options.shortlist else None
+        return _Search(self._strategy(options), options, shortlist, with_tokens)
 
-    def _strategy(
-        self, beam: int | None, n_best: int, normalization: str | None, alpha: float | None
-    ) -> SearchStrategy:
+    def _strategy(self, options: Options) -> SearchStrategy:
         given = {
-            "size": beam,
-            "normalization": normalization,
-            "alpha": alpha,
-            "n_best": n_best if n_best != 1 else None,
+            "size": options.beam,
+            "normalization": options.normalization,
+            "alpha": options.alpha,
+            "n_best": options.n_best if options.n_best != 1 else None,
         }
         given = {name: value for name, value in given.items() if value is not None}
         if not given:
@@ -245,46 +314,63 @@ class Translator:
             strategy: SearchStrategy = factory("search", "Greedy")()
             return strategy
         name, recommended = read_spec("search", self.bundle.config["search"])
-        options = {**(recommended if name == "Beam" else {}), "n_best": n_best, **given}
-        strategy = factory("search", {"class_path": "Beam", "init_args": options})()
+        init_args = {**(recommended if name == "Beam" else {}), "n_best": options.n_best, **given}
+        strategy = factory("search", {"class_path": "Beam", "init_args": init_args})()
         return strategy
 
-    @torch.inference_mode()
-    def _search(
-        self,
-        lines: list[str],
-        strategy: SearchStrategy,
-        lengths: tuple[float, int, float],
-        batch_tokens: int,
-        with_tokens: bool,
-        with_weights: bool,
-        shortlist: Shortlist | None,
-    ) -> list[Translation]:
-        limit_ratio, limit_extra, minimum_ratio = lengths
+    def _flow(
+        self, windows: Iterable[Sequence[str]], search: _Search, ahead: int
+    ) -> Generator[list[Translation]]:
+        """See `stream_windows`; `ahead` windows at most are read and not yet answered."""
+        with Workers(self._threads) as workers:
+            flying: deque[_Window] = deque()
+            for lines in windows:
+                if lines:
+                    flying.append(self._begin(lines, search, workers))
+                while flying and (not lines or len(flying) >= ahead):
+                    yield self._end(flying.popleft(), search)
+            while flying:
+                yield self._end(flying.popleft(), search)
+
+    def _begin(self, lines: Sequence[str], search: _Search, workers: Workers) -> _Window:
         sources = self.bundle.source_tokenizer.encode_batch([_encodable(line) for line in lines])
-        found = [Translation("", 0.0, [], [], True, []) for _ in lines]
+        most = search.options.max_source_tokens
+        truncated = {index for index, source in enumerate(sources) if len(source) > most}
+        sources = [source[:most] for source in sources]
         token_counts = [len(source) for source in sources]
         self._fold_when_it_pays(sum(token_counts))
+        batch_tokens = min(search.options.batch_tokens, -(-sum(token_counts) // self._threads))
+        batches = list(_batches(token_counts, batch_tokens))
+        tasks = [
+            partial(self._search_batch, [sources[index] for index in batch], search) for batch in batches
+        ]
+        return _Window(sources, truncated, batches, workers.start(tasks))
 
-        @torch.inference_mode()  # holds for the thread that sets it
-        def search(batch: list[int]) -> list[list[Hypothesis]]:
-            source = pad([sources[index] for index in batch]).to(self.device)
-            limits, minimums = output_limits(
-                source.lengths, limit_ratio=limit_ratio, limit_extra=limit_extra, minimum_ratio=minimum_ratio
-            )
-            memory, state = self._prepared.encode(source)
-            head = None if shortlist is None else self._shortlisted(source, shortlist)
-            stepper = ModelStepper(self._prepared, source, memory, with_weights=with_weights, head=head)
-            return strategy.search(stepper, state, bos=BOS, eos=EOS, limits=limits, minimums=minimums)
-
-        batches = list(_batches(token_counts, min(batch_tokens, -(-sum(token_counts) // self._threads))))
-        for batch, searched in zip(batches, _map_in_threads(search, batches, self._threads), strict=True):
-            for index, best in zip(batch, searched, strict=True):
-                source_tokens = self.bundle.source_tokenizer.tokens(sources[index]) if with_tokens else []
-                first, *others = [self._translation(one, source_tokens, with_tokens) for one in best]
-                first.alternatives.extend(others)
-                found[index] = first
+    def _end(self, window: _Window, search: _Search) -> list[Translation]:
+        found = [Translation("", 0.0, [], [], True, []) for _ in window.sources]
+        for batch, waiting in zip(window.batches, window.waiting, strict=True):
+            for index, best in zip(batch, waiting(), strict=True):
+                found[index] = self._translation(
+                    best, window.sources[index], index in window.truncated, search.with_tokens
+                )
         return found
+
+    @torch.inference_mode()  # holds for the thread that sets it
+    def _search_batch(self, sources: list[list[int]], search: _Search) -> Hypotheses:
+        options = search.options
+        source = pad(sources).to(self.device)
+        limits, minimums = output_limits(
+            source.lengths,
+            limit_ratio=options.limit_ratio,
+            limit_extra=options.limit_extra,
+            max_tokens=options.max_tokens,
+            minimum_ratio=options.minimum_ratio,
+            min_tokens=options.min_tokens,
+        )
+        memory, state = self._prepared.encode(source)
+        head = None if search.shortlist is None else self._shortlisted(source, search.shortlist)
+        stepper = ModelStepper(self._prepared, source, memory, with_weights=options.weights, head=head)
+        return search.strategy.search(stepper, state, bos=BOS, eos=EOS, limits=limits, minimums=minimums)
 
     def _shortlisted(self, source: Padded, shortlist: Shortlist) -> Shortlisted:
         candidates, always = (
@@ -294,42 +380,59 @@ class Translator:
         return Shortlisted(self._prepared.model.head, candidates, always)
 
     def _translation(
-        self, hypothesis: Hypothesis, source_tokens: list[str], with_tokens: bool
+        self, best: list[Hypothesis], source: list[int], truncated: bool, with_tokens: bool
     ) -> Translation:
         tokenizer = self.bundle.target_tokenizer
-        return Translation(
-            # A model of bytes may say a newline; a line stays a line.
-            tokenizer.decode(hypothesis.tokens).replace("\n", " "),
-            hypothesis.score,
-            tokenizer.tokens(hypothesis.tokens) if with_tokens else [],
-            hypothesis.log_probs,
-            hypothesis.finished,
-            source_tokens,
-            hypothesis.weights,
+        source_tokens = self.bundle.source_tokenizer.tokens(source) if with_tokens else []
+        first, *others = (
+            Translation(
+                # A model of bytes may say a newline; a line stays a line.
+                tokenizer.decode(hypothesis.tokens).replace("\n", " "),
+                hypothesis.score,
+                tokenizer.tokens(hypothesis.tokens) if with_tokens else [],
+                hypothesis.log_probs,
+                hypothesis.finished,
+                source_tokens,
+                hypothesis.weights,
+                truncated=truncated,
+            )
+            for hypothesis in best
         )
+        first.alternatives.extend(others)
+        return first
 
     def _fold_when_it_pays(self, tokens: int) -> None:
         # Folding reads every token of the vocabulary once.
-        if self._prepared.folded is None:
-            self._read_tokens += tokens
-            if self._read_tokens >= self.model.target_embedding.vocabulary_size:
-                self._prepared.fold()
+        with self._folding:
+            if self._prepared.folded is None:
+                self._read_tokens += tokens
+                if self._read_tokens >= self.model.target_embedding.vocabulary_size:
+                    self._prepared.fold()
 
 
-def _map_in_threads(
-    search: Callable[[list[int]], list[list[Hypothesis]]], batches: list[list[int]], threads: int
-) -> list[list[list[Hypothesis]]]:
-    # One batch per thread is faster than one batch in all threads: its products and the steps between them are too
-    # small to be shared out, and no thread waits for another.
-    if min(threads, len(batches)) < 2:
-        return [search(batch) for batch in batches]
-    try:
-        with ThreadPoolExecutor(
-            min(threads, len(batches)), "search", lambda: torch.set_num_threads(1)
-        ) as pool:
-            return list(pool.map(search, batches))
-    finally:
-        torch.set_num_threads(threads)  # the libraries below know one number for the whole process
+def _checked(texts: Iterable[str], one_line: bool) -> Iterator[str]:
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DataError(f"text {position} is a {type(text).__name__}, not a str: {text!r}")
+        if one_line and "\n" in text:
+            raise DataError(
+                f"text {position} has several lines, but results are made line by line; "
+                "split it at its newlines"
+            )
+        yield text
+
+
+def _windows(texts: Iterator[str], size: int) -> Iterator[list[str]]:
+    window: list[str] = []
+    letters = 0
+    for text in texts:
+        window.append(text)
+        letters += len(text)
+        if len(window) >= size or letters >= WINDOW_LETTERS:
+            yield window
+            window, letters = [], 0
+    if window:
+        yield window
 
 
 def _encodable(line: str) -> str:

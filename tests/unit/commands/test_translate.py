@@ -116,7 +116,7 @@ def test_an_output_appears_only_when_it_is_complete(translate, tmp_path, monkeyp
     [
         (["missing.txt"], "there is no file missing.txt; paths are relative to"),
         (["--output", "missing/out"], "cannot write missing/out: No such file"),
-        (["--nbest", "0"], "--nbest is 0"),
+        (["--nbest", "0"], "n_best is 0; it must be 1 or more"),
         (["--precision", "half"], "unknown precision 'half'"),
     ],
 )

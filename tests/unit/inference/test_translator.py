@@ -8,8 +8,7 @@ import threading
 import pytest
 import torch
 
-import s2s.inference.translator as translator_module
-from s2s.errors import ConfigError, DataError
+from s2s.errors import BundleError, ConfigError, DataError
 from s2s.inference.bundle import load_bundle
 from s2s.inference.translator import Translator
 from s2s.text.batch import pad, pad_targets
@@ -116,36 +115,27 @@ def two_threads():
     torch.set_num_threads(before)
 
 
-def test_a_thread_that_comes_during_a_search_searches_in_as_many_threads(bundle, monkeypatch, two_threads):
+def test_threads_that_translate_at_once_get_what_each_would_get_alone(bundle, two_threads):
     translator = Translator.load(bundle)
-    came, searched, start = threading.Event(), threading.Event(), threading.Lock()
-    torch_says, used = [], []
+    texts = [sentences(30, seed=seed) for seed in range(4)]
+    expected = [Translator.load(bundle).translate(lines, results=True) for lines in texts]
+    start, found, torch_says = threading.Barrier(4), {}, {}
 
-    def newcomer():
-        torch_says.append(torch.get_num_threads())
-        came.set()
-        searched.wait(10)
-        translator.translate(sentences(20), batch_tokens=50)
-        torch_says.append(torch.get_num_threads())
+    def work(number):
+        start.wait(10)
+        found[number] = translator.translate(texts[number], results=True, batch_tokens=100)
+        torch_says[number] = torch.get_num_threads()
 
-    thread = threading.Thread(target=newcomer)
-
-    def map_in_threads(search, batches, threads, original=translator_module._map_in_threads):
-        def spy(batch):
-            if start.acquire(blocking=False):
-                thread.start()
-            came.wait(10)
-            return search(batch)
-
-        used.append(threads)
-        return original(spy, batches, threads)
-
-    monkeypatch.setattr(translator_module, "_map_in_threads", map_in_threads)
-    translator.translate(sentences(20), batch_tokens=50)
-    searched.set()
-    thread.join()
-    assert used == [2, 2]
-    assert torch_says == [1, 2]
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert torch_says == dict.fromkeys(range(4), 2)
+    for number, alone in enumerate(expected):
+        assert [one.tokens for one in found[number]] == [one.tokens for one in alone]
+        for one, two in zip(found[number], alone, strict=True):
+            assert one.log_probs == pytest.approx(two.log_probs, abs=1e-5)
 
 
 def test_an_error_in_a_thread_is_raised_and_the_threads_are_as_before(bundle, monkeypatch):
@@ -284,14 +274,88 @@ def test_bfloat16(bundle):
     assert any(a.log_probs != b.log_probs for a, b in same), "bfloat16 was not used"
 
 
+@pytest.mark.parametrize("window", [1, 2, 3, 5, 1000])
+def test_a_stream_is_what_translate_gives_for_every_window(translator, window):
+    texts = ["", "abc\n\nde", *sentences(20, seed=8), "", "\n"]
+    expected = translator.translate(texts)
+    assert list(translator.stream(iter(texts), window=window)) == expected
+    assert translator.translate(iter(texts)) == expected
+    lines = sentences(12, seed=9)
+    results = list(translator.stream(lines, window=window, results=True, n_best=2, batch_tokens=40))
+    for one, two in zip(results, translator.translate(lines, results=True, n_best=2), strict=True):
+        assert one.tokens == two.tokens and len(one.alternatives) == len(two.alternatives)
+        assert one.log_probs == pytest.approx(two.log_probs, abs=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("window", [1, 2, 5, 8])
+def test_a_stream_reads_no_more_than_its_window_ahead(bundle, window, threads, two_threads):
+    torch.set_num_threads(threads)
+    translator = Translator.load(bundle)
+    read = answered = 0
+    most = 0
+
+    def endless():
+        nonlocal read, most
+        while True:
+            read += 1
+            most = max(most, read - answered)
+            yield "abc"[: read % 4]
+
+    stream = translator.stream(endless(), window=window, beam=1, batch_tokens=4)
+    assert read == 0, "lazy"
+    for answered in range(29):  # noqa: B007
+        next(stream)
+    stream.close()
+    # It must read far enough to fill its two halves, and no further.
+    assert most == (window if window % 2 == 0 or window == 1 else window - 1)
+    assert torch.get_num_threads() == threads
+
+
+def test_a_stream_of_long_texts_is_bounded_by_their_letters(translator, monkeypatch):
+    monkeypatch.setattr("s2s.inference.translator.WINDOW_LETTERS", 10)
+    read = []
+    texts = (read.append(text) or text for text in ["abcdefghijkl"] * 9)
+    next(translator.stream(texts, beam=1))
+    assert len(read) == 2, "one window that is answered, one that is searched meanwhile"
+
+
+def test_windows_of_ones_own(translator):
+    lines = sentences(7, seed=10)
+    expected = translator.translate(lines)
+    answered, asked = [], []
+
+    def windows():
+        for first in range(0, 7, 2):
+            yield lines[first : first + 2]
+            yield []  # all answers before anything else is read
+            asked.append(len(answered))
+
+    for found in translator.stream_windows(windows()):
+        answered += [one.text for one in found]
+    assert answered == expected
+    assert asked == [2, 4, 6, 7]
+
+
+def test_what_cannot_be_is_said_before_the_first_text_is_read(translator):
+    with pytest.raises(ConfigError, match="window is 0; it must be 1 or more"):
+        translator.stream(["abc"], window=0)
+    with pytest.raises(ConfigError, match="beam is 0"):
+        translator.stream(["abc"], beam=0)
+    with pytest.raises(BundleError, match="the bundle has no shortlist"):
+        translator.stream(["abc"], shortlist=True)
+    with pytest.raises(ConfigError, match="unknown option 'beem'; did you mean 'beam'"):
+        translator.translate("abc", beem=2)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"beam": 0}, "beam size 0"),
+        ({"beam": 0}, "beam is 0"),
         ({"beam": 2, "n_best": 3}, "n_best 3 is impossible with a beam of 2"),
         ({"normalization": "mean"}, "unknown normalization 'mean'; known: wu, length, none"),
-        ({"limit_extra": -1}, "limit_extra -1"),
-        ({"batch_tokens": 0}, "batch_tokens 0 must be 1 or more"),
+        ({"limit_extra": -1}, "limit_extra is -1"),
+        ({"batch_tokens": 0}, "batch_tokens is 0; it must be 1 or more"),
     ],
 )
 def test_impossible_options(translator, options, message):
@@ -302,6 +366,34 @@ def test_impossible_options(translator, options, message):
 def test_what_is_no_text(translator):
     with pytest.raises(DataError, match="text 1 is a bytes, not a str: b'de'"):
         translator.translate(["abc", b"de"])
+    with pytest.raises(DataError, match="text 1 is a bytes, not a str: b'de'"):
+        list(translator.stream(["abc", b"de"]))
+    with pytest.raises(DataError, match="for one text there is translate"):
+        translator.stream("abc")
+
+
+def test_absolute_lengths(translator):
+    lines = sentences(30, seed=4)
+    for result in translator.translate(lines, max_tokens=3, results=True):
+        assert len(result.tokens) <= 3
+    for result in translator.translate(lines, min_tokens=9, results=True):
+        assert len(result.tokens) >= 9
+    # A minimum above the limit gives way to it.
+    for result in translator.translate(lines, min_tokens=9, max_tokens=4, results=True):
+        assert len(result.tokens) == 4
+
+
+def test_a_long_line_is_read_as_far_as_allowed_and_this_is_told(translator):
+    lines = ["abcdefgh", "abc", "abcdefghi", ""]
+    cut, whole, *_ = translator.translate(lines, max_source_tokens=5, results=True)
+    assert (cut.truncated, whole.truncated) == (True, False)
+    assert cut.source_tokens == list("abcde")
+    assert cut.text == translator.translate("abcde")
+    assert not translator.translate("abcde", max_source_tokens=5, results=True).truncated
+    with pytest.warns(UserWarning, match="2 of 4 lines have more than 5 tokens.*See max_source_tokens"):
+        translator.translate(lines, max_source_tokens=5)
+    with pytest.warns(UserWarning, match="1 of 1 lines have more than 5 tokens"):
+        list(translator.stream(["a\nb", "abcdefgh"][1:], max_source_tokens=5))
 
 
 def test_impossible_places(bundle):

@@ -1,0 +1,71 @@
+"""Threads that search: each has one thread of torch, and nobody else notices."""
+
+import threading
+
+import pytest
+import torch
+
+from s2s.inference.workers import Workers, use_one_thread
+
+
+def in_a_new_thread(function):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(function()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_one_thread_for_one_thread_alone(three_threads):
+    def one():
+        use_one_thread()
+        return torch.get_num_threads()
+
+    assert in_a_new_thread(one) == 1
+    assert torch.get_num_threads() == 3
+    assert in_a_new_thread(torch.get_num_threads) == 3
+
+
+def test_tasks_run_side_by_side_and_keep_their_order(three_threads):
+    together = threading.Barrier(2)
+
+    def task(number):
+        together.wait(10)  # passes only if both run at once
+        return number, torch.get_num_threads()
+
+    with Workers(2) as workers:
+        waiting = workers.start([lambda: task(1), lambda: task(2)])
+        assert in_a_new_thread(torch.get_num_threads) == 3
+        assert [one() for one in waiting] == [(1, 1), (2, 1)]
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize(("threads", "tasks"), [(1, 3), (4, 1)])
+def test_without_company_the_caller_works_itself(threads, tasks):
+    with Workers(threads) as workers:
+        waiting = workers.start([threading.get_ident] * tasks)
+        assert [one() for one in waiting] == [threading.get_ident()] * tasks
+
+
+def test_what_was_not_begun_is_given_up():
+    begun, done = threading.Event(), []
+
+    def slow():
+        begun.set()
+        release.wait(10)
+
+    release = threading.Event()
+    with pytest.raises(KeyboardInterrupt), Workers(2) as workers:
+        workers.start([slow, slow, *[lambda: done.append(1)] * 20])
+        begun.wait(10)
+        threading.Timer(0.05, release.set).start()
+        raise KeyboardInterrupt
+    assert len(done) < 20

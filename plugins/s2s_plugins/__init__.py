@@ -140,6 +140,7 @@ def s2s_commands() -> dict[str, str]:
         "fit": "s2s.commands.fit:main",
         "inspect": "s2s.commands.inspect:main",
         "plugins": "s2s.commands.plugins:main",
+        "score": "s2s.commands.score:main",
         "shortlist": "s2s.commands.shortlist:main",
         "test": "s2s.commands.test:main",
         "tokenizer": "s2s.commands.tokenizer:main",

@@ -1,0 +1,81 @@
+"""Two files whose lines belong together, read block by block."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterator
+
+from s2s.errors import DataError
+from s2s.text.corpus import STANDARD_INPUT, LineReport, raw_lines, shown
+
+LINES_AT_ONCE = 4096
+"""Enough to sort by length, little enough to bound memory and to see progress."""
+
+
+class AlignedLines:
+    """Sources and targets, line i of one belonging to line i of the other.
+
+    What is not UTF-8 is replaced by U+FFFD and counted, so that no line is lost.
+
+    Args:
+        source: a file, plain or gzip; "-" is standard input.
+        target: another.
+
+    Raises:
+        DataError: both are standard input, a file cannot be read, or both are files and differ in their lines.
+    """
+
+    def __init__(self, source: str, target: str) -> None:
+        if source == target == STANDARD_INPUT:
+            raise DataError(
+                "standard input (-) can be read only once; give a file for the source or for the target"
+            )
+        self.paths = source, target
+        self.invalid = 0
+        self._report = LineReport()
+        if STANDARD_INPUT not in self.paths:  # then it is told before the work
+            counts = [sum(1 for _ in raw_lines(path, LineReport())) for path in self.paths]
+            if counts[0] != counts[1]:
+                raise DataError(
+                    f"{source} has {counts[0]} lines, {target} has {counts[1]}; line i of one must belong to line i "
+                    "of the other"
+                )
+
+    def blocks(self) -> Iterator[tuple[list[str], list[str]]]:
+        """Some lines at a time.
+
+        Raises:
+            DataError: one side has ended before the other.
+        """
+        sides = [raw_lines(path, self._report) for path in self.paths]
+        while True:
+            source, target = (
+                [self._decoded(line) for line in itertools.islice(side, LINES_AT_ONCE)] for side in sides
+            )
+            if len(source) != len(target):
+                shorter, longer = sorted(zip((len(source), len(target)), self.paths, strict=True))
+                raise DataError(
+                    f"{shown(shorter[1])} has fewer lines than {shown(longer[1])}; line i of one must belong to line i "
+                    "of the other"
+                )
+            if not source:
+                return
+            yield source, target
+
+    def tell(self) -> None:
+        """Say on standard error what was mended on the way."""
+        for note in self._report.notes:
+            print(f"s2s: {note}", file=sys.stderr)
+        if self.invalid:
+            print(
+                f"s2s: {self.invalid} lines were not UTF-8; what could not be read became U+FFFD",
+                file=sys.stderr,
+            )
+
+    def _decoded(self, line: bytes) -> str:
+        try:
+            return line.decode("utf-8")
+        except UnicodeDecodeError:
+            self.invalid += 1
+            return line.decode("utf-8", "replace")

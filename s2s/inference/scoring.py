@@ -1,0 +1,168 @@
+"""How probable given translations are to a model: teacher forcing, one pass over each pair."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from s2s.errors import ConfigError, DataError
+from s2s.inference.bundle import Bundle
+from s2s.nn.decoder import Decoded
+from s2s.nn.head import PIECE_ELEMENTS
+from s2s.nn.seq2seq import Seq2Seq
+from s2s.padded import Padded
+from s2s.text.batch import pad, pad_targets
+from s2s.text.tokenizer import PAD
+
+BATCH_TOKENS = 4096
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A translation that was given, and its probability.
+
+    A line without a token translates to a line without a token, whatever the model thinks. So where the source has no
+    token, an empty translation has probability 1, and no tokens; any other has probability 0.
+
+    Attributes:
+        log_prob: natural logarithm of its probability, the end included.
+        tokens: its pieces, as a person should see them, and the end; nothing where the source has no token.
+        log_probs: of each of `tokens`.
+    """
+
+    log_prob: float
+    tokens: list[str]
+    log_probs: list[float]
+
+    @property
+    def perplexity(self) -> float:
+        """Per token, the end counted; NaN where there are no tokens."""
+        return perplexity([self])
+
+
+def perplexity(scored: Iterable[Scored]) -> float:
+    """Of several translations, per token, their ends counted; those without tokens do not count."""
+    log_probs = [log_prob for one in scored for log_prob in one.log_probs]
+    return exp(-math.fsum(log_probs) / len(log_probs)) if log_probs else math.nan
+
+
+def exp(value: float) -> float:
+    """The exponential function; infinity where a float cannot hold it."""
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
+def score(
+    bundle: Bundle,
+    sources: Sequence[str],
+    targets: Sequence[str],
+    *,
+    batch_tokens: int = BATCH_TOKENS,
+    device: str = "cpu",
+) -> list[Scored]:
+    """The probability of each target, given its source; it depends on nothing else in the lists.
+
+    Args:
+        bundle: as `load_bundle` returns it.
+        sources: one line each.
+        targets: as many.
+        batch_tokens: most tokens of a batch on either side, padding counted. Speed and memory only.
+        device: such as "cpu" or "cuda".
+
+    Raises:
+        DataError: there are not as many targets as sources, or one is no str.
+        ConfigError: an impossible `batch_tokens` or device.
+    """
+    scored: dict[int, Scored] = {}
+    for batch, source, gold, decoded in forced(
+        bundle, sources, targets, batch_tokens=batch_tokens, device=device
+    ):
+        rows = gold_log_probs(bundle.model, decoded, gold, source).double().tolist()
+        for index, ids, length, row in zip(
+            batch, gold.ids.tolist(), gold.lengths.tolist(), rows, strict=True
+        ):
+            tokens, log_probs = bundle.target_tokenizer.tokens(ids[:length]), row[:length]
+            scored[index] = Scored(math.fsum(log_probs), tokens, log_probs)
+    return [scored.get(index) or _without_source(bundle, target) for index, target in enumerate(targets)]
+
+
+def _without_source(bundle: Bundle, target: str) -> Scored:
+    impossible = bool(bundle.target_tokenizer.encode(encodable(target)))
+    return Scored(-math.inf if impossible else 0.0, [], [])
+
+
+def forced(
+    bundle: Bundle,
+    sources: Sequence[str],
+    targets: Sequence[str],
+    *,
+    batch_tokens: int,
+    device: str,
+) -> Iterator[tuple[list[int], Padded, Padded, Decoded]]:
+    """Teacher forcing of given pairs, in batches of like length, longest first; not of those without a source token.
+
+    Yields:
+        Positions in the lists; the sources; the targets with the end mark, which were to be said; what was decoded.
+    """
+    if len(sources) != len(targets):
+        raise DataError(
+            f"there are {len(sources)} sources and {len(targets)} targets; each source needs its target"
+        )
+    if batch_tokens < 1:
+        raise ConfigError(f"batch_tokens is {batch_tokens}; it must be 1 or more")
+    for side, texts in (("source", sources), ("target", targets)):
+        for position, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise DataError(f"{side} {position} is a {type(text).__name__}, not a str: {text!r}")
+    try:
+        place = torch.device(device)
+        model = bundle.model.to(place).eval()
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {device!r} cannot be used here ({error}); cpu always can") from error
+    read = bundle.source_tokenizer.encode_batch([encodable(text) for text in sources])
+    said = bundle.target_tokenizer.encode_batch([encodable(text) for text in targets])
+    for batch in _batches([(len(r), len(s) + 1) for r, s in zip(read, said, strict=True)], batch_tokens):
+        source = pad([read[index] for index in batch]).to(place)
+        target = pad_targets([said[index] for index in batch]).to(place)
+        inputs = Padded(target.ids[:, :-1], target.lengths - 1)
+        with torch.inference_mode():
+            decoded = model(source, inputs._replace(ids=inputs.ids.masked_fill(~inputs.mask, PAD)))
+        yield batch, source, Padded(target.ids[:, 1:], target.lengths - 1), decoded
+
+
+@torch.inference_mode()
+def gold_log_probs(model: Seq2Seq, decoded: Decoded, gold: Padded, source: Padded) -> Tensor:
+    """Log-probabilities [batch, target] of `gold`, in pieces that fit into memory, as the loss takes them."""
+    batch, target = gold.ids.shape
+    span = max(1, PIECE_ELEMENTS // (batch * model.head.vocabulary_size))
+    found = []
+    for start in range(0, target, span):
+        window = slice(start, start + span)
+        piece = Decoded(*(None if part is None else part[:, window] for part in decoded))  # type: ignore[arg-type]
+        log_probs = model.head.log_probs(piece, source)
+        found.append(log_probs.gather(-1, gold.ids[:, window].unsqueeze(-1)).squeeze(-1))
+    return torch.cat(found, dim=1)
+
+
+def encodable(line: str) -> str:
+    """Half of a surrogate pair is a possible str but no text; tokenizers refuse it."""
+    return line.encode("utf-8", "replace").decode("utf-8")
+
+
+def _batches(lengths: list[tuple[int, int]], batch_tokens: int) -> Iterator[list[int]]:
+    # Longest first, so that too large a budget shows at once.
+    order = sorted(
+        (index for index, (source, _) in enumerate(lengths) if source),
+        key=lambda index: (-max(lengths[index]), lengths[index], index),
+    )
+    start = 0
+    while start < len(order):
+        rows = max(1, batch_tokens // max(lengths[order[start]]))
+        yield order[start : start + rows]
+        start += rows

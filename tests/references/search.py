@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -85,21 +85,82 @@ def _chain(table: Tensor, tokens: list[int]) -> list[float]:
     return [table[a, b, c].item() for a, b, c in zip(path, path[1:], path[2:], strict=False)]
 
 
-def exhaustive(table: Tensor, limit: int, minimum: int, normalization: str, alpha: float) -> list[Found]:
+class AttentiveStepper(TableStepper):
+    """A trigram table with attention for each pair of tokens.
+
+    Args:
+        tables: see `TableStepper`.
+        attention: [sentences, vocabulary, vocabulary, source].
+        source_lengths: [sentences].
+    """
+
+    def __init__(self, tables: Tensor, attention: Tensor, source_lengths: Tensor) -> None:
+        super().__init__(tables)
+        self.attention = attention
+        self.source_lengths = source_lengths
+
+    def __call__(self, tokens: Tensor, state: tuple[Tensor]) -> Step:
+        rows = torch.arange(len(tokens)).unsqueeze(1)
+        weights = self.attention[rows, state[0].view(tokens.shape), tokens]
+        return super().__call__(tokens, state)._replace(weights=weights)
+
+    def keep(self, sentences: Tensor) -> AttentiveStepper:
+        return AttentiveStepper(
+            self.tables[sentences], self.attention[sentences], self.source_lengths[sentences]
+        )
+
+
+def uncovered(
+    attention: Tensor, source_length: int, beta: float, least: float
+) -> Callable[[list[int]], float]:
+    """The coverage penalty of symbols (Wu et al. 2016, eq. 15); a source token counts `least` at least."""
+
+    def penalty(symbols: list[int]) -> float:
+        path = [BOS, BOS, *symbols]
+        pairs = list(zip(path, path[1:], strict=False))[: len(symbols)]
+        looked = [
+            sum(attention[before, last, place].item() for before, last in pairs)
+            for place in range(source_length)
+        ]
+        return beta * sum(math.log(min(max(amount, least), 1.0)) for amount in looked)
+
+    return penalty
+
+
+def no_penalty(symbols: list[int]) -> float:
+    return 0.0
+
+
+def exhaustive(
+    table: Tensor,
+    limit: int,
+    minimum: int,
+    normalization: str,
+    alpha: float,
+    penalty: Callable[[list[int]], float] = no_penalty,
+) -> list[Found]:
     """Every finished output of a sentence that is possible at all, best first."""
     found = []
     words = [token for token in range(table.size(0)) if token != EOS]
     for length in range(minimum, limit + 1):
         for tokens in itertools.product(words, repeat=length):
             log_probs = _chain(table, [*tokens, EOS])
-            score = sum(log_probs) / divisor(normalization, alpha, length + 1)
+            score = sum(log_probs) / divisor(normalization, alpha, length + 1) + penalty([*tokens, EOS])
             if score > -math.inf:
                 found.append(Found(list(tokens), log_probs, score, True))
     return sorted(found, key=lambda item: -item.score)
 
 
 def plain_beam(
-    table: Tensor, *, size: int, n_best: int, limit: int, minimum: int, normalization: str, alpha: float
+    table: Tensor,
+    *,
+    size: int,
+    n_best: int,
+    limit: int,
+    minimum: int,
+    normalization: str,
+    alpha: float,
+    penalty: Callable[[list[int]], float] = no_penalty,
 ) -> list[Found]:
     """Beam search of one sentence, one candidate at a time, that never stops before the limit."""
     live: list[tuple[float, list[int]]] = [(0.0, [])]
@@ -116,7 +177,7 @@ def plain_beam(
         for negative, beam, _, token in candidates[:size]:
             if token == EOS:
                 tokens = live[beam][1]
-                score = -negative / divisor(normalization, alpha, time + 1)
+                score = -negative / divisor(normalization, alpha, time + 1) + penalty([*tokens, EOS])
                 finished.append(Found(tokens, _chain(table, [*tokens, EOS]), score, True))
         others = [candidate for candidate in candidates if candidate[3] != EOS][:size]
         if time == limit or not others:
@@ -126,10 +187,17 @@ def plain_beam(
     result = finished[:n_best]
     if time == limit or not result:
         known = [item.tokens for item in result]
-        for total, tokens in live:
-            if len(result) < n_best and tokens not in known:
-                score = total / divisor(normalization, alpha, time)
-                result.append(Found(tokens, _chain(table, tokens), score, False))
+        cut = [
+            Found(
+                tokens,
+                _chain(table, tokens),
+                total / divisor(normalization, alpha, time) + penalty(tokens),
+                False,
+            )
+            for total, tokens in live
+            if tokens not in known
+        ]
+        result += sorted(cut, key=lambda item: -item.score)[: n_best - len(result)]
     return result
 
 

@@ -11,6 +11,7 @@ from s2s.nn.cell import State, select_state
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.stepper import Stepper
 from s2s.search.strategy import SearchStrategy
+from s2s_plugins.search.coverage import check_weights, coverage_penalty
 
 _NORMALIZATIONS = ("wu", "length", "none")
 
@@ -37,7 +38,7 @@ class _Outcome(NamedTuple):
     finished_scores: Tensor  # best first, -inf where there is none, [rows, n_best]
     finished_nodes: Tensor  # the prefix of each, as time * size + beam, [rows, n_best]
     end_log_probs: Tensor  # of the end of the sentence after each prefix, [rows, n_best]
-    live_totals: Tensor  # sums of log-probabilities of the prefixes alive at this time, [rows, beams]
+    live_scores: Tensor  # of the prefixes alive at this time, as they stand, [rows, beams]
 
 
 class Beam(SearchStrategy):
@@ -53,11 +54,17 @@ class Beam(SearchStrategy):
     The score of a hypothesis Y is log P(Y) divided by, with |Y| its tokens and its end:
     ``wu``: (5 + |Y|)^alpha / 6^alpha (Wu et al. 2016, eq. 14); ``length``: |Y|^alpha; ``none``: 1.
 
+    To it comes the coverage penalty (Wu et al. 2016, eq. 14 and 15): beta times the sum over the source's tokens of
+    log(min(c, 1)), where c is how much the symbols of Y, the end among them, looked at that token in all. It ranks
+    what is finished and what the limit cut off; live prefixes are ranked without it. It never exceeds 0, so what bounds
+    a prefix without it bounds it with it: the search stops later, and still loses nothing by that.
+
     Args:
         size: live prefixes of each sentence.
         n_best: hypotheses to return for each sentence, at most `size`.
         normalization: how scores of different lengths are made comparable.
         alpha: strength of the normalization; 0 is none.
+        beta: strength of the coverage penalty; 0 is none. It needs a model with attention.
     """
 
     def __init__(
@@ -66,6 +73,7 @@ class Beam(SearchStrategy):
         n_best: int = 1,
         normalization: Literal["wu", "length", "none"] = "wu",
         alpha: float = 0.6,
+        beta: float = 0.0,
     ) -> None:
         if size < 1:
             raise ConfigError(f"beam size {size} is impossible; it must be 1 or more")
@@ -77,10 +85,18 @@ class Beam(SearchStrategy):
             raise ConfigError(f"unknown normalization {normalization!r}; known: {', '.join(_NORMALIZATIONS)}")
         if alpha < 0:
             raise ConfigError(f"alpha {alpha} is impossible; it must be 0 or more")
+        if beta < 0:
+            raise ConfigError(f"beta {beta} is impossible; it must be 0 or more")
         self.size = size
         self.n_best = n_best
         self.normalization = normalization
         self.alpha = alpha
+        self.beta = beta
+
+    @property
+    def reads_weights(self) -> bool:
+        """See `SearchStrategy.reads_weights`: for the coverage penalty."""
+        return self.beta > 0
 
     def divisors(self, lengths: Tensor) -> Tensor:
         """What a sum of log-probabilities is divided by.
@@ -109,7 +125,11 @@ class Beam(SearchStrategy):
         limits: Tensor,
         minimums: Tensor | None = None,
     ) -> list[list[Hypothesis]]:
-        """See `SearchStrategy.search`; at most `n_best` hypotheses for each sentence."""
+        """See `SearchStrategy.search`; at most `n_best` hypotheses for each sentence.
+
+        Raises:
+            ConfigError: there is a coverage penalty, and the stepper gives no attention weights.
+        """
         device = stepper.source_lengths.device
         source_lengths, last_times = stepper.source_lengths.tolist(), limits.tolist()
         limits = limits.to(device)
@@ -124,6 +144,9 @@ class Beam(SearchStrategy):
         )
         finished_nodes = torch.full((len(sentences), self.n_best), -1, dtype=torch.int64, device=device)
         end_log_probs = torch.zeros(len(sentences), self.n_best, device=device)
+        covered: Tensor | None = (
+            None  # how much each prefix looked at each source token, [rows, beams, source]
+        )
         expansions: list[_Expansion] = []
         outcomes: list[_Outcome] = []
         for time in itertools.count() if sentences else ():
@@ -137,6 +160,11 @@ class Beam(SearchStrategy):
                 too_short = (minimums > time).view(-1, 1, 1)
                 log_probs = log_probs.masked_fill(ends & too_short, -torch.inf)
             beams, width = ids.shape[1:]
+            before = covered
+            if self.beta > 0:
+                looked = check_weights(step.weights, self.beta)
+                before = torch.zeros_like(looked) if before is None else before
+                covered = before + looked
 
             # All candidates in order. The sort is stable and they lie beam by beam, so ties go to the lower
             # beam; among 2 * size of them at most `size` are ends.
@@ -149,7 +177,11 @@ class Beam(SearchStrategy):
             parents = places // width
 
             divisor = float(self.divisors(torch.tensor(time + 1)))
-            new_scores = (totals / divisor).masked_fill(~ends, -torch.inf)[:, : self.size]
+            scores = totals / divisor
+            if covered is not None:
+                penalties = self.beta * coverage_penalty(covered, stepper.source_lengths)
+                scores = scores + penalties.gather(1, parents)
+            new_scores = scores.masked_fill(~ends, -torch.inf)[:, : self.size]
             new_nodes = (parents + time * self.size)[:, : self.size]
             finished_scores, order = torch.cat([finished_scores, new_scores], dim=1).sort(
                 dim=1, descending=True, stable=True
@@ -188,6 +220,9 @@ class Beam(SearchStrategy):
                 rows = torch.tensor(
                     [row for row, leave in enumerate(leaves) if not leave], device=device
                 ).long()
+                live_scores = live / float(self.divisors(torch.tensor(time)))
+                if before is not None:
+                    live_scores = live_scores + self.beta * coverage_penalty(before, stepper.source_lengths)
                 outcomes.append(
                     _Outcome(
                         [sentences[row] for row, leave in enumerate(leaves) if leave],
@@ -195,7 +230,7 @@ class Beam(SearchStrategy):
                         finished_scores[leaving],
                         finished_nodes[leaving],
                         end_log_probs[leaving],
-                        live[leaving],
+                        live_scores[leaving],
                     )
                 )
                 sentences = [sentences[row] for row, leave in enumerate(leaves) if not leave]
@@ -207,7 +242,10 @@ class Beam(SearchStrategy):
                 end_log_probs = end_log_probs[rows]
                 next_live, parents, tokens = next_live[rows], parents[rows], tokens[rows]
             live = next_live
-            state = select_state(step.state, (rows.unsqueeze(1) * beams + parents).flatten())
+            origins = (rows.unsqueeze(1) * beams + parents).flatten()
+            state = select_state(step.state, origins)
+            if covered is not None:
+                covered = covered.flatten(0, 1)[origins].unflatten(0, parents.shape)
         return self._collect(expansions, outcomes, source_lengths, last_times)
 
     def _collect(
@@ -254,13 +292,12 @@ class Beam(SearchStrategy):
 
         results: list[list[Hypothesis]] = [[] for _ in source_lengths]
         for outcome in outcomes:
-            prefix_scores = (outcome.live_totals / self.divisors(torch.tensor(outcome.time))).tolist()
             found = zip(
                 outcome.sentences,
                 outcome.finished_scores.tolist(),
                 outcome.finished_nodes.tolist(),
                 outcome.end_log_probs.tolist(),
-                prefix_scores,
+                outcome.live_scores.tolist(),
                 strict=True,
             )
             for sentence, scores, nodes, ends, prefixes in found:
@@ -274,7 +311,7 @@ class Beam(SearchStrategy):
                 if best and outcome.time < last_times[sentence]:
                     # every prefix was followed to its end: fewer than n_best outputs are possible
                     prefixes = []
-                for beam, score in enumerate(prefixes):
+                for beam, score in sorted(enumerate(prefixes), key=lambda one: -one[1]):
                     node = outcome.time * self.size + beam
                     if len(best) < self.n_best and score > -torch.inf and node not in known:
                         best.append(walk(sentence, node, score, None))

@@ -7,16 +7,19 @@ import torch
 
 from s2s.errors import ConfigError
 from s2s_plugins.search.beam import Beam
+from s2s_plugins.search.coverage import LEAST
 from s2s_plugins.search.greedy import Greedy
 from tests.references.search import (
     BOS,
     EOS,
+    AttentiveStepper,
     Found,
     TableStepper,
     divisor,
     exhaustive,
     plain_beam,
     random_tables,
+    uncovered,
 )
 
 NORMALIZATIONS = [("wu", 0.6), ("wu", 1.5), ("length", 0.6), ("length", 1.0), ("none", 0.6)]
@@ -75,6 +78,85 @@ def test_fast_beam_is_the_plain_beam(normalization, alpha, size, n_best, vocabul
             alpha=alpha,
         )
         assert_same(hypotheses, expected)
+
+
+def attentive(count, seed, vocabulary=6, sharpness=1.0):
+    """Random tables, attention of which some is exactly 0, and lengths of the source."""
+    tables = random_tables(count, vocabulary, seed=seed, sharpness=sharpness)
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.tensor([1 + sentence % 4 for sentence in range(count)])
+    logits = 3 * torch.randn(count, vocabulary, vocabulary, 4, generator=generator)
+    logits[logits < -2] = -torch.inf
+    logits[..., 0] = logits[..., 0].clamp(min=-2)
+    attention = logits.masked_fill(torch.arange(4) >= lengths.view(-1, 1, 1, 1), -torch.inf).softmax(dim=-1)
+    return tables, attention, lengths
+
+
+def search_attentive(strategy, tables, attention, lengths, limits, minimums):
+    stepper = AttentiveStepper(tables, attention, lengths)
+    return strategy.search(
+        stepper,
+        stepper.initial_state(),
+        bos=BOS,
+        eos=EOS,
+        limits=torch.tensor(limits),
+        minimums=torch.tensor(minimums),
+    )
+
+
+@pytest.mark.parametrize(("normalization", "alpha"), NORMALIZATIONS[1:])
+@pytest.mark.parametrize("beta", [0.2, 2.0])
+def test_with_coverage_the_best_of_all_outputs_is_found(normalization, alpha, beta):
+    tables, attention, lengths = attentive(6, seed=11)
+    limits, minimums = [4, 3, 2, 1, 3, 0], [0, 0, 1, 1, 3, 0]
+    strategy = Beam(200, 4, normalization, alpha, beta)
+    results = search_attentive(strategy, tables, attention, lengths, limits, minimums)
+    for row, hypotheses in enumerate(results):
+        penalty = uncovered(attention[row], int(lengths[row]), beta, LEAST)
+        expected = exhaustive(tables[row], limits[row], minimums[row], normalization, alpha, penalty)[:4]
+        assert_same(hypotheses[: len(expected)], expected)
+
+
+@pytest.mark.parametrize(("size", "n_best"), [(1, 1), (3, 1), (5, 5), (12, 3)])
+@pytest.mark.parametrize(("beta", "sharpness"), [(0.2, 1.0), (1.0, 3.0)])
+def test_coverage_loses_nothing_by_stopping(size, n_best, beta, sharpness):
+    tables, attention, lengths = attentive(24, seed=size, vocabulary=9, sharpness=sharpness)
+    limits = [sentence % 9 for sentence in range(24)]
+    minimums = [min(sentence % 9, sentence % 4) for sentence in range(24)]
+    strategy = Beam(size, n_best, "wu", 0.6, beta)
+    results = search_attentive(strategy, tables, attention, lengths, limits, minimums)
+    for row, hypotheses in enumerate(results):
+        expected = plain_beam(
+            tables[row],
+            size=size,
+            n_best=n_best,
+            limit=limits[row],
+            minimum=minimums[row],
+            normalization="wu",
+            alpha=0.6,
+            penalty=uncovered(attention[row], int(lengths[row]), beta, LEAST),
+        )
+        assert_same(hypotheses, expected)
+        alone = search_attentive(
+            strategy,
+            tables[row : row + 1],
+            attention[row : row + 1],
+            lengths[row : row + 1],
+            limits[row : row + 1],
+            minimums[row : row + 1],
+        )
+        assert [(one.tokens, one.score) for one in alone[0]] == [
+            (one.tokens, one.score) for one in hypotheses
+        ]
+
+
+def test_coverage_needs_attention():
+    assert Beam(beta=0.2).reads_weights
+    assert not Beam().reads_weights
+    with pytest.raises(
+        ConfigError, match=r"search 'Beam' cannot weigh coverage \(beta 0.2\): there are no att"
+    ):
+        search(Beam(beta=0.2), random_tables(2, 6, seed=1), [3, 3])
 
 
 @pytest.mark.parametrize("strategy", [Beam(4, 2), Greedy()])
@@ -196,6 +278,7 @@ def test_an_empty_batch():
         ({"size": 2, "n_best": 3}, "n_best 3 is impossible with a beam of 2; choose 1 to 2 or a larger beam"),
         ({"normalization": "woo"}, "unknown normalization 'woo'; known: wu, length, none"),
         ({"alpha": -0.5}, "alpha -0.5 is impossible"),
+        ({"beta": -1.0}, "beta -1.0 is impossible; it must be 0 or more"),
     ],
 )
 def test_impossible_options_are_told(options, message):

@@ -218,15 +218,16 @@ def check_every_partner(factory: AttentionFactory) -> None:
 
 
 def check_export(factory: AttentionFactory) -> None:
-    """torch.export takes two questions, for any number of sentences and positions."""
+    """torch.export takes a question, for any number of sentences and positions; two of them, if it is sequential."""
     attention = build(factory, torch.float32)
-    axes = ({0: "rows", 1: "positions"}, {0: "rows", 1: "positions"}, {0: "rows"}, {0: "rows"})
+    questions = 2 if attention.sequential else 1
+    axes = (*[{0: "rows", 1: "positions"}] * 2, *[{0: "rows"}] * questions)
 
     def draw(lengths: Sequence[int]) -> tuple[Tensor, ...]:
         (outputs, mask), queries = draw_source(attention, lengths), draw_queries(attention, lengths)
-        return outputs.detach(), mask, queries[:, 0], queries[:, 1]
+        return outputs.detach(), mask, *queries[:, :questions].unbind(1)
 
-    expect_exported(_TwoQuestions(attention), draw(LENGTHS), draw((2, 7, 4, 1)), axes)
+    expect_exported(_Questions(attention), draw(LENGTHS), draw((2, 7, 4, 1)), axes)
 
 
 def check_learning(factory: AttentionFactory) -> None:
@@ -234,17 +235,19 @@ def check_learning(factory: AttentionFactory) -> None:
     models.expect_to_learn(models.small_model(size=24, attention=factory), "a model with the attention")
 
 
-class _TwoQuestions(nn.Module):
-    """The second one is asked with a state that is not the first."""
+class _Questions(nn.Module):
+    """From a source to the answer to the last of some questions."""
 
     def __init__(self, attention: Attention) -> None:
         super().__init__()
         self.attention = attention
 
-    def forward(self, outputs: Tensor, mask: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, outputs: Tensor, mask: Tensor, *queries: Tensor) -> tuple[Tensor, ...]:
         memory = self.attention.memorize(outputs, mask)
-        state = self.attention.attend(first, memory, self.attention.initial_state(memory)).state
-        answer = self.attention.attend(second, memory, state)
+        state = self.attention.initial_state(memory)
+        for query in queries:
+            answer = self.attention.attend(query, memory, state)
+            state = answer.state
         return answer.context, answer.weights, *leaves(answer.state)
 
 

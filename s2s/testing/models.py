@@ -210,7 +210,7 @@ def _share_learnt(model: Seq2Seq, held_out: list[list[int]], *, reverse: bool) -
 
 
 STEPS = 300
-"""Of training, at most. The parts that come with s2s need 50 to 150."""
+"""Of training, at most. The parts that come with s2s need 25 to 125."""
 
 ASKED_EVERY = 25
 """Steps after which a model is asked whether it has learnt enough; that takes as long as two steps."""

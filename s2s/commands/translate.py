@@ -2,74 +2,95 @@
 
 from __future__ import annotations
 
-import itertools
-import os
+import dataclasses
+import hashlib
+import json
 import sys
-from typing import Any
+from argparse import Namespace
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from s2s.commands.command_line import CommandLine
-from s2s.errors import DataError
+from s2s.errors import ConfigError
 from s2s.inference.options import Options, flags
+
+if TYPE_CHECKING:
+    from s2s.inference.translator import Translation, Translator
 
 SUMMARY = "translate line by line with a bundle"
 
-_LINES_AT_ONCE = (
-    4096  # enough to sort by length, little enough to see progress; a terminal is answered line by line
-)
+_FORMATS = ("text", "tsv", "jsonl")
+_SPEED_ONLY = ("batch_tokens",)
 
 
 def main(argv: list[str]) -> int:
-    """Run `s2s translate BUNDLE [FILE]`."""
-    options = parser().parse_args(argv)
+    """Run `s2s translate BUNDLE [FILE...]`."""
+    command = parser().parse_args(argv)
     # Defaults live in one place: what is not given here is the translator's, or the bundle's.
-    given = {flag.name: getattr(options, flag.name) for flag in flags()}
+    given = {flag.name: getattr(command, flag.name) for flag in flags()}
     given = {name: value for name, value in given.items() if value is not None}
-    Options.of(given)  # what cannot be is said before anything is loaded
+    chosen = Options.of(given)  # what cannot be is said before anything is loaded
+    if command.resume and command.output is None:
+        raise ConfigError("--resume goes on with a file; say with which: --output FILE")
+    if command.jsonl:
+        command.format = "jsonl"
+    if command.scores and command.format != "text":
+        raise ConfigError(f"--scores is for text; {command.format} has the scores anyway")
 
+    from s2s.inference.incoming import Decoder, Incoming
+    from s2s.inference.outgoing import Outgoing
+    from s2s.inference.progress import progress
     from s2s.inference.translator import Translator
-    from s2s.text.corpus import STANDARD_INPUT, LineReport, raw_lines
 
+    incoming = Incoming(command.files or ["-"])
     translator = Translator.load(
-        options.bundle, device=options.device, precision=options.precision, threads=options.threads
+        command.bundle, device=command.device, precision=command.precision, threads=command.threads
     )
-    invalid = cut = number = 0
-    report = LineReport()
-    with _Output(options.output) as output:
-        source = raw_lines(options.file, report)
-        at_once = 1 if options.file == STANDARD_INPUT and sys.stdin.isatty() else _LINES_AT_ONCE
-        while block := list(itertools.islice(source, at_once)):
-            lines = []
-            for line in block:
-                try:
-                    lines.append(line.decode("utf-8"))
-                except UnicodeDecodeError:
-                    invalid += 1
-                    lines.append(line.decode("utf-8", "replace"))
-            translations = translator.translate(lines, results=True, **given)
-            for translation in translations:
-                cut += not translation.finished
-                if given.get("n_best", 1) > 1:
-                    for one in [translation, *translation.alternatives]:
-                        output.write(f"{number} ||| {one.text} ||| {one.score:.6f}\n")
-                elif options.scores:
-                    output.write(f"{translation.score:.6f}\t{translation.text}\n")
-                else:
-                    output.write(f"{translation.text}\n")
-                number += 1
-            output.flush()
-    for note in report.notes:
-        print(f"s2s: {note}", file=sys.stderr)
-    if invalid:
-        print(
-            f"s2s: {invalid} of {number} lines were not UTF-8; what could not be read became U+FFFD",
-            file=sys.stderr,
+    decode = Decoder()
+    pending: deque[tuple[list[bytes], list[str]]] = deque()
+    cut = truncated = 0
+    write = _format(command, chosen)
+    if command.format == "jsonl":
+        chosen = dataclasses.replace(chosen, weights=True)
+
+    def windows(skip: int, checksum: int) -> Iterator[list[str]]:
+        for lines in incoming.windows(skip=skip, checksum=checksum):
+            texts = [decode(line) for line in lines]
+            if texts:
+                pending.append((lines, texts))
+            yield texts
+
+    with (
+        Outgoing(command.output, made_of=_made_of(translator, command, given), resume=command.resume) as out,
+        progress(incoming.size, shown=_at_a_terminal(command)) as tell,
+        closing(
+            translator.stream_windows(windows(out.lines, out.checksum), **dataclasses.asdict(chosen))
+        ) as flow,
+    ):
+        if out.lines:
+            print(f"s2s: going on after line {out.lines:,}", file=sys.stderr)
+        for found in flow:
+            lines, texts = pending.popleft()
+            numbered = enumerate(zip(texts, found, strict=True), start=out.lines)
+            out.write("".join(write(number, *both) for number, both in numbered), lines)
+            cut += sum(not one.finished for one in found)
+            truncated += sum(one.truncated for one in found)
+            tell(len(found), sum(incoming.report.bytes_read.values()))
+    notes = [*incoming.report.notes, *decode.notes()]
+    if truncated:
+        notes.append(
+            f"{truncated} of {decode.lines} lines have more than {chosen.max_source_tokens} tokens; only so many "
+            "were read of each. See --max-source-tokens"
         )
     if cut:
-        print(
-            f"s2s: {cut} of {number} outputs were cut at their limit of tokens; "
-            "see --limit-ratio, --limit-extra",
-            file=sys.stderr,
+        notes.append(
+            f"{cut} of {decode.lines} outputs were cut at their limit of tokens; see --limit-ratio, --limit-extra"
         )
+    for note in notes:
+        print(f"s2s: {note}", file=sys.stderr)
     return 0
 
 
@@ -78,51 +99,64 @@ def parser() -> CommandLine:
     parser = CommandLine(
         prog="s2s translate",
         description="Translate line by line: a line in, a line out, in order. Only \\n ends a line.",
+        epilog="Each option of a translation has the same name in Python: --limit-extra is limit_extra.",
     )
     add = parser.add_argument
     add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
-    add("file", metavar="FILE", nargs="?", default="-", help="text, plain or gzip (default: standard input)")
-    add("--output", metavar="FILE", help="write here when all is done (default: standard output)")
+    add(
+        "files",
+        metavar="FILE",
+        nargs="*",
+        help="text, plain or gzip (default: standard input; what comes slowly is answered line by line)",
+    )
+    add(
+        "--output",
+        metavar="FILE",
+        help="write here, compressed if the name ends in .gz; FILE is there when all is done, until then FILE.partial "
+        "(default: standard output)",
+    )
+    add("--resume", action="store_true", help="go on where an earlier run with the same --output stopped")
+    add(
+        "--format",
+        choices=_FORMATS,
+        default="text",
+        help="text; tsv: number, score, translation, source; jsonl: all that is known (default: text)",
+    )
+    add("--jsonl", action="store_true", help="short for --format jsonl")
+    add("--scores", action="store_true", help="print the score and a tab before each output")
     for flag in flags():
         value: dict[str, Any] = {"type": flag.kind, "metavar": flag.metavar, "choices": flag.choices or None}
         if flag.kind is bool:
             value = {"action": "store_true"}
         add(*flag.flags, dest=flag.name, default=None, help=flag.about.replace("%", "%%"), **value)
-    add("--scores", action="store_true", help="print the score and a tab before each output")
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     add("--precision", default="float32", help="float32 or bfloat16 (default: float32)")
     add("--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)")
     return parser
 
 
-class _Output:
-    """Standard output, or a file that appears under its name only when it is complete."""
+def _format(command: Namespace, chosen: Options) -> Callable[[int, str, Translation], str]:
+    from s2s.inference.formats import jsonl, text, tsv
 
-    def __init__(self, path: str | None) -> None:
-        self.path = path
-        self.partial = f"{path}.partial-{os.getpid()}"
+    if command.format == "jsonl":
+        return partial(jsonl, weights=chosen.weights)
+    if command.format == "tsv":
+        return tsv
+    return partial(text, n_best=chosen.n_best > 1, scores=command.scores)
 
-    def __enter__(self) -> _Output:
-        try:
-            self.stream = sys.stdout.buffer if self.path is None else open(self.partial, "wb")
-        except OSError as error:
-            raise DataError(f"cannot write {self.path}: {error.strerror or error}") from error
-        return self
 
-    def write(self, text: str) -> None:
-        self.stream.write(text.encode("utf-8", "replace"))
+def _made_of(translator: Translator, command: Namespace, given: Mapping[str, Any]) -> dict[str, Any]:
+    # What has to be the same where a run goes on.
+    files = json.dumps(translator.bundle.config["sha256"], sort_keys=True)
+    return {
+        "bundle": hashlib.sha256(files.encode()).hexdigest(),
+        "format": command.format,
+        "scores": command.scores,
+        "precision": command.precision,
+        **{name: value for name, value in given.items() if name not in _SPEED_ONLY},
+    }
 
-    def flush(self) -> None:
-        self.stream.flush()
 
-    def __exit__(self, failure: object, *_: object) -> None:
-        if self.path is None:
-            return
-        if failure is None:
-            self.stream.flush()
-            os.fsync(self.stream.fileno())
-        self.stream.close()
-        if failure is None:
-            os.replace(self.partial, self.path)
-        else:
-            os.unlink(self.partial)
+def _at_a_terminal(command: Namespace) -> bool:
+    # Where the translations themselves go to the terminal a bar would be among them.
+    return sys.stderr.isatty() and (command.output is not None or not sys.stdout.isatty())

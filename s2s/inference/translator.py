@@ -245,7 +245,7 @@ class Translator:
 
     def stream_windows(
         self, windows: Iterable[Sequence[str]], **options: Unpack[Given]
-    ) -> Iterator[list[Translation]]:
+    ) -> Generator[list[Translation]]:
         """Translate windows of lines, for those who know best when to wait for more of them.
 
         Args:

@@ -251,15 +251,20 @@ def read_lines(path: str, report: LineReport) -> Iterator[tuple[int, str | None]
         yield line, text
 
 
-def raw_lines(path: str, report: LineReport) -> Iterator[bytes]:
+def raw_lines(path: str, report: LineReport, opened: io.BufferedReader | None = None) -> Iterator[bytes]:
     """The lines that `read_lines` decodes, as bytes, without their ends; all that reads lines reads these.
+
+    Args:
+        path: of a file; `-` is standard input.
+        report: is told of a byte order mark, and how far reading has come.
+        opened: the file, where whoever calls has opened it and will close it.
 
     Raises:
         DataError: the file cannot be opened, its compression is damaged, or it is UTF-16.
     """
     line = 0
     try:
-        with _opened(path) as raw:
+        with _opened(path) if opened is None else nullcontext(opened) as raw:
             compressed = raw.peek(2)[:2] == _GZIP_MAGIC
             stream: IO[bytes] = gzip.open(raw) if compressed else raw  # type: ignore[assignment]  # noqa: SIM115
             for line, content in enumerate(stream, start=1):  # noqa: B007

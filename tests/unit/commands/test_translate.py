@@ -2,13 +2,17 @@
 
 import gzip
 import io
+import json
 import subprocess
 import sys
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from s2s.__main__ import main
-from s2s.inference.translator import Translator
+from s2s.inference.formats import jsonl
+from s2s.inference.translator import Translation, Translator
 from tests.references.tiny import sentences, tiny_bundle
 
 
@@ -51,7 +55,7 @@ def test_invalid_utf8_is_replaced_counted_and_never_misaligned(translate, bundle
 
 
 def test_more_lines_than_are_read_at_once(translate, bundle, monkeypatch):
-    monkeypatch.setattr("s2s.commands.translate._LINES_AT_ONCE", 7)
+    monkeypatch.setattr("s2s.inference.incoming.LINES", 7)
     lines = sentences(30)
     expected = Translator.load(bundle).translate(lines, beam=1)
     assert (
@@ -73,6 +77,119 @@ def test_scores_and_n_best(translate, bundle):
         for one in [best, *best.alternatives]
     ]
     assert output.splitlines() == lines
+
+
+def test_tsv(translate, bundle):
+    lines = ["a\tb", "", "de"]
+    _, output, _ = translate("\n".join(lines).encode(), "--format", "tsv", "--nbest", "2")
+    expected = Translator.load(bundle).translate(lines, n_best=2, results=True)
+    assert [row.split("\t") for row in output.splitlines()] == [
+        [str(number), f"{one.score:.6f}", one.text, line.replace("\t", " ")]
+        for number, (line, best) in enumerate(zip(lines, expected, strict=True))
+        for one in [best, *best.alternatives]
+    ]
+
+
+def test_jsonl_tells_all(translate, bundle):
+    lines = ["abc", "", "d e é"]
+    _, output, _ = translate("\n".join(lines).encode(), "--jsonl", "--n-best", "2")
+    rows = [json.loads(row) for row in output.splitlines()]
+    found = Translator.load(bundle).translate(lines, n_best=2, results=True, weights=True)
+    for number, (row, line, best) in enumerate(zip(rows, lines, found, strict=True)):
+        assert (row["number"], row["source"], row["truncated"]) == (number, line, False)
+        assert row["source_tokens"] == list(line)
+        assert len(row["alternatives"]) == len(best.alternatives)
+        for said, one in zip([row, *row["alternatives"]], [best, *best.alternatives], strict=True):
+            assert (said["text"], said["tokens"], said["finished"]) == (one.text, one.tokens, one.finished)
+            assert said["log_probs"] == pytest.approx(one.log_probs, abs=1e-5)
+            assert said["score"] == pytest.approx(one.score, abs=1e-5)
+            if one.weights is not None:
+                assert said["alignment"] == one.weights.argmax(dim=1).tolist()
+            assert "weights" not in said
+    _, output, _ = translate(b"abc", "--format", "jsonl", "--weights")
+    row = json.loads(output)
+    assert [len(weights) for weights in row["weights"]] == [3] * len(row["tokens"])
+
+
+def test_numbers_that_json_does_not_have():
+    diverged = Translation("", float("-inf"), [], [float("nan")], False, [])
+    row = json.loads(jsonl(0, "", diverged, weights=False), parse_constant=pytest.fail)
+    assert (row["score"], row["log_probs"], row["alignment"]) == (None, [None], None)
+
+
+def test_several_files_and_a_compressed_output(translate, bundle, tmp_path):
+    (tmp_path / "a").write_text("abc\nde")
+    (tmp_path / "b").write_text("f\n")
+    files = [str(tmp_path / name) for name in ("a", "b")]
+    assert translate(b"", *files, "--output", str(tmp_path / "out.gz"))[0] == 0
+    expected = Translator.load(bundle).translate(["abc", "de", "f"])
+    assert gzip.decompress((tmp_path / "out.gz").read_bytes()).decode().splitlines() == expected
+
+
+def test_a_long_line_is_read_as_far_as_allowed_and_counted(translate, bundle):
+    lines = ["x" * 1_000_000, "abc", "abcdef"]
+    # the limit of its output is that of the tokens that are read
+    options = ["--max-source-tokens", "5", "--beam", "1"]
+    status, output, errors = translate("\n".join(lines).encode(), *options)
+    assert status == 0
+    assert output.splitlines() == Translator.load(bundle).translate(["xxxxx", "abc", "abcde"], beam=1)
+    assert "s2s: 2 of 3 lines have more than 5 tokens; only so many were read of each." in errors
+
+
+def test_resume_goes_on_after_what_is_written(translate, bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr("s2s.inference.incoming.LINES", 4)
+    lines = sentences(20, seed=11)
+    (tmp_path / "in").write_text("\n".join(lines))
+    out = tmp_path / "out"
+    options = [str(tmp_path / "in"), "--output", str(out), "--beam", "2"]
+    begun, original = [], Translator._begin
+
+    def stops(self, some, *others):
+        begun.append(len(some))
+        if len(begun) == 4:
+            raise KeyboardInterrupt
+        return original(self, some, *others)
+
+    monkeypatch.setattr(Translator, "_begin", stops)
+    status, _, errors = translate(b"", *options)
+    assert status == 130 and "go on with --resume" in errors and not out.exists()
+    status, _, errors = translate(b"", *options[:-1], "3", "--resume")
+    assert status == 2 and "out.partial was begun with beam 2, not 3" in errors
+    done = json.loads((tmp_path / "out.partial.json").read_text())["lines"]
+    assert 0 < done < 20
+    begun[:] = [0] * 4  # it does not stop any more
+    status, _, errors = translate(b"", *options, "--resume", "--batch-tokens", "64")
+    assert status == 0 and f"s2s: going on after line {done}" in errors
+    assert begun == [0] * 4 + [4] * ((20 - done) // 4), "nothing is translated twice"
+    assert out.read_text().splitlines() == Translator.load(bundle).translate(lines, beam=2)
+
+
+STRANGE = st.lists(
+    st.one_of(
+        st.binary(max_size=12),
+        st.text(max_size=8).map(lambda text: text.encode("utf-8", "surrogatepass")),
+        st.sampled_from(
+            [b"", b"\x00", b"\r", b" ", "\u2028\x0b\x85".encode(), "🎉 שלום".encode(), b"\xff" * 9]
+        ),
+    ).map(lambda line: line.replace(b"\n", b"")),
+    max_size=12,
+)
+
+
+@given(STRANGE)
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_whatever_the_lines_are_each_has_its_own(bundle, tmp_path, lines):
+    # The first line: a mark or a packed file is known by the first bytes.
+    (tmp_path / "in").write_bytes(b"".join(line + b"\n" for line in [b"abc", *lines]))
+    out = tmp_path / "out"
+    options = ["--beam", "1", "--limit-ratio", "0.5", "--limit-extra", "1", "--jsonl"]
+    assert main(["translate", str(bundle), str(tmp_path / "in"), "--output", str(out), *options]) == 0
+    rows = [json.loads(row) for row in out.read_bytes().decode("utf-8").split("\n")[:-1]]
+    texts = [line.removesuffix(b"\r").decode("utf-8", "replace") for line in [b"abc", *lines]]
+    assert [row["source"] for row in rows] == texts
+    alone = Translator.load(bundle)
+    for row, text in zip(rows, texts, strict=True):
+        assert row["text"] == alone.translate(text, beam=1, limit_ratio=0.5, limit_extra=1)
 
 
 def test_files(translate, bundle, tmp_path):
@@ -105,7 +222,7 @@ def test_an_output_appears_only_when_it_is_complete(translate, tmp_path, monkeyp
     def fail(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Translator, "translate", fail)
+    monkeypatch.setattr(Translator, "_begin", fail)
     assert translate(b"abc\n", "--output", str(tmp_path / "out"))[0] == 130
     assert (tmp_path / "out").read_text() == "from before"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -116,6 +233,10 @@ def test_an_output_appears_only_when_it_is_complete(translate, tmp_path, monkeyp
     [
         (["missing.txt"], "there is no file missing.txt; paths are relative to"),
         (["--output", "missing/out"], "cannot write missing/out: No such file"),
+        (["--resume"], "--resume goes on with a file; say with which: --output FILE"),
+        (["--scores", "--jsonl"], "--scores is for text; jsonl has the scores anyway"),
+        (["--limit-extra", "-1"], "limit_extra is -1; it must be 0 or more"),
+        (["--limit-extrs", "1"], "unknown option '--limit-extrs'; did you mean '--limit-extra'?"),
         (["--nbest", "0"], "n_best is 0; it must be 1 or more"),
         (["--precision", "half"], "unknown precision 'half'"),
     ],

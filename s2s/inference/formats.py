@@ -1,0 +1,60 @@
+"""How translations are written: text, TSV, JSON lines."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from s2s.inference.translator import Translation
+
+
+def text(number: int, source: str, found: Translation, *, n_best: bool, scores: bool) -> str:
+    """A line for a line; with n best `number ||| text ||| score` for each."""
+    if n_best:
+        every = [found, *found.alternatives]
+        return "".join(f"{number} ||| {one.text} ||| {one.score:.6f}\n" for one in every)
+    return f"{found.score:.6f}\t{found.text}\n" if scores else f"{found.text}\n"
+
+
+def tsv(number: int, source: str, found: Translation) -> str:
+    """Number, score, translation and source, for each of the n best; a tab in a text becomes a space."""
+    return "".join(
+        "\t".join([str(number), f"{one.score:.6f}", one.text.replace("\t", " "), source.replace("\t", " ")])
+        + "\n"
+        for one in [found, *found.alternatives]
+    )
+
+
+def jsonl(number: int, source: str, found: Translation, *, weights: bool) -> str:
+    """All that is known, as an object in a line."""
+    row = {
+        "number": number,
+        "source": source,
+        "source_tokens": found.source_tokens,
+        "truncated": found.truncated,
+        **_output(found, weights),
+        "alternatives": [_output(one, weights) for one in found.alternatives],
+    }
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _output(one: Translation, weights: bool) -> dict[str, Any]:
+    attended = None if one.weights is None else one.weights.tolist()
+    row = {
+        "text": one.text,
+        "score": _number(one.score),
+        "finished": one.finished,
+        "tokens": one.tokens,
+        "log_probs": [_number(value) for value in one.log_probs],
+        # For each token the place of the source token that it looked at most.
+        "alignment": None
+        if attended is None
+        else [max(range(len(row)), key=row.__getitem__) for row in attended],
+    }
+    return {**row, "weights": attended} if weights else row
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None  # JSON has no other

@@ -1,0 +1,219 @@
+"""Lines to be translated: in windows where they lie ready, one by one where they come slowly."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import select
+import stat
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+from s2s.errors import DataError
+from s2s.text.corpus import STANDARD_INPUT, LineReport, raw_lines
+
+LINES = 2048
+"""Of a window: enough to sort by length, few enough to see progress."""
+BYTES = 2**22
+"""And so many bytes, so that long lines do not fill the memory."""
+PATIENCE = 0.02
+"""Seconds without a line after which those that have come are translated: nobody notices them, and whoever writes as
+fast as he can is never so slow."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+class Incoming:
+    """The lines of some files, one after the other.
+
+    Args:
+        paths: of files, plain or gzip; `-` is standard input.
+
+    Attributes:
+        report: what was mended on the way, and how far reading has come in each file.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        if paths.count(STANDARD_INPUT) > 1:
+            raise DataError("standard input (-) can be read only once; give a file for the others")
+        if STANDARD_INPUT in paths and sys.stdin is None:
+            raise DataError("standard input is closed; give a file")
+        self.paths = list(paths)
+        self.report = LineReport()
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of all files as they lie on disk; None if one is no file with an end."""
+        try:
+            states = [_status(path) for path in self.paths]
+        except (OSError, ValueError):
+            return None
+        return (
+            sum(state.st_size for state in states)
+            if all(stat.S_ISREG(state.st_mode) for state in states)
+            else None
+        )
+
+    def windows(self, *, skip: int = 0, checksum: int = 0) -> Iterator[list[bytes]]:
+        """Lines without their ends, in windows; an empty window says that no line is waiting.
+
+        Args:
+            skip: so many lines are left out at the beginning.
+            checksum: `of_lines` of these.
+
+        Raises:
+            DataError: a file cannot be read, or other lines than these are at the beginning.
+        """
+        window: list[bytes] = []
+        size = found = 0
+        for line, waits in self._lines():
+            if skip:
+                found, skip = of_lines([line], found), skip - 1
+                if not skip and found != checksum:
+                    raise DataError(
+                        "the input does not begin with the lines that are already translated; give the same input, or "
+                        "begin anew without --resume"
+                    )
+                continue
+            window.append(line)
+            size += len(line)
+            if len(window) >= LINES or size >= BYTES or not waits:
+                yield window
+                window, size = [], 0
+            if not waits:
+                yield []
+        if skip:
+            raise DataError(
+                f"the input has {skip} lines less than are already translated; give the same input, or begin "
+                "anew without --resume"
+            )
+        if window:
+            yield window
+
+    def _lines(self) -> Iterator[tuple[bytes, bool]]:
+        # Each line, and whether another is waiting.
+        for path in self.paths:
+            with _pipe(path) as pipe:
+                reader = None if pipe is None else _buffered(pipe)
+                # What has been unpacked and not yet read cannot be seen from here.
+                slow = reader is not None and reader.peek(2)[:2] != _GZIP_MAGIC
+                for line in raw_lines(path, self.report, reader):
+                    yield line, not (slow and reader and pipe) or pipe.line_waits(reader)
+
+
+class _Pipe(io.RawIOBase):
+    """What comes through a pipe or from a keyboard."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._asking = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._asking and not self._ready():
+            return None
+        read = os.read(self._descriptor, len(buffer))
+        buffer[: len(read)] = read
+        return len(read)
+
+    def line_waits(self, reader: io.BufferedReader) -> bool:
+        """Whether a line can be read, or the end: at once, or after a little patience.
+
+        Args:
+            reader: of this pipe; what it has taken from it is waiting, too.
+        """
+        self._asking = True
+        try:
+            ready = reader.peek(1)
+        finally:
+            self._asking = False
+        return b"\n" in ready or self._ready()
+
+    def _ready(self) -> bool:
+        return bool(select.select([self._descriptor], [], [], PATIENCE)[0])
+
+
+@contextmanager
+def _pipe(path: str) -> Iterator[_Pipe | None]:
+    # None for what lies ready, and where one cannot ask.
+    try:
+        mode = _status(path).st_mode
+        slow = os.name == "posix" and (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode))
+    except (OSError, ValueError):
+        slow = False  # a stream that another program has put there; or whoever reads it says what is wrong
+    if not slow:
+        yield None
+    elif path == STANDARD_INPUT:
+        yield _Pipe(sys.stdin.fileno())
+    else:
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}") from error
+        try:
+            yield _Pipe(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _buffered(pipe: _Pipe) -> io.BufferedReader:
+    reader: io.BufferedReader = io.BufferedReader(cast(io.RawIOBase, pipe), 2**16)
+    return reader
+
+
+def _status(path: str) -> os.stat_result:
+    return os.fstat(sys.stdin.fileno()) if path == STANDARD_INPUT else os.stat(path)
+
+
+def of_lines(lines: Sequence[bytes], before: int = 0) -> int:
+    """A checksum of lines.
+
+    Args:
+        lines: without their ends.
+        before: of the lines before these.
+    """
+    for line in lines:
+        before = zlib.crc32(b"\n", zlib.crc32(line, before))
+    return before
+
+
+class Decoder:
+    """Bytes to text, whatever they are, and what was strange.
+
+    Attributes:
+        lines: how many there were.
+        invalid: how many were not UTF-8.
+        control: how many have control characters (NUL or an escape; a tab is none).
+    """
+
+    def __init__(self) -> None:
+        self.lines = self.invalid = self.control = 0
+
+    def __call__(self, line: bytes) -> str:
+        """The text of a line; what is not UTF-8 becomes U+FFFD."""
+        self.lines += 1
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError:
+            self.invalid += 1
+            text = line.decode("utf-8", "replace")
+        self.control += _CONTROL.search(text) is not None
+        return text
+
+    def notes(self) -> Iterator[str]:
+        """For a person."""
+        if self.invalid:
+            yield (
+                f"{self.invalid} of {self.lines} lines were not UTF-8; what could not be read became U+FFFD"
+            )
+        if self.control:
+            yield (
+                f"{self.control} of {self.lines} lines have control characters; they were translated as they are"
+            )

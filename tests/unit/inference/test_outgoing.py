@@ -1,0 +1,121 @@
+"""Where translations go: whole or not there, and going on after whatever has stopped them."""
+
+import gzip
+import json
+
+import pytest
+
+from s2s.errors import DataError
+from s2s.inference.incoming import of_lines
+from s2s.inference.outgoing import Outgoing
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def read(path):
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["out", "out.gz"])
+def test_a_file_is_there_when_it_is_whole(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("from before")
+    with Outgoing(str(path)) as out:
+        out.write("1\n2\n", [b"a", b"b"])
+        out.write("ä\n", [b"c"])
+        assert path.read_text() == "from before"
+    assert read(path) == "1\n2\nä\n".encode()
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("name", ["out", "out.gz"])
+def test_nothing_at_all_is_a_file_too(tmp_path, name):
+    with Outgoing(str(tmp_path / name)):
+        pass
+    assert read(tmp_path / name) == b""
+
+
+@pytest.mark.parametrize("name", ["out", "out.gz"])
+@pytest.mark.parametrize("half", [b"", b"\x1f\x8bhalf a win"])
+def test_it_goes_on_where_it_was_killed(tmp_path, name, half):
+    path = tmp_path / name
+    killed = Outgoing(str(path), made_of={"beam": 2})
+    killed.write("1\n2\n", [b"a", b"b"])
+    killed._stream.write(half)  # a kill within the next window
+    killed._stream.close()
+    assert not path.exists()
+    with Outgoing(str(path), made_of={"beam": 2}, resume=True) as out:
+        assert (out.lines, out.checksum) == (2, of_lines([b"a", b"b"]))
+        out.write("3\n", [b"c"])
+    assert read(path) == b"1\n2\n3\n"
+    assert names(tmp_path) == [name]
+
+
+def test_an_error_keeps_what_there_is(tmp_path, capsys):
+    path = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt), Outgoing(str(path)) as out:
+        out.write("1\n2\n", [b"a", b"b"])
+        raise KeyboardInterrupt
+    assert f"s2s: 2 lines are translated, in {path}.partial; go on with --resume" in capsys.readouterr().err
+    assert names(tmp_path) == ["out.partial", "out.partial.json"]
+    with Outgoing(str(path), resume=True) as out:
+        assert out.lines == 2
+    assert path.read_text() == "1\n2\n"
+    with pytest.raises(KeyboardInterrupt), Outgoing(str(path)):
+        raise KeyboardInterrupt  # nothing is translated yet
+    assert names(tmp_path) == ["out"] and path.read_text() == "1\n2\n"
+
+
+def test_without_resume_it_begins_anew(tmp_path):
+    path = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt), Outgoing(str(path)) as out:
+        out.write("1\n", [b"a"])
+        raise KeyboardInterrupt
+    with Outgoing(str(path)) as out:
+        assert out.lines == 0
+        out.write("2\n", [b"b"])
+    assert path.read_text() == "2\n"
+
+
+def test_another_run_is_not_gone_on_with(tmp_path):
+    path = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt), Outgoing(str(path), made_of={"beam": 2}) as out:
+        out.write("1\n", [b"a"])
+        raise KeyboardInterrupt
+    with pytest.raises(DataError, match="was begun with beam 2, not 3; give the same, or begin anew without"):
+        Outgoing(str(path), made_of={"beam": 3}, resume=True)
+    with pytest.raises(DataError, match="was begun with alpha None, not 1.0"):
+        Outgoing(str(path), made_of={"beam": 2, "alpha": 1.0}, resume=True)
+    (tmp_path / "out.partial").write_text("")
+    with pytest.raises(DataError, match="out.partial has lost its end; begin anew without --resume"):
+        Outgoing(str(path), made_of={"beam": 2}, resume=True)
+    (tmp_path / "out.partial.json").write_text(json.dumps({"lines": 1}))
+    with pytest.raises(DataError, match="out.partial.json cannot be read .*; begin anew without --resume"):
+        Outgoing(str(path), resume=True)
+
+
+def test_two_runs_at_once(tmp_path):
+    pytest.importorskip("fcntl")
+    with (
+        Outgoing(str(tmp_path / "out")) as out,
+        pytest.raises(DataError, match="another run is writing .*out.partial; let it end, or stop it"),
+    ):
+        out.write("1\n", [b"a"])
+        Outgoing(str(tmp_path / "out"))
+    assert (tmp_path / "out").read_text() == "1\n"
+
+
+def test_a_device_is_written_to_and_not_replaced():
+    with Outgoing("/dev/null") as out:
+        out.write("1\n", [b"a"])
+    with open("/dev/null") as stream:
+        assert stream.read() == ""
+
+
+def test_standard_output(capfdbinary):
+    with Outgoing(None) as out:
+        out.write("1\nä\ud800\n", [b"a", b"b"])
+        assert out.lines == 2
+    assert capfdbinary.readouterr().out == "1\nä?\n".encode()

@@ -134,10 +134,12 @@ def s2s_tasks() -> dict[str, str]:
 def s2s_commands() -> dict[str, str]:
     """Sub-commands of `s2s`."""
     return {
+        "align": "s2s.commands.align:main",
         "data": "s2s.commands.data:main",
         "demo": "s2s.commands.demo:main",
         "evaluate": "s2s.commands.evaluate:main",
         "fit": "s2s.commands.fit:main",
+        "heatmap": "s2s.commands.heatmap:main",
         "inspect": "s2s.commands.inspect:main",
         "plugins": "s2s.commands.plugins:main",
         "score": "s2s.commands.score:main",

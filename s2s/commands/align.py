@@ -1,0 +1,52 @@
+"""`s2s align`: which words belong together, by a model's attention."""
+
+from __future__ import annotations
+
+from s2s.commands.command_line import CommandLine
+
+SUMMARY = "word alignments of given translations, by attention, in the Pharaoh format"
+
+
+def main(argv: list[str]) -> int:
+    """Run `s2s align BUNDLE SRC TGT`."""
+    parser = CommandLine(
+        prog="s2s align",
+        description="Print for each line which source word belongs to which target word, as the model attends to them "
+        "when it is told the translation: 0-0 1-2, words counted from 0, source before target.",
+        epilog="Words are what stands between white space. An empty line is aligned to nothing.",
+    )
+    add = parser.add_argument
+    add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
+    add("source", metavar="SRC", help="source lines, plain or gzip; - is standard input")
+    add("target", metavar="TGT", help="their translations, as many lines")
+    add(
+        "--threshold",
+        type=float,
+        metavar="X",
+        help="link all words with so much attention (default: for each target word the one with the most)",
+    )
+    add("--output", metavar="FILE", help="write here when all is done (default: standard output)")
+    add("--batch-tokens", type=int, metavar="N", help="most tokens of a batch (default: 4096)")
+    add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
+    add("--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)")
+    options = parser.parse_args(argv)
+
+    from s2s.commands.aligned_lines import AlignedLines
+    from s2s.commands.output import Output
+    from s2s.commands.threads import use_threads
+    from s2s.inference.alignment import align, check_threshold, pharaoh
+    from s2s.inference.bundle import load_bundle
+    from s2s.inference.scoring import BATCH_TOKENS
+
+    check_threshold(options.threshold)
+    use_threads(options.threads)
+    bundle = load_bundle(options.bundle)
+    pairs = AlignedLines(options.source, options.target)
+    batch_tokens = BATCH_TOKENS if options.batch_tokens is None else options.batch_tokens
+    with Output(options.output) as output:
+        for sources, targets in pairs.blocks():
+            for one in align(bundle, sources, targets, batch_tokens=batch_tokens, device=options.device):
+                output.write(f"{pharaoh(one.links(options.threshold))}\n")
+            output.flush()
+    pairs.tell()
+    return 0

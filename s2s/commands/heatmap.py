@@ -1,0 +1,51 @@
+"""`s2s heatmap`: a picture of the attention with which a sentence is translated."""
+
+from __future__ import annotations
+
+import sys
+
+from s2s.commands.command_line import CommandLine
+
+SUMMARY = "a picture of the attention with which a sentence is translated"
+
+
+def main(argv: list[str]) -> int:
+    """Run `s2s heatmap BUNDLE SENTENCE --output FILE`."""
+    parser = CommandLine(
+        prog="s2s heatmap",
+        description="Translate a sentence and draw how much attention each source word has at each word of the output.",
+        epilog="It needs matplotlib: pip install 's2s[plots]'",
+    )
+    add = parser.add_argument
+    add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
+    add("sentence", metavar="SENTENCE", help="what is to be translated, in quotation marks")
+    add("--output", metavar="FILE", required=True, help="the picture, .png or .svg")
+    add(
+        "--beam",
+        type=int,
+        metavar="N",
+        help="size of the beam; 1 is greedy (default: what the bundle recommends)",
+    )
+    add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
+    options = parser.parse_args(argv)
+
+    from s2s.commands.output import Output
+    from s2s.inference.alignment import attention_of_search
+    from s2s.inference.bundle import load_bundle
+    from s2s.inference.heatmap import draw, format_of
+    from s2s.inference.translator import Translator
+    from s2s.registry.parts import factory
+
+    file_format = format_of(options.output)
+    bundle = Translator(load_bundle(options.bundle), device=options.device).bundle
+    strategy = None
+    if options.beam is not None:
+        strategy = factory("search", {"class_path": "Beam", "init_args": {"size": options.beam}})()
+    found = attention_of_search(bundle, options.sentence, strategy)
+    picture, notes = draw(found, file_format)
+    with Output(options.output) as output:
+        output.write_bytes(picture)
+    for note in notes:
+        print(f"s2s: {note}", file=sys.stderr)
+    print(f"{options.output}: {' '.join(found.target_words)}")
+    return 0

@@ -19,6 +19,7 @@ class Hypothesis:
         finished: False if the limit of tokens cut it off, or if nothing could follow it.
         weights: attention of each token over the source, [target, source], on the CPU; None unless the
             stepper gave them.
+        unmet: phrases that were asked for and that it does not hold, by their tokens; a finished one holds all.
     """
 
     tokens: list[int]
@@ -26,3 +27,4 @@ class Hypothesis:
     log_probs: list[float]
     finished: bool
     weights: Tensor | None = None
+    unmet: tuple[tuple[int, ...], ...] = ()

@@ -201,6 +201,66 @@ def plain_beam(
     return result
 
 
+def plain_diverse_beam(
+    table: Tensor,
+    *,
+    size: int,
+    groups: int,
+    strength: float,
+    n_best: int,
+    limit: int,
+    minimum: int,
+    normalization: str,
+    alpha: float,
+) -> list[Found]:
+    """Diverse beam search of one sentence, one candidate at a time, that never stops before the limit."""
+    width, share = size // groups, -(-n_best // groups)
+    live: list[list[tuple[float, list[int]]]] = [[(0.0, [])] for _ in range(groups)]
+    finished: list[list[Found]] = [[] for _ in range(groups)]
+    for time in range(limit + 1):
+        said: list[int] = []
+        following = []
+        for group in range(groups):
+            candidates = []
+            for beam, (total, tokens) in enumerate(live[group]):
+                before, last = ([BOS, BOS] + tokens)[-2:]
+                for token in range(table.size(0)):
+                    log_prob = table[before, last, token].item()
+                    if log_prob > -math.inf and not (token == EOS and time < minimum):
+                        rank = total + log_prob - strength * said.count(token)
+                        candidates.append((-rank, beam, -log_prob, token))
+            candidates.sort()
+            for _, beam, negative, token in candidates[:width]:
+                if token == EOS:
+                    total, tokens = live[group][beam]
+                    score = (total - negative) / divisor(normalization, alpha, time + 1)
+                    finished[group].append(Found(tokens, _chain(table, [*tokens, EOS]), score, True))
+            others = [candidate for candidate in candidates if candidate[3] != EOS][:width]
+            said += [token for *_, token in others]
+            following.append(
+                [
+                    (live[group][beam][0] - negative, [*live[group][beam][1], token])
+                    for _, beam, negative, token in others
+                ]
+            )
+        if time == limit or not any(following):
+            break
+        live = following
+    finished = [sorted(own, key=lambda item: -item.score)[:share] for own in finished]
+    result = [item for own in finished for item in own]
+    if time == limit or not result:
+        for own, prefixes in zip(finished, live, strict=True):
+            known = [item.tokens for item in result]
+            cut = [
+                Found(tokens, _chain(table, tokens), total / divisor(normalization, alpha, time), False)
+                for total, tokens in prefixes
+                if tokens not in known
+            ]
+            result += sorted(cut, key=lambda item: -item.score)[: share - len(own)]
+    distinct = [item for i, item in enumerate(result) if item.tokens not in [o.tokens for o in result[:i]]]
+    return sorted(distinct, key=lambda item: (not item.finished, -item.score))[:n_best]
+
+
 def breaks(
     tokens: list[int],
     *,

@@ -1,7 +1,7 @@
 """Beam search with length normalization and a stopping rule that loses nothing."""
 
 import itertools
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,22 +12,8 @@ from s2s.search.hypotheses import Hypothesis
 from s2s.search.stepper import Stepper
 from s2s.search.strategy import SearchStrategy
 from s2s_plugins.search.coverage import check_weights, coverage_penalty
-
-_NORMALIZATIONS = ("wu", "length", "none")
-
-
-class _Expansion(NamedTuple):
-    """What one step leaves behind: enough to walk any hypothesis back to its first token.
-
-    The node (time, beam) is a live prefix of `time` tokens. `parents`, `tokens`, `log_probs` are of the nodes
-    of time + 1.
-    """
-
-    rows: dict[int, int]  # sentence -> row
-    parents: Tensor  # [rows, next beams]
-    tokens: Tensor  # [rows, next beams]
-    log_probs: Tensor  # [rows, next beams]
-    weights: Tensor | None  # [rows, beams, source]
+from s2s_plugins.search.normalization import LengthNormalization, Normalization
+from s2s_plugins.search.paths import Paths
 
 
 class _Outcome(NamedTuple):
@@ -71,7 +57,7 @@ class Beam(SearchStrategy):
         self,
         size: int = 5,
         n_best: int = 1,
-        normalization: Literal["wu", "length", "none"] = "wu",
+        normalization: Normalization = "wu",
         alpha: float = 0.6,
         beta: float = 0.0,
     ) -> None:
@@ -81,38 +67,17 @@ class Beam(SearchStrategy):
             raise ConfigError(
                 f"n_best {n_best} is impossible with a beam of {size}; choose 1 to {size} or a larger beam"
             )
-        if normalization not in _NORMALIZATIONS:
-            raise ConfigError(f"unknown normalization {normalization!r}; known: {', '.join(_NORMALIZATIONS)}")
-        if alpha < 0:
-            raise ConfigError(f"alpha {alpha} is impossible; it must be 0 or more")
         if beta < 0:
             raise ConfigError(f"beta {beta} is impossible; it must be 0 or more")
         self.size = size
         self.n_best = n_best
-        self.normalization = normalization
-        self.alpha = alpha
+        self.lengths = LengthNormalization(normalization, alpha)
         self.beta = beta
 
     @property
     def reads_weights(self) -> bool:
         """See `SearchStrategy.reads_weights`: for the coverage penalty."""
         return self.beta > 0
-
-    def divisors(self, lengths: Tensor) -> Tensor:
-        """What a sum of log-probabilities is divided by.
-
-        Args:
-            lengths: symbols of the hypotheses, the end counted, any shape.
-
-        Returns:
-            float64, of the same shape.
-        """
-        lengths = lengths.double()
-        if self.normalization == "wu":
-            return ((5 + lengths) / 6) ** self.alpha
-        if self.normalization == "length":
-            return lengths.clamp(min=1) ** self.alpha
-        return torch.ones_like(lengths)
 
     @torch.inference_mode()
     def search(
@@ -135,7 +100,7 @@ class Beam(SearchStrategy):
         limits = limits.to(device)
         minimums = torch.zeros_like(limits) if minimums is None else minimums.to(device)
         longest_minimum = int(minimums.max()) if len(minimums) else 0
-        last_divisors = self.divisors(limits + 1)
+        last_divisors = self.lengths.divisors(limits + 1)
         sentences = list(range(len(limits)))  # the sentence that each row of the batch stands for
         live = torch.zeros(len(sentences), 1, dtype=torch.float64, device=device)
         tokens = torch.full((len(sentences), 1), bos, dtype=torch.int64, device=device)
@@ -147,7 +112,7 @@ class Beam(SearchStrategy):
         covered: Tensor | None = (
             None  # how much each prefix looked at each source token, [rows, beams, source]
         )
-        expansions: list[_Expansion] = []
+        paths = Paths(source_lengths)
         outcomes: list[_Outcome] = []
         for time in itertools.count() if sentences else ():
             # One more than the beam: the end may be among them, and then `size` others remain.
@@ -176,7 +141,7 @@ class Beam(SearchStrategy):
             own_log_probs = log_probs.flatten(1).gather(1, places)
             parents = places // width
 
-            divisor = float(self.divisors(torch.tensor(time + 1)))
+            divisor = self.lengths.divisor(time + 1)
             scores = totals / divisor
             if covered is not None:
                 penalties = self.beta * coverage_penalty(covered, stepper.source_lengths)
@@ -195,15 +160,7 @@ class Beam(SearchStrategy):
             next_live = totals.masked_fill(ends, -torch.inf).gather(1, others)
             parents, places = parents.gather(1, others), places.gather(1, others)
             tokens = ids.flatten(1).gather(1, places)
-            expansions.append(
-                _Expansion(
-                    {sentence: row for row, sentence in enumerate(sentences)},
-                    parents,
-                    tokens,
-                    own_log_probs.gather(1, others),
-                    step.weights,
-                )
-            )
+            paths.grow(sentences, parents, tokens, own_log_probs.gather(1, others), step.weights)
 
             # Done: nothing alive can overtake. It must leave at once if it may not or cannot be extended,
             # else its live prefixes of this time would be lost; otherwise it may stay, for nothing that it
@@ -220,7 +177,7 @@ class Beam(SearchStrategy):
                 rows = torch.tensor(
                     [row for row, leave in enumerate(leaves) if not leave], device=device
                 ).long()
-                live_scores = live / float(self.divisors(torch.tensor(time)))
+                live_scores = live / self.lengths.divisor(time)
                 if before is not None:
                     live_scores = live_scores + self.beta * coverage_penalty(before, stepper.source_lengths)
                 outcomes.append(
@@ -246,51 +203,12 @@ class Beam(SearchStrategy):
             state = select_state(step.state, origins)
             if covered is not None:
                 covered = covered.flatten(0, 1)[origins].unflatten(0, parents.shape)
-        return self._collect(expansions, outcomes, source_lengths, last_times)
+        return self._collect(paths, outcomes, last_times)
 
     def _collect(
-        self,
-        expansions: list[_Expansion],
-        outcomes: list[_Outcome],
-        source_lengths: list[int],
-        last_times: list[int],
+        self, paths: Paths, outcomes: list[_Outcome], last_times: list[int]
     ) -> list[list[Hypothesis]]:
-        # Only the tokens of the results are walked in Python, once, at the end.
-        steps = [
-            (
-                step.rows,
-                step.parents.tolist(),
-                step.tokens.tolist(),
-                step.log_probs.tolist(),
-            )
-            for step in expansions
-        ]
-
-        def walk(sentence: int, node: int, score: float, end: float | None) -> Hypothesis:
-            time, beam = divmod(node, self.size)
-            tokens: list[int] = []
-            log_probs = [] if end is None else [end]
-            attended: list[Tensor] = []
-            for earlier in reversed(range(time)):
-                rows, parents, ids, log_probs_of_ids = steps[earlier]
-                row = rows[sentence]
-                tokens.append(ids[row][beam])
-                log_probs.append(log_probs_of_ids[row][beam])
-                beam = parents[row][beam]
-                weights = expansions[earlier].weights
-                if weights is not None:
-                    attended.append(weights[row, beam])
-            aligned = None
-            if expansions[0].weights is not None:
-                length = source_lengths[sentence]
-                aligned = (
-                    torch.stack(attended[::-1])[:, :length].float().cpu()
-                    if attended
-                    else torch.zeros(0, length)
-                )
-            return Hypothesis(tokens[::-1], score, log_probs[::-1], end is not None, aligned)
-
-        results: list[list[Hypothesis]] = [[] for _ in source_lengths]
+        results: list[list[Hypothesis]] = [[] for _ in last_times]
         for outcome in outcomes:
             found = zip(
                 outcome.sentences,
@@ -306,7 +224,10 @@ class Beam(SearchStrategy):
                     for node, score, end in zip(nodes, scores, ends, strict=True)
                     if score > -torch.inf
                 ]
-                best = [walk(sentence, node, score, end) for node, score, end in ended]
+                best = [
+                    paths.walk(sentence, node // self.size, node % self.size, score, end)
+                    for node, score, end in ended
+                ]
                 known = {node for node, _, _ in ended}
                 if best and outcome.time < last_times[sentence]:
                     # every prefix was followed to its end: fewer than n_best outputs are possible
@@ -314,6 +235,6 @@ class Beam(SearchStrategy):
                 for beam, score in sorted(enumerate(prefixes), key=lambda one: -one[1]):
                     node = outcome.time * self.size + beam
                     if len(best) < self.n_best and score > -torch.inf and node not in known:
-                        best.append(walk(sentence, node, score, None))
+                        best.append(paths.walk(sentence, outcome.time, beam, score))
                 results[sentence] = best
         return results

@@ -1,0 +1,58 @@
+"""How scores of outputs of different lengths are made comparable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from s2s.errors import ConfigError
+
+Normalization = Literal["wu", "length", "none"]
+_KNOWN = ("wu", "length", "none")
+
+
+@dataclass(frozen=True)
+class LengthNormalization:
+    """What a sum of log-probabilities is divided by, |Y| being the tokens and the end.
+
+    ``wu``: (5 + |Y|)^alpha / 6^alpha (Wu et al. 2016, eq. 14); ``length``: |Y|^alpha; ``none``: 1.
+
+    Args:
+        kind: one of these.
+        alpha: strength; 0 is none.
+
+    Raises:
+        ConfigError: an unknown kind, or a negative alpha.
+    """
+
+    kind: Normalization
+    alpha: float
+
+    def __post_init__(self) -> None:
+        if self.kind not in _KNOWN:
+            raise ConfigError(f"unknown normalization {self.kind!r}; known: {', '.join(_KNOWN)}")
+        if self.alpha < 0:
+            raise ConfigError(f"alpha {self.alpha} is impossible; it must be 0 or more")
+
+    def divisors(self, lengths: Tensor) -> Tensor:
+        """The divisors of all these lengths.
+
+        Args:
+            lengths: |Y|, any shape.
+
+        Returns:
+            float64, of the same shape.
+        """
+        lengths = lengths.double()
+        if self.kind == "wu":
+            return ((5 + lengths) / 6) ** self.alpha
+        if self.kind == "length":
+            return lengths.clamp(min=1) ** self.alpha
+        return torch.ones_like(lengths)
+
+    def divisor(self, length: int) -> float:
+        """The divisor of one length."""
+        return float(self.divisors(torch.tensor(length)))

@@ -1,0 +1,98 @@
+"""The tree of prefixes that a beam search leaves behind, from which its hypotheses are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from s2s.search.hypotheses import Hypothesis
+
+
+class _Step(NamedTuple):
+    rows: dict[int, int]  # sentence -> row
+    parents: Tensor  # [rows, next beams]
+    tokens: Tensor  # [rows, next beams]
+    log_probs: Tensor  # [rows, next beams]
+    weights: Tensor | None  # [rows, beams, source]
+
+
+class Paths:
+    """Remembers the steps of a search, and walks any hypothesis back to its first token.
+
+    The node (time, beam) is a live prefix of `time` tokens.
+
+    Args:
+        source_lengths: tokens of each source.
+    """
+
+    def __init__(self, source_lengths: Sequence[int]) -> None:
+        self._source_lengths = source_lengths
+        self._steps: list[_Step] = []
+        self._read: list[tuple[list[list[int]], list[list[int]], list[list[float]]]] = []
+
+    def grow(
+        self,
+        sentences: Sequence[int],
+        parents: Tensor,
+        tokens: Tensor,
+        log_probs: Tensor,
+        weights: Tensor | None,
+    ) -> None:
+        """Add the nodes of the next time.
+
+        Args:
+            sentences: that each row stands for.
+            parents: beam of the prefix that each node extends, [rows, next beams].
+            tokens: by which it extends it, [rows, next beams].
+            log_probs: of these tokens, [rows, next beams].
+            weights: attention of the step that extended them, [rows, beams, source].
+        """
+        rows = {sentence: row for row, sentence in enumerate(sentences)}
+        self._steps.append(_Step(rows, parents, tokens, log_probs, weights))
+
+    def walk(
+        self,
+        sentence: int,
+        time: int,
+        beam: int,
+        score: float,
+        end: float | None = None,
+        unmet: tuple[tuple[int, ...], ...] = (),
+    ) -> Hypothesis:
+        """The hypothesis of a node.
+
+        Args:
+            sentence: of which it is.
+            time: of the node.
+            beam: of the node.
+            score: of the hypothesis.
+            end: log-probability of the end of the sentence after the prefix; None if it does not end.
+            unmet: see `Hypothesis`.
+        """
+        # Only the tokens of the results are walked in Python, once, at the end.
+        self._read += [
+            (step.parents.tolist(), step.tokens.tolist(), step.log_probs.tolist())
+            for step in self._steps[len(self._read) :]
+        ]
+        tokens: list[int] = []
+        log_probs = [] if end is None else [end]
+        attended: list[Tensor] = []
+        for earlier in reversed(range(time)):
+            parents, ids, values = self._read[earlier]
+            step = self._steps[earlier]
+            row = step.rows[sentence]
+            tokens.append(ids[row][beam])
+            log_probs.append(values[row][beam])
+            beam = parents[row][beam]
+            if step.weights is not None:
+                attended.append(step.weights[row, beam])
+        weights = None
+        if self._steps[0].weights is not None:
+            length = self._source_lengths[sentence]
+            weights = (
+                torch.stack(attended[::-1])[:, :length].float().cpu() if attended else torch.zeros(0, length)
+            )
+        return Hypothesis(tokens[::-1], score, log_probs[::-1], end is not None, weights, unmet)

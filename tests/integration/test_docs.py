@@ -1,8 +1,8 @@
 """The pages in docs/, done: every block is run, in the order of the page, in a folder of its own.
 
-A Python block whose first line is a comment with a file's name is written to that file (a later one of the same name is
-appended); so are YAML and text files. All other Python blocks up to the next shell block are run in one process. Lines of
-`sh` blocks are run as they stand; `fit` is cut short.
+A Python block whose first line is a comment with a file's name is written to that file (a later one of the same name
+is appended); so are YAML and text files. All other Python blocks up to the next shell block are run in one process.
+Lines of `sh` blocks are run as they stand; `fit` is cut short.
 """
 
 import os

@@ -56,6 +56,9 @@ def test_the_wheel_holds_code_recipes_corpora_and_licence(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for recipe in (ROOT / "configs").glob("*.yaml"):
         assert f"s2s/_resources/configs/{recipe.name}" in names
+    for template in (ROOT / "s2s" / "scaffold" / "templates").rglob("*.*"):
+        if "__pycache__" not in template.parts:
+            assert template.relative_to(ROOT).as_posix() in names
     for corpus in (ROOT / "data").rglob("*.tsv"):
         assert f"s2s/_resources/data/{corpus.relative_to(ROOT / 'data').as_posix()}" in names
     assert {"s2s/py.typed", "s2s_plugins/py.typed"} <= names

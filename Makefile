@@ -46,6 +46,7 @@ bench-full: env
 	$(BIN)/python benchmarks/peers/measure.py --minutes 240
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/embedded.py
+	$(BIN)/python benchmarks/cells.py
 	for recipe in multi30k-en-de multi30k-de-en; do \
 		test -d runs/$$recipe/bundle || $(BIN)/python benchmarks/multi30k.py $$recipe || exit 1; \
 	done

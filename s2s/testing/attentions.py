@@ -232,7 +232,7 @@ def check_export(factory: AttentionFactory) -> None:
 
 def check_learning(factory: AttentionFactory) -> None:
     """A small model with it learns to copy short sequences in a few seconds."""
-    models.expect_to_learn(models.small_model(size=24, attention=factory), "a model with the attention")
+    models.expect_to_learn(models.learning_model(attention=factory), "a model with the attention")
 
 
 class _Questions(nn.Module):

@@ -137,7 +137,7 @@ def check_export(factory: BridgeFactory) -> None:
 def check_learning(factory: BridgeFactory) -> None:
     """A model in which all goes through it learns to copy short sequences in a few seconds."""
     parts: dict[str, Any] = {"bridge": factory, "attention": None}
-    models.expect_to_learn(models.small_model(size=32, **parts), "a model with the bridge", longest=4)
+    models.expect_to_learn(models.learning_model(size=32, **parts), "a model with the bridge", longest=4)
 
 
 def build(factory: BridgeFactory, before: int, after: int, dtype: torch.dtype = torch.float64) -> Bridge:

@@ -376,7 +376,7 @@ def check_export(factory: DecoderFactory) -> None:
 
 def check_learning(factory: DecoderFactory) -> None:
     """A small model with it learns to copy short sequences in a few seconds."""
-    models.expect_to_learn(models.small_model(size=24, decoder=factory), "a model with the decoder")
+    models.expect_to_learn(models.learning_model(decoder=factory), "a model with the decoder")
 
 
 class _Step(nn.Module):

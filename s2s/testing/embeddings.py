@@ -156,7 +156,7 @@ def check_export(factory: EmbeddingFactory) -> None:
 
 def check_learning(factory: EmbeddingFactory) -> None:
     """A small model with it learns to copy short sequences in a few seconds."""
-    models.expect_to_learn(models.small_model(size=24, embedding=factory), "a model with the embedding")
+    models.expect_to_learn(models.learning_model(embedding=factory), "a model with the embedding")
 
 
 def build(factory: EmbeddingFactory, dtype: torch.dtype = torch.float64) -> Embedding:

@@ -217,7 +217,7 @@ def check_every_partner(factory: EncoderFactory) -> None:
 
 def check_learning(factory: EncoderFactory) -> None:
     """A small model with it learns to copy short sequences in a few seconds."""
-    models.expect_to_learn(models.small_model(size=24, encoder=factory), "a model with the encoder")
+    models.expect_to_learn(models.learning_model(encoder=factory), "a model with the encoder")
 
 
 def build(factory: EncoderFactory, dtype: torch.dtype = torch.float64) -> SequenceEncoder:

@@ -328,7 +328,7 @@ def check_export(factory: HeadFactory) -> None:
 
 def check_learning(factory: HeadFactory) -> None:
     """A small model with it learns to copy short sequences in a few seconds."""
-    models.expect_to_learn(models.small_model(size=24, head=factory), "a model with the head")
+    models.expect_to_learn(models.learning_model(head=factory), "a model with the head")
 
 
 class _OnePosition(nn.Module):

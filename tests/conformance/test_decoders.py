@@ -40,16 +40,7 @@ PAIRS: dict[str, Any] = {
         for cell in CELLS
     },
 }
-FOR_PAIRS = (
-    "weights",
-    "forward_equals_steps",
-    "mixed_precision",
-    "beams",
-    "select_state",
-    "next_input",
-    "folded_tokens",
-    "folded_memory",
-)
+FOR_PAIRS = ("forward_equals_steps", "mixed_precision", "beams", "next_input", "folded_memory")
 """Checks in which a decoder and what it holds meet."""
 
 CASES = [

@@ -14,7 +14,7 @@ from s2s.testing import KITS, check_attention, models
 @pytest.fixture(autouse=True)
 def little_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Enough for the sound one, too."""
-    monkeypatch.setattr(models, "STEPS", 125)
+    monkeypatch.setattr(models, "STEPS", 75)
 
 
 class Sound(ScoredAttention):

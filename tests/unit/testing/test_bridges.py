@@ -11,7 +11,7 @@ from s2s.testing import KITS, check_bridge, models
 @pytest.fixture(autouse=True)
 def little_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Enough for the sound one, too."""
-    monkeypatch.setattr(models, "STEPS", 200)
+    monkeypatch.setattr(models, "STEPS", 75)
 
 
 class Sound(Bridge):

@@ -19,6 +19,11 @@ class SearchStrategy(ABC):
     sentence depends on that sentence alone; among equal scores the lower beam, then the lower id, comes first.
     """
 
+    @property
+    def reads_weights(self) -> bool:
+        """Whether it needs the attention weights of each step, which a stepper gives only if it is told to."""
+        return False
+
     @abstractmethod
     def search(
         self,

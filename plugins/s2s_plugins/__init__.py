@@ -119,6 +119,7 @@ def s2s_search_strategies() -> dict[str, str]:
     """Search strategies."""
     return {
         "Beam": "s2s_plugins.search.beam:Beam",
+        "ConstrainedBeam": "s2s_plugins.search.constrained:ConstrainedBeam",
         "DiverseBeam": "s2s_plugins.search.diverse:DiverseBeam",
         "Greedy": "s2s_plugins.search.greedy:Greedy",
         "Sampling": "s2s_plugins.search.sampling:Sampling",

@@ -6,6 +6,7 @@ from s2s.errors import ConfigError
 from s2s.registry import catalogue
 from s2s.search.options import build_strategy, call_options, check_call_options, constructor_options, takers
 from s2s_plugins.search.beam import Beam
+from s2s_plugins.search.constrained import ConstrainedBeam
 from s2s_plugins.search.greedy import Greedy
 from s2s_plugins.search.sampling import Sampling
 
@@ -17,6 +18,15 @@ def test_strategies_tell_their_options():
         strategy = catalogue().load("search", name)
         for option in (*constructor_options(strategy), *call_options(strategy)):
             assert name in takers(option)
+
+
+def test_what_is_given_with_each_sentence_is_told_apart():
+    assert call_options(ConstrainedBeam) == ["phrases"]
+    assert takers("phrases") == ["ConstrainedBeam"]
+    check_call_options(ConstrainedBeam(), ["phrases"])
+    message = "search 'Beam' takes no 'phrases'; it takes no options. What takes it: ConstrainedBeam"
+    with pytest.raises(ConfigError, match=message):
+        check_call_options(Beam(), ["phrases"])
 
 
 def test_a_strategy_is_built_with_its_options():

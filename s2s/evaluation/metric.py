@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from s2s.errors import DataError
+from s2s.evaluation.significance import RESAMPLES, Compared, paired_bootstrap
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,35 @@ class Metric(ABC):
         Raises:
             DataError: there is nothing to score, or the numbers of sentences differ.
         """
+
+    def compare(
+        self,
+        systems: Sequence[Sequence[str]],
+        references: Sequence[Sequence[str]],
+        *,
+        resamples: int = RESAMPLES,
+    ) -> list[Compared]:
+        """Whether systems differ from the first one by more than chance: a paired bootstrap (Koehn 2004).
+
+        By default every sample is scored anew; a metric that keeps sums over sentences may know a faster way.
+
+        Args:
+            systems: the outputs of each, one for each sentence.
+            references: as for `score`.
+            resamples: how many samples are drawn.
+
+        Raises:
+            DataError: there is nothing to score, or the numbers of sentences differ.
+        """
+        for hypotheses in systems:
+            check_sizes(hypotheses, references)
+
+        def scores(chosen: Sequence[int]) -> list[float]:
+            some = [[reference[index] for index in chosen] for reference in references]
+            return [self.score([system[index] for index in chosen], some).value for system in systems]
+
+        signature = self.score(systems[0], references).signature
+        return paired_bootstrap(scores, len(systems[0]), signature, resamples)
 
 
 def check_sizes(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:

@@ -6,7 +6,8 @@ from sacrebleu.metrics.bleu import BLEU as SacreBLEU
 
 from s2s.errors import ConfigError
 from s2s.evaluation.metric import Metric, Score
-from s2s_plugins.metrics.sacre import sign
+from s2s.evaluation.significance import RESAMPLES, Compared
+from s2s_plugins.metrics.sacre import compare, sign
 
 
 class BLEU(Metric):
@@ -29,8 +30,20 @@ class BLEU(Metric):
 
     def score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         """See `Metric.score`."""
-        # force: no complaint about periods that look tokenized; output of a bad model may well do.
-        metric = SacreBLEU(lowercase=self.lowercase, tokenize=self.tokenize, force=True)
         return sign(
-            metric, hypotheses, references, self.resamples, ["precisions", "bp", "sys_len", "ref_len"]
+            self._sacre(), hypotheses, references, self.resamples, ["precisions", "bp", "sys_len", "ref_len"]
         )
+
+    def compare(
+        self,
+        systems: Sequence[Sequence[str]],
+        references: Sequence[Sequence[str]],
+        *,
+        resamples: int = RESAMPLES,
+    ) -> list[Compared]:
+        """See `Metric.compare`; sacreBLEU's own."""
+        return compare(self._sacre(), systems, references, resamples)
+
+    def _sacre(self) -> SacreBLEU:
+        # force: no complaint about periods that look tokenized; output of a bad model may well do.
+        return SacreBLEU(lowercase=self.lowercase, tokenize=self.tokenize, force=True)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from sacrebleu.metrics.chrf import CHRF as SacreCHRF
 
 from s2s.evaluation.metric import Metric, Score
-from s2s_plugins.metrics.sacre import sign
+from s2s.evaluation.significance import RESAMPLES, Compared
+from s2s_plugins.metrics.sacre import compare, sign
 
 
 class ChrF(Metric):
@@ -24,5 +25,17 @@ class ChrF(Metric):
 
     def score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         """See `Metric.score`."""
-        metric = SacreCHRF(lowercase=self.lowercase, word_order=self.word_order)
-        return sign(metric, hypotheses, references, self.resamples, [])
+        return sign(self._sacre(), hypotheses, references, self.resamples, [])
+
+    def compare(
+        self,
+        systems: Sequence[Sequence[str]],
+        references: Sequence[Sequence[str]],
+        *,
+        resamples: int = RESAMPLES,
+    ) -> list[Compared]:
+        """See `Metric.compare`; sacreBLEU's own."""
+        return compare(self._sacre(), systems, references, resamples)
+
+    def _sacre(self) -> SacreCHRF:
+        return SacreCHRF(lowercase=self.lowercase, word_order=self.word_order)

@@ -1,9 +1,12 @@
-"""From sacreBLEU's results to signed scores."""
+"""From sacreBLEU's results to signed scores and comparisons."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from sacrebleu.significance import PairedTest
+
 from s2s.evaluation.metric import Score, check_sizes
+from s2s.evaluation.significance import Compared
 
 
 def sign(
@@ -36,3 +39,43 @@ def sign(
         confidence=float(result._ci) if resamples > 1 else None,
         details={name: getattr(result, name) for name in details},
     )
+
+
+def compare(
+    metric: Any, systems: Sequence[Sequence[str]], references: Sequence[Sequence[str]], resamples: int
+) -> list[Compared]:
+    """Compare with one of sacreBLEU's metrics: its paired bootstrap, which adds up what it has counted by sentence.
+
+    Args:
+        metric: an instance of a class of `sacrebleu.metrics`.
+        systems: outputs of each system; others are compared with the first.
+        references: sets of references.
+        resamples: how many samples are drawn. The seed stands in the signature.
+
+    Raises:
+        DataError: there is nothing to score, or the numbers of sentences differ.
+    """
+    for hypotheses in systems:
+        check_sizes(hypotheses, references)
+    named: Any = [(str(number), list(hypotheses)) for number, hypotheses in enumerate(systems)]
+    sets = [list(reference) for reference in references]
+    test = PairedTest(named, {"metric": metric}, sets, test_type="bs", n_samples=resamples)
+    signatures: Any
+    scores: Any
+    signatures, scores = test()
+    ((name, results),) = ((name, found) for name, found in scores.items() if name != "System")
+    (signature,) = signatures.values()
+    return [
+        Compared(
+            float(result.score),
+            float(result.ci),
+            None if result.p_value is None else _p_value(result, results[0]),
+            f"{name}|{signature}",
+        )
+        for result in results
+    ]
+
+
+def _p_value(result: Any, baseline: Any) -> float:
+    # Of two systems that are the same sacreBLEU says 1 / (resamples + 1), as of those that could not differ more.
+    return 1.0 if result.score == baseline.score else float(result.p_value)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from sacrebleu.metrics.ter import TER as SacreTER
 
 from s2s.evaluation.metric import Metric, Score
-from s2s_plugins.metrics.sacre import sign
+from s2s.evaluation.significance import RESAMPLES, Compared
+from s2s_plugins.metrics.sacre import compare, sign
 
 
 class TER(Metric):
@@ -25,5 +26,17 @@ class TER(Metric):
 
     def score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         """See `Metric.score`."""
-        metric = SacreTER(case_sensitive=not self.lowercase)
-        return sign(metric, hypotheses, references, self.resamples, ["num_edits", "ref_length"])
+        return sign(self._sacre(), hypotheses, references, self.resamples, ["num_edits", "ref_length"])
+
+    def compare(
+        self,
+        systems: Sequence[Sequence[str]],
+        references: Sequence[Sequence[str]],
+        *,
+        resamples: int = RESAMPLES,
+    ) -> list[Compared]:
+        """See `Metric.compare`; sacreBLEU's own."""
+        return compare(self._sacre(), systems, references, resamples)
+
+    def _sacre(self) -> SacreTER:
+        return SacreTER(case_sensitive=not self.lowercase)

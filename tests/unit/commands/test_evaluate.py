@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import subprocess
 import sys
 
 import pytest
@@ -91,3 +92,77 @@ def test_gzip_is_known_by_its_contents_and_a_byte_order_mark_is_no_text(files, c
     output = capsys.readouterr()
     assert [row["details"]["num_edits"] for row in json.loads(output.out)] == [0, 0]
     assert output.err == f"s2s: took the byte order mark off {files / 'plain.gz'}\n"
+
+
+def test_several_systems_are_compared_with_the_first(files, capsys):
+    (files / "other").write_text(REFERENCES)
+    command = ["evaluate", str(files / "hyp"), str(files / "ref"), "--systems", str(files / "other")]
+    assert main([*command, "--metrics", "TER", "ChrF", "--resamples", "50"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines[::3]] == [
+        ["TER", "cased"],
+        ["TER", "lower-cased"],
+        ["chrF2", "cased"],
+        ["chrF2", "lower-cased"],
+        ["2", "sentences"],
+    ]
+    assert (
+        "bs:50" in lines[0]
+        and lines[1].split()[:2] == [str(files / "hyp"), "16.67"]
+        and " p " not in lines[1]
+    )
+    assert lines[2].split()[:2] == [str(files / "other"), "0.00"] and " p 0." in lines[2]
+    assert main([*command, "--json", "--metrics", "BLEU", "--resamples", "0"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["system"], row["p_value"]) for row in rows[:2]] == [
+        (str(files / "hyp"), None),
+        (str(files / "other"), None),
+    ]
+
+
+def test_by_length(files, capsys):
+    command = [
+        "evaluate",
+        str(files / "hyp"),
+        str(files / "ref"),
+        "--by-length",
+        "words",
+        "--buckets",
+        "5",
+        "6",
+    ]
+    assert main([*command, "--metrics", "TER"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["6-6", "words,", "2", "sentences", "16.67"]
+    assert main([*command, "--metrics", "TER", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert "lengths" not in rows[0] and rows[1]["lengths"] == {"least": 6, "most": 6}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--systems", "HYP"], "is given twice; a system is compared with another one"),
+        (["--buckets", "5"], "--buckets says where, but not of what; add --by-length words"),
+        (
+            ["--by-length", "words", "--buckets", "5", "5"],
+            "buckets are [5, 5]; they must be lengths that rise",
+        ),
+        (["--resamples", "1"], "resamples is 1; it must be 0 for none, or 2 or more"),
+        (["--by-length", "pieces"], "invalid choice: 'pieces'"),
+    ],
+)
+def test_options_that_cannot_be(files, capsys, words, message):
+    words = [str(files / "hyp") if word == "HYP" else word for word in words]
+    assert main(["evaluate", str(files / "hyp"), str(files / "ref"), *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help_starts_without_torch():
+    code = (
+        "import sys\nfrom s2s.__main__ import main\n"
+        "try: main(['evaluate', '--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(bool({'torch', 'numpy', 'sacrebleu'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

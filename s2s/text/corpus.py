@@ -178,6 +178,9 @@ class LineReport:
 class Corpus(ABC):
     """A reader of text pairs: streams them and holds none."""
 
+    files: int = 1
+    """How many files it reads: 1, which holds both sides, or 2, one for each."""
+
     def __init__(self, spec: CorpusSpec) -> None:
         self.spec = spec
 
@@ -199,12 +202,11 @@ def open_corpus(given: CorpusInput) -> Corpus:
     """The reader of a corpus.
 
     Raises:
-        ConfigError: no reader, or more than one, takes files of these names.
+        ConfigError: no reader, or more than one, takes files of these names, or it reads another number of files.
     """
     spec = corpus_spec(given)
     if spec.reader is not None:
-        named: Corpus = catalogue().load("corpus", spec.reader)(spec)
-        return named
+        return _reader(spec.reader, spec)
     names = catalogue().names("corpus")
     takers = [name for name in names if catalogue().load("corpus", name).reads(spec)]
     if not takers and spec.path is not None:
@@ -217,8 +219,16 @@ def open_corpus(given: CorpusInput) -> Corpus:
             f"{'no reader takes' if not takers else ' and '.join(takers) + ' both take'} "
             f"{','.join(spec.paths)}; name one with `reader`: {', '.join(names)}"
         )
-    taker: Corpus = catalogue().load("corpus", takers[0])(spec)
-    return taker
+    return _reader(takers[0], spec)
+
+
+def _reader(name: str, spec: CorpusSpec) -> Corpus:
+    reader = catalogue().load("corpus", name)
+    if reader.files != len(spec.paths):
+        wanted = "one file, `path`" if reader.files == 1 else "two files, `source` and `target`"
+        raise ConfigError(f"reader {name} reads {wanted}; this corpus names {' and '.join(spec.paths)}")
+    opened: Corpus = reader(spec)
+    return opened
 
 
 def shown(path: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from s2s.errors import DataError
+from s2s.registry.versions import version_of
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
@@ -104,11 +105,12 @@ class Tokenizer(ABC):
             ) from error
 
     def fingerprint(self) -> str:
-        """Hexadecimal; differs when options or learnt contents differ (before training: options only)."""
+        """Hexadecimal; differs when class, version, options or learnt contents differ (contents after training)."""
         options = {name: value for name, value in vars(self).items() if not name.startswith("_")}
         about = [
             type(self).__module__,
             type(self).__qualname__,
+            *([] if version_of(type(self)) == 1 else [f"version {version_of(type(self))}"]),
             json.dumps(options, sort_keys=True, default=str),
         ]
         learnt = self.dump() if self.trained else b""

@@ -9,6 +9,8 @@ from s2s.text.corpus import Corpus, CorpusSpec, LineReport, Pair, read_lines
 class Parallel(Corpus):
     """Two files: line n of the one belongs to line n of the other."""
 
+    files = 2
+
     @classmethod
     def reads(cls, spec: CorpusSpec) -> bool:
         """Whenever there are two files."""

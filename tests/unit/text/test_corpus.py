@@ -95,3 +95,21 @@ def test_standard_input_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) -
     ):
         with pytest.raises(DataError, match=f"^{message}"):
             read(content)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"source": "a.tsv", "target": "b.tsv", "reader": "TSV"},
+            "TSV reads one file, `path`; .* names .*a.tsv and",
+        ),
+        (
+            {"path": "a.txt", "reader": "Parallel"},
+            "Parallel reads two files, `source` and `target`; .* names .*a.txt",
+        ),
+    ],
+)
+def test_a_reader_of_another_number_of_files(given: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        open_corpus(given)

@@ -119,3 +119,13 @@ def test_characters_count_spaces() -> None:
 def test_too_small_a_vocabulary(kind: type) -> None:
     with pytest.raises(ConfigError, match="vocabulary_size is 4"):
         kind(vocabulary_size=4)
+
+
+def test_another_version_is_another_fingerprint() -> None:
+    """So that ids which an older version made are not taken for its own."""
+
+    class Later(Words):
+        version = 2
+
+    Later.__module__, Later.__qualname__ = Words.__module__, Words.__qualname__
+    assert Later().fingerprint() != Words().fingerprint()

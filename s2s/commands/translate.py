@@ -47,11 +47,15 @@ def main(argv: list[str]) -> int:
 
     incoming = Incoming(command.files or ["-"])
     translator = Translator.load(
-        command.bundle, device=command.device, precision=command.precision, threads=command.threads
+        command.bundle,
+        device=command.device,
+        precision=command.precision,
+        threads=command.threads,
+        models=command.model,
     )
     decode = Decoder()
     pending: deque[tuple[list[bytes], list[str]]] = deque()
-    cut = truncated = 0
+    cut = truncated = unmet = 0
     write = _format(command, chosen)
     if command.format == "jsonl":
         chosen = dataclasses.replace(chosen, weights=True)
@@ -77,6 +81,7 @@ def main(argv: list[str]) -> int:
             numbered = enumerate(zip(texts, found, strict=True), start=out.lines)
             out.write("".join(write(number, *both) for number, both in numbered), lines)
             cut += sum(not one.finished for one in found)
+            unmet += sum(bool(one.unmet) for one in found)
             truncated += sum(one.truncated for one in found)
             tell(len(found), sum(incoming.report.bytes_read.values()))
     notes = [*incoming.report.notes, *decode.notes()]
@@ -84,6 +89,10 @@ def main(argv: list[str]) -> int:
         notes.append(
             f"{truncated} of {decode.lines} lines have more than {chosen.max_source_tokens} tokens; only so many "
             "were read of each. See --max-source-tokens"
+        )
+    if unmet:
+        notes.append(
+            f"{unmet} of {decode.lines} outputs lack a phrase that was asked for; see --limit-extra, --beam"
         )
     if cut:
         notes.append(
@@ -110,6 +119,14 @@ def parser() -> CommandLine:
         help="text, plain or gzip (default: standard input; what comes slowly is answered line by line)",
     )
     add(
+        "--model",
+        metavar="BUNDLE",
+        action="append",
+        default=[],
+        help="a further model with the same target pieces: all say each token together, with the mean of their "
+        "probabilities; may be given more than once",
+    )
+    add(
         "--output",
         metavar="FILE",
         help="write here, compressed if the name ends in .gz; FILE is there when all is done, until then FILE.partial "
@@ -128,6 +145,8 @@ def parser() -> CommandLine:
         value: dict[str, Any] = {"type": flag.kind, "metavar": flag.metavar, "choices": flag.choices or None}
         if flag.kind is bool:
             value = {"action": "store_true"}
+        if flag.kind is tuple:
+            value = {"action": "append", "metavar": flag.metavar}
         add(*flag.flags, dest=flag.name, default=None, help=flag.about.replace("%", "%%"), **value)
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     add("--precision", default="float32", help="float32 or bfloat16 (default: float32)")
@@ -142,14 +161,14 @@ def _format(command: Namespace, chosen: Options) -> Callable[[int, str, Translat
         return partial(jsonl, weights=chosen.weights)
     if command.format == "tsv":
         return tsv
-    return partial(text, n_best=chosen.n_best > 1, scores=command.scores)
+    return partial(text, n_best=chosen.several, scores=command.scores)
 
 
 def _made_of(translator: Translator, command: Namespace, given: Mapping[str, Any]) -> dict[str, Any]:
     # What has to be the same where a run goes on.
-    files = json.dumps(translator.bundle.config["sha256"], sort_keys=True)
+    files = json.dumps([bundle.config["sha256"] for bundle in translator.bundles], sort_keys=True)
     return {
-        "bundle": hashlib.sha256(files.encode()).hexdigest(),
+        "bundles": hashlib.sha256(files.encode()).hexdigest(),
         "format": command.format,
         "scores": command.scores,
         "precision": command.precision,

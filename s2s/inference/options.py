@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, TypedDict
 
@@ -14,6 +14,7 @@ from s2s.registry.near_names import unknown
 from s2s.search.limits import LIMIT_EXTRA, LIMIT_RATIO
 
 NORMALIZATIONS = ("wu", "length", "none")
+RISKS = ("chrf", "bleu")
 BATCH_TOKENS = 4096
 MAX_SOURCE_TOKENS = 4096
 """As many as a batch has: a line of a million letters must not take hours, nor all memory."""
@@ -24,10 +25,13 @@ def _option(
     about: str,
     *,
     least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
     choices: tuple[str, ...] = (),
     otherwise: str = "",
     metavar: str | None = None,
     aliases: tuple[str, ...] = (),
+    search: str | None = None,
 ) -> Any:
     """A field of `Options`.
 
@@ -35,20 +39,27 @@ def _option(
         default: None is "not given".
         about: what it does, with its paper; for a person, on the command line as well.
         least: smallest possible number.
+        above: all possible numbers are above it.
+        most: largest possible number.
         choices: all that it may be.
         otherwise: what holds if it is not given, where the default does not say it.
         metavar: what stands for its value in the help.
         aliases: further flags.
+        search: the strategy that it asks for if the bundle's does not take it, "" for none; None if it is not for a
+            strategy.
     """
     return field(
         default=default,
         metadata={
             "about": about,
             "least": least,
+            "above": above,
+            "most": most,
             "choices": choices,
             "otherwise": otherwise,
             "metavar": metavar,
             "aliases": aliases,
+            "search": search,
         },
     )
 
@@ -61,20 +72,113 @@ class Options:
         ConfigError: an option that cannot be.
     """
 
+    search: str | None = _option(
+        None,
+        "name of a search strategy; see: s2s plugins list --kind search",
+        otherwise="the bundle's, or one that takes the options that are given",
+    )
     beam: int | None = _option(
-        None, "size of the beam; 1 is greedy", least=1, otherwise="what the bundle recommends", metavar="N"
+        None,
+        "size of the beam; 1 is greedy",
+        least=1,
+        otherwise="what the bundle recommends",
+        search="Beam",
     )
     n_best: int = _option(
-        1, "outputs to find for each line, at most the size of the beam", least=1, aliases=("--nbest",)
+        1,
+        "outputs to find for each line, at most the size of the beam",
+        least=1,
+        aliases=("--nbest",),
+        search="Beam",
     )
     normalization: str | None = _option(
         None,
         "of the beam's scores by length: wu (Wu et al. 2016, eq. 14), length (the log-probability of a token), none",
         choices=NORMALIZATIONS,
         otherwise="the bundle's",
+        search="Beam",
     )
     alpha: float | None = _option(
-        None, "strength of the normalization; 0 is none", least=0, otherwise="the bundle's"
+        None, "strength of the normalization; 0 is none", least=0, otherwise="the bundle's", search="Beam"
+    )
+    beta: float | None = _option(
+        None,
+        "strength of the coverage penalty (Wu et al. 2016, eq. 14 and 15); 0 is none",
+        least=0,
+        otherwise="the bundle's",
+        search="Beam",
+    )
+    samples: int | None = _option(
+        None,
+        "draw so many outputs for each line, instead of looking for the best",
+        least=1,
+        otherwise="the search's, 1 where outputs are drawn",
+        search="Sampling",
+    )
+    temperature: float | None = _option(
+        None,
+        "draw from p^(1 / temperature): below 1 the likely gets likelier",
+        above=0,
+        otherwise="the search's, 1 where outputs are drawn",
+        search="Sampling",
+    )
+    top_k: int | None = _option(
+        None,
+        "draw from so many most probable tokens (Fan et al. 2018)",
+        least=1,
+        otherwise="the search's",
+        search="Sampling",
+    )
+    top_p: float | None = _option(
+        None,
+        "draw from the most probable tokens that have this share together (nucleus; Holtzman et al. 2020)",
+        above=0,
+        most=1,
+        otherwise="the search's",
+        search="Sampling",
+    )
+    groups: int | None = _option(
+        None,
+        "split the beam into so many groups that avoid what the others say (Vijayakumar et al. 2016)",
+        least=1,
+        otherwise="the search's",
+        search="DiverseBeam",
+    )
+    strength: float | None = _option(
+        None,
+        "what a token costs a group for each time that an earlier one says it; 0 makes all groups alike",
+        least=0,
+        otherwise="the search's",
+        search="DiverseBeam",
+    )
+    phrases: Sequence[str] = _option(
+        (),
+        "words that each output holds (Post & Vilar 2018); a limit may cut them off",
+        search="ConstrainedBeam",
+    )
+    seed: int | None = _option(
+        None, "what is drawn is a function of it and of the line", otherwise="the search's", search=""
+    )
+    minimum_risk: str | None = _option(
+        None,
+        "of the samples give the one that is most like all of them (Kumar & Byrne 2004), by this sentence-level score; "
+        "the score of an output is then its mean over the samples, from 0 to 100",
+        choices=RISKS,
+        otherwise="the most probable first",
+    )
+    no_repeat_ngram: int | None = _option(
+        None, "no so many tokens twice in an output (Paulus et al. 2018)", least=1, otherwise="they may"
+    )
+    banned: Sequence[str] = _option(
+        (),
+        "words that no output holds, as the tokenizer splits them (another split of the same letters is not seen)",
+    )
+    prefix: str | None = _option(
+        None, "text that each output begins with", otherwise="whatever the model says"
+    )
+    replace_unknowns: bool = _option(
+        False,
+        "put for each unknown piece of an output the source word that it looked at most (Luong et al. 2015b)",
     )
     limit_ratio: float = _option(
         LIMIT_RATIO, "most tokens of an output, as a multiple of its source's", least=0
@@ -110,6 +214,34 @@ class Options:
                 f"n_best {self.n_best} is impossible with a beam of {self.beam}; choose 1 to {self.beam} "
                 "or a larger beam"
             )
+        for several in ("banned", "phrases"):
+            object.__setattr__(self, several, tuple(getattr(self, several)))
+        if self.minimum_risk is not None and (self.samples or 0) < 2:
+            raise ConfigError(
+                f"minimum_risk {self.minimum_risk!r} compares samples, but samples is {self.samples}; it must be 2 "
+                "or more"
+            )
+        for asked in ("prefix", "phrases"):
+            if self.shortlist and getattr(self, asked):
+                raise ConfigError(
+                    f"what {asked} asks for may be on no shortlist; leave out {asked} or shortlist"
+                )
+
+    def of_search(self) -> dict[str, Any]:
+        """The options of a search strategy that are given."""
+        values = {
+            one.name: getattr(self, one.name) for one in fields(self) if one.metadata["search"] is not None
+        }
+        return {
+            name: value
+            for name, value in values.items()
+            if value not in (None, ()) and (name, value) != ("n_best", 1)
+        }
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one output is asked for."""
+        return self.n_best > 1 or ((self.samples or 1) > 1 and self.minimum_risk is None)
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Options:
@@ -125,13 +257,33 @@ class Options:
         return cls(**given)
 
 
+def implied_search(option: str) -> str | None:
+    """The strategy that an option asks for; None if it asks for none."""
+    return next(one.metadata["search"] or None for one in fields(Options) if one.name == option)
+
+
 class Given(TypedDict, total=False):
     """For type checkers: `Options` as they are given to `Translator.translate`."""
 
+    search: str | None
     beam: int | None
     n_best: int
     normalization: str | None
     alpha: float | None
+    beta: float | None
+    samples: int | None
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    groups: int | None
+    strength: float | None
+    phrases: Sequence[str]
+    seed: int | None
+    minimum_risk: str | None
+    no_repeat_ngram: int | None
+    banned: Sequence[str]
+    prefix: str | None
+    replace_unknowns: bool
     limit_ratio: float
     limit_extra: int
     max_tokens: int | None
@@ -150,7 +302,7 @@ class Flag:
     Attributes:
         name: as in `Options`.
         flags: such as "--limit-extra".
-        kind: bool for one without a value.
+        kind: bool for one without a value, tuple for one that may be given more than once.
         about: what the help says.
         choices: all that it may be; empty if that is not a list.
         metavar: what stands for its value in the help.
@@ -168,7 +320,7 @@ def flags() -> Iterator[Flag]:
     """All options, as flags."""
     for one in fields(Options):
         kind, about = _kind(one), one.metadata
-        shown = about["otherwise"] or ("" if kind is bool else f"{one.default:g}")
+        shown = about["otherwise"] or ("" if kind in (bool, tuple) else f"{one.default:g}")
         letter = None if kind is bool or about["choices"] else {int: "N", float: "X"}.get(kind, "TEXT")
         yield Flag(
             one.name,
@@ -187,6 +339,8 @@ _HINTS = typing.get_type_hints(Options)
 
 def _kind(one: Field[Any]) -> type:
     hint = _HINTS[one.name]
+    if typing.get_origin(hint) is Sequence:
+        return tuple
     (kind,) = {*(typing.get_args(hint) or (hint,))} - {type(None)}
     return typing.cast(type, kind)
 
@@ -194,14 +348,28 @@ def _kind(one: Field[Any]) -> type:
 def _check(one: Field[Any], value: Any) -> None:
     if value is None and one.default is None:
         return
-    kind, least, choices = _kind(one), one.metadata["least"], one.metadata["choices"]
+    kind, choices = _kind(one), one.metadata["choices"]
+    if kind is tuple:
+        several = isinstance(value, Sequence) and not isinstance(value, str)
+        if not several or not all(isinstance(part, str) and part.strip() for part in value):
+            raise ConfigError(f"{one.name} is {value!r}; it must be a list of str, and none of them empty")
+        return
     fits = isinstance(value, _NUMBERS.get(kind, kind))
     if not fits or (isinstance(value, bool) and kind is not bool):
         raise ConfigError(f"{one.name} is {value!r}; it must be {_KINDS[kind]}")
     if choices and value not in choices:
         raise ConfigError(f"unknown {one.name} {value!r}; known: {', '.join(choices)}")
-    if least is not None and not least <= value < math.inf:
-        raise ConfigError(f"{one.name} is {value}; it must be {least} or more")
+    least, above, most = (one.metadata[bound] for bound in ("least", "above", "most"))
+    possible = kind not in (int, float) or (
+        (least is None or value >= least)
+        and (above is None or value > above)
+        and (value <= most if most is not None else value < math.inf)
+    )
+    if not possible:
+        lowest = f"above {above}" if above is not None else f"{least} or more"
+        raise ConfigError(
+            f"{one.name} is {value}; it must be {lowest}{'' if most is None else f' and at most {most}'}"
+        )
 
 
 def _documented() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -10,26 +9,30 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import torch
 from torch import Tensor
 
 from s2s.errors import BundleError, ConfigError, DataError
 from s2s.inference.bundle import Bundle, load_bundle
+from s2s.inference.member import Member, check_targets, same_sources
 from s2s.inference.options import Given, Options
+from s2s.inference.risk import gain_by, least_risk
+from s2s.inference.scoring import encodable
+from s2s.inference.strategies import strategy_of
+from s2s.inference.unknowns import replaced
 from s2s.inference.workers import Workers
-from s2s.nn.prepared import Prepared
-from s2s.nn.shortlist import Shortlisted
+from s2s.nn.cell import State
 from s2s.padded import Padded
-from s2s.registry.parts import factory, read_spec
+from s2s.search.constraints import constrain
+from s2s.search.ensemble import StepperEnsemble
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.limits import output_limits
-from s2s.search.stepper import ModelStepper
+from s2s.search.stepper import Stepper
 from s2s.search.strategy import SearchStrategy
-from s2s.text.batch import pad
 from s2s.text.shortlist import Shortlist
-from s2s.text.tokenizer import BOS, EOS
+from s2s.text.tokenizer import BOS, EOS, UNK
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -55,6 +58,7 @@ class Translation:
         finished: False if the limit of tokens cut it off.
         source_tokens: the pieces of the input.
         weights: attention, [tokens, source tokens]; None unless it was asked for.
+        unmet: the `phrases` that it does not hold, where the limit came first.
         truncated: True if only the first `max_source_tokens` pieces of the input were read.
         alternatives: the other outputs that were found, best first; as many as `n_best` asks for, this one
             counted.
@@ -69,6 +73,7 @@ class Translation:
     weights: Tensor | None = None
     alternatives: list[Translation] = field(default_factory=list)
     truncated: bool = False
+    unmet: list[str] = field(default_factory=list)
 
 
 class _Search(NamedTuple):
@@ -77,13 +82,18 @@ class _Search(NamedTuple):
     strategy: SearchStrategy
     options: Options
     shortlist: Shortlist | None
+    banned: list[list[int]]
+    prefix: list[int]
+    phrases: list[list[int]]
+    with_weights: bool
     with_tokens: bool
 
 
 class _Window(NamedTuple):
     """Lines whose search has begun."""
 
-    sources: list[list[int]]
+    lines: Sequence[str]
+    sources: list[list[list[int]]]  # for each member the tokens of each line
     truncated: set[int]
     batches: list[list[int]]
     waiting: Sequence[Callable[[], Hypotheses]]  # for each batch what waits for its result
@@ -99,29 +109,46 @@ class Translator:
         bundle: as `load_bundle` returns it.
         device: such as "cpu" or "cuda".
         precision: "float32", or "bfloat16": faster on many machines, and a little less exact.
+        models: further bundles with the same target pieces; each token is then said by all, with the mean of their
+            probabilities. The recommended search, the shortlist and the source tokens in results are the first's.
 
     Raises:
-        ConfigError: an unknown device or precision.
+        ConfigError: an unknown device or precision, or models with different target pieces.
     """
 
-    def __init__(self, bundle: Bundle, *, device: str = "cpu", precision: str = "float32") -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: str = "cpu",
+        precision: str = "float32",
+        models: Sequence[Bundle] = (),
+    ) -> None:
         if precision not in PRECISIONS:
             raise ConfigError(f"unknown precision {precision!r}; choose one of {', '.join(PRECISIONS)}")
+        bundles = [bundle, *models]
+        check_targets(bundles)
         try:
             self.device = torch.device(device)
-            self.model = bundle.model.to(self.device).eval()
+            self._members = [Member(one, self.device, narrow=precision == "bfloat16") for one in bundles]
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(f"device {device!r} cannot be used here ({error}); cpu always can") from error
         self.bundle = bundle
+        self.bundles = bundles
+        self.model = bundle.model
         self.precision = precision
-        self._prepared = Prepared(self.model, narrow=precision == "bfloat16")
-        self._read_tokens = 0  # until the model is folded
-        self._folding = threading.Lock()
+        # Attention can be compared where sources are split alike.
+        self._comparable = [one is bundle or same_sources(bundle, one) for one in bundles]
         self._threads = torch.get_num_threads() if self.device.type == "cpu" else 1
 
     @classmethod
     def load(
-        cls, path: str | Path, device: str = "cpu", precision: str = "float32", threads: int | None = None
+        cls,
+        path: str | Path,
+        device: str = "cpu",
+        precision: str = "float32",
+        threads: int | None = None,
+        models: Sequence[str | Path] = (),
     ) -> Translator:
         """Make a translator of a bundle on disk.
 
@@ -129,17 +156,23 @@ class Translator:
             path: folder of the bundle.
             device: such as "cpu" or "cuda".
             precision: "float32" or "bfloat16".
-            threads: for the whole process, as `torch.set_num_threads`; None leaves them as they are.
+            threads: as `torch.set_num_threads`; None leaves them as they are.
+            models: folders of further bundles, see `Translator`.
 
         Raises:
             BundleError: the bundle is incomplete, damaged or newer than this s2s.
-            ConfigError: an unknown device or precision.
+            ConfigError: an unknown device or precision, or models with different target pieces.
         """
         if threads is not None:
             if threads < 1:
                 raise ConfigError(f"threads is {threads}; it must be 1 or more")
             torch.set_num_threads(threads)
-        return cls(load_bundle(path), device=device, precision=precision)
+        return cls(
+            load_bundle(path),
+            device=device,
+            precision=precision,
+            models=[load_bundle(one) for one in models],
+        )
 
     @overload
     def translate(  # type: ignore[overload-overlap]  # a str is an Iterable[str], too
@@ -297,26 +330,25 @@ class Translator:
                 "the bundle has no shortlist; learn one from its training text with: "
                 "s2s shortlist BUNDLE SOURCE,TARGET"
             )
-        shortlist = self.bundle.shortlist if options.shortlist else None
-        return _Search(self._strategy(options), options, shortlist, with_tokens)
-
-    def _strategy(self, options: Options) -> SearchStrategy:
-        given = {
-            "size": options.beam,
-            "normalization": options.normalization,
-            "alpha": options.alpha,
-            "n_best": options.n_best if options.n_best != 1 else None,
-        }
-        given = {name: value for name, value in given.items() if value is not None}
-        if not given:
-            return self.bundle.search
-        if given == {"size": 1}:
-            strategy: SearchStrategy = factory("search", "Greedy")()
-            return strategy
-        name, recommended = read_spec("search", self.bundle.config["search"])
-        init_args = {**(recommended if name == "Beam" else {}), "n_best": options.n_best, **given}
-        strategy = factory("search", {"class_path": "Beam", "init_args": init_args})()
-        return strategy
+        strategy = strategy_of(options, self.bundle.search, self.bundle.config["search"])
+        tokenizer = self.bundle.target_tokenizer
+        prefix, *phrases = (
+            tokenizer.encode(encodable(text)) for text in (options.prefix or "", *options.phrases)
+        )
+        for text, tokens in zip((options.prefix, *options.phrases), (prefix, *phrases), strict=True):
+            if UNK in tokens:
+                raise ConfigError(f"the model cannot say all of {text!r}; choose other words")
+        banned = [tokenizer.encode(encodable(word)) for word in options.banned]
+        return _Search(
+            strategy,
+            options,
+            self.bundle.shortlist if options.shortlist else None,
+            [word for word in banned if UNK not in word],  # what it cannot say, it does not
+            prefix,
+            phrases,
+            options.weights or options.replace_unknowns or strategy.reads_weights,
+            with_tokens,
+        )
 
     def _flow(
         self, windows: Iterable[Sequence[str]], search: _Search, ahead: int
@@ -333,81 +365,101 @@ class Translator:
                 yield self._end(flying.popleft(), search)
 
     def _begin(self, lines: Sequence[str], search: _Search, workers: Workers) -> _Window:
-        sources = self.bundle.source_tokenizer.encode_batch([_encodable(line) for line in lines])
+        sources = [member.encode(lines) for member in self._members]
         most = search.options.max_source_tokens
-        truncated = {index for index, source in enumerate(sources) if len(source) > most}
-        sources = [source[:most] for source in sources]
-        token_counts = [len(source) for source in sources]
-        self._fold_when_it_pays(sum(token_counts))
-        batch_tokens = min(search.options.batch_tokens, -(-sum(token_counts) // self._threads))
-        batches = list(_batches(token_counts, batch_tokens))
+        truncated = {index for tokens in sources for index, source in enumerate(tokens) if len(source) > most}
+        sources = [[source[:most] for source in tokens] for tokens in sources]
+        # A line without a token, whoever finds none, has no search; the others' tokens count as the longest do.
+        lengths = [max(map(len, each)) if all(each) else 0 for each in zip(*sources, strict=True)]
+        for member in self._members:
+            member.fold_when_it_pays(sum(lengths))
+        batch_tokens = min(search.options.batch_tokens, -(-sum(lengths) // self._threads))
+        batches = list(_batches(lengths, batch_tokens))
         tasks = [
-            partial(self._search_batch, [sources[index] for index in batch], search) for batch in batches
+            partial(self._search_batch, [[tokens[index] for index in batch] for tokens in sources], search)
+            for batch in batches
         ]
-        return _Window(sources, truncated, batches, workers.start(tasks))
+        return _Window(lines, sources, truncated, batches, workers.start(tasks))
 
     def _end(self, window: _Window, search: _Search) -> list[Translation]:
-        found = [Translation("", 0.0, [], [], True, []) for _ in window.sources]
+        found = [Translation("", 0.0, [], [], True, []) for _ in window.lines]
         for batch, waiting in zip(window.batches, window.waiting, strict=True):
             for index, best in zip(batch, waiting(), strict=True):
                 found[index] = self._translation(
-                    best, window.sources[index], index in window.truncated, search.with_tokens
+                    best, window.lines[index], window.sources[0][index], index in window.truncated, search
                 )
         return found
 
     @torch.inference_mode()  # holds for the thread that sets it
-    def _search_batch(self, sources: list[list[int]], search: _Search) -> Hypotheses:
+    def _search_batch(self, sources: list[list[list[int]]], search: _Search) -> Hypotheses:
         options = search.options
-        source = pad(sources).to(self.device)
+        first: Padded | None = None
+        members: list[Stepper] = []
+        states: list[State] = []
+        for member, tokens, comparable in zip(self._members, sources, self._comparable, strict=True):
+            own, started = member.begin(
+                tokens, search.shortlist, first, with_weights=search.with_weights and comparable
+            )
+            first = first or own.source
+            members.append(own)
+            states.append(started)
+        stepper = members[0] if len(members) == 1 else StepperEnsemble(members)
         limits, minimums = output_limits(
-            source.lengths,
+            stepper.source_lengths,
             limit_ratio=options.limit_ratio,
             limit_extra=options.limit_extra,
             max_tokens=options.max_tokens,
             minimum_ratio=options.minimum_ratio,
             min_tokens=options.min_tokens,
         )
-        memory, state = self._prepared.encode(source)
-        head = None if search.shortlist is None else self._shortlisted(source, search.shortlist)
-        stepper = ModelStepper(self._prepared, source, memory, with_weights=options.weights, head=head)
-        return search.strategy.search(stepper, state, bos=BOS, eos=EOS, limits=limits, minimums=minimums)
-
-    def _shortlisted(self, source: Padded, shortlist: Shortlist) -> Shortlisted:
-        candidates, always = (
-            torch.from_numpy(tokens).long().to(self.device)
-            for tokens in (shortlist.candidates(source.ids.cpu().numpy()), shortlist.always)
+        stepper, state = constrain(
+            stepper,
+            states[0] if len(members) == 1 else tuple(states),
+            no_repeat_ngram=options.no_repeat_ngram,
+            banned=search.banned,
+            forced=[search.prefix] * len(limits) if search.prefix else None,
         )
-        return Shortlisted(self._prepared.model.head, candidates, always)
+        # Only a strategy that takes phrases was chosen for them.
+        more: dict[str, Any] = {"phrases": [search.phrases] * len(limits)} if search.phrases else {}
+        return search.strategy.search(
+            stepper, state, bos=BOS, eos=EOS, limits=limits, minimums=minimums, **more
+        )
 
     def _translation(
-        self, best: list[Hypothesis], source: list[int], truncated: bool, with_tokens: bool
+        self, best: list[Hypothesis], line: str, source: list[int], truncated: bool, search: _Search
     ) -> Translation:
         tokenizer = self.bundle.target_tokenizer
-        source_tokens = self.bundle.source_tokenizer.tokens(source) if with_tokens else []
-        first, *others = (
+        source_tokens = self.bundle.source_tokenizer.tokens(source) if search.with_tokens else []
+        found = [
             Translation(
-                # A model of bytes may say a newline; a line stays a line.
-                tokenizer.decode(hypothesis.tokens).replace("\n", " "),
+                self._text(hypothesis, line, search),
                 hypothesis.score,
-                tokenizer.tokens(hypothesis.tokens) if with_tokens else [],
+                tokenizer.tokens(hypothesis.tokens) if search.with_tokens else [],
                 hypothesis.log_probs,
                 hypothesis.finished,
                 source_tokens,
-                hypothesis.weights,
+                hypothesis.weights if search.options.weights else None,
                 truncated=truncated,
+                unmet=[tokenizer.decode(phrase) for phrase in hypothesis.unmet],
             )
             for hypothesis in best
-        )
-        first.alternatives.extend(others)
-        return first
+        ]
+        if search.options.minimum_risk is not None:
+            found = least_risk(found, gain_by(search.options.minimum_risk))
+        found[0].alternatives.extend(found[1:])
+        return found[0]
 
-    def _fold_when_it_pays(self, tokens: int) -> None:
-        # Folding reads every token of the vocabulary once.
-        with self._folding:
-            if self._prepared.folded is None:
-                self._read_tokens += tokens
-                if self._read_tokens >= self.model.target_embedding.vocabulary_size:
-                    self._prepared.fold()
+    def _text(self, hypothesis: Hypothesis, line: str, search: _Search) -> str:
+        text = self.bundle.target_tokenizer.decode(hypothesis.tokens)
+        if search.options.replace_unknowns and UNK in hypothesis.tokens:
+            if hypothesis.weights is None:
+                raise ConfigError(
+                    "this model has no attention, so no source word belongs to an unknown piece; translate without "
+                    "replace_unknowns"
+                )
+            text = replaced(text, hypothesis.tokens, hypothesis.weights, line, self.bundle.source_tokenizer)
+        # A model of bytes may say a newline; a line stays a line.
+        return text.replace("\n", " ")
 
 
 def _checked(texts: Iterable[str], one_line: bool) -> Iterator[str]:
@@ -433,11 +485,6 @@ def _windows(texts: Iterator[str], size: int) -> Iterator[list[str]]:
             window, letters = [], 0
     if window:
         yield window
-
-
-def _encodable(line: str) -> str:
-    # Half of a surrogate pair is a possible str but no text; tokenizers refuse it.
-    return line.encode("utf-8", "replace").decode("utf-8")
 
 
 def _batches(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:

@@ -38,8 +38,8 @@ def test_translate_and_stream_take_them():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_value_of_another_kind(name):
-    with pytest.raises(ConfigError, match=f"^{name} is \\[\\]; it must be "):
-        Options.of({name: []})
+    with pytest.raises(ConfigError, match=f"^{name} is {{}}; it must be "):
+        Options.of({name: {}})
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,22 @@ def test_a_value_of_another_kind(name):
         ({"limit_extra": 0.5}, "limit_extra is 0.5; it must be a whole number"),
         ({"batch_tokens": 0}, "batch_tokens is 0; it must be 1 or more"),
         ({"max_source_tokens": 0}, "max_source_tokens is 0; it must be 1 or more"),
+        ({"temperature": 0.0}, "temperature is 0.0; it must be above 0"),
+        ({"top_p": 1.5}, "top_p is 1.5; it must be above 0 and at most 1"),
+        ({"minimum_risk": "ter"}, "unknown minimum_risk 'ter'; known: chrf, bleu"),
+        (
+            {"minimum_risk": "chrf"},
+            "minimum_risk 'chrf' compares samples, but samples is None; it must be 2 or more",
+        ),
+        ({"banned": "word"}, "banned is 'word'; it must be a list of str"),
+        (
+            {"banned": ["word", " "]},
+            "banned is ['word', ' ']; it must be a list of str, and none of them empty",
+        ),
+        (
+            {"prefix": "a", "shortlist": True},
+            "what prefix asks for may be on no shortlist; leave out prefix or",
+        ),
         ({"normalisation": "wu"}, "unknown option 'normalisation'; did you mean 'normalization'?"),
     ],
 )
@@ -66,5 +82,6 @@ def test_what_cannot_be(given, message):
 
 
 def test_what_can_be():
+    assert Options.of({"banned": ["a", "b"]}) == Options(banned=("a", "b"))
     assert Options.of({}) == Options()
     assert Options.of({"limit_ratio": 2, "alpha": 0, "beam": None}) == Options(limit_ratio=2.0, alpha=0.0)

@@ -160,9 +160,9 @@ def test_folding_changes_nothing(bundle, precision):
     lines = sentences(40, seed=7)
     translator = Translator.load(bundle, precision=precision)
     first = translator.translate("a", results=True)
-    assert translator._prepared.folded is None, "one token does not pay for the vocabulary"
+    assert translator._members[0].prepared.folded is None, "one token does not pay for the vocabulary"
     translator.translate(lines)
-    assert translator._prepared.folded is not None
+    assert translator._members[0].prepared.folded is not None
     again = translator.translate("a", results=True)
     assert again.tokens == first.tokens
     assert again.log_probs == pytest.approx(first.log_probs, abs=1e-5 if precision == "float32" else 0.02)

@@ -1,0 +1,107 @@
+"""One of the models that translate together: most often the only one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import torch
+
+from s2s.errors import ConfigError
+from s2s.inference.bundle import Bundle
+from s2s.inference.scoring import encodable
+from s2s.nn.cell import State
+from s2s.nn.prepared import Prepared
+from s2s.nn.shortlist import Shortlisted
+from s2s.padded import Padded
+from s2s.search.stepper import ModelStepper
+from s2s.text.batch import pad
+from s2s.text.shortlist import Shortlist
+
+Tokens = list[int]
+
+
+class Member:
+    """A bundle's model, ready to be stepped.
+
+    Args:
+        bundle: its model is moved to the device.
+        device: where it computes.
+        narrow: see `Prepared`.
+    """
+
+    def __init__(self, bundle: Bundle, device: torch.device, *, narrow: bool) -> None:
+        self.bundle = bundle
+        self.device = device
+        self.prepared = Prepared(bundle.model.to(device).eval(), narrow=narrow)
+        self._read_tokens = 0  # until the model is folded
+        self._folding = threading.Lock()
+
+    def encode(self, lines: Sequence[str]) -> list[Tokens]:
+        """The source tokens of lines; every str is a line."""
+        return self.bundle.source_tokenizer.encode_batch([encodable(line) for line in lines])
+
+    def fold_when_it_pays(self, tokens: int) -> None:
+        """Tell how many tokens come; see `Prepared.fold`."""
+        # Folding reads every token of the vocabulary once.
+        with self._folding:
+            if self.prepared.folded is None:
+                self._read_tokens += tokens
+                if self._read_tokens >= self.bundle.model.target_embedding.vocabulary_size:
+                    self.prepared.fold()
+
+    def begin(
+        self, sources: list[Tokens], candidates: Shortlist | None, first: Padded | None, *, with_weights: bool
+    ) -> tuple[ModelStepper, State]:
+        """A stepper of these sources, and the state before the first token.
+
+        Args:
+            sources: tokens of each sentence.
+            candidates: the shortlist to use.
+            first: the sentences as the shortlist knows them; None if this member does.
+            with_weights: see `ModelStepper`.
+        """
+        source = pad(sources).to(self.device)
+        memory, state = self.prepared.encode(source)
+        head = (
+            None if candidates is None else self._shortlisted(source if first is None else first, candidates)
+        )
+        return ModelStepper(self.prepared, source, memory, with_weights=with_weights, head=head), state
+
+    def _shortlisted(self, source: Padded, shortlist: Shortlist) -> Shortlisted:
+        candidates, always = (
+            torch.from_numpy(tokens).long().to(self.device)
+            for tokens in (shortlist.candidates(source.ids.cpu().numpy()), shortlist.always)
+        )
+        return Shortlisted(self.prepared.model.head, candidates, always)
+
+
+def check_targets(bundles: Sequence[Bundle]) -> None:
+    """See that models can speak together: each must have the same target pieces, in the same order.
+
+    Raises:
+        ConfigError: one has others.
+    """
+    first = _pieces(bundles[0])
+    together = "but only models with the same pieces can translate together; train them with one tokenizer"
+    for number, bundle in enumerate(bundles[1:], start=2):
+        other = _pieces(bundle)
+        if len(first) != len(other):
+            raise ConfigError(
+                f"the first model has {len(first)} target pieces and number {number} has {len(other)}, {together}"
+            )
+        for place, (piece, another) in enumerate(zip(first, other, strict=True)):
+            if piece != another:
+                raise ConfigError(
+                    f"target piece {place} is {piece!r} in the first model and {another!r} in number {number}, "
+                    f"{together}"
+                )
+
+
+def same_sources(one: Bundle, other: Bundle) -> bool:
+    """Whether two models split a source into the same tokens, so that their attention weights can be compared."""
+    return one.source_tokenizer.fingerprint() == other.source_tokenizer.fingerprint()
+
+
+def _pieces(bundle: Bundle) -> list[str]:
+    return bundle.target_tokenizer.tokens(range(bundle.target_tokenizer.vocabulary_size))

@@ -1,0 +1,56 @@
+"""Minimum Bayes risk: of what was drawn, the output that is most like all of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from s2s.inference.translator import Translation
+
+Gain = Callable[[str, str], float]
+
+
+def least_risk(samples: Sequence[Translation], gain: Gain) -> list[Translation]:
+    """Each sample once, the one of least risk first; its score is the expected gain.
+
+    Kumar & Byrne 2004 (section 2) choose the E' with the least expected loss: the sum over E of L(E, E') P(E | F).
+    Here the samples stand for P, each as often as it was drawn, and the loss is what the gain lacks. Of equals the one
+    that came first.
+
+    Args:
+        samples: of one sentence.
+        gain: of an output (first) if a reference (second) is right.
+    """
+    drawn = Counter(one.text for one in samples)
+    first: dict[str, Translation] = {}
+    for one in samples:
+        first.setdefault(one.text, one)
+    scored = [
+        replace(one, score=sum(gain(text, other) * times for other, times in drawn.items()) / len(samples))
+        for text, one in first.items()
+    ]
+    return sorted(scored, key=lambda one: -one.score)
+
+
+@lru_cache
+def gain_by(name: str) -> Gain:
+    """Sentence-level scores as sacreBLEU computes them, from 0 to 100.
+
+    Args:
+        name: "chrf" (Popović 2015), or "bleu" (Papineni et al. 2002; smoothed, of no higher order than the output has).
+    """
+    # Imported when it is asked for: a translator that needs no scores starts without.
+    metric: Any
+    if name == "chrf":
+        from sacrebleu.metrics.chrf import CHRF
+
+        metric = CHRF()
+    else:
+        from sacrebleu.metrics.bleu import BLEU
+
+        metric = BLEU(effective_order=True)
+    return lambda output, reference: float(metric.sentence_score(output, [reference]).score)

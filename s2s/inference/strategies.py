@@ -1,0 +1,65 @@
+"""Which search the options of a translation ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from s2s.errors import ConfigError
+from s2s.inference.options import Options, implied_search
+from s2s.registry import catalogue
+from s2s.registry.parts import read_spec
+from s2s.search.options import build_strategy, call_options, constructor_options, takers
+from s2s.search.strategy import SearchStrategy
+
+_SHARED = ("normalization", "alpha", "beta")
+"""What the bundle recommends for scores, whichever search takes it."""
+_SIZE = {"beam": "size"}
+"""What a strategy calls an option of another name."""
+
+
+def strategy_of(options: Options, recommended: SearchStrategy, spec: Any) -> SearchStrategy:
+    """The strategy that is named; or what the bundle recommends, if it takes what is given; or one that does.
+
+    Args:
+        options: of the translation.
+        recommended: by the bundle.
+        spec: of what is recommended.
+
+    Raises:
+        ConfigError: the strategy does not take an option that is given; the error tells which strategies do.
+        PluginError: the strategy cannot be imported.
+    """
+    given = options.of_search()
+    if not given and options.search is None:
+        return recommended
+    if given == {"beam": 1} and options.search is None:
+        return build_strategy("Greedy", {})
+    base, init_args = read_spec("search", spec)
+    name = options.search or _implied(given, base)
+    known = _takes(name)
+    for option in given:
+        if _SIZE.get(option, option) not in known:
+            able = takers(_SIZE.get(option, option))
+            raise ConfigError(
+                f"search {name!r} takes no {option!r}. What takes it: {', '.join(able) or 'none that is here'}"
+            )
+    chosen = {option: value for option, value in init_args.items() if name == base or option in _SHARED}
+    chosen |= {_SIZE.get(option, option): value for option, value in given.items()}
+    chosen["n_best"] = options.n_best
+    constructor = constructor_options(catalogue().load("search", name))
+    return build_strategy(name, {option: chosen[option] for option in chosen if option in constructor})
+
+
+def _takes(name: str) -> list[str]:
+    strategy = catalogue().load("search", name)
+    return [*constructor_options(strategy), *call_options(strategy)]
+
+
+def _implied(given: Mapping[str, Any], recommended: str) -> str:
+    known = _takes(recommended)
+    if all(_SIZE.get(option, option) in known for option in given):
+        return recommended
+    implied = [name for option in given if (name := implied_search(option))]
+    # What a beam cannot do asks for what can.
+    return next((name for name in implied if name != "Beam"), implied[0] if implied else recommended)

@@ -1,0 +1,34 @@
+"""Words that the model does not know: the source word that it looked at takes their place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from s2s.inference.words import words_of_text
+from s2s.text.tokenizer import UNK, UNKNOWN_TEXT, Tokenizer
+
+
+def replaced(text: str, tokens: Sequence[int], weights: Tensor, source: str, tokenizer: Tokenizer) -> str:
+    """An output with a source word for each unknown piece.
+
+    Luong et al. 2015b (section 3.3) put there what a dictionary knows of the aligned source word, or, as here, the word
+    itself: a name, most often. Aligned is what the attention was on most, of equals the first.
+
+    Args:
+        text: of the output.
+        tokens: of the output.
+        weights: of its attention, [tokens, source tokens].
+        source: the line.
+        tokenizer: of the source.
+    """
+    unknown = [place for place, token in enumerate(tokens) if token == UNK]
+    parts = text.split(UNKNOWN_TEXT)
+    if not unknown or len(parts) != len(unknown) + 1:  # the model can say that sign itself: which is which?
+        return text
+    words, word_of = words_of_text(tokenizer, source)
+    for number, place in enumerate(unknown, start=1):
+        word = word_of[int(weights[place].argmax())]
+        parts[number] = (words[word] if word >= 0 else UNKNOWN_TEXT) + parts[number]
+    return "".join(parts)

@@ -1,0 +1,228 @@
+"""What the translator can be asked for beyond the best output: samples, phrases, words that are not, several models."""
+
+import dataclasses
+from collections import Counter
+
+import pytest
+import torch
+
+from s2s.errors import ConfigError
+from s2s.inference.bundle import load_bundle
+from s2s.inference.risk import gain_by
+from s2s.inference.translator import Translator
+from s2s.text.tokenizer import UNK, UNKNOWN_TEXT
+from tests.references.tiny import sentences, tiny_bundle
+
+LINES = sentences(8, seed=21)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("tiny")
+
+
+@pytest.fixture(scope="module")
+def bundle(folder):
+    return load_bundle(tiny_bundle(folder / "one"))
+
+
+@pytest.fixture(scope="module")
+def translator(bundle):
+    return Translator(bundle)
+
+
+def trigrams(text):
+    return [text[place : place + 3] for place in range(len(text) - 2)]
+
+
+def test_no_ngram_twice(translator):
+    free = translator.translate(LINES, min_tokens=30, limit_extra=40)
+    assert any(max(Counter(trigrams(text)).values()) > 1 for text in free), "nothing to forbid"
+    for search in ("Beam", "Greedy", "Sampling"):
+        found = translator.translate(
+            LINES, search=search, no_repeat_ngram=3, min_tokens=30, limit_extra=40, results=True
+        )
+        for one in found:
+            assert max(Counter(zip(*(one.tokens[n:] for n in range(3)), strict=False)).values()) == 1
+
+
+def test_banned_words(translator):
+    free = translator.translate(LINES)
+    common = [
+        pair
+        for pair, _ in Counter(
+            a + b for text in free for a, b in zip(text, text[1:], strict=False)
+        ).most_common(2)
+    ]
+    found = translator.translate(LINES, banned=common)
+    assert not any(pair in text for pair in common for text in found)
+    assert translator.translate(LINES, banned=["🎉"]) == free, "what it cannot say needs no ban"
+
+
+def test_a_forced_prefix(translator):
+    found = translator.translate(LINES, prefix="abc ", beam=2)
+    assert all(text.startswith("abc") for text in found)
+    assert len(set(found)) > 1
+    with pytest.raises(ConfigError, match="the model cannot say all of '🎉'; choose other words"):
+        translator.translate(LINES, prefix="🎉")
+
+
+def test_phrases(translator):
+    found = translator.translate(LINES, phrases=["xyz", "que"], results=True)
+    assert all("xyz" in one.text and "que" in one.text for one in found)
+    (cut,) = translator.translate(["a"], phrases=["xyz", "que"], max_tokens=3, results=True)
+    assert cut.unmet and not cut.finished
+
+
+def test_groups_say_different_things(translator):
+    options = {"beam": 6, "n_best": 3, "min_tokens": 3, "results": True}
+    beginnings = {}
+    for strength in (0.0, 5.0):
+        found = translator.translate(LINES, groups=3, strength=strength, **options)
+        beginnings[strength] = sum(
+            len({other.text[:1] for other in [one, *one.alternatives]}) for one in found
+        )
+    assert beginnings[5.0] > beginnings[0.0]
+
+
+def test_samples_are_a_function_of_the_line_and_the_seed(translator):
+    options = {"samples": 3, "temperature": 1.5, "limit_extra": 3, "limit_ratio": 1, "results": True}
+    found = translator.translate(LINES, seed=7, **options)
+    alone = [translator.translate(line, seed=7, **options) for line in LINES]
+    assert [one.text for one in found] == [one.text for one in alone]
+    assert [len(one.alternatives) for one in found] == [2] * len(LINES)
+    assert [one.text for one in found] != [one.text for one in translator.translate(LINES, seed=8, **options)]
+    greedy = translator.translate(LINES, beam=1)
+    assert translator.translate(LINES, top_k=1) == greedy
+
+
+def test_the_coverage_penalty_reads_attention(translator):
+    plain = translator.translate(LINES, beam=3, results=True)
+    covered = translator.translate(LINES, beam=3, beta=0.5, results=True)
+    assert all(one.weights is None for one in covered)
+    assert any(one.score != two.score for one, two in zip(plain, covered, strict=True))
+
+
+@pytest.mark.parametrize("risk", ["chrf", "bleu"])
+def test_minimum_risk(translator, risk):
+    options = {"samples": 6, "limit_extra": 2, "limit_ratio": 1.0, "temperature": 0.7, "results": True}
+    drawn = translator.translate(LINES, **options)
+    best = translator.translate(LINES, minimum_risk=risk, **options)
+    changed = 0
+    for one, chosen in zip(drawn, best, strict=True):
+        texts = [one.text, *(other.text for other in one.alternatives)]
+        gains = {text: sum(gain_by(risk)(text, other) for other in texts) / 6 for text in texts}
+        assert chosen.score == pytest.approx(max(gains.values()))
+        assert chosen.text in texts and gains[chosen.text] == pytest.approx(chosen.score)
+        ranked = [chosen, *chosen.alternatives]
+        assert sorted(text.text for text in ranked) == sorted(gains), "each once"
+        assert [text.score for text in ranked] == sorted(gains.values(), reverse=True)
+        changed += chosen.text != one.text
+    assert changed, "the most probable sample was always the best"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"search": "Greedy", "beam": 3}, "search 'Greedy' takes no 'beam'. What takes it: Beam, "),
+        ({"beam": 3, "temperature": 2.0}, "search 'Sampling' takes no 'beam'. What takes it: Beam, "),
+        ({"seed": 3}, "search 'Beam' takes no 'seed'. What takes it: Sampling"),
+        ({"search": "Beem"}, "did you mean 'Beam'"),
+        ({"groups": 2, "phrases": ["a"]}, "takes no 'phrases'. What takes it: ConstrainedBeam"),
+    ],
+)
+def test_what_a_search_cannot_do_it_refuses_by_name(translator, options, message):
+    with pytest.raises(ConfigError) as caught:
+        translator.translate("abc", **options)
+    assert message in str(caught.value)
+
+
+def test_the_bundle_recommends(bundle):
+    recommends = {"class_path": "Sampling", "init_args": {"samples": 2, "top_k": 5}}
+    translator = Translator(dataclasses.replace(bundle, config={**bundle.config, "search": recommends}))
+    strategy = translator._search(translator_options(seed=4), False).strategy
+    assert (strategy.samples, strategy.top_k, strategy.seed) == (2, 5, 4)
+    recommends = {"class_path": "Beam", "init_args": {"size": 3, "alpha": 0.2}}
+    translator = Translator(dataclasses.replace(bundle, config={**bundle.config, "search": recommends}))
+    strategy = translator._search(translator_options(phrases=("a",)), False).strategy
+    assert (type(strategy).__name__, strategy.lengths.alpha) == ("ConstrainedBeam", 0.2)
+
+
+def translator_options(**given):
+    from s2s.inference.options import Options
+
+    return Options.of(given)
+
+
+def test_unknowns_become_the_source_word_that_was_looked_at(folder):
+    bundle = load_bundle(tiny_bundle(folder / "unknown"))
+    with torch.no_grad():
+        bundle.model.head.bias[UNK] = 20.0  # it knows nothing
+    translator = Translator(bundle)
+    # With one word there is but one that can have been looked at.
+    plain = translator.translate("Größe7", max_tokens=3, results=True, weights=True)
+    assert UNKNOWN_TEXT in plain.text
+    found = translator.translate("Größe7", max_tokens=3, replace_unknowns=True, results=True)
+    assert found.text == plain.text.replace(UNKNOWN_TEXT, "Größe7") and found.weights is None
+    # With several, the attention says which.
+    line = "abc def ghi"
+    plain = translator.translate(line, max_tokens=4, results=True, weights=True)
+    words = line.split()
+    looked = [int(row.argmax()) for row in plain.weights]
+    assert set(plain.tokens) == {"<unk>"}
+    if not any(line[place] == " " for place in looked):
+        expected = "".join(words[line[:place].count(" ")] for place in looked)
+        assert translator.translate(line, max_tokens=4, replace_unknowns=True) == expected
+    blind = load_bundle(tiny_bundle(folder / "blind", decoder="Recurrent", attention=None))
+    with torch.no_grad():
+        blind.model.head.bias[UNK] = 20.0
+    with pytest.raises(ConfigError, match="this model has no attention.*translate without replace_unknowns"):
+        Translator(blind).translate("abc", replace_unknowns=True)
+
+
+class TestSeveralModels:
+    def test_twins_say_what_one_says(self, bundle, folder):
+        twins = Translator.load(folder / "one", models=[folder / "one", folder / "one"])
+        alone = Translator(bundle)
+        for one, two in zip(
+            twins.translate(LINES, results=True, weights=True),
+            alone.translate(LINES, results=True, weights=True),
+            strict=True,
+        ):
+            assert one.tokens == two.tokens
+            assert one.log_probs == pytest.approx(two.log_probs, abs=1e-5)
+            assert torch.allclose(one.weights, two.weights, atol=1e-5)
+
+    def test_each_token_has_the_mean_of_the_probabilities(self, bundle, folder):
+        # The first token is said before anything else: its probabilities are those of each model alone.
+        other = load_bundle(tiny_bundle(folder / "other", seed=5))
+        options = {"samples": 40, "max_tokens": 1, "results": True}
+        together = Translator(bundle, models=[other]).translate("abc", **options)
+        alone = [
+            {tuple(one.tokens): one.log_probs[0] for one in [found, *found.alternatives]}
+            for found in (Translator(each).translate("abc", **options) for each in (bundle, other))
+        ]
+        compared = 0
+        for one in [together, *together.alternatives]:
+            if all(tuple(one.tokens) in each for each in alone):
+                compared += 1
+                logs = torch.tensor([each[tuple(one.tokens)] for each in alone])
+                assert one.log_probs[0] == pytest.approx(float(logs.exp().mean().log()), abs=1e-5)
+        assert compared
+
+    def test_batches_and_threads_change_nothing(self, bundle, folder):
+        other = load_bundle(tiny_bundle(folder / "third", seed=6))
+        translator = Translator(bundle, models=[other])
+        together = translator.translate(["", *LINES], results=True)
+        assert together[0].text == ""
+        for one, line in zip(together[1:], LINES, strict=True):
+            assert one.tokens == translator.translate(line, results=True).tokens
+
+    def test_the_target_pieces_must_be_the_same(self, bundle, folder):
+        larger = load_bundle(tiny_bundle(folder / "larger", target_text=["abcdefgh"]))
+        with pytest.raises(ConfigError, match="the first model has .* target pieces and number 2 has"):
+            Translator(bundle, models=[larger])
+        text = ["abcdefghijklmnopqrstuvwxyz .,äß!"]  # as many, and another
+        another = load_bundle(tiny_bundle(folder / "another", target_text=text))
+        with pytest.raises(ConfigError, match="target piece .* in the first model and .* in number 2"):
+            Translator(bundle, models=[another])

@@ -51,11 +51,14 @@ def assert_same(hypotheses, expected):
     normalization=st.sampled_from([("wu", 0.6), ("length", 1.0), ("none", 0.0)]),
     vocabulary=st.sampled_from([5, 9]),
     sharpness=st.sampled_from([1.0, 3.0]),
+    impossible=st.sampled_from([0.0, 0.6]),
 )
-def test_it_is_the_plain_one(seed, sizes, n_best, strength, normalization, vocabulary, sharpness):
+def test_it_is_the_plain_one(seed, sizes, n_best, strength, normalization, vocabulary, sharpness, impossible):
     size, groups = sizes
     n_best = min(n_best, size)
     tables = random_tables(6, vocabulary, seed=seed, sharpness=sharpness)
+    holes = torch.rand(tables.shape, generator=torch.Generator().manual_seed(seed)) < impossible
+    tables[holes] = -torch.inf  # so that groups run out of prefixes, or of what follows
     limits, minimums = [0, 1, 3, 5, 6, 7], [0, 1, 0, 2, 0, 0]
     strategy = DiverseBeam(size, groups, strength, n_best, *normalization)
     found = search(strategy, tables, limits, minimums)
@@ -102,6 +105,16 @@ def test_groups_say_different_things():
     assert {len(hypotheses) for hypotheses in alike} == {1}
     for hypotheses in diverse:
         assert len({one.tokens[0] for one in hypotheses}) == len(hypotheses) == 3
+
+
+def test_what_a_group_cannot_say_costs_others_nothing():
+    # The first group takes 4, 5 and 6, and can go on with one token only; the second goes on as if it were alone.
+    tables = torch.full((1, 14, 14, 14), -torch.inf)
+    tables[0, BOS, BOS, 4:10] = math.log(1 / 6)
+    tables[0, BOS, 4, 10] = 0.0
+    tables[0, BOS, 7, [1, 11, 12, 13]] = torch.tensor([0.4, 0.3, 0.2, 0.1]).log()
+    (found,) = search(DiverseBeam(6, 2, 50.0, 6), tables, [2])
+    assert [one.tokens for one in found] == [[4, 10], [7, 1], [7, 11], [7, 12]]
 
 
 def test_a_sentence_does_not_depend_on_its_batch():

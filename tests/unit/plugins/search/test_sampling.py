@@ -4,11 +4,13 @@ import itertools
 import math
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
 from s2s.errors import ConfigError
 from s2s.search.constraints import constrain
+from s2s_plugins.search import sampling
 from s2s_plugins.search.greedy import Greedy
 from s2s_plugins.search.sampling import Sampling
 from tests.references.search import BOS, EOS, TableStepper, random_tables
@@ -176,6 +178,17 @@ def test_equal_tokens_are_kept_in_their_order():
     for options in ({"top_k": 2}, {"top_p": 0.5}):
         (found,) = search(Sampling(200, **options), tables, [1])
         assert {tuple(one.tokens) for one in found} == {(4,), (5,)}
+
+
+@pytest.mark.parametrize(("number", "expected"), [(0.0, 4), (0.5, 5), (1 - 2**-53, 5)])
+def test_the_first_and_the_last_random_number_draw_what_can_be(monkeypatch, number, expected):
+    # Padding before the two tokens and a word behind them have no share; the first token has [0, 0.5).
+    monkeypatch.setattr(sampling, "uniform", lambda state: np.full(state.shape, number))
+    tables = torch.full((1, 7, 7, 7), -torch.inf)
+    tables[..., [4, 5]] = math.log(0.5)
+    for options in ({}, {"top_k": 5}, {"top_p": 0.99}):
+        ((only,),) = search(Sampling(**options), tables, [1])
+        assert only.tokens == [expected]
 
 
 def test_what_is_barred_is_never_drawn():

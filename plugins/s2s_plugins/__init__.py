@@ -137,6 +137,8 @@ def s2s_commands() -> dict[str, str]:
     """Sub-commands of `s2s`."""
     return {
         "align": "s2s.commands.align:main",
+        "average": "s2s.commands.average:main",
+        "convert": "s2s.commands.convert:main",
         "data": "s2s.commands.data:main",
         "demo": "s2s.commands.demo:main",
         "evaluate": "s2s.commands.evaluate:main",

@@ -90,7 +90,7 @@ def test_a_reader_that_leaves_is_no_error(files):
     assert done.stderr == "" and len(done.stdout.splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["score", "inspect"])
+@pytest.mark.parametrize("command", ["score", "inspect", "average", "convert"])
 def test_help_starts_without_torch(command):
     code = (
         "import sys\nfrom s2s.__main__ import main\n"

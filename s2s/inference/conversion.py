@@ -1,0 +1,253 @@
+"""From what training leaves behind to bundles: run folders, checkpoints, bundles with another card."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from s2s.errors import BundleError, ConfigError, DataError, PluginError
+from s2s.evaluation.metric import Score
+from s2s.inference.bundle import CONFIG, Bundle, add_shortlist, build_model, load_bundle, save_bundle
+from s2s.inference.card import Card
+from s2s.inference.upgrade import MODEL_PARTS
+from s2s.registry import catalogue
+from s2s.registry.parts import Spec, describe, factory
+from s2s.registry.versions import version_of
+from s2s.text.corpus import corpus_spec
+from s2s.text.tokenizer import Tokenizer
+
+RUN_CONFIG, CHECKPOINTS, TOKENIZERS = "config.yaml", "checkpoints", "tokenizers"
+"""What `s2s fit` writes into the folder of a run."""
+
+_PREFIX = "model."
+_OPTIONS = ("share_embeddings", "tie_head")
+
+
+def convert(
+    source: str | Path, folder: str | Path, *, checkpoint: str = "best", card: Card | None = None
+) -> Path:
+    """Make a bundle of a run, of one checkpoint in it, or of another bundle.
+
+    Args:
+        source: folder of a run, a checkpoint in one, or a bundle, which is written anew.
+        folder: where the bundle shall lie; a bundle that is there is replaced.
+        checkpoint: of a run: "best" (the last where there is no best), "last", or a file.
+        card: what is known of it; what it leaves empty is taken from the bundle, or worked out.
+
+    Raises:
+        BundleError: something is missing, damaged, or does not fit.
+    """
+    return write(read(source, checkpoint=checkpoint), folder, card=card)
+
+
+def read(source: str | Path, *, checkpoint: str = "best") -> Bundle:
+    """A trained model with its tokenizers from a run, a checkpoint in one, or a bundle.
+
+    Args:
+        source: folder of a run, a checkpoint in one, or a bundle.
+        checkpoint: see `convert`.
+
+    Raises:
+        BundleError: something is missing, damaged, or does not fit.
+    """
+    source = Path(source)
+    if (source / CONFIG).is_file() and not (source / RUN_CONFIG).is_file():
+        return load_bundle(source)
+    if source.is_file():
+        run, path = source.resolve().parent.parent, source
+    else:
+        run, path = source, _checkpoint(source, checkpoint)
+    try:
+        return _read_run(run, path)
+    except (ConfigError, PluginError, DataError) as error:
+        raise BundleError(f"{path} cannot be made a bundle: {error}") from error
+
+
+def write(
+    bundle: Bundle,
+    folder: str | Path,
+    *,
+    card: Card | None = None,
+    training: Mapping[str, Any] | None = None,
+    scores: Sequence[Score] | None = None,
+) -> Path:
+    """Write a bundle that is in memory.
+
+    Args:
+        bundle: its model, tokenizers and what its configuration says are written.
+        folder: where it shall lie.
+        card: see `convert`.
+        training: instead of what its configuration says; so are `scores`.
+        scores: see `training`.
+    """
+    config = bundle.config
+    joint = "tokenizer" in config
+    if scores is None:
+        scores = [Score(**score) for score in config.get("scores", [])]
+    stated = Card(**config.get("card", {}))
+    given = {name: value for name, value in vars(card or Card()).items() if value}
+    written = save_bundle(
+        folder,
+        model=bundle.model,
+        model_config=config["model"],
+        source_tokenizer=bundle.source_tokenizer,
+        source_tokenizer_spec=config["tokenizer" if joint else "source_tokenizer"],
+        target_tokenizer=None if joint else bundle.target_tokenizer,
+        target_tokenizer_spec=None if joint else config["target_tokenizer"],
+        search=config["search"],
+        task=config.get("task", "Seq2Seq"),
+        training=config.get("training", {}) if training is None else training,
+        scores=scores,
+        card=replace(stated, **given),
+    )
+    if bundle.shortlist is not None:
+        add_shortlist(written, bundle.shortlist)
+    return written
+
+
+def _checkpoint(run: Path, wanted: str) -> Path:
+    if not run.is_dir():
+        raise BundleError(f"there is no run, bundle or checkpoint at {run}; make a run with: s2s fit")
+    folder = run / CHECKPOINTS
+    names = [wanted, "last"] if wanted == "best" else [wanted]
+    for path in [folder / f"{name}.ckpt" for name in names] + [Path(wanted)]:
+        if path.is_file():
+            return path
+    there = ", ".join(sorted(path.name for path in folder.glob("*.ckpt")))
+    raise BundleError(
+        f"{run} has no checkpoint {wanted!r}; "
+        + (
+            f"there are: {there}"
+            if there
+            else f"there are none in {folder}: is it the folder of a run of `s2s fit`?"
+        )
+    )
+
+
+def _read_run(run: Path, checkpoint: Path) -> Bundle:
+    config = _run_config(run)
+    source, target, specs = _tokenizers(run / TOKENIZERS)
+    model_config = _model_config(config, source, target)
+    saved = _load(checkpoint)
+    _check_versions(checkpoint, saved)
+    model = build_model(model_config)
+    weights = {
+        name.removeprefix(_PREFIX): value
+        for name, value in saved["state_dict"].items()
+        if name.startswith(_PREFIX)
+    }
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise BundleError(f"{checkpoint} does not fit {run / RUN_CONFIG}: {error}") from error
+    search = describe(factory("search", config["model"].get("test_search", "Beam")))
+    epoch, step = saved["epoch"] + 1, saved["global_step"]
+    training = {"epoch": epoch, "step": step, "seed": config.get("seed_everything"), **_corpora(config)}
+    learnt = ", ".join(training.get("train", []))
+    about = Card(
+        description=f"A recurrent encoder-decoder model{f', trained on {learnt}' if learnt else ''}; weights of epoch "
+        f"{epoch}, step {step}."
+    )
+    contents = {
+        "task": config.get("task", "Seq2Seq"),
+        "model": model_config,
+        **specs,
+        "search": search,
+        "training": {name: value for name, value in training.items() if value is not None},
+        "scores": saved.get("scores", []),
+        "card": vars(about),
+    }
+    return Bundle(model.eval(), source, target, factory("search", search)(), contents)
+
+
+def _run_config(run: Path) -> dict[str, Any]:
+    path = run / RUN_CONFIG
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BundleError(
+            f"{run} is no folder of a run: {path.name} cannot be read ({error.strerror}); a checkpoint must lie where "
+            "`s2s fit` has put it, in the folder of its run"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path} is no YAML: {error}") from error
+    model = config.get("model") if isinstance(config, dict) else None
+    if not isinstance(model, dict) or (missing := [part for part in MODEL_PARTS if part not in model]):
+        lacks = "model" if not isinstance(model, dict) else ", ".join(f"model.{part}" for part in missing)
+        raise BundleError(
+            f"{path} lacks {lacks}; only runs of an encoder-decoder (task: Seq2Seq) become bundles this way"
+        )
+    return dict(config)
+
+
+def _model_config(config: Mapping[str, Any], source: Tokenizer, target: Tokenizer) -> dict[str, Any]:
+    model = config["model"]
+    if model.get("start_from") is not None:  # then what the configuration says of the parts was not used
+        begun = Path(model["start_from"])
+        if not begun.exists():
+            raise BundleError(
+                f"the run was begun with the bundle {begun}, which is not there; it says what the model is made of"
+            )
+        return dict(load_bundle(begun).config["model"])
+    return {
+        "source_vocabulary_size": source.vocabulary_size,
+        "target_vocabulary_size": target.vocabulary_size,
+        **{part: describe(factory(part, model[part])) for part in MODEL_PARTS},
+        **{option: bool(model.get(option, False)) for option in _OPTIONS},
+    }
+
+
+def _tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer, dict[str, Spec]]:
+    try:
+        specs: dict[str, Spec] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(
+            f"the run's tokenizers cannot be read: {folder / 'config.json'}: {error}"
+        ) from error
+    found = []
+    for name, spec in specs.items():
+        tokenizer = factory("tokenizer", spec)()
+        tokenizer.load(folder / name)
+        found.append(tokenizer)
+    described = {name: describe(factory("tokenizer", spec)) for name, spec in specs.items()}
+    return found[0], found[-1], described
+
+
+def _load(checkpoint: Path) -> dict[str, Any]:
+    try:
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        complete = {"state_dict", "epoch", "global_step"} <= set(saved)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, TypeError, ValueError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise BundleError(f"{checkpoint} is damaged, or no checkpoint of `s2s fit`: {reason}") from error
+    if not complete:
+        raise BundleError(f"{checkpoint} is no checkpoint of `s2s fit`: it has no weights, epoch and step")
+    return dict(saved)
+
+
+def _check_versions(checkpoint: Path, saved: Mapping[str, Any]) -> None:
+    for label, version in saved.get("versions", {}).items():
+        kind, _, name = label.partition(" ")
+        installed = version_of(catalogue().load(kind, name))
+        if installed != version:
+            raise BundleError(
+                f"{checkpoint} was made with version {version} of {kind} {name!r}, and the installed one is version "
+                f"{installed}; install the former, and make the bundle with it: bundles are brought up to date"
+            )
+
+
+def _corpora(config: Mapping[str, Any]) -> dict[str, Any]:
+    # The names of the files that were learnt from, as far as the configuration tells them.
+    given = config.get("data", {}).get("train") or []
+    try:
+        specs = [corpus_spec(one) for one in (given if isinstance(given, list) else [given])]
+    except (ConfigError, DataError):  # a place that is not there any more
+        return {}
+    return {"train": [Path(path).name for spec in specs for path in spec.paths]}

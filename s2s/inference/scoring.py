@@ -19,6 +19,8 @@ from s2s.text.batch import pad, pad_targets
 from s2s.text.tokenizer import PAD
 
 BATCH_TOKENS = 4096
+MOST_PAIRS_OF_TOKENS = 2**28
+"""Source tokens times target tokens of a line: attention has a number for each, 1 GiB of them."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,14 @@ def forced(
         raise ConfigError(f"device {device!r} cannot be used here ({error}); cpu always can") from error
     read = bundle.source_tokenizer.encode_batch([encodable(text) for text in sources])
     said = bundle.target_tokenizer.encode_batch([encodable(text) for text in targets])
-    for batch in _batches([(len(r), len(s) + 1) for r, s in zip(read, said, strict=True)], batch_tokens):
+    lengths = [(len(r), len(s) + 1) for r, s in zip(read, said, strict=True)]
+    for text, (length, other) in zip(sources, lengths, strict=True):
+        if length * other > MOST_PAIRS_OF_TOKENS:
+            raise DataError(
+                f"a line of {length:,} tokens with a translation of {other:,} is too long to be attended to at once; "
+                f"split it. It begins with {text[:40]!r}"
+            )
+    for batch in _batches(lengths, batch_tokens):
         source = pad([read[index] for index in batch]).to(place)
         target = pad_targets([said[index] for index in batch]).to(place)
         inputs = Padded(target.ids[:, :-1], target.lengths - 1)

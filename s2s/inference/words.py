@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from itertools import takewhile
@@ -33,20 +34,31 @@ class Words(NamedTuple):
 
 
 def words_of_text(tokenizer: Tokenizer, text: str) -> Words:
-    """The words of a line, and which of them each piece of `tokenizer.encode(text)` belongs to.
-
-    The pieces of a line up to the end of a word are the first of the line's pieces, if no piece goes across words.
-    """
+    """The words of a line, and which of them each piece of `tokenizer.encode(text)` belongs to."""
     text = encodable(text)
     pieces = tokenizer.encode(text)
     found = list(re.finditer(r"\S+", text))
+    ends = [0, *(word.end() for word in found)]
+    with_space = [text[before:end] for before, end in itertools.pairwise(ends)]
+    without_space = [word.group() for word in found]
+    for parts in (without_space, with_space):
+        # Most tokenizers make of a line what they make of its words, one after the other.
+        encoded = tokenizer.encode_batch(parts)
+        if list(itertools.chain(*encoded)) == pieces[: sum(map(len, encoded))]:
+            word_of = [index for index, part in enumerate(encoded) for _ in part]
+            return Words(without_space, word_of + [-1] * (len(pieces) - len(word_of)))
+    return Words(without_space, _by_beginnings(tokenizer, pieces, [text[:end] for end in ends[1:]]))
+
+
+def _by_beginnings(tokenizer: Tokenizer, pieces: list[int], beginnings: list[str]) -> list[int]:
+    # The pieces of a line up to the end of a word are the first ones of the line, if none goes across words.
     word_of = [-1] * len(pieces)
     begun = 0
-    for index, upto in enumerate(tokenizer.encode_batch([text[: word.end()] for word in found])):
+    for index, upto in enumerate(tokenizer.encode_batch(beginnings)):
         end = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(upto, pieces, strict=False)))
         word_of[begun:end] = [index] * (end - begun)
         begun = max(begun, end)
-    return Words([word.group() for word in found], word_of)
+    return word_of
 
 
 def words_of_pieces(tokenizer: Tokenizer, ids: Sequence[int]) -> Words:

@@ -122,5 +122,9 @@ def test_what_cannot_be(bundle):
         score(bundle, ["a", "b"], ["a", 3])
     with pytest.raises(ConfigError, match="batch_tokens is 0; it must be 1 or more"):
         score(bundle, ["a"], ["a"], batch_tokens=0)
+    with pytest.raises(
+        DataError, match="a line of 20,000 tokens with a translation of 20,001 is too long .*'aaaa"
+    ):
+        score(bundle, ["a" * 20_000], ["b" * 20_000])
     with pytest.raises(ConfigError, match="device 'sofa' cannot be used here"):
         score(bundle, ["a"], ["a"], device="sofa")

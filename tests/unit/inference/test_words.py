@@ -1,9 +1,13 @@
 """Pieces of every kind put together to words."""
 
+import re
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from s2s.inference.words import Words, by_words, words_of_pieces, words_of_text
+from s2s.inference.words import Words, _by_beginnings, by_words, words_of_pieces, words_of_text
 from s2s.registry.parts import factory
 
 LINES = ["the cat sat on the mat", "a dog  barks ", " der Hund bellt", "ñandú 한국어 مرحبا", "x"]
@@ -68,3 +72,24 @@ def test_attention_is_summed_to_a_word_and_averaged_from_a_word():
     weights = torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.0, 0.5, 0.5, 0.0], [1.0, 0.0, 0.0, 0.0]])
     expected = torch.tensor([[0.3, 0.3], [0.75, 0.25], [0.0, 0.0]])  # no piece makes up e
     assert torch.allclose(by_words(weights, source, target), expected, atol=1e-6)  # rounding of 0.1 + 0.2
+
+
+@settings(max_examples=60, deadline=None)  # the machine's other work must not fail it
+@given(line=st.text(st.sampled_from("ab ñ한中\t\u3000\u00a0\x00\x1f🙂\u0301ר"), max_size=20))
+def test_whatever_the_line_pieces_and_words_are_in_order(tokenizer, line):
+    words, word_of = words_of_text(tokenizer, line)
+    assert words == re.findall(r"\S+", line)
+    assert len(word_of) == len(tokenizer.encode(line))
+    assert all(-1 <= word < len(words) for word in word_of)
+    inside = [word for word in word_of if word >= 0]
+    assert inside == sorted(inside)
+    spelt, of = words_of_pieces(tokenizer, tokenizer.encode(line))
+    assert len(of) == len(word_of) and set(of) - {-1} == set(range(len(spelt)))
+
+
+def test_both_ways_to_the_words_of_a_line_agree(tokenizer):
+    for line in LINES:
+        fast = words_of_text(tokenizer, line)
+        pieces = tokenizer.encode(line)
+        beginnings = [line[: word.end()] for word in re.finditer(r"\S+", line)]
+        assert _by_beginnings(tokenizer, pieces, beginnings) == fast.word_of

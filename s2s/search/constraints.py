@@ -11,14 +11,11 @@ from torch import Tensor
 
 from s2s.errors import ConfigError
 from s2s.nn.cell import State
-from s2s.search.stepper import Best, Step, Stepper
+from s2s.search.stepper import Step, Stepper
 from s2s.text.tokenizer import BOS, EOS, PAD
 
 _NONE = -1
 """Where a token could stand, and none does."""
-
-_FEW = 64
-"""Up to so many barred tokens, more candidates are asked for than are needed; beyond it, whole distributions."""
 
 
 class Constraint(ABC):
@@ -115,6 +112,9 @@ class ConstrainedStepper(Stepper):
     model gives to it, and probabilities of a step no longer sum to one. Where all tokens are barred nothing follows,
     and the hypothesis ends unfinished.
 
+    `best` is taken from the whole distribution, so that no barred token takes the place of another. (To ask for as many
+    candidates more as are barred is exact as well, and measured slower.)
+
     Within its forced prefix a sentence is free of all constraints: what is forced is said, though its n-grams count
     for what follows.
 
@@ -186,26 +186,6 @@ class ConstrainedStepper(Stepper):
             others &= (wanted >= 0).unsqueeze(1)
             log_probs = log_probs.masked_fill(others.unsqueeze(1), -torch.inf)
         return Step(log_probs, Said(said, step.state), step.weights)
-
-    def best(self, tokens: Tensor, state: Said, k: int) -> Best:
-        """See `Stepper.best`."""
-        said = self._said(tokens, state)
-        prefixes = said.view(*tokens.shape, said.size(1))[..., 1:]
-        barred = self._barred(prefixes)
-        if barred.size(-1) > _FEW or self._wanted(prefixes.size(-1)) is not None:
-            return super().best(tokens, state, k)
-        # As many candidates more as tokens are barred: the k best of the others are among them.
-        best = self.stepper.best(tokens, state.inner, k + barred.size(-1))
-        hit = (best.tokens.unsqueeze(-1) == barred.unsqueeze(-2)).any(dim=-1)
-        log_probs, order = best.log_probs.masked_fill(hit, -torch.inf).sort(
-            dim=-1, descending=True, stable=True
-        )
-        return Best(
-            log_probs[..., :k],
-            best.tokens.gather(-1, order)[..., :k],
-            Said(said, best.state),
-            best.weights,
-        )
 
     def fingerprints(self) -> Tensor:
         """See `Stepper.fingerprints`."""

@@ -8,11 +8,15 @@ import torch
 from torch import Tensor
 
 from s2s.errors import ConfigError
+from s2s.nn import top
 from s2s.nn.cell import State, select_state
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.randomness import mixed, uniform, words
 from s2s.search.stepper import Stepper
 from s2s.search.strategy import SearchStrategy
+
+_LIKELY = 32
+"""Tokens among which a nucleus is looked for first."""
 
 
 class _Drawn(NamedTuple):
@@ -159,19 +163,42 @@ class Sampling(SearchStrategy):
         log_probs = log_probs.masked_fill(log_probs.isnan(), -torch.inf)
         if barred is not None:
             log_probs = log_probs.masked_fill((ids == eos) & barred, -torch.inf)
-        if (self.top_k is not None and barred is not None) or self.top_p < 1:
+        if self.top_k is not None and barred is not None:
             log_probs, order = log_probs.sort(dim=-1, descending=True, stable=True)
             log_probs, ids = log_probs[..., : self.top_k], ids.gather(-1, order[..., : self.top_k])
-        # Where all is impossible softmax says NaN, and the token that is taken is an impossible one.
-        shares = (log_probs.double() / self.temperature).softmax(dim=-1).nan_to_num(0.0)
-        sums = shares.cumsum(dim=-1)
+        peak = log_probs.amax(
+            dim=-1, keepdim=True
+        )  # what is near it keeps its digits whatever the temperature
+        total = peak + self.temperature * ((log_probs - peak) / self.temperature).logsumexp(
+            dim=-1, keepdim=True
+        )
+        if self.top_k is not None or self.top_p == 1:
+            return *self._pick(log_probs, ids, total, numbers), state, weights
+        # To sort a vocabulary is slow: most nuclei are small, and only for the others all of it is sorted.
+        likely, ids = top(log_probs, _LIKELY)
+        tokens, values = self._pick(likely, ids, total, numbers)
+        wide = ~(self._shares(likely, total).sum(dim=-1, dtype=torch.float64) >= self.top_p)
+        if wide.any():
+            everything, ids = log_probs[wide].sort(dim=-1, descending=True, stable=True)
+            tokens[wide], values[wide] = self._pick(everything, ids, total[wide], numbers[wide])
+        return tokens, values, state, weights
+
+    def _shares(self, log_probs: Tensor, total: Tensor) -> Tensor:
+        # Where all is impossible there is nothing to share.
+        return ((log_probs - total) / self.temperature).exp().nan_to_num(0.0)
+
+    def _pick(self, log_probs: Tensor, ids: Tensor, total: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        # The tokens to which random numbers point, and their log-probabilities. Candidates [..., candidates] are best
+        # first if there is a nucleus; of `total` would be the log-probability of a token that had all to itself.
+        shares = self._shares(log_probs, total)
+        sums = shares.cumsum(dim=-1, dtype=torch.float64)
         if self.top_p < 1:
             shares = shares.masked_fill(sums - shares >= self.top_p, 0.0)
-            sums = shares.cumsum(dim=-1)
+            sums = shares.cumsum(dim=-1, dtype=torch.float64)
         # The first token whose sum exceeds the number: one without a share is never the first.
         wanted = numbers.unsqueeze(-1) * sums[..., -1:]
         place = torch.searchsorted(sums, wanted, right=True).clamp(max=sums.size(-1) - 1)
-        return ids.gather(-1, place).squeeze(-1), log_probs.gather(-1, place).squeeze(-1), state, weights
+        return ids.gather(-1, place).squeeze(-1), log_probs.gather(-1, place).squeeze(-1)
 
     def _collect(
         self, drawn: list[_Drawn], lengths: list[list[int]], source_lengths: list[int], eos: int

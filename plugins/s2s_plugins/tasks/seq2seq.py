@@ -252,7 +252,7 @@ class Seq2SeqModule(TaskModule):
         memory, state = self.model.encode(batch.source)
         limits, minimums = output_limits(batch.source.lengths)
         found = search.search(
-            ModelStepper(self.model, batch.source, memory),
+            ModelStepper(self.model, batch.source, memory, with_weights=search.reads_weights),
             state,
             bos=BOS,
             eos=EOS,

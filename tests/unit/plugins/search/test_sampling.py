@@ -172,6 +172,16 @@ def test_where_one_token_is_left_it_is_greedy(options):
         assert [one.finished for one in hypotheses] == [greedy.finished] * 2
 
 
+@pytest.mark.parametrize("sharpness", [0.1, 3.0])
+def test_a_nucleus_is_the_same_however_it_is_looked_for(monkeypatch, sharpness):
+    tables, strategy = random_tables(6, 60, seed=4, sharpness=sharpness), Sampling(20, top_p=0.6)
+    found = []
+    for likely in (1, 4, 60):
+        monkeypatch.setattr(sampling, "_LIKELY", likely)
+        found.append(search(strategy, tables, [6] * 6))
+    assert found[0] == found[1] == found[2]
+
+
 def test_equal_tokens_are_kept_in_their_order():
     tables = torch.full((1, 8, 8, 8), -math.log(4))
     tables[..., [0, 1, 2, EOS]] = -torch.inf

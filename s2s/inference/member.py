@@ -82,6 +82,8 @@ def check_targets(bundles: Sequence[Bundle]) -> None:
     Raises:
         ConfigError: one has others.
     """
+    if len(bundles) == 1:
+        return
     first = _pieces(bundles[0])
     together = "but only models with the same pieces can translate together; train them with one tokenizer"
     for number, bundle in enumerate(bundles[1:], start=2):

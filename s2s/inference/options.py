@@ -110,7 +110,7 @@ class Options:
     )
     samples: int | None = _option(
         None,
-        "draw so many outputs for each line, instead of looking for the best",
+        "draw so many outputs for each line and give them all, instead of looking for the best",
         least=1,
         otherwise="the search's, 1 where outputs are drawn",
         search="Sampling",

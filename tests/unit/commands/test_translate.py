@@ -111,6 +111,41 @@ def test_jsonl_tells_all(translate, bundle):
     assert [len(weights) for weights in row["weights"]] == [3] * len(row["tokens"])
 
 
+def test_options_of_the_search(translate, bundle):
+    lines = ["abc", "", "defg"]
+    data = "\n".join(lines).encode()
+    translator = Translator.load(bundle, models=[bundle])
+    _, output, _ = translate(data, "--model", str(bundle), "--banned", "a", "--banned", "th", "--beam", "2")
+    assert output.splitlines() == translator.translate(lines, banned=["a", "th"], beam=2)
+    drawing = ["--samples", "3", "--seed", "5", "--max-tokens", "6"]
+    _, output, _ = translate(data, *drawing)
+    drawn = translator.translate(lines, samples=3, seed=5, max_tokens=6, results=True)
+    assert [row.split(" ||| ")[:2] for row in output.splitlines()] == [
+        [str(number), one.text] for number, best in enumerate(drawn) for one in [best, *best.alternatives]
+    ]
+    _, output, _ = translate(data, *drawing, "--minimum-risk", "chrf")
+    assert output.splitlines() == translator.translate(
+        lines, samples=3, seed=5, max_tokens=6, minimum_risk="chrf"
+    )
+    _, output, errors = translate(data, "--phrases", "xyz", "--max-tokens", "2")
+    assert len(output.splitlines()) == 3
+    assert "s2s: 2 of 3 outputs lack a phrase that was asked for" in errors
+    status, output, errors = translate(data, "--seed", "5")
+    assert (status, output) == (2, "") and "search 'Beam' takes no 'seed'. What takes it: Sampling" in errors
+
+
+def test_help_comes_at_once():
+    code = (
+        "import sys\n"
+        "from s2s.__main__ import main\n"
+        "try: main(['translate', '--help'])\n"
+        "except SystemExit: sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--limit-extra N" in done.stdout and "(Wu et al. 2016, eq. 14)" in " ".join(done.stdout.split())
+
+
 def test_numbers_that_json_does_not_have():
     diverged = Translation("", float("-inf"), [], [float("nan")], False, [])
     row = json.loads(jsonl(0, "", diverged, weights=False), parse_constant=pytest.fail)

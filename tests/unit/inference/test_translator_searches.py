@@ -3,14 +3,18 @@
 import dataclasses
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
 from s2s.errors import ConfigError
 from s2s.inference.bundle import load_bundle
+from s2s.inference.options import Options
 from s2s.inference.risk import gain_by
+from s2s.inference.strategies import strategy_of
 from s2s.inference.translator import Translator
-from s2s.text.tokenizer import UNK, UNKNOWN_TEXT
+from s2s.text.shortlist import Shortlist
+from s2s.text.tokenizer import BOS, EOS, PAD, UNK, UNKNOWN_TEXT
 from tests.references.tiny import sentences, tiny_bundle
 
 LINES = sentences(8, seed=21)
@@ -137,21 +141,21 @@ def test_what_a_search_cannot_do_it_refuses_by_name(translator, options, message
     assert message in str(caught.value)
 
 
-def test_the_bundle_recommends(bundle):
-    recommends = {"class_path": "Sampling", "init_args": {"samples": 2, "top_k": 5}}
-    translator = Translator(dataclasses.replace(bundle, config={**bundle.config, "search": recommends}))
-    strategy = translator._search(translator_options(seed=4), False).strategy
+def test_what_the_bundle_recommends_holds_where_nothing_else_is_given(bundle):
+    def chosen(recommended, **given):
+        return strategy_of(Options.of(given), bundle.search, recommended)
+
+    drawing = {"class_path": "Sampling", "init_args": {"samples": 2, "top_k": 5}}
+    assert chosen(drawing) is bundle.search
+    strategy = chosen(drawing, seed=4)
     assert (strategy.samples, strategy.top_k, strategy.seed) == (2, 5, 4)
-    recommends = {"class_path": "Beam", "init_args": {"size": 3, "alpha": 0.2}}
-    translator = Translator(dataclasses.replace(bundle, config={**bundle.config, "search": recommends}))
-    strategy = translator._search(translator_options(phrases=("a",)), False).strategy
+    assert type(chosen(drawing, beam=2)).__name__ == "Beam"
+    assert type(chosen(drawing, beam=1)).__name__ == "Greedy"
+    beam = {"class_path": "Beam", "init_args": {"size": 3, "alpha": 0.2}}
+    strategy = chosen(beam, phrases=["a"])
     assert (type(strategy).__name__, strategy.lengths.alpha) == ("ConstrainedBeam", 0.2)
-
-
-def translator_options(**given):
-    from s2s.inference.options import Options
-
-    return Options.of(given)
+    strategy = chosen(beam, n_best=2)
+    assert (type(strategy).__name__, strategy.size, strategy.n_best) == ("Beam", 3, 2)
 
 
 def test_unknowns_become_the_source_word_that_was_looked_at(folder):
@@ -217,6 +221,23 @@ class TestSeveralModels:
         assert together[0].text == ""
         for one, line in zip(together[1:], LINES, strict=True):
             assert one.tokens == translator.translate(line, results=True).tokens
+
+    def test_constraints_penalties_and_shortlists_hold_for_all_together(self, bundle, folder):
+        size = bundle.target_tokenizer.vocabulary_size
+        nothing = np.full((size, 1), PAD, dtype=np.int32)
+        short = Shortlist(nothing, np.array([PAD, UNK, BOS, EOS, 7, 8, 9], dtype=np.int32))
+        bundle = dataclasses.replace(bundle, shortlist=short)
+        allowed = set(bundle.target_tokenizer.decode([7, 8, 9]))
+        other = load_bundle(tiny_bundle(folder / "fourth", seed=7))
+        translator = Translator(bundle, models=[other])
+        free = translator.translate(LINES, shortlist=True, min_tokens=4, beta=0.3)
+        assert set("".join(free)) <= allowed | {UNKNOWN_TEXT}
+        pair = Counter(text[:2] for text in free).most_common(1)[0][0]
+        assert not any(
+            pair in text
+            for text in translator.translate(LINES, shortlist=True, min_tokens=4, beta=0.3, banned=[pair])
+        )
+        assert all(text.startswith("zz") for text in translator.translate(LINES, prefix="zz", samples=2))
 
     def test_the_target_pieces_must_be_the_same(self, bundle, folder):
         larger = load_bundle(tiny_bundle(folder / "larger", target_text=["abcdefgh"]))

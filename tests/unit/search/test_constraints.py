@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from s2s.errors import ConfigError
 from s2s.nn import leaves, select_state, top
+from s2s.registry import catalogue
 from s2s.search.constraints import Banned, ConstrainedStepper, NoRepeatNgram, constrain
 from s2s.search.ensemble import StepperEnsemble
+from s2s.search.options import build_strategy
 from s2s_plugins.search.beam import Beam
 from s2s_plugins.search.greedy import Greedy
 from tests.references.search import BOS, EOS, TableStepper, breaks, exhaustive, random_tables
@@ -77,7 +79,7 @@ def test_random_constraints_of_random_tables(seed, sharpness, ngram, banned, for
 
 @pytest.mark.parametrize("vocabulary", [7, 300])
 @pytest.mark.parametrize("many", [False, True], ids=["few", "many"])
-def test_the_fast_way_is_the_whole_distribution(vocabulary, many):
+def test_the_best_are_those_of_the_whole_distribution(vocabulary, many):
     generator = torch.Generator().manual_seed(2)
     sentences, beams = 3, 4
     tables = random_tables(sentences, 7, seed=2)
@@ -100,6 +102,21 @@ def test_the_fast_way_is_the_whole_distribution(vocabulary, many):
             pairs = zip(leaves(step.state), leaves(best.state), strict=True)
             assert all(torch.equal(own, other) for own, other in pairs)
         tokens, state = torch.randint(4, 7, (sentences, beams), generator=generator), step.state
+
+
+@pytest.mark.parametrize("name", catalogue().names("search"))
+def test_every_strategy_can_be_constrained(name):
+    tables, limits = random_tables(10, 8, seed=8), [2 + row % 6 for row in range(10)]
+    forced = [[4 + row % 4] * (row % 3) for row in range(10)]
+    constraints = {"no_repeat_ngram": 2, "banned": [[5, 6], [7]]}
+    strategy = build_strategy(name, {})
+    finished = 0
+    for own, hypotheses in zip(forced, search(strategy, tables, limits, forced, **constraints), strict=True):
+        for one in hypotheses:
+            assert not breaks(one.tokens, **constraints, forced=own)
+            assert math.isfinite(one.score)
+            finished += one.finished
+    assert finished > 5
 
 
 def test_a_sentence_does_not_depend_on_its_batch():

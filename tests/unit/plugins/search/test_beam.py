@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from s2s.errors import ConfigError
 from s2s_plugins.search.beam import Beam
@@ -148,6 +150,35 @@ def test_coverage_loses_nothing_by_stopping(size, n_best, beta, sharpness):
         assert [(one.tokens, one.score) for one in alone[0]] == [
             (one.tokens, one.score) for one in hypotheses
         ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    size=st.integers(1, 6),
+    normalization=st.sampled_from(NORMALIZATIONS),
+    beta=st.sampled_from([0.0, 0.1, 3.0]),
+    sharpness=st.sampled_from([0.5, 4.0]),
+    limit=st.integers(0, 6),
+)
+def test_random_tables_with_and_without_coverage(seed, size, normalization, beta, sharpness, limit):
+    tables, attention, lengths = attentive(3, seed=seed, vocabulary=7, sharpness=sharpness)
+    n_best = 1 + seed % size
+    results = search_attentive(
+        Beam(size, n_best, *normalization, beta), tables, attention, lengths, [limit] * 3, [limit // 3] * 3
+    )
+    for row, hypotheses in enumerate(results):
+        expected = plain_beam(
+            tables[row],
+            size=size,
+            n_best=n_best,
+            limit=limit,
+            minimum=limit // 3,
+            normalization=normalization[0],
+            alpha=normalization[1],
+            penalty=uncovered(attention[row], int(lengths[row]), beta, LEAST),
+        )
+        assert_same(hypotheses, expected)
 
 
 def test_coverage_needs_attention():

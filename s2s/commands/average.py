@@ -32,5 +32,5 @@ def main(argv: list[str]) -> int:
 
     from s2s.inference.averaging import average
 
-    print(average(options.sources, options.output, card=card_of(options)))
+    print(average(options.sources, options.output, card=card_of(options)), flush=True)
     return 0

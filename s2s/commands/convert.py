@@ -33,5 +33,8 @@ def main(argv: list[str]) -> int:
 
     from s2s.inference.conversion import convert
 
-    print(convert(options.source, options.bundle, checkpoint=options.checkpoint, card=card_of(options)))
+    print(
+        convert(options.source, options.bundle, checkpoint=options.checkpoint, card=card_of(options)),
+        flush=True,
+    )
     return 0

@@ -100,12 +100,12 @@ def main(argv: list[str]) -> int:
         buckets=options.buckets,
     )
     if options.json:
-        print(json.dumps([_plain(row) for row in rows], indent=2, ensure_ascii=False))
+        print(json.dumps([_plain(row) for row in rows], indent=2, ensure_ascii=False), flush=True)
         return 0
     several = len(outputs) > 1
     for _, group in groupby(rows, key=lambda row: (row.metric, row.case, row.signature.partition("|")[0])):
         _print(list(group), several, options.by_length)
-    print(f"{len(first)} sentences")
+    print(f"{len(first)} sentences", flush=True)
     return 0
 
 

@@ -47,5 +47,5 @@ def main(argv: list[str]) -> int:
         output.write_bytes(picture)
     for note in notes:
         print(f"s2s: {note}", file=sys.stderr)
-    print(f"{options.output}: {' '.join(found.target_words)}")
+    print(f"{options.output}: {' '.join(found.target_words)}", flush=True)
     return 0

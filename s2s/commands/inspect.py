@@ -31,9 +31,9 @@ def main(argv: list[str]) -> int:
 
     found = inspect(options.bundle)
     if options.json:
-        print(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+        print(json.dumps(asdict(found), indent=2, ensure_ascii=False), flush=True)
     else:
-        print("\n".join(_lines(found)))
+        print("\n".join(_lines(found)), flush=True)
     if found.problem is not None:
         print(f"s2s: error: {found.problem}", file=sys.stderr)
         return 2

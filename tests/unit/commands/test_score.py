@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import shlex
 import subprocess
 import sys
 
@@ -82,12 +83,21 @@ def test_standard_input(files, capsys, monkeypatch):
     assert "can be read only once" in capsys.readouterr().err
 
 
-def test_a_reader_that_leaves_is_no_error(files):
+@pytest.mark.parametrize(
+    ("words", "reader"),
+    [
+        (["score", "bundle", "many", "many", "--tokens"], "head -n 1"),
+        (["inspect", "bundle"], "true"),
+        (["evaluate", "source", "source", "--metrics", "TER", "--json"], "true"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else value,
+)
+def test_a_reader_that_leaves_is_no_error(files, words, reader):
     (files / "many").write_text("a\n" * 3000)
-    words = ["-m", "s2s", "score", *(str(files / name) for name in ("bundle", "many", "many")), "--tokens"]
-    command = " ".join(f"'{word}'" for word in [sys.executable, *words]) + " | head -n 1"
+    words = [str(files / word) if (files / word).exists() else word for word in words]
+    command = f"{shlex.join([sys.executable, '-m', 's2s', *words])} | {reader}"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
-    assert done.stderr == "" and len(done.stdout.splitlines()) == 1
+    assert done.stderr == "" and len(done.stdout.splitlines()) == reader.count("1")
 
 
 @pytest.mark.parametrize("command", ["score", "inspect", "average", "convert"])

@@ -103,11 +103,11 @@ def described(origin: Mapping[str, str]) -> str:
 
 
 def _scores(config: Mapping[str, Any]) -> str:
-    rows = [
-        [score["name"], f"{score['value']:.2f}", str(score["sentences"]), f"`{score['signature']}`"]
+    # A list: the bars of a signature would end the cells of a table.
+    return "\n".join(
+        f"- {score['name']} {score['value']:.2f}, {score['sentences']} sentences, `{score['signature']}`"
         for score in config["scores"]
-    ]
-    return _table(["metric", "score", "sentences", "signature"], rows) if rows else ""
+    )
 
 
 def _facts(training: Mapping[str, Any]) -> str:

@@ -20,7 +20,6 @@ from s2s.inference.upgrade import MODEL_PARTS
 from s2s.registry import catalogue
 from s2s.registry.parts import Spec, describe, factory
 from s2s.registry.versions import version_of
-from s2s.text.corpus import corpus_spec
 from s2s.text.tokenizer import Tokenizer
 
 RUN_CONFIG, CHECKPOINTS, TOKENIZERS = "config.yaml", "checkpoints", "tokenizers"
@@ -244,10 +243,14 @@ def _check_versions(checkpoint: Path, saved: Mapping[str, Any]) -> None:
 
 
 def _corpora(config: Mapping[str, Any]) -> dict[str, Any]:
-    # The names of the files that were learnt from, as far as the configuration tells them.
-    given = config.get("data", {}).get("train") or []
-    try:
-        specs = [corpus_spec(one) for one in (given if isinstance(given, list) else [given])]
-    except (ConfigError, DataError):  # a place that is not there any more
-        return {}
-    return {"train": [Path(path).name for spec in specs for path in spec.paths]}
+    # The names of the files that were learnt from; where they lay is their owner's affair, and may be no more.
+    given = (config.get("data") or {}).get("train") or []
+    names = []
+    for one in given if isinstance(given, list) else [given]:
+        paths = (
+            [one.get(key) for key in ("path", "source", "target")]
+            if isinstance(one, dict)
+            else one.split(",")
+        )
+        names += [Path(path.strip()).name for path in paths if path]
+    return {"train": names} if names else {}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 import s2s
@@ -94,6 +95,24 @@ def test_the_mean_of_checkpoints(run: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="is damaged, or no checkpoint of `s2s fit`"):
         last.write_bytes(last.read_bytes()[:500])
         average([run, last], tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("train", "names"),
+    [
+        ("$NOWHERE/a.de.gz,$NOWHERE/a.en.gz", ["a.de.gz", "a.en.gz"]),
+        ([{"source": "x/a", "target": "x/b", "weight": 2}, {"path": "c.tsv"}], ["a", "b", "c.tsv"]),
+        (None, None),
+    ],
+)
+def test_the_files_that_were_learnt_from_need_not_be_there(
+    run: Path, tmp_path: Path, train: Any, names: list[str] | None
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    settings["data"]["train"] = train
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(settings))
+    assert config(convert(tmp_path / "run", tmp_path / "b"))["training"].get("train") == names
 
 
 def test_what_cannot_be_converted(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

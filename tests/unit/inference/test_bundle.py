@@ -182,7 +182,7 @@ def test_the_card_carries_scores_with_signatures(original, tmp_path):
     )
     card = (tmp_path / "b" / "README.md").read_text()
     assert "Trained on nothing." in card
-    assert "| BLEU | 31.40 | 1000 | `BLEU|nrefs:1|case:mixed|version:0` |" in card
+    assert "- BLEU 31.40, 1000 sentences, `BLEU|nrefs:1|case:mixed|version:0`" in card
     config = load_bundle(tmp_path / "b").config
     assert config["scores"][0]["value"] == 31.4
     assert config["training"] == {"epochs": 3}

@@ -18,7 +18,8 @@ from s2s.errors import ConfigError
 from s2s.inference.options import Options, flags
 
 if TYPE_CHECKING:
-    from s2s.inference.translator import Translation, Translator
+    from s2s.inference.translation import Translation
+    from s2s.inference.translator import Translator
 
 SUMMARY = "translate line by line with a bundle"
 

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from s2s.inference.translator import Translation
+    from s2s.inference.translation import Translation
 
 
 def text(number: int, source: str, found: Translation, *, n_best: bool, scores: bool) -> str:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from s2s.inference.translator import Translation
+    from s2s.inference.translation import Translation
 
 Gain = Callable[[str, str], float]
 

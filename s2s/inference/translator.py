@@ -6,13 +6,11 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import torch
-from torch import Tensor
 
 from s2s.errors import BundleError, ConfigError, DataError
 from s2s.inference.bundle import Bundle, load_bundle
@@ -21,7 +19,9 @@ from s2s.inference.options import Given, Options
 from s2s.inference.risk import gain_by, least_risk
 from s2s.inference.scoring import encodable
 from s2s.inference.strategies import strategy_of
+from s2s.inference.translation import Translation
 from s2s.inference.unknowns import replaced
+from s2s.inference.windows import WINDOW, checked, in_batches, in_windows
 from s2s.inference.workers import Workers
 from s2s.nn.cell import State
 from s2s.padded import Padded
@@ -38,42 +38,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 PRECISIONS = ("float32", "bfloat16")
-WINDOW = 4096
-"""Texts that `stream` reads ahead: enough to sort by length, few enough to see progress."""
-WINDOW_LETTERS = 2**22
-"""And so many letters, so that long texts do not fill the memory."""
 
 Hypotheses = list[list[Hypothesis]]
-
-
-@dataclass(frozen=True)
-class Translation:
-    """An output and what is known of it.
-
-    Attributes:
-        text: one line.
-        score: what the search ranks by.
-        tokens: the pieces it was made of, as a person should see them.
-        log_probs: natural logarithm of the probability of each piece and, if `finished`, of the end.
-        finished: False if the limit of tokens cut it off.
-        source_tokens: the pieces of the input.
-        weights: attention, [tokens, source tokens]; None unless it was asked for.
-        unmet: the `phrases` that it does not hold, where the limit came first.
-        truncated: True if only the first `max_source_tokens` pieces of the input were read.
-        alternatives: the other outputs that were found, best first; as many as `n_best` asks for, this one
-            counted.
-    """
-
-    text: str
-    score: float
-    tokens: list[str]
-    log_probs: list[float]
-    finished: bool
-    source_tokens: list[str]
-    weights: Tensor | None = None
-    alternatives: list[Translation] = field(default_factory=list)
-    truncated: bool = False
-    unmet: list[str] = field(default_factory=list)
 
 
 class _Search(NamedTuple):
@@ -221,7 +187,7 @@ class Translator:
             UserWarning: a line had more than `max_source_tokens` tokens, and `results` cannot tell it.
         """
         single = isinstance(texts, str)
-        given = list(_checked([texts] if isinstance(texts, str) else texts, results))
+        given = list(checked([texts] if isinstance(texts, str) else texts, results))
         found = list(self._stream(iter([given]), results, Options.of(options), ahead=1))
         return found[0] if single else found  # type: ignore[return-value]
 
@@ -273,7 +239,7 @@ class Translator:
             chosen, results
         )  # what cannot be is said now, not when the first translation is asked for
         # Two windows at once, each of half the size: while the last batches of one are searched, the next has begun.
-        windows = _windows(_checked(texts, results), max(1, window // 2))
+        windows = in_windows(checked(texts, results), max(1, window // 2))
         return self._stream(windows, results, chosen, ahead=min(window, 2))  # type: ignore[return-value]
 
     def stream_windows(
@@ -374,7 +340,7 @@ class Translator:
         for member in self._members:
             member.fold_when_it_pays(sum(lengths))
         batch_tokens = min(search.options.batch_tokens, -(-sum(lengths) // self._threads))
-        batches = list(_batches(lengths, batch_tokens))
+        batches = list(in_batches(lengths, batch_tokens))
         tasks = [
             partial(self._search_batch, [[tokens[index] for index in batch] for tokens in sources], search)
             for batch in batches
@@ -460,40 +426,3 @@ class Translator:
             text = replaced(text, hypothesis.tokens, hypothesis.weights, line, self.bundle.source_tokenizer)
         # A model of bytes may say a newline; a line stays a line.
         return text.replace("\n", " ")
-
-
-def _checked(texts: Iterable[str], one_line: bool) -> Iterator[str]:
-    for position, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise DataError(f"text {position} is a {type(text).__name__}, not a str: {text!r}")
-        if one_line and "\n" in text:
-            raise DataError(
-                f"text {position} has several lines, but results are made line by line; "
-                "split it at its newlines"
-            )
-        yield text
-
-
-def _windows(texts: Iterator[str], size: int) -> Iterator[list[str]]:
-    window: list[str] = []
-    letters = 0
-    for text in texts:
-        window.append(text)
-        letters += len(text)
-        if len(window) >= size or letters >= WINDOW_LETTERS:
-            yield window
-            window, letters = [], 0
-    if window:
-        yield window
-
-
-def _batches(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
-    # Longest first, so that too large a budget shows at once; sentences of one length keep their order.
-    order = sorted(
-        (index for index, length in enumerate(lengths) if length), key=lambda index: -lengths[index]
-    )
-    start = 0
-    while start < len(order):
-        rows = max(1, batch_tokens // lengths[order[start]])
-        yield order[start : start + rows]
-        start += rows

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from s2s.__main__ import main
 from s2s.inference.formats import jsonl
-from s2s.inference.translator import Translation, Translator
+from s2s.inference.translation import Translation
+from s2s.inference.translator import Translator
 from tests.references.tiny import sentences, tiny_bundle
 
 

@@ -313,7 +313,7 @@ def test_a_stream_reads_no_more_than_its_window_ahead(bundle, window, threads, t
 
 
 def test_a_stream_of_long_texts_is_bounded_by_their_letters(translator, monkeypatch):
-    monkeypatch.setattr("s2s.inference.translator.WINDOW_LETTERS", 10)
+    monkeypatch.setattr("s2s.inference.windows.WINDOW_LETTERS", 10)
     read = []
     texts = (read.append(text) or text for text in ["abcdefghijkl"] * 9)
     next(translator.stream(texts, beam=1))

@@ -1,0 +1,37 @@
+"""What a translator says of a line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Translation:
+    """An output and what is known of it.
+
+    Attributes:
+        text: one line.
+        score: what the search ranks by.
+        tokens: the pieces it was made of, as a person should see them.
+        log_probs: natural logarithm of the probability of each piece and, if `finished`, of the end.
+        finished: False if the limit of tokens cut it off.
+        source_tokens: the pieces of the input.
+        weights: attention, [tokens, source tokens]; None unless it was asked for.
+        unmet: the `phrases` that it does not hold, where the limit came first.
+        truncated: True if only the first `max_source_tokens` pieces of the input were read.
+        alternatives: the other outputs that were found, best first; as many as `n_best` asks for, this one
+            counted.
+    """
+
+    text: str
+    score: float
+    tokens: list[str]
+    log_probs: list[float]
+    finished: bool
+    source_tokens: list[str]
+    weights: Tensor | None = None
+    alternatives: list[Translation] = field(default_factory=list)
+    truncated: bool = False
+    unmet: list[str] = field(default_factory=list)

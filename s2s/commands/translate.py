@@ -61,19 +61,20 @@ def main(argv: list[str]) -> int:
     if command.format == "jsonl":
         chosen = dataclasses.replace(chosen, weights=True)
 
-    def windows(skip: int, checksum: int) -> Iterator[list[str]]:
-        for lines in incoming.windows(skip=skip, checksum=checksum):
+    def windows() -> Iterator[list[str]]:
+        for lines in incoming.windows(skip=out.lines, checksum=out.checksum):
             texts = [decode(line) for line in lines]
             if texts:
                 pending.append((lines, texts))
             yield texts
 
+    # What cannot be is said before an earlier run's file is touched; no window is read yet.
+    flow = translator.stream_windows(windows(), **dataclasses.asdict(chosen))
+    made_of = _made_of(translator, command, given)
     with (
-        Outgoing(command.output, made_of=_made_of(translator, command, given), resume=command.resume) as out,
+        Outgoing(command.output, made_of=made_of, resume=command.resume) as out,
         progress(incoming.size, shown=_at_a_terminal(command)) as tell,
-        closing(
-            translator.stream_windows(windows(out.lines, out.checksum), **dataclasses.asdict(chosen))
-        ) as flow,
+        closing(flow),
     ):
         if out.lines:
             print(f"s2s: going on after line {out.lines:,}", file=sys.stderr)

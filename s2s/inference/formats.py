@@ -46,6 +46,7 @@ def _output(one: Translation, weights: bool) -> dict[str, Any]:
         "text": one.text,
         "score": _number(one.score),
         "finished": one.finished,
+        "unmet": one.unmet,
         "tokens": one.tokens,
         "log_probs": [_number(value) for value in one.log_probs],
         # For each token the place of the source token that it looked at most.

@@ -199,7 +199,7 @@ class Options:
         "most source tokens of a batch, padding counted; each thread searches a batch. Speed and memory only",
         least=1,
     )
-    weights: bool = _option(False, "keep the attention weights")
+    weights: bool = _option(False, "keep the attention weights, in results and in JSON lines")
     shortlist: bool = _option(
         False,
         "say only what the bundle's shortlist has for the pieces of a sentence: faster, and now and then another word; "

@@ -51,6 +51,9 @@ class Outgoing:
         self._open(start)
 
     def _earlier(self) -> int:
+        if self._about.exists() and not self._partial.exists() and self.path and os.path.isfile(self.path):
+            self._about.unlink()  # it was whole already
+            return 0
         try:
             about = json.loads(self._about.read_text(encoding="utf-8"))
             made_of, size = about["made_of"], about["bytes"]

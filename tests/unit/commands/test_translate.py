@@ -193,6 +193,8 @@ def test_resume_goes_on_after_what_is_written(translate, bundle, tmp_path, monke
     assert status == 2 and "out.partial was begun with beam 2, not 3" in errors
     done = json.loads((tmp_path / "out.partial.json").read_text())["lines"]
     assert 0 < done < 20
+    status, _, errors = translate(b"", *options, "--shortlist")
+    assert status == 2 and "the bundle has no shortlist" in errors
     begun[:] = [0] * 4  # it does not stop any more
     status, _, errors = translate(b"", *options, "--resume", "--batch-tokens", "64")
     assert status == 0 and f"s2s: going on after line {done}" in errors

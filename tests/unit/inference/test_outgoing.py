@@ -68,6 +68,18 @@ def test_an_error_keeps_what_there_is(tmp_path, capsys):
     assert names(tmp_path) == ["out"] and path.read_text() == "1\n2\n"
 
 
+def test_a_kill_at_the_very_end(tmp_path):
+    path = tmp_path / "out"
+    killed = Outgoing(str(path), made_of={"beam": 2})
+    killed.write("1\n", [b"a"])
+    killed._stream.close()
+    (tmp_path / "out.partial").rename(path)  # and it comes no further
+    with Outgoing(str(path), made_of={"beam": 3}, resume=True) as out:
+        assert out.lines == 0
+        out.write("2\n", [b"a"])
+    assert path.read_text() == "2\n" and names(tmp_path) == ["out"]
+
+
 def test_without_resume_it_begins_anew(tmp_path):
     path = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt), Outgoing(str(path)) as out:

@@ -52,7 +52,7 @@ class _Search(NamedTuple):
     prefix: list[int]
     phrases: list[list[int]]
     with_weights: bool
-    with_tokens: bool
+    results: bool  # whether more than texts is wanted
 
 
 class _Window(NamedTuple):
@@ -188,7 +188,8 @@ class Translator:
         """
         single = isinstance(texts, str)
         given = list(checked([texts] if isinstance(texts, str) else texts, results))
-        found = list(self._stream(iter([given]), results, Options.of(options), ahead=1))
+        search = self._search(Options.of(options), results)
+        found = list(self._stream([given], search, ahead=1))
         return found[0] if single else found  # type: ignore[return-value]
 
     @overload
@@ -234,13 +235,10 @@ class Translator:
             raise DataError(
                 "stream takes texts, such as a list or an open file; for one text there is translate"
             )
-        chosen = Options.of(options)
-        self._search(
-            chosen, results
-        )  # what cannot be is said now, not when the first translation is asked for
+        search = self._search(Options.of(options), results)
         # Two windows at once, each of half the size: while the last batches of one are searched, the next has begun.
         windows = in_windows(checked(texts, results), max(1, window // 2))
-        return self._stream(windows, results, chosen, ahead=min(window, 2))  # type: ignore[return-value]
+        return self._stream(windows, search, ahead=min(window, 2))  # type: ignore[return-value]
 
     def stream_windows(
         self, windows: Iterable[Sequence[str]], **options: Unpack[Given]
@@ -261,15 +259,15 @@ class Translator:
         return self._flow(windows, self._search(Options.of(options), True), ahead=2)
 
     def _stream(
-        self, windows: Iterator[list[str]], results: bool, options: Options, ahead: int
+        self, windows: Iterable[list[str]], search: _Search, ahead: int
     ) -> Iterator[str | Translation]:
-        """Texts to lines, and translations of lines to those of texts."""
-        search = self._search(options, results)
+        """Texts to lines, and translations of lines to those of texts, or to results."""
         pending: deque[list[str]] = deque()
 
         def lines() -> Iterator[list[str]]:
             for texts in windows:
-                pending.append(texts)
+                if texts:  # else it has no answer
+                    pending.append(texts)
                 yield [line for text in texts for line in text.split("\n")]
 
         truncated = number = 0
@@ -277,20 +275,21 @@ class Translator:
             for found in flow:
                 truncated += sum(one.truncated for one in found)
                 number += len(found)
-                if results:
+                texts = pending.popleft()
+                if search.results:
                     yield from found
                     continue
                 outputs = iter(found)
-                for text in pending.popleft():
+                for text in texts:
                     yield "\n".join(next(outputs).text for _ in text.split("\n"))
-        if truncated and not results:
+        if truncated and not search.results:
             warnings.warn(
-                f"{truncated} of {number} lines have more than {options.max_source_tokens} tokens; only so many were "
-                "read of each. See max_source_tokens",
+                f"{truncated} of {number} lines have more than {search.options.max_source_tokens} tokens; only so many "
+                "were read of each. See max_source_tokens",
                 stacklevel=3,
             )
 
-    def _search(self, options: Options, with_tokens: bool) -> _Search:
+    def _search(self, options: Options, results: bool) -> _Search:
         if options.shortlist and self.bundle.shortlist is None:
             raise BundleError(
                 "the bundle has no shortlist; learn one from its training text with: "
@@ -302,18 +301,18 @@ class Translator:
             tokenizer.encode(encodable(text)) for text in (options.prefix or "", *options.phrases)
         )
         for text, tokens in zip((options.prefix, *options.phrases), (prefix, *phrases), strict=True):
-            if UNK in tokens:
+            if text and (UNK in tokens or not tokens):
                 raise ConfigError(f"the model cannot say all of {text!r}; choose other words")
         banned = [tokenizer.encode(encodable(word)) for word in options.banned]
         return _Search(
             strategy,
             options,
             self.bundle.shortlist if options.shortlist else None,
-            [word for word in banned if UNK not in word],  # what it cannot say, it does not
+            [word for word in banned if word and UNK not in word],  # what it cannot say, it does not
             prefix,
             phrases,
             options.weights or options.replace_unknowns or strategy.reads_weights,
-            with_tokens,
+            results,
         )
 
     def _flow(
@@ -395,12 +394,12 @@ class Translator:
         self, best: list[Hypothesis], line: str, source: list[int], truncated: bool, search: _Search
     ) -> Translation:
         tokenizer = self.bundle.target_tokenizer
-        source_tokens = self.bundle.source_tokenizer.tokens(source) if search.with_tokens else []
+        source_tokens = self.bundle.source_tokenizer.tokens(source) if search.results else []
         found = [
             Translation(
                 self._text(hypothesis, line, search),
                 hypothesis.score,
-                tokenizer.tokens(hypothesis.tokens) if search.with_tokens else [],
+                tokenizer.tokens(hypothesis.tokens) if search.results else [],
                 hypothesis.log_probs,
                 hypothesis.finished,
                 source_tokens,

@@ -4,6 +4,7 @@ import dataclasses
 import subprocess
 import sys
 import threading
+import weakref
 
 import pytest
 import torch
@@ -310,6 +311,26 @@ def test_a_stream_reads_no_more_than_its_window_ahead(bundle, window, threads, t
     # It must read far enough to fill its two halves, and no further.
     assert most == (window if window % 2 == 0 or window == 1 else window - 1)
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("results", [False, True])
+def test_a_stream_forgets_what_it_has_answered(translator, results):
+    class Line(str):
+        pass
+
+    seen = []
+
+    def lines():
+        while True:
+            line = Line("abc")
+            seen.append(weakref.ref(line))
+            yield line
+
+    stream = translator.stream(lines(), window=4, beam=1, results=results)
+    for _ in range(40):
+        next(stream)
+    # Two windows of two, and what the generators have in their hands.
+    assert sum(line() is not None for line in seen) <= 8
 
 
 def test_a_stream_of_long_texts_is_bounded_by_their_letters(translator, monkeypatch):

@@ -60,6 +60,8 @@ def test_banned_words(translator):
     ]
     found = translator.translate(LINES, banned=common)
     assert not any(pair in text for pair in common for text in found)
+    with pytest.raises(ConfigError, match="the model cannot say all of '🎉'; choose other words"):
+        translator.translate(LINES, phrases=["a", "🎉"])
     assert translator.translate(LINES, banned=["🎉"]) == free, "what it cannot say needs no ban"
 
 

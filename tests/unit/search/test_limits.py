@@ -28,3 +28,12 @@ def test_rounding_costs_no_token():
 def test_a_minimum_never_exceeds_its_limit():
     limits, minimums = output_limits(torch.tensor([4]), limit_ratio=1, limit_extra=0, minimum_ratio=3)
     assert limits.tolist() == minimums.tolist() == [4]
+
+
+def test_absolute_limits_hold_whatever_the_source():
+    lengths = torch.tensor([1, 5, 10])
+    limits, minimums = output_limits(
+        lengths, limit_ratio=2, limit_extra=0, max_tokens=8, minimum_ratio=0.5, min_tokens=3
+    )
+    assert limits.tolist() == [2, 8, 8]
+    assert minimums.tolist() == [2, 3, 5]  # the first gives way to its limit

@@ -16,8 +16,12 @@ class SearchStrategy(ABC):
 
     The options of a strategy are those of its constructor; it keeps nothing about a sentence between two
     calls, nor on `self` during one, for `search` is called from several threads at once. What it finds for a
-    sentence depends on that sentence alone; among equal scores the lower beam, then the lower id, comes first.
+    sentence depends on that sentence alone; among equal scores the lower beam, then the lower id, comes first, unless
+    it draws.
     """
+
+    draws: bool = False
+    """Whether it draws at random what others choose: by `Stepper.fingerprints` and a seed of its own."""
 
     @property
     def reads_weights(self) -> bool:

@@ -3,10 +3,8 @@
 Each check takes a factory () -> SearchStrategy: a class, or a partial with the strategy's options. What is found is
 held against tables that hold all that a model can say, and that watch who asks (`s2s.testing.tables`).
 
-A strategy that draws by `Stepper.fingerprints`, so that what it finds depends on the sentence alone, cannot keep one
-of them, and says so:
-
-    expected_failures = {"ties": "draws"}
+A strategy that draws says so (`SearchStrategy.draws`) and draws by `Stepper.fingerprints`, so that what it finds
+depends on the sentence alone.
 """
 
 from __future__ import annotations
@@ -215,16 +213,30 @@ def check_leaving(factory: SearchFactory) -> None:
 
 
 def check_ties(factory: SearchFactory) -> None:
-    """Among equal scores the lower beam comes first, then the lower id."""
-    tables = random_tables(2, seed=8)
+    """Among equal scores the lower beam comes first, then the lower id; where it draws, each comes first somewhere."""
+    strategy = factory()
+    tables = random_tables(32 if strategy.draws else 2, seed=8)
     tables[:] = -torch.inf
     for length in (0, 1):
         for prefix in range(prefix_number([WORDS[0]] * length), prefix_number([WORDS[-1]] * length) + 1):
             tables[:, prefix, [5, 6]] = math.log(0.5)
     tables[:, prefix_number([1, 1]) :, EOS] = 0.0  # after two tokens
-    for hypotheses in _search(factory(), tables, (4, 4), None):
+    unreachable = prefix_number([4])  # it tells the sentences apart
+    tables[:, unreachable] = random_tables(len(tables), seed=8)[:, unreachable]
+    equal = [[5, 5], [5, 6], [6, 5], [6, 6]]
+    searched = _search(strategy, tables, (4,) * len(tables), None)
+    if strategy.draws:
+        first = sorted({tuple(hypotheses[0].tokens) for hypotheses in searched})
+        if [list(one) for one in first] != equal:
+            raise Nonconforming(
+                f"that of four equally probable outputs {first} came first in {len(tables)} sentences",
+                "each of them somewhere: it says that it draws",
+                "Draw by Stepper.fingerprints, so that each sentence draws for itself.",
+            )
+        return
+    for hypotheses in searched:
         found = [one.tokens for one in hypotheses]
-        if found != [[5, 5], [5, 6], [6, 5], [6, 6]][: len(found)]:
+        if found != equal[: len(found)]:
             raise Nonconforming(
                 f"{found} where 5 and 6 are equally probable twice",
                 "[5, 5] first, then [5, 6], [6, 5] and [6, 6]",

@@ -49,9 +49,7 @@ class Sampling(SearchStrategy):
         seed: another one, other samples.
     """
 
-    expected_failures = {
-        "ties": "equally probable tokens are drawn, not ordered",
-    }
+    draws = True
 
     def __init__(
         self,

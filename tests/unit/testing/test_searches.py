@@ -336,6 +336,10 @@ class LastOfEquals(Sound):
         return (-one.score, [-token for token in one.tokens])
 
 
+class SaysThatItDraws(Sound):
+    draws = True
+
+
 class DrawsUnsaid(Sampling):
     expected_failures = {}
 
@@ -484,6 +488,11 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (KeepsTwice, "leaving", r"keep\(.*\); expected each row once"),
     (LosesStates, "leaving", r"a state of \d+ rows for \d+ sentences with 2 beams; expected \d+ rows"),
     (BeginsWithTheEnd, "certain", "3 as the first token; expected bos, 2"),
+    (
+        SaysThatItDraws,
+        "ties",
+        r"that of four equally probable outputs \[\(5, 5\)\] came first in 32 sentences",
+    ),
     (LastOfEquals, "ties", r"6, 6.* where 5 and 6 are equally probable twice; expected \[5, 5\] first"),
     (DrawsUnsaid, "deterministic", r"for sentence \d at the first time; expected .* as at the second"),
     (

@@ -25,6 +25,31 @@ SUMMARY = "translate line by line with a bundle"
 
 _FORMATS = ("text", "tsv", "jsonl")
 _SPEED_ONLY = ("batch_tokens",)
+_GROUPS = {
+    "search": (
+        "search",
+        "beam",
+        "n_best",
+        "normalization",
+        "alpha",
+        "beta",
+        "groups",
+        "strength",
+        "shortlist",
+    ),
+    "drawing": ("samples", "temperature", "top_k", "top_p", "seed", "minimum_risk"),
+    "what an output holds": ("phrases", "prefix", "banned", "no_repeat_ngram", "replace_unknowns"),
+    "lengths": (
+        "limit_ratio",
+        "limit_extra",
+        "max_tokens",
+        "minimum_ratio",
+        "min_tokens",
+        "max_source_tokens",
+    ),
+    "results and speed": ("weights", "batch_tokens"),
+}
+"""Of the options of a translation, for the help."""
 
 
 def main(argv: list[str]) -> int:
@@ -143,13 +168,21 @@ def parser() -> CommandLine:
     )
     add("--jsonl", action="store_true", help="short for --format jsonl")
     add("--scores", action="store_true", help="print the score and a tab before each output")
-    for flag in flags():
-        value: dict[str, Any] = {"type": flag.kind, "metavar": flag.metavar, "choices": flag.choices or None}
-        if flag.kind is bool:
-            value = {"action": "store_true"}
-        if flag.kind is tuple:
-            value = {"action": "append", "metavar": flag.metavar}
-        add(*flag.flags, dest=flag.name, default=None, help=flag.about.replace("%", "%%"), **value)
+    known = {flag.name: flag for flag in flags()}
+    for title, names in _GROUPS.items():
+        group = parser.add_argument_group(title)
+        for flag in map(known.__getitem__, names):
+            value: dict[str, Any] = {
+                "type": flag.kind,
+                "metavar": flag.metavar,
+                "choices": flag.choices or None,
+            }
+            if flag.kind is bool:
+                value = {"action": "store_true"}
+            if flag.kind is tuple:
+                value = {"action": "append", "metavar": flag.metavar}
+            about = flag.about.replace("%", "%%")
+            group.add_argument(*flag.flags, dest=flag.name, default=None, help=about, **value)
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     add("--precision", default="float32", help="float32 or bfloat16 (default: float32)")
     add("--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)")

@@ -76,6 +76,7 @@ class Options:
         None,
         "name of a search strategy; see: s2s plugins list --kind search",
         otherwise="the bundle's, or one that takes the options that are given",
+        metavar="NAME",
     )
     beam: int | None = _option(
         None,
@@ -167,7 +168,10 @@ class Options:
         otherwise="the most probable first",
     )
     no_repeat_ngram: int | None = _option(
-        None, "no so many tokens twice in an output (Paulus et al. 2018)", least=1, otherwise="they may"
+        None,
+        "so many tokens in a row never come twice in an output (Paulus et al. 2018)",
+        least=1,
+        otherwise="they may",
     )
     banned: Sequence[str] = _option(
         (),
@@ -326,7 +330,9 @@ def flags() -> Iterator[Flag]:
             one.name,
             (f"--{one.name.replace('_', '-')}", *about["aliases"]),
             kind,
-            about["about"] + (f" (default: {shown})" if shown else ""),
+            about["about"]
+            + ("; may be given more than once" if kind is tuple else "")
+            + (f" (default: {shown})" if shown else ""),
             about["choices"],
             about["metavar"] or letter,
         )

@@ -17,9 +17,8 @@ Gain = Callable[[str, str], float]
 def least_risk(samples: Sequence[Translation], gain: Gain) -> list[Translation]:
     """Each sample once, the one of least risk first; its score is the expected gain.
 
-    Kumar Kumar & Byrne 2004 (section 2) choose Byrne 2004 choose the E' with the least expected loss: the sum over E of L(E, E') P(E | F).
-    Here the samples stand for P, each as often as it was drawn, and the loss is what the gain lacks. Of equals the one
-    that came first.
+    Kumar & Byrne 2004 choose the E' with the least expected loss: the sum over E of L(E, E') P(E | F). Here the samples
+    stand for P, each as often as it was drawn, and the loss is what the gain lacks. Of equals the one that came first.
 
     Args:
         samples: of one sentence.

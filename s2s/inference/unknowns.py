@@ -13,8 +13,8 @@ from s2s.text.tokenizer import UNK, UNKNOWN_TEXT, Tokenizer
 def replaced(text: str, tokens: Sequence[int], weights: Tensor, source: str, tokenizer: Tokenizer) -> str:
     """An output with a source word for each unknown piece.
 
-    Luong et al. 2015b (section 3.3) put there what a dictionary knows of the aligned source word, or, as here, the word
-    itself: a name, most often. Aligned is what the attention was on most, of equals the first.
+    Luong et al. 2015b put there what a dictionary knows of the source word that the model points at, or that word:
+    a name, most often. Here it is always the word itself, and the attention points: where it is most, of equals first.
 
     Args:
         text: of the output.

@@ -3,6 +3,7 @@
     python benchmarks/cells.py                   all of it, into results/cells.json; hours, resumable
     python benchmarks/cells.py quality [CELL …]  BLEU after training on each corpus; may run beside other work
     python benchmarks/cells.py speed             training and decoding speed and memory; wants a quiet machine
+    python benchmarks/cells.py table             the table and the plot of docs/cells.md, from the results alone
 
 A cell joins by being registered; what is measured already is not measured again. The model is the recipes' (recurrent
 encoder in both directions, recurrent decoder, attention), made smaller; the cells' width is chosen so that the whole
@@ -23,7 +24,7 @@ from typing import Any, NamedTuple
 import torch
 import workload
 from embedded import score
-from machine import RESULTS, peak_mebibytes, provenance, repeated
+from machine import RESULTS, ROOT, peak_mebibytes, provenance, repeated
 from workload import batches, build_optimizer, target_tokens, train_step
 
 import s2s
@@ -33,6 +34,8 @@ from s2s.resources import locate
 
 PATH = RESULTS / "cells.json"
 RUNS = Path("runs/cells")
+PAGE = ROOT / "docs" / "cells.md"
+BEGIN, END = "<!-- begin of the table -->", "<!-- end of the table -->"
 REFERENCE, WIDTH, EMBEDDING, PIECES = "LSTM", 256, 192, 4000
 LIKE = 0.01
 """Parameters of two models are equal when they differ by at most this share."""
@@ -224,7 +227,7 @@ def main() -> None:
         return child(words[1])
     cells = [word for word in words if word in catalogue().names("cell")] or catalogue().names("cell")
     corpora = [word for word in words if word in CORPORA] or list(CORPORA)
-    what = [word for word in words if word in ("quality", "speed")] or ["quality", "speed"]
+    what = [word for word in words if word in ("quality", "speed", "table")] or ["quality", "speed"]
     if "quality" in what:
         for corpus in corpora:
             for cell in cells:
@@ -241,7 +244,55 @@ def main() -> None:
                 cell,
                 value={**provenance(["python", "benchmarks/cells.py", "speed"]), "samples": samples[cell]},
             )
-    print(table(known()))
+    publish(known())
+
+
+def publish(results: dict[str, Any]) -> None:
+    """The table into the page, the plot beside it."""
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(with_table(page, results), encoding="utf-8")
+    plot(results)
+
+
+def with_table(page: str, results: dict[str, Any]) -> str:
+    """The page with the table that the results give."""
+    before, rest = page.split(BEGIN)
+    after = rest.split(END)[1]
+    return f"{before}{BEGIN}\n{table(results)}\n{END}{after}"
+
+
+def plot(results: dict[str, Any]) -> None:
+    """BLEU with its interval, short and long sources apart, one panel for each corpus."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, len(CORPORA), figsize=(10, 5), layout="constrained")
+    for axis, corpus in zip(axes, CORPORA, strict=True):
+        measured = results["quality"][corpus]
+        cells = sorted(measured, key=lambda cell: measured[cell]["BLEU"]["all"]["value"])
+        for shift, group, colour in (
+            (0.2, "short", "tab:blue"),
+            (0.0, "all", "black"),
+            (-0.2, "long", "tab:orange"),
+        ):
+            bleu = [measured[cell]["BLEU"][group] for cell in cells]
+            axis.errorbar(
+                [one["value"] for one in bleu],
+                [place + shift for place in range(len(cells))],
+                xerr=[one["interval"] for one in bleu],
+                fmt="o",
+                markersize=4,
+                color=colour,
+                label=f"{group} sources",
+            )
+        axis.set_yticks(range(len(cells)), cells)
+        axis.set_xlabel("BLEU, greedy, with 95 % interval")
+        axis.set_title(corpus)
+        axis.grid(axis="x", alpha=0.3)
+    axes[0].legend(loc="lower right")
+    figure.savefig(PAGE.with_suffix(".png"), dpi=110)
 
 
 def table(results: dict[str, Any]) -> str:

@@ -291,7 +291,7 @@ def plot(results: dict[str, Any]) -> None:
         axis.set_xlabel("BLEU, greedy, with 95 % interval")
         axis.set_title(corpus)
         axis.grid(axis="x", alpha=0.3)
-    axes[0].legend(loc="lower right")
+    axes[0].legend(loc="upper left")
     figure.savefig(PAGE.with_suffix(".png"), dpi=110)
 
 

@@ -14,8 +14,9 @@ def keep_freed_memory() -> bool:
     """Let the C library keep what is freed, for this process, instead of giving it back to the system.
 
     A step takes and frees the same hundreds of large tensors as the step before. By default each of them is mapped
-    anew, so that every page of it is faulted in and zeroed again: a tenth of a step's time on a processor. The most
-    memory that the process takes stays what it was; what it takes in between no longer falls.
+    anew, so that every page of it is faulted in and zeroed again: a tenth of a step's time on a processor. The price is
+    memory: what lies between blocks in use is not given back (13.8 million parameters, 450 steps: 1,983 MiB at the most
+    instead of 1,820).
 
     Returns:
         Whether it is so. False without the GNU C library, and where a variable of the environment says how memory is

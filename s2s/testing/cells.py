@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from s2s.errors import ConfigError
 from s2s.nn.cell import Noise, RecurrentCell, State, leaves, map_state, select_state
 from s2s.nn.encoder import Bidirectional
 from s2s.nn.stack import Stack
@@ -453,14 +452,7 @@ def check_directions(factory: CellFactory) -> None:
 
 def check_every_partner(factory: CellFactory) -> None:
     """With every registered decoder, attention and bridge: teacher forcing equals stepping, beams stay apart."""
-    for kind in ("decoder", "attention", "bridge"):
-        for name, partner in models.registered(kind):
-            try:
-                chosen: dict[str, Any] = {"cell": factory, kind: partner}
-                model = models.small_model(**chosen)
-            except ConfigError:
-                continue  # the partner refuses these sizes, and says why
-            models.expect_exact(model, f"with {kind} {name}")
+    models.expect_exact_beside("cell", factory, ("decoder", "attention", "bridge"), size=6)
 
 
 def check_learning(factory: CellFactory) -> None:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s2s.errors import ConfigError
 from s2s.nn import RecurrentCell, run_steps
-from s2s.testing import KITS, FailedChecks, check_cell
+from s2s.testing import KITS, FailedChecks, check_cell, examine
 
 
 class Sound(RecurrentCell):
@@ -175,6 +176,13 @@ class BranchesOnAValue(Sound):
         return super().step(x if x.sum() > 0 else 2 * x, state, noise)
 
 
+class RefusesMoreThanFive(Sound):
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        if hidden_size > 5:
+            raise ConfigError(f"hidden_size {hidden_size} is more than 5")
+        super().__init__(input_size, hidden_size)
+
+
 class SaysNothing(Sound):
     def step(self, x: Tensor, state: Any, noise: Any = None) -> tuple[Tensor, Any]:
         output, state = super().step(x, state, noise)
@@ -251,7 +259,11 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     ),
     (TakesOneWidth, "stack", "assert 4 == 3"),
     (MeanOverTheBatch, "directions", "outputs of both directions"),
-    (MeanOverTheBatch, "every_partner", "(log-probabilities at step|beam search) .*with decoder"),
+    (
+        MeanOverTheBatch,
+        "every_partner",
+        "(log-probabilities at step|beam search) .*beside the plainest parts",
+    ),
     (BranchesOnAValue, "export", "torch.export refuses step.*; expected a graph.*branches on values"),
     (SaysNothing, "learning", "the cell copied .*; expected at least 75%"),
     (BranchesOnAValue, "compiled", "torch.compile refuses step.*; expected a graph without breaks"),
@@ -273,6 +285,14 @@ def test_a_wrong_cell_fails(cell: type[Sound], check: str, message: str) -> None
 
 def test_every_check_has_a_cell_that_it_catches() -> None:
     assert {check for _, check, _ in WRONG} == {check.name for check in KITS["cell"]}
+
+
+def test_a_cell_that_no_model_can_be_built_with_fails() -> None:
+    """A partner may refuse its sizes; the cell that is checked may not."""
+    (run,) = (one for one in KITS["cell"] if one.name == "every_partner")
+    (outcome,) = examine([run], RefusesMoreThanFive).outcomes
+    assert outcome.status == "failed"
+    assert "ConfigError: hidden_size 6 is more than 5" in outcome.explanation
 
 
 def test_all_failures_are_told_at_once() -> None:

@@ -29,14 +29,16 @@ class Prepared:
 
     Args:
         model: in evaluation mode.
-        narrow: products are taken in bfloat16, all else in float32. Without it the results are the model's own.
+        narrow: products are taken in bfloat16, all else in float32. Without it the results are the model's own, but
+            for the order in which the terms of a product are summed.
     """
 
     def __init__(self, model: Seq2Seq, *, narrow: bool = False) -> None:
         self._device = next(model.parameters()).device
-        packs = narrow and can_pack(self._device)
+        dtype = torch.bfloat16 if narrow else torch.float32
+        packs = can_pack(self._device, dtype)
         self._mixed = narrow and not packs
-        self.model = pack_matrices(model) if packs else model
+        self.model = pack_matrices(model, dtype) if packs else model
         self.vectors: Tensor | None = None
         self.folded: Tensor | None = None
 

@@ -1,4 +1,4 @@
-"""Packed weights: bfloat16 in products, what they were in everything else, and the same answers on every machine."""
+"""Packed weights: another type or library in products, what they were in everything else, the same on every machine."""
 
 import pytest
 import torch
@@ -12,35 +12,37 @@ from s2s.nn import PackedMatrix, pack_matrices
 def way(request, monkeypatch):
     """Both ways of taking the product, whatever this machine can."""
     if request.param == "plain":
-        monkeypatch.setattr("s2s.nn.packed.can_pack", lambda device: False)
+        monkeypatch.setattr("s2s.nn.packed.can_pack", lambda device, dtype: False)
     return request.param
 
 
-def rounded(x):
-    return x.to(torch.bfloat16).double()
+BITS = {torch.bfloat16: 8, torch.float32: 24}
+DTYPES = pytest.mark.parametrize("dtype", BITS, ids=str)
 
 
+@DTYPES
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(48,), (7, 48), (2, 3, 48), (0, 48)])
-def test_products_are_those_of_rounded_factors(way, shape, bias):
+def test_products_are_those_of_rounded_factors(way, shape, bias, dtype):
     torch.manual_seed(0)
     layer = nn.Linear(48, 32, bias=bias)
     x = torch.randn(shape)
     with torch.inference_mode():
-        found = pack_matrices(layer)(x)
-        expected = rounded(x) @ rounded(layer.weight).t()
+        found = pack_matrices(layer, dtype)(x)
+        expected = x.to(dtype).double() @ layer.weight.to(dtype).double().t()
         if layer.bias is not None:
             expected = expected + layer.bias.double()
     assert found.dtype == torch.float32 and type(found) is torch.Tensor
-    # The sum is rounded to 8 bits once more, and the bias where it cannot be given in float32.
-    torch.testing.assert_close(found.double(), expected, rtol=2**-7, atol=2**-7)
-    assert pack_matrices(layer)(x.bfloat16()).dtype == torch.bfloat16
+    # The sum is rounded once more, and the bias where it cannot be given in float32; 48 terms of float32 add theirs.
+    close = 2.0 ** (1 - BITS[dtype]) * (1 if dtype == torch.bfloat16 else 16)
+    torch.testing.assert_close(found.double(), expected, rtol=close, atol=close)
+    assert pack_matrices(layer, dtype)(x.bfloat16()).dtype == torch.bfloat16
 
 
 def test_factors_may_be_named(way):
     weight, x = torch.randn(32, 48), torch.randn(7, 48)
     bias = torch.randn(32)
-    matrix = PackedMatrix.of(weight)
+    matrix = PackedMatrix.of(weight, torch.bfloat16)
     expected = F.linear(x, matrix, bias)
     assert not torch.equal(expected, F.linear(x, weight, bias)), "it is not packed"
     for found in (
@@ -54,7 +56,7 @@ def test_factors_may_be_named(way):
 
 def test_all_but_products_sees_the_weight_itself(way):
     weight = nn.Linear(48, 32).weight
-    matrix = PackedMatrix.of(weight)
+    matrix = PackedMatrix.of(weight, torch.bfloat16)
     x = torch.randn(7, 48)
     for found, expected in [
         (x @ matrix.t(), x @ weight.t()),
@@ -68,22 +70,33 @@ def test_all_but_products_sees_the_weight_itself(way):
         assert torch.equal(found, expected)
 
 
-def test_slices_are_packed_once(way):
-    matrix = PackedMatrix.of(torch.randn(32, 48))
+@DTYPES
+def test_slices_are_packed_once(way, dtype):
+    matrix = PackedMatrix.of(torch.randn(32, 48), dtype)
     x = torch.randn(7, 16)
     part = matrix[:, 16:32]
     assert isinstance(part, PackedMatrix) and matrix[:, 16:32] is part and matrix[:, :16] is not part
-    expected = rounded(x) @ rounded(torch.Tensor(matrix)[:, 16:32]).t()
-    torch.testing.assert_close(F.linear(x, part).double(), expected, rtol=2**-7, atol=2**-7)
+    expected = x.to(dtype).double() @ torch.Tensor(matrix)[:, 16:32].to(dtype).double().t()
+    close = 2.0 ** (5 - BITS[dtype])
+    torch.testing.assert_close(F.linear(x, part).double(), expected, rtol=close, atol=close)
+
+
+@DTYPES
+def test_chosen_rows_are_packed_too(way, dtype):
+    weight, x = torch.randn(32, 48), torch.randn(7, 48)
+    chosen = torch.tensor([3, 17, 4])
+    rows = PackedMatrix.of(weight, dtype).index_select(0, chosen)
+    assert isinstance(rows, PackedMatrix)
+    assert torch.equal(F.linear(x, rows), F.linear(x, PackedMatrix.of(weight[chosen], dtype)))
 
 
 def test_a_copy_shares_its_weights_and_leaves_the_model_alone():
     model = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Embedding(5, 8))
     model[2].weight = nn.Parameter(torch.randn(8, 8))
     model[0].weight = model[2].weight  # tied
-    copy = pack_matrices(model)
+    copy = pack_matrices(model, torch.bfloat16)
     assert copy[0].weight is copy[2].weight and isinstance(copy[0].weight, PackedMatrix)
     assert copy[0].weight.data_ptr() == model[0].weight.data_ptr()
     assert copy[1].weight is model[1].weight
     assert type(model[0].weight) is nn.Parameter
-    assert not isinstance(pack_matrices(model.double())[0].weight, PackedMatrix)
+    assert not isinstance(pack_matrices(model.double(), torch.float32)[0].weight, PackedMatrix)

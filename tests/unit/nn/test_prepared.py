@@ -103,7 +103,7 @@ def test_a_head_that_reads_the_context_gets_it() -> None:
     assert all(map(torch.equal, leaves(memory), leaves(plain_memory)))
     decoded, _ = built.decoder.step(built.target_embedding(inputs.ids[:, 0]), memory, state)
     assert decoded.context is not None
-    built.head.reads_context = False
+    fast.model.head.reads_context = False
     folded, _ = fast.encode(source)
     decoded, _ = built.decoder.step(built.target_embedding(inputs.ids[:, 0]), folded, state)
     assert decoded.context is None

@@ -83,7 +83,7 @@ def test_a_list_of_everything_is_the_head_itself():
 def test_narrow_products_only_round():
     """bfloat16 keeps 8 bits of scores of up to some tens."""
     head, candidates, always = make(torch.float32)
-    packed = pack_matrices(head)
+    packed = pack_matrices(head, torch.bfloat16)
     assert isinstance(packed.weight.index_select(0, NEVER), PackedMatrix)
     decoded = decode(SENTENCES, torch.float32)
     exact = Shortlisted(head, candidates, always).log_probs(decoded, None)

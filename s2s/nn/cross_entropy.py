@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from s2s.nn.head import PIECE_ELEMENTS
+from s2s.nn.products import linear
 
 BLOCK_ELEMENTS = 2**18
 """Softmax and gradient of a piece are worked out in blocks of this size, 1 MiB in float32: they are gone through ten
@@ -67,12 +68,12 @@ def linear_cross_entropy(
 
 def _multiply(x: Tensor, y: Tensor, out: Tensor) -> None:
     # out = x y
-    width = y.size(1)
     alone = x.size(0) <= SHARED_ROWS and x.dtype == torch.bfloat16 and x.device.type == "cpu"
-    if alone and torch.get_num_threads() > 1:
-        width = SHARED_COLUMNS
-    for start in range(0, y.size(1), width):
-        columns = slice(start, start + width)
+    if not (alone and torch.get_num_threads() > 1):
+        out.copy_(linear(x, y.t()))
+        return
+    for start in range(0, y.size(1), SHARED_COLUMNS):
+        columns = slice(start, start + SHARED_COLUMNS)
         torch.mm(x, y[:, columns], out=out[:, columns])
 
 
@@ -105,7 +106,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         block = max(1, BLOCK_ELEMENTS // vocabulary)
         for start in range(0, hidden.size(0), span):
             piece = hidden[start : start + span]
-            logits = F.linear(piece, weight)
+            logits = linear(piece, weight)
             for first in range(0, piece.size(0), block):
                 rows = logits[first : first + block]
                 target = gold[start + first : start + first + rows.size(0)].unsqueeze(1)
@@ -132,7 +133,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                     rows.copy_(gradient)
             if train:
                 _multiply(logits, weight, grad_hidden[start : start + span])
-                product = (logits.t() @ piece).to(precise)
+                product = linear(logits.t(), piece.t()).to(precise)
                 grad_weight = product if grad_weight is None else grad_weight.add_(product)
         if train:
             if grad_weight is None:

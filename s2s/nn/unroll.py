@@ -108,9 +108,8 @@ def run_steps(
     """The slow twin of every fused way: project all, then step by step. Arguments as in `RecurrentCell.fused`."""
     shortest = int(mask.sum(1).min())
     outputs = []
-    projections = cell.project(x).unbind(1)
     with gathered_weight_gradients():
-        for time, projected in enumerate(projections):
+        for time, projected in enumerate(cell.project(x).unbind(1)):
             output, following = advance(cell, projected, state, noise)
             outputs.append(output)
             state = following if time < shortest else stand_still(mask[:, time], following, state)

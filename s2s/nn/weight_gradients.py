@@ -12,6 +12,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from s2s.nn.products import linear
+
 _PRODUCTS = {torch.matmul, torch.mm, Tensor.matmul, Tensor.mm, Tensor.__matmul__}
 
 
@@ -114,7 +116,7 @@ class _Rows:
     def product(self) -> Tensor | None:
         if self.task != torch._C._current_graph_task_id():
             return None
-        product = torch.cat(self.gradients).t() @ torch.cat(self.inputs)
+        product = linear(torch.cat(self.gradients).t(), torch.cat(self.inputs).t())
         self.inputs, self.gradients = [], []
         return product
 
@@ -143,7 +145,7 @@ class _Linear(torch.autograd.Function):
         ctx.save_for_backward(input, weight)
         ctx.rows, ctx.bias_shape = rows, None if bias is None else bias.shape
         with torch.autocast(input.device.type, enabled=False):
-            return F.linear(input, weight, bias)
+            return linear(input, weight, bias)
 
     @staticmethod
     @once_differentiable
@@ -151,7 +153,7 @@ class _Linear(torch.autograd.Function):
         input, weight = ctx.saved_tensors
         ctx.rows.add(input, gradient)
         return (
-            gradient @ weight,
+            linear(gradient, weight.t()),
             None,
             None,
             gradient.sum_to_size(ctx.bias_shape) if ctx.needs_input_grad[3] else None,

@@ -1,0 +1,65 @@
+"""Products by either library: those of float64 to rounding, whatever lies how in memory."""
+
+import pytest
+import torch
+
+from s2s.nn import products
+from s2s.nn.products import linear
+
+
+@pytest.fixture(params=["oneDNN", "torch's own"])
+def way(request, monkeypatch):
+    """Both ways, whatever this machine's would be."""
+    available = torch.backends.mkldnn.is_available()
+    if request.param == "oneDNN" and not available:
+        pytest.skip("this build of torch has no oneDNN")
+    monkeypatch.setattr(products, "onednn_is_faster", lambda: request.param == "oneDNN")
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(48,), (7, 48), (2, 3, 48), (1, 48)])
+def test_products_are_those_of_float64(way, shape, bias):
+    torch.manual_seed(0)
+    x, weight = torch.randn(shape), torch.randn(32, 48)
+    shift = torch.randn(32) if bias else None
+    expected = torch.einsum("...i,oi->...o", x.double(), weight.double()) + (shift.double() if bias else 0)
+    found = linear(x, weight, shift)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)  # 48 terms, 24 bits each
+    exact = linear(x.double(), weight.double(), None if shift is None else shift.double())
+    torch.testing.assert_close(exact, expected)
+
+
+def test_factors_may_lie_in_memory_as_they_like(way):
+    torch.manual_seed(0)
+    wide, tall = torch.randn(7, 96), torch.randn(48, 32)
+    for x, weight in [
+        (wide[:, 48:], tall.t()),
+        (wide[:, ::2], tall.t()),
+        (tall.t(), wide[:, :48]),
+        (tall.t(), wide[:1, :48]),
+    ]:
+        torch.testing.assert_close(
+            linear(x, weight).double(), x.double() @ weight.double().t(), rtol=1e-5, atol=1e-5
+        )
+
+
+def test_nothing_times_something(way):
+    assert linear(torch.zeros(0, 48), torch.randn(32, 48)).shape == (0, 32)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "capability", "faster"),
+    [
+        ("AuthenticAMD", "AVX512", True),
+        ("AuthenticAMD", "AVX2", False),
+        ("GenuineIntel", "AVX512", False),
+        ("", "AVX512", False),
+    ],
+)
+def test_the_choice_is_the_processors(monkeypatch, vendor, capability, faster):
+    if not (torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()):
+        pytest.skip("this build of torch has not both libraries")
+    monkeypatch.setattr(products, "_vendor", lambda: vendor)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert products.onednn_is_faster.__wrapped__() is faster

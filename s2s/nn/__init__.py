@@ -18,6 +18,7 @@ from s2s.nn.dropout import SequenceDropout, check_rate, drop, dropout_mask
 from s2s.nn.embedding import Embedding
 from s2s.nn.encoder import Bidirectional, Encoded, SequenceEncoder, Unidirectional
 from s2s.nn.head import Head, HeadLoss
+from s2s.nn.kernels import tanh
 from s2s.nn.linear_recurrence import linear_recurrence
 from s2s.nn.packed import PackedMatrix, pack_matrices
 from s2s.nn.prepared import Prepared
@@ -80,6 +81,7 @@ __all__ = [
     "select_state",
     "stack_steps",
     "stand_still",
+    "tanh",
     "top",
     "top_log_probs",
     "unroll",

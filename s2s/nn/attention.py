@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from s2s.nn.cell import State, leaves, map_state
+from s2s.nn.kernels import tanh
 from s2s.nn.twins import holds
 
 
@@ -188,4 +189,4 @@ class AdditiveScore:
 
 
 def _additive_scores(queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
-    return (queries.unsqueeze(2) + keys.unsqueeze(1)).tanh() @ vector.to(queries.dtype)
+    return tanh(queries.unsqueeze(2) + keys.unsqueeze(1)) @ vector.to(queries.dtype)

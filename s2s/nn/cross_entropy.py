@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from s2s.nn.head import PIECE_ELEMENTS
-from s2s.nn.products import linear
+from s2s.nn.kernels import linear
 
 BLOCK_ELEMENTS = 2**18
 """Softmax and gradient of a piece are worked out in blocks of this size, 1 MiB in float32: they are gone through ten

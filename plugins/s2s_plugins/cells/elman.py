@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s.nn import Noise, RecurrentCell, State, dropout_mask, last_output, orthogonal_blocks
+from s2s.nn import Noise, RecurrentCell, State, dropout_mask, last_output, orthogonal_blocks, tanh
 
 
 class Elman(RecurrentCell):
@@ -43,7 +43,7 @@ class Elman(RecurrentCell):
         (h,) = state
         recurrent = h if noise is None else h * noise[0]
         total = x + F.linear(recurrent, self.recurrent_weight)
-        h = total.tanh() if self.activation == "tanh" else total.relu()
+        h = tanh(total) if self.activation == "tanh" else total.relu()
         return h, (h,)
 
     def fused(self, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State] | None:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s.nn import Noise, RecurrentCell, State, dropout_mask, last_output, orthogonal_blocks
+from s2s.nn import Noise, RecurrentCell, State, dropout_mask, last_output, orthogonal_blocks, tanh
 
 
 class GRU(RecurrentCell):
@@ -46,12 +46,12 @@ class GRU(RecurrentCell):
             x_gates, x_candidate = x.split([2 * size, size], dim=-1)
             gates = (x_gates + F.linear(recurrent, self.recurrent_weight[: 2 * size])).sigmoid()
             reset, update = gates.chunk(2, dim=-1)
-            candidate = (x_candidate + F.linear(reset * recurrent, self.recurrent_weight[2 * size :])).tanh()
+            candidate = tanh(x_candidate + F.linear(reset * recurrent, self.recurrent_weight[2 * size :]))
         else:
             product = F.linear(recurrent, self.recurrent_weight)
             gates = (x[..., : 2 * size] + product[..., : 2 * size]).sigmoid()
             reset, update = gates.chunk(2, dim=-1)
-            candidate = (x[..., 2 * size :] + reset * (product[..., 2 * size :] + self.candidate_bias)).tanh()
+            candidate = tanh(x[..., 2 * size :] + reset * (product[..., 2 * size :] + self.candidate_bias))
         h = candidate + update * (h - candidate)
         return h, (h,)
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s.nn import Noise, RecurrentCell, State, orthogonal_blocks
+from s2s.nn import Noise, RecurrentCell, State, orthogonal_blocks, tanh
 
 
 class LayerNormLSTM(RecurrentCell):
@@ -53,7 +53,7 @@ class LayerNormLSTM(RecurrentCell):
         gates = F.layer_norm(product, product.shape[-1:], self.recurrent_gain, self.bias)
         gates = gates + F.layer_norm(x, x.shape[-1:], self.input_gain)
         input_gate, forget_gate, candidate, output_gate = gates.chunk(4, dim=-1)
-        memory = forget_gate.sigmoid() * memory + input_gate.sigmoid() * candidate.tanh()
+        memory = forget_gate.sigmoid() * memory + input_gate.sigmoid() * tanh(candidate)
         normalized = F.layer_norm(memory, memory.shape[-1:], self.memory_gain, self.memory_bias)
-        hidden = output_gate.sigmoid() * normalized.tanh()
+        hidden = output_gate.sigmoid() * tanh(normalized)
         return hidden, (hidden, memory)

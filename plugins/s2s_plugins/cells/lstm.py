@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s.nn import Noise, RecurrentCell, State, dropout_mask, last_output, orthogonal_blocks
+from s2s.nn import Noise, RecurrentCell, State, dropout_mask, last_output, orthogonal_blocks, tanh
 
 SATURATED = 1e4
 """A gate's input at which its sigmoid is 0 or 1 in every floating-point type; finite in float16."""
@@ -73,8 +73,8 @@ class LSTM(RecurrentCell):
         recurrent = hidden if noise is None else hidden * noise[0]
         gates = x + F.linear(recurrent, self.recurrent_weight)
         input_gate, forget_gate, candidate, output_gate = gates.chunk(4, dim=-1)
-        memory = forget_gate.sigmoid() * memory + input_gate.sigmoid() * candidate.tanh()
-        hidden = output_gate.sigmoid() * memory.tanh()
+        memory = forget_gate.sigmoid() * memory + input_gate.sigmoid() * tanh(candidate)
+        hidden = output_gate.sigmoid() * tanh(memory)
         return hidden, LSTMState(hidden, memory)
 
     def fused(self, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State] | None:

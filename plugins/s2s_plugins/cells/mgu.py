@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s.nn import Noise, RecurrentCell, State, orthogonal_blocks
+from s2s.nn import Noise, RecurrentCell, State, orthogonal_blocks, tanh
 
 
 class MGU(RecurrentCell):
@@ -33,6 +33,6 @@ class MGU(RecurrentCell):
         (h,) = state
         x_forget, x_candidate = x.chunk(2, dim=-1)
         forget = (x_forget + F.linear(h, self.recurrent_weight[: self.hidden_size])).sigmoid()
-        candidate = (x_candidate + F.linear(forget * h, self.recurrent_weight[self.hidden_size :])).tanh()
+        candidate = tanh(x_candidate + F.linear(forget * h, self.recurrent_weight[self.hidden_size :]))
         h = h + forget * (candidate - h)
         return h, (h,)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s.nn import Noise, RecurrentCell, State, orthogonal_blocks
+from s2s.nn import Noise, RecurrentCell, State, orthogonal_blocks, tanh
 
 
 class MultiplicativeLSTM(RecurrentCell):
@@ -53,6 +53,6 @@ class MultiplicativeLSTM(RecurrentCell):
         intermediate = x_intermediate * F.linear(hidden, self.intermediate_weight)
         gates = x_gates + F.linear(intermediate, self.recurrent_weight, self.bias)
         input_gate, forget_gate, candidate, output_gate = gates.chunk(4, dim=-1)
-        memory = forget_gate.sigmoid() * memory + input_gate.sigmoid() * candidate.tanh()
-        hidden = output_gate.sigmoid() * memory.tanh()
+        memory = forget_gate.sigmoid() * memory + input_gate.sigmoid() * tanh(candidate)
+        hidden = output_gate.sigmoid() * tanh(memory)
         return hidden, (hidden, memory)

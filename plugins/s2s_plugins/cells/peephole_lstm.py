@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s.nn import Noise, RecurrentCell, State, orthogonal_blocks
+from s2s.nn import Noise, RecurrentCell, State, orthogonal_blocks, tanh
 
 
 class PeepholeLSTM(RecurrentCell):
@@ -50,6 +50,6 @@ class PeepholeLSTM(RecurrentCell):
         to_input, to_forget, to_output = self.peephole_weight
         input_gate = (input_gate + to_input * memory).sigmoid()
         forget_gate = (forget_gate + to_forget * memory).sigmoid()
-        memory = forget_gate * memory + input_gate * candidate.tanh()
-        hidden = (output_gate + to_output * memory).sigmoid() * memory.tanh()
+        memory = forget_gate * memory + input_gate * tanh(candidate)
+        hidden = (output_gate + to_output * memory).sigmoid() * tanh(memory)
         return hidden, (hidden, memory)

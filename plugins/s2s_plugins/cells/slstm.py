@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2s.errors import ConfigError
-from s2s.nn import Noise, RecurrentCell, State, orthogonal_blocks
+from s2s.nn import Noise, RecurrentCell, State, orthogonal_blocks, tanh
 
 NOTHING = -1e4
 """The logarithm of a normalizer that weighs nothing; finite, so that it can be carried, added and multiplied by 0."""
@@ -89,6 +89,6 @@ class SLSTM(RecurrentCell):
         log_forget = F.logsigmoid(forget) if self.forget_gate == "sigmoid" else forget
         log_kept = log_forget + log_normalizer
         keep = (log_kept - log_input).sigmoid()
-        content = keep * content + (1 - keep) * candidate.tanh()
+        content = keep * content + (1 - keep) * tanh(candidate)
         hidden = output.sigmoid() * content
         return hidden, (hidden, content, torch.logaddexp(log_kept, log_input))

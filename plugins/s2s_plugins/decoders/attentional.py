@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from s2s.nn import (
@@ -20,6 +19,7 @@ from s2s.nn import (
     check_size,
     holds,
     length_mask,
+    tanh,
 )
 
 
@@ -136,7 +136,7 @@ class AttentionalDecoder(Decoder):
         else:
             attended = self.attention.attend(output, memory, state)
         context = None if folded else attended.context
-        vector = torch.tanh(
+        vector = tanh(
             self.output_layer(output) + (attended.context if context is None else self.context_layer(context))
         )
         return Decoded(self.dropout(vector, mask), context, attended.weights, inputs), attended.state

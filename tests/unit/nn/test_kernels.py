@@ -1,10 +1,10 @@
-"""Products by either library: those of float64 to rounding, whatever lies how in memory."""
+"""Products and tanh by either library: those of float64 to rounding, whatever lies how in memory."""
 
 import pytest
 import torch
 
-from s2s.nn import products
-from s2s.nn.products import linear
+from s2s.nn import kernels
+from s2s.nn.kernels import linear, tanh
 
 
 @pytest.fixture(params=["oneDNN", "torch's own"])
@@ -13,7 +13,7 @@ def way(request, monkeypatch):
     available = torch.backends.mkldnn.is_available()
     if request.param == "oneDNN" and not available:
         pytest.skip("this build of torch has no oneDNN")
-    monkeypatch.setattr(products, "onednn_is_faster", lambda: request.param == "oneDNN")
+    monkeypatch.setattr(kernels, "mkl_is_slow", lambda: request.param == "oneDNN")
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -48,8 +48,27 @@ def test_nothing_times_something(way):
     assert linear(torch.zeros(0, 48), torch.randn(32, 48)).shape == (0, 32)
 
 
+def test_tanh_is_that_of_float64(way):
+    x = torch.cat(
+        [torch.linspace(-12, 12, 4001), torch.tensor([0.0, 1e-6, -1e4, 1e4, torch.inf, -torch.inf])]
+    )
+    torch.testing.assert_close(tanh(x).double(), x.double().tanh(), rtol=0, atol=2.4e-7)
+    assert tanh(torch.tensor([torch.nan])).isnan()
+    views = torch.randn(5, 8)[:, 2:6]
+    before = views.clone()
+    torch.testing.assert_close(tanh(views), before.tanh(), rtol=0, atol=2.4e-7)
+    assert torch.equal(views, before), "its argument has changed"
+
+
+def test_tanh_has_a_gradient(way):
+    x = torch.linspace(-3, 3, 7, requires_grad=True)
+    tanh(x).sum().backward()
+    torch.testing.assert_close(x.grad, 1 - x.detach().tanh() ** 2)
+    assert torch.equal(tanh(x.detach().double()), x.detach().double().tanh())
+
+
 @pytest.mark.parametrize(
-    ("vendor", "capability", "faster"),
+    ("vendor", "capability", "slow"),
     [
         ("AuthenticAMD", "AVX512", True),
         ("AuthenticAMD", "AVX2", False),
@@ -57,9 +76,9 @@ def test_nothing_times_something(way):
         ("", "AVX512", False),
     ],
 )
-def test_the_choice_is_the_processors(monkeypatch, vendor, capability, faster):
+def test_the_choice_is_the_processors(monkeypatch, vendor, capability, slow):
     if not (torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()):
         pytest.skip("this build of torch has not both libraries")
-    monkeypatch.setattr(products, "_vendor", lambda: vendor)
+    monkeypatch.setattr(kernels, "_vendor", lambda: vendor)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-    assert products.onednn_is_faster.__wrapped__() is faster
+    assert kernels.mkl_is_slow.__wrapped__() is slow

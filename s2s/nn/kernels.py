@@ -1,4 +1,8 @@
-"""Matrix products of training, by the library that is fast on this processor."""
+"""Products and activations by the library that is fast on this processor.
+
+Torch gives products in float32 to MKL, and so it does with tanh. On processors that are not Intel's, MKL makes no use
+of AVX-512; what torch has beside it for the same numbers takes a half, or a fifth, of the time.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +17,40 @@ from torch.nn import functional as F
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x W^T + bias`` as a value, without history: for forward and backward passes written by hand.
 
-    Torch gives products in float32 to MKL. On processors that are not Intel's MKL makes no use of AVX-512, and oneDNN,
-    which torch has for its other types, takes half the time (an AMD EPYC of 2024, two threads, [64, 512] x [512, 2048]:
-    208 instead of 91 billion multiply-adds a second; [1024, 8000] x [8000, 512]: 215 instead of 104).
+    By oneDNN, which torch has for its other types, on an AMD EPYC of 2024 with two threads: [64, 512] x [512, 2048] 208
+    instead of 91 billion multiply-adds a second, [1024, 8000] x [8000, 512] 215 instead of 104.
 
     Args:
         x: [..., in].
         weight: [out, in], of the same type.
         bias: [out].
     """
-    if x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() and onednn_is_faster():
+    if x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() and mkl_is_slow():
         product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
         return product
     return F.linear(x, weight, bias)
 
 
+def tanh(x: Tensor) -> Tensor:
+    """The hyperbolic tangent. Without history it is ``2 sigmoid(2x) - 1`` where that is faster, right to 2.4e-7.
+
+    An AMD EPYC of 2024 takes 27 instead of 138 microseconds for 65,536 values in float32 on one thread; a tenth of a
+    greedy search was tanh.
+    """
+    if (
+        x.dtype != torch.float32
+        or x.device.type != "cpu"
+        or (x.requires_grad and torch.is_grad_enabled())
+        or torch.compiler.is_compiling()
+        or not mkl_is_slow()
+    ):
+        return x.tanh()
+    return (x + x).sigmoid_().mul_(2).sub_(1)
+
+
 @cache
-def onednn_is_faster() -> bool:
-    """Whether products in float32 are oneDNN's: a property of build and processor, the same in every run."""
+def mkl_is_slow() -> bool:
+    """Whether torch has oneDNN beside an MKL that is slow here: a property of the build and the processor."""
     if not (torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()):
         return False
     if torch.backends.cpu.get_cpu_capability() != "AVX512" or _vendor() in ("", "GenuineIntel"):

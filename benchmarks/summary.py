@@ -3,7 +3,8 @@
     python benchmarks/summary.py
 
 Reads results/*.json; writes results/summary.json (one flat object), the table in README.md, and plots/*.png. A figure
-whose raw results are missing is missing.
+whose raw results are missing is missing. What was measured on another machine lies in a folder named after it,
+results/MACHINE/*.json, and has a column of its own in the table.
 """
 
 import json
@@ -61,7 +62,6 @@ def compute(raw: Raw) -> dict[str, float]:
     ):
         figures[f"train_{short}_tokens_per_second"] = lambda n=name: tokens_per_second(raw, n)
         figures[f"train_{short}_of_limit"] = lambda n=name: of_limit(raw["training"]["speed"][n], "limit")
-        figures[f"train_{short}_of_step_rate"] = lambda n=name: of_limit(raw["training"]["speed"][n], "step")
         figures[f"train_{short}_of_peak"] = lambda n=name: of_limit(raw["training"]["speed"][n], "peak")
     for short, variant in (("feed", "feeding"), ("nofeed", "no feeding")):
         figures[f"train_{short}_vs_joeynmt"] = lambda v=variant: (
@@ -215,18 +215,29 @@ def validation_share(measured: Raw) -> float:
     )
 
 
-def table(figures: dict[str, float]) -> str:
-    """All figures as one Markdown table."""
-    rows = ["| figure | measured | target |", "|---|---|---|"]
+def table(figures: dict[str, float], elsewhere: dict[str, dict[str, float]]) -> str:
+    """All figures as one Markdown table.
+
+    Args:
+        figures: measured here.
+        elsewhere: and on other machines, by their names.
+    """
+    rows = [
+        " | ".join(["| figure | measured | target", *elsewhere]) + " |",
+        "|---" * (3 + len(elsewhere)) + "|",
+    ]
     for name in [*TARGETS, *(name for name in figures if name not in TARGETS)]:
         measured = f"{figures[name]:,.4g}" if name in figures else "not measured"
-        rows.append(f"| {name} | {measured} | {TARGETS.get(name, '')} |")
+        others = [f"{other[name]:,.4g}" if name in other else "" for other in elsewhere.values()]
+        rows.append(" | ".join([f"| {name}", measured, TARGETS.get(name, ""), *others]) + " |")
     return "\n".join(rows)
 
 
-def with_tables(readme: str, raw: Raw, figures: dict[str, float]) -> str:
+def with_tables(
+    readme: str, raw: Raw, figures: dict[str, float], elsewhere: dict[str, dict[str, float]]
+) -> str:
     """The README with its tables replaced."""
-    for name, made in (("table", table(figures)), ("peers", comparison(raw))):
+    for name, made in (("table", table(figures, elsewhere)), ("peers", comparison(raw))):
         begin, end = (mark.format(name) for mark in MARKS)
         before, rest = readme.split(begin)
         _, after = rest.split(end)
@@ -239,6 +250,11 @@ def read(folder: Path) -> Raw:
     return {
         path.stem: json.loads(path.read_text()) for path in folder.glob("*.json") if path.stem != "summary"
     }
+
+
+def other_machines(folder: Path) -> dict[str, dict[str, float]]:
+    """The figures of other machines, by the names of their folders."""
+    return {path.name: compute(read(path)) for path in sorted(folder.iterdir()) if path.is_dir()}
 
 
 def plot(raw: Raw) -> None:
@@ -298,9 +314,10 @@ def main() -> None:
     raw = read(RESULTS)
     figures = compute(raw)
     (RESULTS / "summary.json").write_text(json.dumps(figures, indent=1) + "\n")
-    README.write_text(with_tables(README.read_text(), raw, figures))
+    elsewhere = other_machines(RESULTS)
+    README.write_text(with_tables(README.read_text(), raw, figures, elsewhere))
     plot(raw)
-    print(table(figures))
+    print(table(figures, elsewhere))
 
 
 if __name__ == "__main__":

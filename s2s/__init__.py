@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from s2s.errors import BundleError, ConfigError, DataError, PluginError, S2SError
+    from s2s.inference.line import Line
     from s2s.inference.translator import Translator
     from s2s.nn.attention import Attention
     from s2s.nn.cell import RecurrentCell
@@ -28,6 +29,7 @@ _HOME = {
     "DataError": "s2s.errors",
     "Decoder": "s2s.nn.decoder",
     "Head": "s2s.nn.head",
+    "Line": "s2s.inference.line",
     "PluginError": "s2s.errors",
     "RecurrentCell": "s2s.nn.cell",
     "S2SError": "s2s.errors",
@@ -46,6 +48,7 @@ __all__ = [
     "DataError",
     "Decoder",
     "Head",
+    "Line",
     "PluginError",
     "RecurrentCell",
     "S2SError",

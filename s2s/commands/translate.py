@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2s.commands.command_line import CommandLine
 from s2s.errors import ConfigError
+from s2s.inference.line import Line
 from s2s.inference.options import Options, flags
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 SUMMARY = "translate line by line with a bundle"
 
 _FORMATS = ("text", "tsv", "jsonl")
+_INPUTS = ("text", "jsonl")
 _SPEED_ONLY = ("batch_tokens",)
 _GROUPS = {
     "search": (
@@ -47,6 +49,7 @@ _GROUPS = {
         "min_tokens",
         "max_source_tokens",
     ),
+    "lines of several sentences": ("split", "language"),
     "results and speed": ("weights", "batch_tokens"),
 }
 """Of the options of a translation, for the help."""
@@ -67,6 +70,7 @@ def main(argv: list[str]) -> int:
         raise ConfigError(f"--scores is for text; {command.format} has the scores anyway")
 
     from s2s.inference.incoming import Decoder, Incoming
+    from s2s.inference.json_lines import JsonLines
     from s2s.inference.outgoing import Outgoing
     from s2s.inference.progress import progress
     from s2s.inference.translator import Translator
@@ -80,15 +84,17 @@ def main(argv: list[str]) -> int:
         models=command.model,
     )
     decode = Decoder()
-    pending: deque[tuple[list[bytes], list[str]]] = deque()
+    objects = JsonLines()
+    line_of = objects if command.input == "jsonl" else Line
+    pending: deque[tuple[list[bytes], list[Line]]] = deque()
     cut = truncated = unmet = 0
     write = _format(command, chosen)
     if command.format == "jsonl":
         chosen = dataclasses.replace(chosen, weights=True)
 
-    def windows() -> Iterator[list[str]]:
+    def windows() -> Iterator[list[Line]]:
         for lines in incoming.windows(skip=out.lines, checksum=out.checksum):
-            texts = [decode(line) for line in lines]
+            texts = [line_of(decode(line)) for line in lines]
             if texts:
                 pending.append((lines, texts))
             yield texts
@@ -106,12 +112,13 @@ def main(argv: list[str]) -> int:
         for found in flow:
             lines, texts = pending.popleft()
             numbered = enumerate(zip(texts, found, strict=True), start=out.lines)
-            out.write("".join(write(number, *both) for number, both in numbered), lines)
+            rows = (write(number, text.text, one) for number, (text, one) in numbered)
+            out.write("".join(rows), lines)
             cut += sum(not one.finished for one in found)
             unmet += sum(bool(one.unmet) for one in found)
             truncated += sum(one.truncated for one in found)
             tell(len(found), sum(incoming.report.bytes_read.values()))
-    notes = [*incoming.report.notes, *decode.notes()]
+    notes = [*incoming.report.notes, *decode.notes(), *objects.notes()]
     if truncated:
         notes.append(
             f"{truncated} of {decode.lines} lines have more than {chosen.max_source_tokens} tokens; only so many "
@@ -119,7 +126,8 @@ def main(argv: list[str]) -> int:
         )
     if unmet:
         notes.append(
-            f"{unmet} of {decode.lines} outputs lack a phrase that was asked for; see --limit-extra, --beam"
+            f"{unmet} of {decode.lines} outputs lack a phrase that was asked for, or begin with another; see `unmet` "
+            "of --jsonl, --limit-extra, --beam"
         )
     if cut:
         notes.append(
@@ -167,6 +175,13 @@ def parser() -> CommandLine:
         help="text; tsv: number, score, translation, source; jsonl: all that is known (default: text)",
     )
     add("--jsonl", action="store_true", help="short for --format jsonl")
+    add(
+        "--input",
+        choices=_INPUTS,
+        default="text",
+        help="text, or jsonl: in each line an object with its text as `source`, and what its own output is to hold as "
+        "`prefix` (a text), `phrases`, `banned` (lists of them) (default: text)",
+    )
     add("--scores", action="store_true", help="print the score and a tab before each output")
     known = {flag.name: flag for flag in flags()}
     for title, names in _GROUPS.items():
@@ -185,7 +200,12 @@ def parser() -> CommandLine:
             group.add_argument(*flag.flags, dest=flag.name, default=None, help=about, **value)
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     add("--precision", default="float32", help="float32 or bfloat16 (default: float32)")
-    add("--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)")
+    add(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="CPU threads that search at once, a batch each (default: as many as there are cores, 8 at most)",
+    )
     return parser
 
 
@@ -204,6 +224,7 @@ def _made_of(translator: Translator, command: Namespace, given: Mapping[str, Any
     files = json.dumps([bundle.config["sha256"] for bundle in translator.bundles], sort_keys=True)
     return {
         "bundles": hashlib.sha256(files.encode()).hexdigest(),
+        "input": command.input,
         "format": command.format,
         "scores": command.scores,
         "precision": command.precision,

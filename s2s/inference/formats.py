@@ -37,11 +37,15 @@ def jsonl(number: int, source: str, found: Translation, *, weights: bool) -> str
         **_output(found, weights),
         "alternatives": [_output(one, weights) for one in found.alternatives],
     }
+    if found.sentences:
+        row["sentences"] = [
+            {"source_tokens": one.source_tokens, "truncated": one.truncated, **_output(one, weights)}
+            for one in found.sentences
+        ]
     return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def _output(one: Translation, weights: bool) -> dict[str, Any]:
-    attended = None if one.weights is None else one.weights.tolist()
     row = {
         "text": one.text,
         "score": _number(one.score),
@@ -49,12 +53,9 @@ def _output(one: Translation, weights: bool) -> dict[str, Any]:
         "unmet": one.unmet,
         "tokens": one.tokens,
         "log_probs": [_number(value) for value in one.log_probs],
-        # For each token the place of the source token that it looked at most.
-        "alignment": None
-        if attended is None
-        else [max(range(len(row)), key=row.__getitem__) for row in attended],
+        "alignment": one.alignment,
     }
-    return {**row, "weights": attended} if weights else row
+    return {**row, "weights": None if one.weights is None else one.weights.tolist()} if weights else row
 
 
 def _number(value: float) -> float | None:

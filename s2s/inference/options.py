@@ -15,6 +15,7 @@ from s2s.search.limits import LIMIT_EXTRA, LIMIT_RATIO
 
 NORMALIZATIONS = ("wu", "length", "none")
 RISKS = ("chrf", "bleu")
+SPLITS = ("sentences",)
 BATCH_TOKENS = 4096
 MAX_SOURCE_TOKENS = 4096
 """As many as a batch has: a line of a million letters must not take hours, nor all memory."""
@@ -196,7 +197,22 @@ class Options:
         0, "fewest tokens of an output, whatever its source; a minimum above the limit gives way", least=0
     )
     max_source_tokens: int = _option(
-        MAX_SOURCE_TOKENS, "tokens of a line that are read; what a longer one loses is told", least=1
+        MAX_SOURCE_TOKENS,
+        "tokens of a line (with split, of a sentence) that are read; what a longer one loses is told",
+        least=1,
+    )
+    split: str | None = _option(
+        None,
+        "of a line translate each of its sentences, and join what comes of them; the score is then the mean of theirs, "
+        "a prefix is that of the first. It takes sentencex: pip install 's2s[split]'",
+        choices=SPLITS,
+        otherwise="a line is translated as a whole",
+    )
+    language: str | None = _option(
+        None,
+        "of the source, for split: a code such as de, whose abbreviations then end no sentence",
+        otherwise="en; the stops of all scripts end a sentence anyway",
+        metavar="CODE",
     )
     batch_tokens: int = _option(
         BATCH_TOKENS,
@@ -224,6 +240,21 @@ class Options:
             raise ConfigError(
                 f"minimum_risk {self.minimum_risk!r} compares samples, but samples is {self.samples}; it must be 2 "
                 "or more"
+            )
+        if self.split is None and self.language is not None:
+            raise ConfigError(
+                f"language {self.language!r} is for split, and that is not given; leave it out or split"
+            )
+        if self.split is not None and self.several:
+            which = "n_best" if self.n_best > 1 else "samples"
+            raise ConfigError(
+                f"split {self.split!r} joins one output of each sentence, but {which} is {getattr(self, which)}; leave "
+                f"out {which} or split"
+            )
+        if self.split is not None and self.phrases:
+            raise ConfigError(
+                f"split {self.split!r} cannot know which sentence is to hold {self.phrases[0]!r}; leave out phrases or "
+                "split"
             )
         for asked in ("prefix", "phrases"):
             if self.shortlist and getattr(self, asked):
@@ -294,6 +325,8 @@ class Given(TypedDict, total=False):
     minimum_ratio: float
     min_tokens: int
     max_source_tokens: int
+    split: str | None
+    language: str | None
     batch_tokens: int
     weights: bool
     shortlist: bool

@@ -23,6 +23,7 @@ class Translation:
         truncated: True if only the first `max_source_tokens` pieces of the input were read.
         alternatives: the other outputs that were found, best first; as many as `n_best` asks for, this one
             counted.
+        sentences: of a line that was split into several, the translation of each; attention weights are theirs.
     """
 
     text: str
@@ -35,3 +36,19 @@ class Translation:
     alternatives: list[Translation] = field(default_factory=list)
     truncated: bool = False
     unmet: list[str] = field(default_factory=list)
+    sentences: list[Translation] = field(default_factory=list)
+
+    @property
+    def alignment(self) -> list[int] | None:
+        """For each token the place of the source token that it looked at most; None where nothing tells."""
+        if not self.sentences:
+            return None if self.weights is None else self.weights.argmax(dim=1).tolist()
+        places: list[int] = []
+        begin = 0
+        for one in self.sentences:
+            own = [] if not one.tokens else one.alignment
+            if own is None:
+                return None
+            places += [begin + place for place in own]
+            begin += len(one.source_tokens)
+        return places

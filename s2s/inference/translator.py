@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -12,16 +13,18 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import torch
 
-from s2s.errors import BundleError, ConfigError, DataError
+from s2s.errors import ConfigError, DataError
 from s2s.inference.bundle import Bundle, load_bundle
+from s2s.inference.cores import default_threads
+from s2s.inference.line import Line
 from s2s.inference.member import Member, check_targets, same_sources
 from s2s.inference.options import Given, Options
 from s2s.inference.risk import gain_by, least_risk
-from s2s.inference.scoring import encodable
-from s2s.inference.strategies import strategy_of
+from s2s.inference.searches import Search, Sentence
+from s2s.inference.splitting import joined
 from s2s.inference.translation import Translation
 from s2s.inference.unknowns import replaced
-from s2s.inference.windows import WINDOW, checked, in_batches, in_windows
+from s2s.inference.windows import WINDOW, checked, in_batches, in_windows, lines_of
 from s2s.inference.workers import Workers
 from s2s.nn.cell import State
 from s2s.padded import Padded
@@ -30,8 +33,6 @@ from s2s.search.ensemble import StepperEnsemble
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.limits import output_limits
 from s2s.search.stepper import Stepper
-from s2s.search.strategy import SearchStrategy
-from s2s.text.shortlist import Shortlist
 from s2s.text.tokenizer import BOS, EOS, UNK
 
 if TYPE_CHECKING:
@@ -42,24 +43,12 @@ PRECISIONS = ("float32", "bfloat16")
 Hypotheses = list[list[Hypothesis]]
 
 
-class _Search(NamedTuple):
-    """What all batches of a call have in common."""
-
-    strategy: SearchStrategy
-    options: Options
-    shortlist: Shortlist | None
-    banned: list[list[int]]
-    prefix: list[int]
-    phrases: list[list[int]]
-    with_weights: bool
-    results: bool  # whether more than texts is wanted
-
-
 class _Window(NamedTuple):
     """Lines whose search has begun."""
 
-    lines: Sequence[str]
-    sources: list[list[list[int]]]  # for each member the tokens of each line
+    sentences: list[Sentence]
+    parts: list[int]  # how many of the sentences are of each line
+    sources: list[list[list[int]]]  # for each member the tokens of each sentence
     truncated: set[int]
     batches: list[list[int]]
     waiting: Sequence[Callable[[], Hypotheses]]  # for each batch what waits for its result
@@ -68,8 +57,8 @@ class _Window(NamedTuple):
 class Translator:
     """Translates, summarizes, or whatever else its model was trained for.
 
-    On a CPU it searches with as many threads as torch has when it is made (`torch.get_num_threads`), a batch in each.
-    Any number of threads may call it at once, and each gets what it would get alone.
+    On a CPU several threads search, a batch in each. Any number of threads may call it at once, and each gets what it
+    would get alone.
 
     Args:
         bundle: as `load_bundle` returns it.
@@ -77,9 +66,10 @@ class Translator:
         precision: "float32", or "bfloat16": faster on many machines, and a little less exact.
         models: further bundles with the same target pieces; each token is then said by all, with the mean of their
             probabilities. The recommended search, the shortlist and the source tokens in results are the first's.
+        threads: how many search at once on a CPU; None is `default_threads`.
 
     Raises:
-        ConfigError: an unknown device or precision, or models with different target pieces.
+        ConfigError: an unknown device or precision, models with different target pieces, or no thread.
     """
 
     def __init__(
@@ -89,7 +79,10 @@ class Translator:
         device: str = "cpu",
         precision: str = "float32",
         models: Sequence[Bundle] = (),
+        threads: int | None = None,
     ) -> None:
+        if threads is not None and threads < 1:
+            raise ConfigError(f"threads is {threads}; it must be 1 or more")
         if precision not in PRECISIONS:
             raise ConfigError(f"unknown precision {precision!r}; choose one of {', '.join(PRECISIONS)}")
         bundles = [bundle, *models]
@@ -105,7 +98,7 @@ class Translator:
         self.precision = precision
         # Attention can be compared where sources are split alike.
         self._comparable = [one is bundle or same_sources(bundle, one) for one in bundles]
-        self._threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+        self._threads = (threads or default_threads()) if self.device.type == "cpu" else 1
 
     @classmethod
     def load(
@@ -122,46 +115,43 @@ class Translator:
             path: folder of the bundle.
             device: such as "cpu" or "cuda".
             precision: "float32" or "bfloat16".
-            threads: as `torch.set_num_threads`; None leaves them as they are.
+            threads: see `Translator`.
             models: folders of further bundles, see `Translator`.
 
         Raises:
             BundleError: the bundle is incomplete, damaged or newer than this s2s.
-            ConfigError: an unknown device or precision, or models with different target pieces.
+            ConfigError: see `Translator`.
         """
-        if threads is not None:
-            if threads < 1:
-                raise ConfigError(f"threads is {threads}; it must be 1 or more")
-            torch.set_num_threads(threads)
         return cls(
             load_bundle(path),
             device=device,
             precision=precision,
             models=[load_bundle(one) for one in models],
+            threads=threads,
         )
 
     @overload
     def translate(  # type: ignore[overload-overlap]  # a str is an Iterable[str], too
-        self, texts: str, *, results: Literal[False] = ..., **options: Unpack[Given]
+        self, texts: str | Line, *, results: Literal[False] = ..., **options: Unpack[Given]
     ) -> str: ...
 
     @overload
     def translate(
-        self, texts: Iterable[str], *, results: Literal[False] = ..., **options: Unpack[Given]
+        self, texts: Iterable[str | Line], *, results: Literal[False] = ..., **options: Unpack[Given]
     ) -> list[str]: ...
 
     @overload
     def translate(  # type: ignore[overload-overlap]
-        self, texts: str, *, results: Literal[True], **options: Unpack[Given]
+        self, texts: str | Line, *, results: Literal[True], **options: Unpack[Given]
     ) -> Translation: ...
 
     @overload
     def translate(
-        self, texts: Iterable[str], *, results: Literal[True], **options: Unpack[Given]
+        self, texts: Iterable[str | Line], *, results: Literal[True], **options: Unpack[Given]
     ) -> list[Translation]: ...
 
     def translate(
-        self, texts: str | Iterable[str], *, results: bool = False, **options: Unpack[Given]
+        self, texts: str | Line | Iterable[str | Line], *, results: bool = False, **options: Unpack[Given]
     ) -> str | list[str] | Translation | list[Translation]:
         r"""Translate a text or several.
 
@@ -170,7 +160,7 @@ class Translator:
         nothing else in the list.
 
         Args:
-            texts: one text, or any number of them; every str is accepted.
+            texts: one text, or any number of them; every str is accepted, and a `Line` with wishes of its own.
             results: give objects with scores, tokens and alternatives instead of strings; then a text must be
                 one line.
             options: see `s2s.inference.options.Options`; `s2s translate` has the same.
@@ -184,18 +174,19 @@ class Translator:
             DataError: something that is not a str, or a text of several lines where `results` are asked for.
 
         Warns:
-            UserWarning: a line had more than `max_source_tokens` tokens, and `results` cannot tell it.
+            UserWarning: a line had more than `max_source_tokens` tokens, or an output lacks a phrase, and `results`
+                cannot tell it.
         """
-        single = isinstance(texts, str)
-        given = list(checked([texts] if isinstance(texts, str) else texts, results))
-        search = self._search(Options.of(options), results)
+        single = isinstance(texts, str | Line)
+        given = list(checked([texts] if isinstance(texts, str | Line) else texts, results))
+        search = Search(Options.of(options), self.bundle, results)
         found = list(self._stream([given], search, ahead=1))
         return found[0] if single else found  # type: ignore[return-value]
 
     @overload
     def stream(
         self,
-        texts: Iterable[str],
+        texts: Iterable[str | Line],
         *,
         results: Literal[False] = ...,
         window: int = ...,
@@ -204,12 +195,17 @@ class Translator:
 
     @overload
     def stream(
-        self, texts: Iterable[str], *, results: Literal[True], window: int = ..., **options: Unpack[Given]
+        self,
+        texts: Iterable[str | Line],
+        *,
+        results: Literal[True],
+        window: int = ...,
+        **options: Unpack[Given],
     ) -> Iterator[Translation]: ...
 
     def stream(
         self,
-        texts: Iterable[str],
+        texts: Iterable[str | Line],
         *,
         results: bool = False,
         window: int = WINDOW,
@@ -231,17 +227,17 @@ class Translator:
         """
         if window < 1:
             raise ConfigError(f"window is {window}; it must be 1 or more")
-        if isinstance(texts, str):
+        if isinstance(texts, str | Line):
             raise DataError(
                 "stream takes texts, such as a list or an open file; for one text there is translate"
             )
-        search = self._search(Options.of(options), results)
+        search = Search(Options.of(options), self.bundle, results)
         # Two windows at once, each of half the size: while the last batches of one are searched, the next has begun.
         windows = in_windows(checked(texts, results), max(1, window // 2))
         return self._stream(windows, search, ahead=min(window, 2))  # type: ignore[return-value]
 
     def stream_windows(
-        self, windows: Iterable[Sequence[str]], **options: Unpack[Given]
+        self, windows: Iterable[Sequence[str | Line]], **options: Unpack[Given]
     ) -> Generator[list[Translation]]:
         """Translate windows of lines, for those who know best when to wait for more of them.
 
@@ -256,24 +252,25 @@ class Translator:
             BundleError: see `stream`.
             ConfigError: see `stream`.
         """
-        return self._flow(windows, self._search(Options.of(options), True), ahead=2)
+        return self._flow(windows, Search(Options.of(options), self.bundle, True), ahead=2)
 
     def _stream(
-        self, windows: Iterable[list[str]], search: _Search, ahead: int
+        self, windows: Iterable[list[str | Line]], search: Search, ahead: int
     ) -> Iterator[str | Translation]:
         """Texts to lines, and translations of lines to those of texts, or to results."""
-        pending: deque[list[str]] = deque()
+        pending: deque[list[str | Line]] = deque()
 
-        def lines() -> Iterator[list[str]]:
+        def lines() -> Iterator[list[str | Line]]:
             for texts in windows:
                 if texts:  # else it has no answer
                     pending.append(texts)
-                yield [line for text in texts for line in text.split("\n")]
+                yield [line for text in texts for line in lines_of(text)]
 
-        truncated = number = 0
+        truncated = unmet = number = 0
         with closing(self._flow(lines(), search, ahead)) as flow:
             for found in flow:
                 truncated += sum(one.truncated for one in found)
+                unmet += sum(bool(one.unmet) for one in found)
                 number += len(found)
                 texts = pending.popleft()
                 if search.results:
@@ -281,42 +278,22 @@ class Translator:
                     continue
                 outputs = iter(found)
                 for text in texts:
-                    yield "\n".join(next(outputs).text for _ in text.split("\n"))
+                    yield "\n".join(next(outputs).text for _ in lines_of(text))
         if truncated and not search.results:
             warnings.warn(
                 f"{truncated} of {number} lines have more than {search.options.max_source_tokens} tokens; only so many "
                 "were read of each. See max_source_tokens",
                 stacklevel=3,
             )
-
-    def _search(self, options: Options, results: bool) -> _Search:
-        if options.shortlist and self.bundle.shortlist is None:
-            raise BundleError(
-                "the bundle has no shortlist; learn one from its training text with: "
-                "s2s shortlist BUNDLE SOURCE,TARGET"
+        if unmet and not search.results:
+            warnings.warn(
+                f"{unmet} of {number} outputs lack a phrase that was asked for, or begin with another; see unmet of "
+                "results=True, limit_extra, beam",
+                stacklevel=3,
             )
-        strategy = strategy_of(options, self.bundle.search, self.bundle.config["search"])
-        tokenizer = self.bundle.target_tokenizer
-        prefix, *phrases = (
-            tokenizer.encode(encodable(text)) for text in (options.prefix or "", *options.phrases)
-        )
-        for text, tokens in zip((options.prefix, *options.phrases), (prefix, *phrases), strict=True):
-            if text and (UNK in tokens or not tokens):
-                raise ConfigError(f"the model cannot say all of {text!r}; choose other words")
-        banned = [tokenizer.encode(encodable(word)) for word in options.banned]
-        return _Search(
-            strategy,
-            options,
-            self.bundle.shortlist if options.shortlist else None,
-            [word for word in banned if word and UNK not in word],  # what it cannot say, it does not
-            prefix,
-            phrases,
-            options.weights or options.replace_unknowns or strategy.reads_weights,
-            results,
-        )
 
     def _flow(
-        self, windows: Iterable[Sequence[str]], search: _Search, ahead: int
+        self, windows: Iterable[Sequence[str | Line]], search: Search, ahead: int
     ) -> Generator[list[Translation]]:
         """See `stream_windows`; `ahead` windows at most are read and not yet answered."""
         with Workers(self._threads) as workers:
@@ -329,8 +306,10 @@ class Translator:
             while flying:
                 yield self._end(flying.popleft(), search)
 
-    def _begin(self, lines: Sequence[str], search: _Search, workers: Workers) -> _Window:
-        sources = [member.encode(lines) for member in self._members]
+    def _begin(self, lines: Sequence[str | Line], search: Search, workers: Workers) -> _Window:
+        of_lines = [search.sentences(line) for line in lines]
+        sentences = list(itertools.chain(*of_lines))
+        sources = [member.encode([one.text for one in sentences]) for member in self._members]
         most = search.options.max_source_tokens
         truncated = {index for tokens in sources for index, source in enumerate(tokens) if len(source) > most}
         sources = [[source[:most] for source in tokens] for tokens in sources]
@@ -339,31 +318,49 @@ class Translator:
         for member in self._members:
             member.fold_when_it_pays(sum(lengths))
         batch_tokens = min(search.options.batch_tokens, -(-sum(lengths) // self._threads))
-        batches = list(in_batches(lengths, batch_tokens))
+        batches: list[list[int]] = []
+        for strategy in dict.fromkeys(one.strategy for one in sentences):  # most often one searches all
+            places = [index for index, one in enumerate(sentences) if one.strategy is strategy]
+            found = in_batches([lengths[index] for index in places], batch_tokens)
+            batches += [[places[place] for place in batch] for batch in found]
         tasks = [
-            partial(self._search_batch, [[tokens[index] for index in batch] for tokens in sources], search)
+            partial(
+                self._search_batch,
+                [[tokens[index] for index in batch] for tokens in sources],
+                [sentences[index] for index in batch],
+                search,
+            )
             for batch in batches
         ]
-        return _Window(lines, sources, truncated, batches, workers.start(tasks))
+        return _Window(sentences, [*map(len, of_lines)], sources, truncated, batches, workers.start(tasks))
 
-    def _end(self, window: _Window, search: _Search) -> list[Translation]:
-        found = [Translation("", 0.0, [], [], True, []) for _ in window.lines]
+    def _end(self, window: _Window, search: Search) -> list[Translation]:
+        found = [Translation("", 0.0, [], [], True, []) for _ in window.sentences]
         for batch, waiting in zip(window.batches, window.waiting, strict=True):
             for index, best in zip(batch, waiting(), strict=True):
                 found[index] = self._translation(
-                    best, window.lines[index], window.sources[0][index], index in window.truncated, search
+                    best,
+                    window.sentences[index],
+                    window.sources[0][index],
+                    index in window.truncated,
+                    search,
                 )
-        return found
+        of_sentences = iter(found)
+        return [joined([*itertools.islice(of_sentences, number)]) for number in window.parts]
 
     @torch.inference_mode()  # holds for the thread that sets it
-    def _search_batch(self, sources: list[list[list[int]]], search: _Search) -> Hypotheses:
-        options = search.options
+    def _search_batch(
+        self, sources: list[list[list[int]]], sentences: Sequence[Sentence], search: Search
+    ) -> Hypotheses:
+        options, wishes = search.options, [one.wishes for one in sentences]
         first: Padded | None = None
         members: list[Stepper] = []
         states: list[State] = []
+        strategy = sentences[0].strategy  # of them all
+        with_weights = options.weights or options.replace_unknowns or strategy.reads_weights
         for member, tokens, comparable in zip(self._members, sources, self._comparable, strict=True):
             own, started = member.begin(
-                tokens, search.shortlist, first, with_weights=search.with_weights and comparable
+                tokens, search.shortlist, first, with_weights=with_weights and comparable
             )
             first = first or own.source
             members.append(own)
@@ -381,23 +378,22 @@ class Translator:
             stepper,
             states[0] if len(members) == 1 else tuple(states),
             no_repeat_ngram=options.no_repeat_ngram,
-            banned=search.banned,
-            forced=[search.prefix] * len(limits) if search.prefix else None,
+            banned=[own.banned for own in wishes],
+            forced=[own.prefix for own in wishes],
         )
         # Only a strategy that takes phrases was chosen for them.
-        more: dict[str, Any] = {"phrases": [search.phrases] * len(limits)} if search.phrases else {}
-        return search.strategy.search(
-            stepper, state, bos=BOS, eos=EOS, limits=limits, minimums=minimums, **more
-        )
+        phrases = [own.phrases for own in wishes]
+        more: dict[str, Any] = {"phrases": phrases} if any(phrases) else {}
+        return strategy.search(stepper, state, bos=BOS, eos=EOS, limits=limits, minimums=minimums, **more)
 
     def _translation(
-        self, best: list[Hypothesis], line: str, source: list[int], truncated: bool, search: _Search
+        self, best: list[Hypothesis], sentence: Sentence, source: list[int], truncated: bool, search: Search
     ) -> Translation:
         tokenizer = self.bundle.target_tokenizer
         source_tokens = self.bundle.source_tokenizer.tokens(source) if search.results else []
         found = [
             Translation(
-                self._text(hypothesis, line, search),
+                self._text(hypothesis, sentence.text, search),
                 hypothesis.score,
                 tokenizer.tokens(hypothesis.tokens) if search.results else [],
                 hypothesis.log_probs,
@@ -405,7 +401,10 @@ class Translator:
                 source_tokens,
                 hypothesis.weights if search.options.weights else None,
                 truncated=truncated,
-                unmet=[tokenizer.decode(phrase) for phrase in hypothesis.unmet],
+                unmet=[
+                    *sentence.wishes.unsayable,
+                    *(tokenizer.decode(phrase) for phrase in hypothesis.unmet),
+                ],
             )
             for hypothesis in best
         ]
@@ -414,7 +413,7 @@ class Translator:
         found[0].alternatives.extend(found[1:])
         return found[0]
 
-    def _text(self, hypothesis: Hypothesis, line: str, search: _Search) -> str:
+    def _text(self, hypothesis: Hypothesis, line: str, search: Search) -> str:
         text = self.bundle.target_tokenizer.decode(hypothesis.tokens)
         if search.options.replace_unknowns and UNK in hypothesis.tokens:
             if hypothesis.weights is None:

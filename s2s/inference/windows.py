@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from s2s.errors import DataError
+from s2s.inference.line import Line
 
 WINDOW = 4096
 """Texts that are read ahead: enough to sort by length, few enough to see progress."""
@@ -12,7 +13,7 @@ WINDOW_LETTERS = 2**22
 """And so many letters, so that long texts do not fill the memory."""
 
 
-def checked(texts: Iterable[str], one_line: bool) -> Iterator[str]:
+def checked(texts: Iterable[str | Line], one_line: bool) -> Iterator[str | Line]:
     """The same texts.
 
     Args:
@@ -23,9 +24,9 @@ def checked(texts: Iterable[str], one_line: bool) -> Iterator[str]:
         DataError: one is no str, or has several lines; when it is reached.
     """
     for position, text in enumerate(texts):
-        if not isinstance(text, str):
+        if not isinstance(text, str | Line):
             raise DataError(f"text {position} is a {type(text).__name__}, not a str: {text!r}")
-        if one_line and "\n" in text:
+        if one_line and len(lines_of(text)) > 1:
             raise DataError(
                 f"text {position} has several lines, but results are made line by line; "
                 "split it at its newlines"
@@ -33,13 +34,18 @@ def checked(texts: Iterable[str], one_line: bool) -> Iterator[str]:
         yield text
 
 
-def in_windows(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+def lines_of(text: str | Line) -> Sequence[str | Line]:
+    r"""The lines of a text; only \n ends one."""
+    return text.split("\n") if isinstance(text, str) else [text]
+
+
+def in_windows(texts: Iterable[str | Line], size: int) -> Iterator[list[str | Line]]:
     """At most `size` texts at once, and fewer if they are long."""
-    window: list[str] = []
+    window: list[str | Line] = []
     letters = 0
     for text in texts:
         window.append(text)
-        letters += len(text)
+        letters += len(text if isinstance(text, str) else text.text)
         if len(window) >= size or letters >= WINDOW_LETTERS:
             yield window
             window, letters = [], 0

@@ -19,7 +19,9 @@ class Workers:
     """Some threads, started when they are first needed; each has one thread of torch to itself.
 
     One batch per thread is faster than one batch in all threads: its products and the steps between them are too small
-    to be shared out, and no thread waits for another.
+    to be shared out, and no thread waits for another. That holds for a batch that is alone, too: all threads are no
+    faster than one where the machine is theirs, and many times slower where another program has one of the cores, for
+    they wait for each other at each product (benchmarks/threads.py).
     """
 
     def __init__(self, threads: int) -> None:
@@ -39,11 +41,11 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
 
     def start(self, tasks: Sequence[Callable[[], Result]]) -> Sequence[Callable[[], Result]]:
-        """Start tasks, and give for each what waits for its result; a task that is alone waits until it is asked for.
+        """Start tasks, and give for each what waits for its result.
 
-        So a single batch is searched by the calling thread, with all the threads that torch has there.
+        One after the other and with one thread of torch anyway, they wait until they are asked for.
         """
-        if min(self.threads, len(tasks)) < 2:
+        if self.threads < 2 and torch.get_num_threads() < 2:
             return tasks
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads, "search", use_one_thread)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -63,34 +65,49 @@ class NoRepeatNgram(Constraint):
 
 
 class Banned(Constraint):
-    """Token sequences that no output holds.
+    """Token sequences that an output does not hold, for each sentence its own.
 
     Args:
-        sequences: of tokens, each at least one long.
+        sequences: for each sentence those that are banned, by their tokens, each at least one long.
         device: where prefixes lie.
 
     Raises:
         ConfigError: an empty sequence, or a negative token.
     """
 
-    def __init__(self, sequences: Sequence[Sequence[int]], *, device: torch.device | str = "cpu") -> None:
-        for sequence in sequences:
+    def __init__(
+        self, sequences: Sequence[Sequence[Sequence[int]]], *, device: torch.device | str = "cpu"
+    ) -> None:
+        for sequence in itertools.chain(*sequences):
             if not sequence or min(sequence) < 0:
                 raise ConfigError(
                     f"banned sequence {list(sequence)} is impossible; it needs one token or more, each 0 or more"
                 )
-        longest = max(map(len, sequences), default=1)
-        padded = [[_NONE] * (longest - len(sequence)) + list(sequence) for sequence in sequences]
-        table = torch.tensor(padded, dtype=torch.int64, device=device).view(-1, longest)
-        self._begins, self._ends = table[:, :-1], table[:, -1]  # [sequences, longest - 1], [sequences]
+        longest = max(map(len, itertools.chain(*sequences)), default=1)
+        most = max(map(len, sequences), default=0)
+        padded = [
+            [[_NONE] * (longest - len(sequence)) + list(sequence) for sequence in own]
+            + [[_NONE] * longest] * (most - len(own))
+            for own in sequences
+        ]
+        table = torch.tensor(padded, dtype=torch.int64, device=device).view(len(sequences), most, longest)
+        self._begins = table[..., :-1]  # [sentences, sequences, longest - 1]
+        self._ends = table[..., -1]  # [sentences, sequences]
 
     def barred(self, prefixes: Tensor) -> Tensor:
         """See `Constraint.barred`."""
-        length = self._begins.size(1)
+        length = self._begins.size(-1)
         missing = prefixes.new_full((*prefixes.shape[:-1], length), _NONE - 1)  # equal to nothing
         latest = torch.cat([missing, prefixes], dim=-1)[..., prefixes.size(-1) :]
-        begun = ((latest.unsqueeze(-2) == self._begins) | (self._begins == _NONE)).all(dim=-1)
-        return torch.where(begun, self._ends, _NONE)
+        begins, ends = self._begins.unsqueeze(1), self._ends.unsqueeze(1)  # the same for all beams
+        begun = ((latest.unsqueeze(-2) == begins) | (begins == _NONE)).all(dim=-1)
+        return torch.where(begun, ends, _NONE)
+
+    def keep(self, sentences: Tensor) -> Banned:
+        """See `Constraint.keep`."""
+        kept = copy.copy(self)
+        kept._begins, kept._ends = self._begins[sentences], self._ends[sentences]
+        return kept
 
 
 class Said(NamedTuple):
@@ -220,7 +237,7 @@ def constrain(
     state: State,
     *,
     no_repeat_ngram: int | None = None,
-    banned: Sequence[Sequence[int]] = (),
+    banned: Sequence[Sequence[Sequence[int]]] | None = None,
     forced: Sequence[Sequence[int]] | None = None,
 ) -> tuple[Stepper, State]:
     """A stepper and its first state under constraints; without any, the very ones that were given.
@@ -229,7 +246,7 @@ def constrain(
         stepper: to be constrained.
         state: before the first token.
         no_repeat_ngram: see `NoRepeatNgram`.
-        banned: see `Banned`.
+        banned: see `Banned`; None bans nothing.
         forced: see `ConstrainedStepper`.
 
     Raises:
@@ -238,7 +255,13 @@ def constrain(
     constraints: list[Constraint] = []
     if no_repeat_ngram is not None:
         constraints.append(NoRepeatNgram(no_repeat_ngram))
-    if banned:
+    banned = banned or []
+    if any(banned):
+        sentences = len(stepper.source_lengths)
+        if len(banned) != sentences:
+            raise ConfigError(
+                f"{len(banned)} lists of what is banned for {sentences} sentences; give one for each"
+            )
         constraints.append(Banned(banned, device=stepper.source_lengths.device))
     if not constraints and not any(forced or ()):
         return stepper, state

@@ -7,6 +7,7 @@ import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -284,3 +285,8 @@ def breaks(
             if len(sequence) <= end and tokens[end - len(sequence) : end] == list(sequence):
                 return True
     return False
+
+
+def for_all(sentences: int, *, banned: Sequence[Sequence[int]] = (), **constraints: Any) -> dict[str, Any]:
+    """What `constrain` is told to ban the same from every sentence."""
+    return {**constraints, "banned": [banned] * sentences}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -22,14 +23,17 @@ def tiny_bundle(
     tie: bool = False,
     seed: int = 0,
     target_text: list[str] | None = None,
+    tokenizer: str = "Characters",
 ) -> Path:
     """Write a bundle; `target_text` gives the target a tokenizer of its own."""
-    source = factory("tokenizer", "Characters")()
-    source.train(TEXT)
-    target = None
-    if target_text is not None:
-        target = factory("tokenizer", "Characters")()
-        target.train(target_text)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*pieces")  # SentencePiece finds few in so little text
+        source = factory("tokenizer", tokenizer)()
+        source.train(TEXT)
+        target = None
+        if target_text is not None:
+            target = factory("tokenizer", tokenizer)()
+            target.train(target_text)
     config = {
         "source_vocabulary_size": source.vocabulary_size,
         "target_vocabulary_size": (target or source).vocabulary_size,
@@ -57,9 +61,9 @@ def tiny_bundle(
         model=model,
         model_config=config,
         source_tokenizer=source,
-        source_tokenizer_spec="Characters",
+        source_tokenizer_spec=tokenizer,
         target_tokenizer=target,
-        target_tokenizer_spec=None if target is None else "Characters",
+        target_tokenizer_spec=None if target is None else tokenizer,
         search={"class_path": "Beam", "init_args": {"size": 3}},
         card="Says nothing of use.",
     )

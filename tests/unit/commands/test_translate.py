@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from s2s.__main__ import main
 from s2s.inference.formats import jsonl
+from s2s.inference.line import Line
 from s2s.inference.translation import Translation
 from s2s.inference.translator import Translator
 from tests.references.tiny import sentences, tiny_bundle
@@ -110,6 +111,46 @@ def test_jsonl_tells_all(translate, bundle):
     _, output, _ = translate(b"abc", "--format", "jsonl", "--weights")
     row = json.loads(output)
     assert [len(weights) for weights in row["weights"]] == [3] * len(row["tokens"])
+
+
+def test_lines_with_wishes_of_their_own(translate, bundle):
+    rows = [
+        {"source": "abc", "prefix": "xy"},
+        {"source": ""},
+        {"source": "d e", "banned": ["a"], "id": 7},
+        {"source": "fgh", "phrases": ["zz"]},
+    ]
+    data = "\n".join([*map(json.dumps, rows), "no object", '{"source": "é"}']).encode()
+    lines = [
+        Line(row["source"], **{k: v for k, v in row.items() if k not in ("source", "id")}) for row in rows
+    ]
+    expected = Translator.load(bundle).translate([*lines, "", "é"])
+    status, output, errors = translate(data, "--input", "jsonl")
+    assert (status, output.splitlines()) == (0, expected)
+    assert (
+        "1 of 6 lines were no JSON object that can be used; their outputs are empty. The first: line 5:"
+        in errors
+    )
+    assert "not read of the JSON objects: id." in errors
+    # What is written can be read again.
+    _, output, _ = translate(data, "--input", "jsonl", "--jsonl")
+    assert [json.loads(row)["text"] for row in output.splitlines()] == expected
+    _, again, _ = translate(output.encode(), "--input", "jsonl", "--jsonl")
+    assert [json.loads(row)["source"] for row in again.splitlines()] == [
+        *(line.text for line in lines),
+        "",
+        "é",
+    ]
+
+
+def test_lines_of_several_sentences(translate, bundle):
+    lines = ["Abc de. Fgh!", "", "Ijk. Lm. No?", "p"]
+    _, output, _ = translate(
+        "\n".join(lines).encode(), "--split", "sentences", "--language", "de", "--scores"
+    )
+    found = Translator.load(bundle).translate(lines, split="sentences", results=True)
+    assert output.splitlines() == [f"{one.score:.6f}\t{one.text}" for one in found]
+    assert [len(one.sentences) for one in found] == [2, 0, 3, 0]
 
 
 def test_options_of_the_search(translate, bundle):
@@ -276,6 +317,8 @@ def test_an_output_appears_only_when_it_is_complete(translate, tmp_path, monkeyp
         (["--limit-extra", "-1"], "limit_extra is -1; it must be 0 or more"),
         (["--limit-extrs", "1"], "unknown option '--limit-extrs'; did you mean '--limit-extra'?"),
         (["--nbest", "0"], "n_best is 0; it must be 1 or more"),
+        (["--language", "de"], "language 'de' is for split, and that is not given; leave it out or split"),
+        (["--split", "sentences", "--nbest", "2"], "but n_best is 2; leave out n_best or split"),
         (["--precision", "half"], "unknown precision 'half'"),
     ],
 )

@@ -29,7 +29,8 @@ class FirstCell(RecurrentCell):
 
     def __init__(self, input_size: int, hidden_size: int, *, gain: float = 0.5) -> None:
         super().__init__(input_size, hidden_size, projected_size=hidden_size)
-        self.u = nn.Parameter(torch.randn(hidden_size, hidden_size))
+        # Small, or the last bits of a product, which differ between machines and layouts, grow with every step.
+        self.u = nn.Parameter(0.1 * torch.randn(hidden_size, hidden_size))
         self.gain = gain
 
     def step(self, x: Tensor, state: State, noise: object = None) -> tuple[Tensor, State]:

@@ -48,11 +48,31 @@ def test_tasks_run_side_by_side_and_keep_their_order(three_threads):
     assert torch.get_num_threads() == 3
 
 
-@pytest.mark.parametrize(("threads", "tasks"), [(1, 3), (4, 1)])
-def test_without_company_the_caller_works_itself(threads, tasks):
-    with Workers(threads) as workers:
-        waiting = workers.start([threading.get_ident] * tasks)
-        assert [one() for one in waiting] == [threading.get_ident()] * tasks
+def test_a_task_that_is_alone_has_one_thread_of_torch_too(three_threads):
+    with Workers(2) as workers:
+        (waiting,) = workers.start([torch.get_num_threads])
+        assert waiting() == 1
+    assert torch.get_num_threads() == 3
+
+
+def test_one_thread_is_one_thread_of_torch(three_threads):
+    with Workers(1) as workers:
+        assert [one() for one in workers.start([torch.get_num_threads] * 2)] == [1, 1]
+
+
+def test_without_company_the_caller_works_itself():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        work_alone()
+    finally:
+        torch.set_num_threads(before)
+
+
+def work_alone():
+    with Workers(1) as workers:
+        waiting = workers.start([threading.get_ident] * 3)
+        assert [one() for one in waiting] == [threading.get_ident()] * 3
 
 
 def test_what_was_not_begun_is_given_up():

@@ -15,22 +15,27 @@ from s2s.search.ensemble import StepperEnsemble
 from s2s.search.options import build_strategy
 from s2s_plugins.search.beam import Beam
 from s2s_plugins.search.greedy import Greedy
-from tests.references.search import BOS, EOS, TableStepper, breaks, exhaustive, random_tables
+from tests.references.search import BOS, EOS, TableStepper, breaks, exhaustive, for_all, random_tables
 
 WIDE = 200  # more than the 3^4 prefixes of the longest outputs here: nothing is pruned
 LIMIT = 4
 
 
-def search(strategy, tables, limits, forced=None, **constraints):
+def search(strategy, tables, limits, forced=None, *, own_banned=None, **constraints):
+    constraints = for_all(len(tables), **constraints)
+    if own_banned is not None:
+        constraints["banned"] = own_banned
     stepper = TableStepper(tables)
     stepper, state = constrain(stepper, stepper.initial_state(), forced=forced, **constraints)
     return strategy.search(stepper, state, bos=BOS, eos=EOS, limits=torch.tensor(limits))
 
 
-def assert_best_of_all(tables, limits, forced=None, **constraints):
-    found = search(Beam(WIDE, 4, "wu", 0.6), tables, limits, forced, **constraints)
+def assert_best_of_all(tables, limits, forced=None, own_banned=None, **constraints):
+    found = search(Beam(WIDE, 4, "wu", 0.6), tables, limits, forced, own_banned=own_banned, **constraints)
     for row, (table, limit, hypotheses) in enumerate(zip(tables, limits, found, strict=True)):
         own = {**constraints, "forced": forced[row] if forced else []}
+        if own_banned is not None:
+            own["banned"] = own_banned[row]
         everything = exhaustive(table, limit, 0, "wu", 0.6)
         expected = [one for one in everything if not breaks(one.tokens, **own)][:4]
         finished = [one for one in hypotheses if one.finished]
@@ -69,12 +74,12 @@ words = st.sampled_from([1, 4, 5])
     seed=st.integers(0, 10**6),
     sharpness=st.sampled_from([0.5, 3.0]),
     ngram=st.none() | st.integers(1, 3),
-    banned=st.lists(st.lists(words, min_size=1, max_size=3), max_size=3),
-    forced=st.lists(st.lists(words, max_size=3), min_size=2, max_size=2),
+    banned=st.lists(st.lists(st.lists(words, min_size=1, max_size=3), max_size=3), min_size=3, max_size=3),
+    forced=st.lists(st.lists(words, max_size=3), min_size=3, max_size=3),
 )
-def test_random_constraints_of_random_tables(seed, sharpness, ngram, banned, forced):
-    tables = random_tables(2, 6, seed=seed, sharpness=sharpness)
-    assert_best_of_all(tables, [3, 3], forced, no_repeat_ngram=ngram, banned=banned)
+def test_random_constraints_of_random_tables_each_with_its_own(seed, sharpness, ngram, banned, forced):
+    tables = random_tables(3, 6, seed=seed, sharpness=sharpness)
+    assert_best_of_all(tables, [3, 1, 3], forced, own_banned=banned, no_repeat_ngram=ngram)
 
 
 @pytest.mark.parametrize("vocabulary", [7, 300])
@@ -86,6 +91,7 @@ def test_the_best_are_those_of_the_whole_distribution(vocabulary, many):
     if vocabulary > 7:  # more places than a block of `top`, most of them alike
         tables = torch.cat([tables, tables[..., -1:].expand(-1, -1, -1, vocabulary - 7)], dim=-1)
     banned = [[4], [5, 6], [vocabulary + 5]] + [[6, token] for token in range(100)] * many
+    banned = [banned, [[5]], []]
     constrained = ConstrainedStepper(
         TableStepper(tables), [NoRepeatNgram(2), Banned(banned)], [[], [4, 4], [5]]
     )
@@ -123,14 +129,24 @@ def test_a_sentence_does_not_depend_on_its_batch():
     tables = random_tables(12, 8, seed=3)
     limits = [3 + row % 5 for row in range(12)]
     forced = [[4 + row % 3] * (row % 4) for row in range(12)]
-    options = {"no_repeat_ngram": 2, "banned": [[5, 6], [7]]}
+    banned = [[[5, 6], [7], [4]][: row % 4] for row in range(12)]
+
+    def found(strategy, rows):
+        given = ([values[row] for row in rows] for values in (limits, forced, banned))
+        limits_of_rows, forced_of_rows, banned_of_rows = given
+        return search(
+            strategy,
+            tables[rows],
+            limits_of_rows,
+            forced_of_rows,
+            own_banned=banned_of_rows,
+            no_repeat_ngram=2,
+        )
+
     for strategy in (Greedy(), Beam(4, 2)):
-        together = search(strategy, tables, limits, forced, **options)
-        backwards = search(strategy, tables.flip(0), limits[::-1], forced[::-1], **options)[::-1]
-        alone = [
-            search(strategy, tables[i : i + 1], limits[i : i + 1], forced[i : i + 1], **options)[0]
-            for i in range(12)
-        ]
+        together = found(strategy, list(range(12)))
+        backwards = found(strategy, list(range(12))[::-1])[::-1]
+        alone = [found(strategy, [row])[0] for row in range(12)]
         assert together == backwards == alone
 
 
@@ -140,7 +156,9 @@ def test_an_ensemble_is_constrained_like_a_single_model():
     members = [TableStepper(table) for table in tables]
     options = {"no_repeat_ngram": 1, "banned": [[4, 5]], "forced": [[5], [], [6, 4], [], [], [5]]}
     stepper, state = constrain(
-        StepperEnsemble(members), tuple(member.initial_state() for member in members), **options
+        StepperEnsemble(members),
+        tuple(member.initial_state() for member in members),
+        **for_all(6, **options),
     )
     limits = [5] * 6
     found = Beam(4, 3).search(stepper, state, bos=BOS, eos=EOS, limits=torch.tensor(limits))
@@ -178,8 +196,9 @@ def test_no_constraint_costs_nothing():
     ("options", "message"),
     [
         ({"no_repeat_ngram": 0}, "no_repeat_ngram 0 is impossible; it must be 1 token or more"),
-        ({"banned": [[4], []]}, r"banned sequence \[\] is impossible; it needs one token or more"),
-        ({"banned": [[4, -1]]}, r"banned sequence \[4, -1\] is impossible"),
+        ({"banned": [[[4], []], []]}, r"banned sequence \[\] is impossible; it needs one token or more"),
+        ({"banned": [[], [[4, -1]]]}, r"banned sequence \[4, -1\] is impossible"),
+        ({"banned": [[[4]]]}, "1 lists of what is banned for 2 sentences; give one for each"),
         ({"forced": [[4]]}, "1 forced prefixes for 2 sentences; give one for each"),
         (
             {"forced": [[4], [5, EOS]]},

@@ -9,14 +9,14 @@ from s2s.errors import ConfigError
 from s2s.search.constraints import constrain
 from s2s_plugins.search.beam import Beam
 from s2s_plugins.search.constrained import ConstrainedBeam, allocate
-from tests.references.search import BOS, EOS, TableStepper, breaks, exhaustive, random_tables
+from tests.references.search import BOS, EOS, TableStepper, breaks, exhaustive, for_all, random_tables
 
 words = st.sampled_from([1, 4, 5])
 
 
 def search(strategy, tables, limits, phrases=None, minimums=None, weights=None, **constraints):
     stepper = TableStepper(tables, weights=weights)
-    stepper, state = constrain(stepper, stepper.initial_state(), **constraints)
+    stepper, state = constrain(stepper, stepper.initial_state(), **for_all(len(limits), **constraints))
     more = {} if phrases is None else {"phrases": phrases}
     return strategy.search(
         stepper,

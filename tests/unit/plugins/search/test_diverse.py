@@ -17,6 +17,7 @@ from tests.references.search import (
     TableStepper,
     breaks,
     exhaustive,
+    for_all,
     plain_diverse_beam,
     random_tables,
 )
@@ -24,7 +25,7 @@ from tests.references.search import (
 
 def search(strategy, tables, limits, minimums=None, weights=None, **constraints):
     stepper = TableStepper(tables, weights=weights)
-    stepper, state = constrain(stepper, stepper.initial_state(), **constraints)
+    stepper, state = constrain(stepper, stepper.initial_state(), **for_all(len(limits), **constraints))
     return strategy.search(
         stepper,
         state,

@@ -13,12 +13,12 @@ from s2s.search.constraints import constrain
 from s2s_plugins.search import sampling
 from s2s_plugins.search.greedy import Greedy
 from s2s_plugins.search.sampling import Sampling
-from tests.references.search import BOS, EOS, TableStepper, random_tables
+from tests.references.search import BOS, EOS, TableStepper, for_all, random_tables
 
 
 def search(strategy, tables, limits, minimums=None, weights=None, **constraints):
     stepper = TableStepper(tables, weights=weights)
-    stepper, state = constrain(stepper, stepper.initial_state(), **constraints)
+    stepper, state = constrain(stepper, stepper.initial_state(), **for_all(len(limits), **constraints))
     return strategy.search(
         stepper,
         state,

@@ -1,0 +1,47 @@
+"""How many CPU cores there are to translate with."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import torch
+
+MOST_THREADS = 8
+"""As many are used unasked: between the products of a step Python runs, one thread at a time, so that many more would
+bring little (docs/translating.md), and others want the cores of a large machine, too."""
+
+_QUOTAS = (
+    ("cpu.max",),  # cgroup v2: quota and period
+    ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"),  # cgroup v1
+)
+
+
+def default_threads() -> int:
+    """As many threads as there are cores to run them, `MOST_THREADS` at most.
+
+    Cores are those that torch would use (all, or what OMP_NUM_THREADS or `torch.set_num_threads` says), of these the
+    ones on which this process may run, and no more than its container may keep busy.
+    """
+    allowed = [torch.get_num_threads(), MOST_THREADS]
+    if hasattr(os, "sched_getaffinity"):  # not on all systems
+        allowed.append(len(os.sched_getaffinity(0)))
+    if (quota := container_cores()) is not None:
+        allowed.append(max(1, math.ceil(quota)))
+    return min(allowed)
+
+
+def container_cores(folder: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """The cores that a container's quota of CPU time is worth; None without a quota.
+
+    Args:
+        folder: where the kernel tells of control groups.
+    """
+    for names in _QUOTAS:
+        try:
+            quota, period = " ".join((folder / name).read_text() for name in names).split()
+            return int(quota) / int(period) if int(quota) > 0 else None
+        except (OSError, ValueError, ZeroDivisionError):  # no such file, or "max", which is no limit
+            continue
+    return None

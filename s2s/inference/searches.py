@@ -1,0 +1,130 @@
+"""What is searched for: in a call as a whole, and for one output with wishes of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from s2s.errors import BundleError, ConfigError
+from s2s.inference.bundle import Bundle
+from s2s.inference.line import Line
+from s2s.inference.options import Options
+from s2s.inference.scoring import encodable
+from s2s.inference.splitting import LANGUAGE, SentenceSplitter
+from s2s.inference.strategies import strategy_of
+from s2s.search.strategy import SearchStrategy
+from s2s.text.tokenizer import UNK
+
+
+class Wishes(NamedTuple):
+    """What one output is to hold, in tokens.
+
+    Attributes:
+        prefix: that it begins with.
+        phrases: that it holds.
+        banned: that it does not hold.
+        unsayable: what the model has no tokens for, as text.
+    """
+
+    prefix: list[int]
+    phrases: list[list[int]]
+    banned: list[list[int]]
+    unsayable: tuple[str, ...] = ()
+
+
+class Sentence(NamedTuple):
+    """What one search finds an output for: a line, or a part of one.
+
+    Attributes:
+        text: of the source.
+        strategy: that searches.
+        wishes: for its output.
+    """
+
+    text: str
+    strategy: SearchStrategy
+    wishes: Wishes
+
+
+class Search:
+    """What all lines of a call have in common.
+
+    Args:
+        options: of the call.
+        bundle: of the first model.
+        results: whether more than texts is wanted.
+
+    Raises:
+        BundleError: a shortlist is asked for, and the bundle has none.
+        ConfigError: options that cannot be for this bundle.
+    """
+
+    def __init__(self, options: Options, bundle: Bundle, results: bool) -> None:
+        if options.shortlist and bundle.shortlist is None:
+            raise BundleError(
+                "the bundle has no shortlist; learn one from its training text with: "
+                "s2s shortlist BUNDLE SOURCE,TARGET"
+            )
+        self.options = options
+        self.results = results
+        self.shortlist = bundle.shortlist if options.shortlist else None
+        self.strategy = strategy_of(options, bundle.search, bundle.config["search"])
+        self._bundle = bundle
+        self._split = None if options.split is None else SentenceSplitter(options.language or LANGUAGE)
+        self._wishes = self._encoded(options)
+        if self._wishes.unsayable:
+            raise ConfigError(
+                f"the model cannot say all of {self._wishes.unsayable[0]!r}; choose other words"
+            )
+
+    def sentences(self, line: str | Line) -> list[Sentence]:
+        """What there is to search for a line: itself, or each of its sentences. One at least.
+
+        Raises:
+            ConfigError: a wish of the line goes not together with the options of the call.
+        """
+        if isinstance(line, str):
+            line = Line(line)
+        strategy, wishes = self.strategy, self._wishes
+        if line.wishes:
+            # What it gives is what it would give if its wishes were those of the call.
+            options = dataclasses.replace(
+                self.options,
+                prefix=self.options.prefix if line.prefix is None else line.prefix,
+                phrases=(*self.options.phrases, *line.phrases),
+                banned=(*self.options.banned, *line.banned),
+            )
+            strategy, wishes = self._for_phrases if options.phrases else strategy, self._encoded(options)
+        parts = [line.text] if self._split is None else self._split(line.text)
+        return [
+            Sentence(text, strategy, wishes if number == 0 else wishes._replace(prefix=[], unsayable=()))
+            for number, text in enumerate(parts)
+        ]
+
+    @cached_property
+    def _for_phrases(self) -> SearchStrategy:
+        if self.options.phrases:
+            return self.strategy
+        options = dataclasses.replace(self.options, phrases=("any",))
+        return strategy_of(options, self._bundle.search, self._bundle.config["search"])
+
+    def _encoded(self, options: Options) -> Wishes:
+        encode = self._bundle.target_tokenizer.encode
+        prefix, *phrases = (encode(encodable(text)) for text in (options.prefix or "", *options.phrases))
+        banned = [encode(encodable(word)) for word in options.banned]
+        return Wishes(
+            prefix if _sayable(prefix) else [],
+            [phrase for phrase in phrases if _sayable(phrase)],
+            [word for word in banned if _sayable(word)],  # what it cannot say, it does not
+            tuple(
+                text
+                for text, tokens in zip((options.prefix, *options.phrases), (prefix, *phrases), strict=True)
+                if text and not _sayable(tokens)
+            ),
+        )
+
+
+def _sayable(tokens: Sequence[int]) -> bool:
+    return bool(tokens) and UNK not in tokens

@@ -1,0 +1,75 @@
+"""Lines of several sentences: split, translated sentence by sentence, and joined again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from statistics import fmean
+from typing import cast
+
+from s2s.errors import ConfigError
+from s2s.inference.translation import Translation
+
+LANGUAGE = "en"
+"""Whose abbreviations end no sentence where no language is given; the stops of all scripts end one anyway."""
+
+_NO_SPACE_BEHIND = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff60\U00020000-\U0003ffff]$")
+"""Chinese and Japanese put no space between sentences."""
+
+
+class SentenceSplitter:
+    """Where a sentence ends, as sentencex knows it (https://github.com/wikimedia/sentencex).
+
+    Args:
+        language: a code such as "de".
+
+    Raises:
+        ConfigError: sentencex is not installed.
+    """
+
+    def __init__(self, language: str = LANGUAGE) -> None:
+        try:
+            from sentencex import segment
+        except ImportError as error:
+            raise ConfigError(
+                "to split lines into sentences takes sentencex: pip install 's2s[split]'"
+            ) from error
+        self._segment = cast(Callable[[str, str], list[str]], segment)
+        self._language = language
+
+    def __call__(self, line: str) -> list[str]:
+        """The sentences of a line without the spaces around them; a line that is no more than one, as it is."""
+        parts = self._segment(self._language, line)
+        if "".join(parts) != line:  # nothing may be lost, whatever the splitter thinks of it
+            return [line]
+        sentences = [part.strip() for part in parts if part.strip()]
+        return sentences if len(sentences) > 1 else [line]
+
+
+def joined(sentences: Sequence[Translation]) -> Translation:
+    """The translation of a line from those of its sentences; of one, that one.
+
+    Its score is the mean of theirs, so that it may be compared with that of a line that was not split. Tokens and
+    log-probabilities stand one sentence after another, the end of each among the latter.
+    """
+    if len(sentences) == 1:
+        return sentences[0]
+    return Translation(
+        text=_text([one.text for one in sentences]),
+        score=fmean(one.score for one in sentences),
+        tokens=[token for one in sentences for token in one.tokens],
+        log_probs=[value for one in sentences for value in one.log_probs],
+        finished=all(one.finished for one in sentences),
+        source_tokens=[token for one in sentences for token in one.source_tokens],
+        truncated=any(one.truncated for one in sentences),
+        unmet=[phrase for one in sentences for phrase in one.unmet],
+        sentences=list(sentences),
+    )
+
+
+def _text(outputs: Sequence[str]) -> str:
+    line = ""
+    for output in filter(None, outputs):
+        space = "" if not line or _NO_SPACE_BEHIND.search(line) else " "
+        line += space + output
+    return line

@@ -1,0 +1,46 @@
+"""How many threads translate when nobody says it."""
+
+import os
+
+import pytest
+import torch
+
+from s2s.inference import cores
+from s2s.inference.cores import MOST_THREADS, container_cores, default_threads
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"cpu.max": "200000 100000\n"}, 2.0),
+        ({"cpu.max": "150000 100000\n"}, 1.5),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4.0),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({"cpu.max": "what is this"}, None),
+        ({}, None),
+    ],
+)
+def test_the_quota_of_a_container(files, expected, tmp_path):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert container_cores(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("torch_says", "affinity", "quota", "threads"),
+    [
+        (2, 64, None, 2),
+        (64, 64, None, MOST_THREADS),
+        (64, 3, None, 3),
+        (64, 64, 1.5, 2),
+        (64, 64, 0.1, 1),
+        (1, 64, 8.0, 1),
+    ],
+)
+def test_as_many_threads_as_there_are_cores_to_run_them(monkeypatch, torch_says, affinity, quota, threads):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: torch_says)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(affinity), raising=False)
+    monkeypatch.setattr(cores, "container_cores", lambda: quota)
+    assert default_threads() == threads

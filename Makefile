@@ -5,7 +5,7 @@ STAMP := .venv/s2s.stamp
 BIN := .venv/bin
 PROCESSES ?= 2
 
-.PHONY: env demo test test-real lint bench bench-full bench-summary
+.PHONY: env demo test fuzz test-real lint bench bench-full bench-summary
 
 env: $(STAMP)
 
@@ -18,7 +18,11 @@ demo: env
 	$(BIN)/s2s demo
 
 test: env
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) -m 'not real'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) -m 'not real and not long'
+
+# A hundred thousand broken lines through s2s translate.
+fuzz: env
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) -m long
 
 test-real: env
 	$(BIN)/python -m pytest -m real

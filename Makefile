@@ -37,6 +37,8 @@ bench: env
 	$(BIN)/python benchmarks/limits.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/decoding.py
+	$(BIN)/python benchmarks/translating.py
+	$(BIN)/python benchmarks/threads.py
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/validation.py
 	$(BIN)/python benchmarks/memory.py

@@ -41,6 +41,9 @@ TARGETS: dict[str, str] = {
     "plugins_check_seconds": "≤ 60",
     "first_translation_over_import_torch": "≤ 0.5",
     "memory_growth_30k_to_10m": "≤ 0.05",
+    "translate_of_decoding_greedy": "≥ 0.95",
+    "translate_of_decoding_beam5": "≥ 0.95",
+    "translate_mebibytes_per_million_lines": "≤ 1",
     "validation_share_of_epoch": "≤ 0.05",
     "multi30k_en_de_bleu_lc_beam5": "",
     "multi30k_de_en_bleu_lc_beam5": "",
@@ -125,6 +128,16 @@ def compute(raw: Raw) -> dict[str, float]:
     figures["cold_start_seconds"] = lambda: middle(
         raw["start"]["translation"], lambda one: one["translation_seconds"]
     )
+    for short, search in (("greedy", "greedy"), ("beam5", "beam 5")):
+        figures[f"translate_of_decoding_{short}"] = lambda s=search: middle(
+            raw["translating"]["speed"][s]["samples"],
+            lambda one: one["bare_seconds"] / one["command_seconds"],
+        )
+        figures[f"translate_{short}_process_seconds"] = lambda s=search: middle(
+            raw["translating"]["speed"][s]["samples"], lambda one: one["process_seconds"]
+        )
+    figures["translate_mebibytes_per_million_lines"] = lambda: slope(raw["translating"]["memory"]["points"])
+    figures["threads_outputs_that_differ"] = lambda: max(run["differ"] for run in raw["threads"]["runs"])
     figures["memory_growth_30k_to_3m"] = lambda: growth(raw, 3_000_000)
     figures["memory_growth_30k_to_10m"] = lambda: growth(raw, 10_000_000)
     figures["train_nofeed_peak_mebibytes"] = lambda: raw["training"]["memory"]["no feeding, bf16"]
@@ -206,6 +219,24 @@ def growth(raw: Raw, pairs: int) -> float:
     return measured[str(pairs)]["train"]["mebibytes"] / measured["30000"]["train"]["mebibytes"] - 1
 
 
+def slope(points: list[list[float]]) -> float:
+    """MiB for a million lines more, by least squares, from a quarter of the lines on: what begins is not what grows."""
+    done = [(lines / 1e6, held) for lines, held in points if lines >= points[-1][0] / 4]
+    return statistics.linear_regression(*zip(*done, strict=True)).slope
+
+
+def threads(raw: Raw) -> dict[str, dict[int, float]]:
+    """Of results/threads.json: milliseconds of a sentence by its number of threads, by question and circumstances."""
+    found: dict[str, dict[int, float]] = {}
+    for run in raw["threads"]["runs"]:
+        for question in ("many", "single", "shared"):
+            own = found.setdefault(f"{question}, {run['where']}", {})
+            own[run["threads"]] = 1000 * middle(
+                run["samples"], lambda one, q=question: statistics.median(one[q])
+            )
+    return found
+
+
 def validation_share(measured: Raw) -> float:
     """Of an epoch that ends with one validation."""
     batches = measured["batches_per_epoch"]
@@ -258,7 +289,7 @@ def other_machines(folder: Path) -> dict[str, dict[str, float]]:
 
 
 def plot(raw: Raw) -> None:
-    """One picture of the curves, one of memory and corpus."""
+    """One picture of the curves, one of memory and corpus, one of threads."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -288,6 +319,14 @@ def plot(raw: Raw) -> None:
         left.legend()
         right.legend()
         figure.savefig(PLOTS / "corpus.png", dpi=90)
+
+    if "threads" in raw:
+        figure, axis = pyplot.subplots(figsize=(6, 4), layout="constrained")
+        for label, points in threads(raw).items():
+            draw(axis, points, label)
+        axis.set(xlabel="threads", ylabel="milliseconds per sentence")
+        axis.legend()
+        figure.savefig(PLOTS / "threads.png", dpi=90)
 
 
 def draw(axis: Any, points: dict[int, float], label: str | None = None) -> None:

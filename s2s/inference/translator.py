@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -16,6 +17,7 @@ import torch
 from s2s.errors import ConfigError, DataError
 from s2s.inference.bundle import Bundle, load_bundle
 from s2s.inference.cores import default_threads
+from s2s.inference.interruption import Interruptible
 from s2s.inference.line import Line
 from s2s.inference.member import Member, check_targets, same_sources
 from s2s.inference.options import Given, Options
@@ -329,6 +331,7 @@ class Translator:
                 [[tokens[index] for index in batch] for tokens in sources],
                 [sentences[index] for index in batch],
                 search,
+                workers.given_up,
             )
             for batch in batches
         ]
@@ -350,7 +353,11 @@ class Translator:
 
     @torch.inference_mode()  # holds for the thread that sets it
     def _search_batch(
-        self, sources: list[list[list[int]]], sentences: Sequence[Sentence], search: Search
+        self,
+        sources: list[list[list[int]]],
+        sentences: Sequence[Sentence],
+        search: Search,
+        given_up: threading.Event,
     ) -> Hypotheses:
         options, wishes = search.options, [one.wishes for one in sentences]
         first: Padded | None = None
@@ -365,7 +372,9 @@ class Translator:
             first = first or own.source
             members.append(own)
             states.append(started)
-        stepper = members[0] if len(members) == 1 else StepperEnsemble(members)
+        stepper = Interruptible(
+            members[0] if len(members) == 1 else StepperEnsemble(members), given_up.is_set
+        )
         limits, minimums = output_limits(
             stepper.source_lengths,
             limit_ratio=options.limit_ratio,
@@ -374,7 +383,7 @@ class Translator:
             minimum_ratio=options.minimum_ratio,
             min_tokens=options.min_tokens,
         )
-        stepper, state = constrain(
+        constrained, state = constrain(
             stepper,
             states[0] if len(members) == 1 else tuple(states),
             no_repeat_ngram=options.no_repeat_ngram,
@@ -384,7 +393,7 @@ class Translator:
         # Only a strategy that takes phrases was chosen for them.
         phrases = [own.phrases for own in wishes]
         more: dict[str, Any] = {"phrases": phrases} if any(phrases) else {}
-        return strategy.search(stepper, state, bos=BOS, eos=EOS, limits=limits, minimums=minimums, **more)
+        return strategy.search(constrained, state, bos=BOS, eos=EOS, limits=limits, minimums=minimums, **more)
 
     def _translation(
         self, best: list[Hypothesis], sentence: Sentence, source: list[int], truncated: bool, search: Search

@@ -22,10 +22,14 @@ class Workers:
     to be shared out, and no thread waits for another. That holds for a batch that is alone, too: all threads are no
     faster than one where the machine is theirs, and many times slower where another program has one of the cores, for
     they wait for each other at each product (benchmarks/threads.py).
+
+    Attributes:
+        given_up: set when an error (or Ctrl-C) ends the work; what runs then does so for nobody.
     """
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
+        self.given_up = threading.Event()
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Workers:
@@ -37,6 +41,8 @@ class Workers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if error is not None:
+            self.given_up.set()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 

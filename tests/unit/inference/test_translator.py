@@ -1,9 +1,11 @@
 """The translator: what a sentence gives depends on that sentence alone, and lines stay lines."""
 
 import dataclasses
+import signal
 import subprocess
 import sys
 import threading
+import time
 import weakref
 
 import pytest
@@ -137,6 +139,17 @@ def test_threads_that_translate_at_once_get_what_each_would_get_alone(bundle, tw
         for one, two in zip(found[number], alone, strict=True):
             # As invariant 2 says: of the score, per token.
             assert sum(one.log_probs) == pytest.approx(sum(two.log_probs), abs=1e-5 * len(two.log_probs))
+
+
+def test_ctrl_c_does_not_wait_for_a_long_search(bundle):
+    translator = Translator.load(bundle, threads=2)
+    main = threading.main_thread().ident
+    timer = threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT))
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        translator.translate("abc", beam=1, min_tokens=10**6, limit_extra=10**6)  # it would take minutes
+    assert time.monotonic() - began < 20
 
 
 def test_an_error_in_a_thread_is_raised_and_the_threads_are_as_before(bundle, monkeypatch):

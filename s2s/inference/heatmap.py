@@ -82,12 +82,15 @@ def draw(alignment: Alignment, file_format: str) -> tuple[bytes, list[str]]:
 
     text = "".join([*source, *target])
     families, missing = fonts_for(text)
-    notes = _notes(text, missing, matplotlib.__version_info__[:2])
-    settings = {
+    notes = _notes(text, missing, matplotlib.__version_info__[:2], file_format)
+    settings: dict[str, Any] = {
         "font.family": families,
         "svg.hashsalt": "s2s",  # the same picture is the same file
         "axes.unicode_minus": False,
     }
+    if missing:
+        # Letters instead of outlines: whoever views the file may have a font that shows them.
+        settings["svg.fonttype"] = "none"
     across, down = (max(map(_width, words)) * _LETTER_INCHES for words in (target, source))
     size = (len(source) * _CELL_INCHES + across + 1.2, len(target) * _CELL_INCHES + down + 0.8)
     with matplotlib.rc_context(settings), warnings.catch_warnings():  # type: ignore[arg-type]
@@ -154,14 +157,19 @@ def _signs(path: str) -> set[str]:
         return set()
 
 
-def _notes(text: str, missing: list[str], version: tuple[int, ...]) -> list[str]:
+def _notes(text: str, missing: list[str], version: tuple[int, ...], file_format: str) -> list[str]:
     notes = []
     if missing:
         scripts = sorted({unicodedata.name(sign, "UNKNOWN").split()[0].capitalize() for sign in missing})
         shown = " ".join(missing[:8]) + (" ..." if len(missing) > 8 else "")
+        instead = (
+            "boxes stand for them; an SVG leaves them to whoever views it, or install"
+            if file_format == "png"
+            else "they are left to the fonts of whoever views the file; for outlines, install"
+        )
         notes.append(
-            f"no installed font shows {shown} ({', '.join(scripts)}); boxes stand for them. Install a font that does, "
-            "such as Noto Sans CJK (Debian: apt install fonts-noto-cjk) or Noto Sans (fonts-noto)"
+            f"no installed font shows {shown} ({', '.join(scripts)}): {instead} a font that does, such as Noto Sans "
+            "CJK (Debian: apt install fonts-noto-cjk) or Noto Sans (fonts-noto)"
         )
     leftward = any(unicodedata.bidirectional(sign) in ("R", "AL") for sign in text)
     if leftward and version < _SHAPED_SINCE:

@@ -46,7 +46,15 @@ def test_a_sign_that_no_font_shows_is_told(monkeypatch):
     monkeypatch.setattr(heatmap, "_signs", lambda path: {sign for sign in signs(path) if sign < "\u1100"})
     picture, (note,) = draw(alignment(["한국", "中"], ["a"]), "png")
     assert picture.startswith(b"\x89PNG")
-    assert note.startswith("no installed font shows 中 국 한 (Cjk, Hangul); boxes stand for them. Install")
+    assert note.startswith(
+        "no installed font shows 中 국 한 (Cjk, Hangul): boxes stand for them; an SVG leaves them"
+    )
+    # In an SVG they are text, which another machine shows; what all fonts show is drawn as outlines.
+    picture, (note,) = draw(alignment(["한국", "中"], ["a"]), "svg")
+    assert {"한국", "中", "a"} <= {element.text for element in ElementTree.fromstring(picture).iter()}
+    assert "they are left to the fonts of whoever views the file; for outlines, install" in note
+    picture, _ = draw(alignment(["b"], ["a"]), "svg")
+    assert "b" not in {element.text for element in ElementTree.fromstring(picture).iter()}
 
 
 def test_a_font_is_found_that_shows_what_the_first_lacks(monkeypatch):
@@ -57,10 +65,10 @@ def test_a_font_is_found_that_shows_what_the_first_lacks(monkeypatch):
 
 
 def test_old_matplotlib_and_arabic(monkeypatch):
-    assert heatmap._notes("مرحبا", [], (3, 11)) == []
-    (note,) = heatmap._notes("مرحبا", [], (3, 10))
+    assert heatmap._notes("مرحبا", [], (3, 11), "png") == []
+    (note,) = heatmap._notes("مرحبا", [], (3, 10), "png")
     assert "pip install --upgrade matplotlib" in note
-    assert heatmap._notes("hello", [], (3, 8)) == []
+    assert heatmap._notes("hello", [], (3, 8), "png") == []
 
 
 def test_what_cannot_be(monkeypatch):

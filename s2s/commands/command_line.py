@@ -1,12 +1,16 @@
 """What the command lines of all commands but fit, validate and test have in common."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from s2s.errors import ConfigError
 from s2s.registry.near_names import nearest
+
+_NO_NUMBER = re.compile(r"argument (\S+): invalid (int|float) value: (.*)")
+_NUMBERS = {"int": "a whole number", "float": "a number"}
 
 
 class CommandLine(argparse.ArgumentParser):
@@ -47,6 +51,9 @@ class CommandLine(argparse.ArgumentParser):
         Raises:
             ConfigError: always.
         """
+        message = _NO_NUMBER.sub(
+            lambda found: f"{found[1]} is {found[3]}; it must be {_NUMBERS[found[2]]}", message
+        )
         end = "" if message.endswith("?") else "."
         raise ConfigError(f"{message}{end} See: {self.prog} --help")
 

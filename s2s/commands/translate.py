@@ -151,6 +151,7 @@ def parser() -> CommandLine:
         "files",
         metavar="FILE",
         nargs="*",
+        default=[],  # or argparse says that one is required
         help="text, plain or gzip (default: standard input; what comes slowly is answered line by line)",
     )
     add(

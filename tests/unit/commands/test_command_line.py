@@ -35,7 +35,7 @@ def test_files_and_options_in_any_order() -> None:
         (["m", "--beem=5"], "unknown option '--beem'; did you mean '--beam'?"),
         (["m", "--xyzzy"], "unknown option '--xyzzy'. See"),
         (["m", "a", "b"], "unexpected 'b'. See"),
-        (["m", "--beam", "many"], "argument --beam: invalid int value: 'many'. See"),
+        (["m", "--beam", "many"], "--beam is 'many'; it must be a whole number. See"),
         ([], "the following arguments are required: folder"),
     ],
 )

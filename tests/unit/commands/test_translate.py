@@ -176,6 +176,11 @@ def test_options_of_the_search(translate, bundle):
     assert (status, output) == (2, "") and "search 'Beam' takes no 'seed'. What takes it: Sampling" in errors
 
 
+def test_only_a_bundle_is_required(capsys):
+    assert main(["translate"]) == 2
+    assert "the following arguments are required: BUNDLE. See" in capsys.readouterr().err
+
+
 def test_help_comes_at_once():
     code = (
         "import sys\n"
@@ -317,6 +322,8 @@ def test_an_output_appears_only_when_it_is_complete(translate, tmp_path, monkeyp
         (["--limit-extra", "-1"], "limit_extra is -1; it must be 0 or more"),
         (["--limit-extrs", "1"], "unknown option '--limit-extrs'; did you mean '--limit-extra'?"),
         (["--nbest", "0"], "n_best is 0; it must be 1 or more"),
+        (["--beam", "x"], "--beam is 'x'; it must be a whole number. See: s2s translate --help"),
+        (["--alpha", "much"], "--alpha is 'much'; it must be a number. See"),
         (["--language", "de"], "language 'de' is for split, and that is not given; leave it out or split"),
         (["--split", "sentences", "--nbest", "2"], "but n_best is 2; leave out n_best or split"),
         (["--precision", "half"], "unknown precision 'half'"),

@@ -64,20 +64,30 @@ METRICS = "metrics.csv"
 LINKED = "data.seed"
 """Not an option of its own: it follows `seed_everything`, so that a run has one seed."""
 
-MOST_USED_TRAINER_OPTIONS = [
-    "max_epochs",
-    "max_steps",
-    "max_time",
-    "precision",
-    "accelerator",
-    "devices",
-    "accumulate_grad_batches",
-    "gradient_clip_val",
-    "val_check_interval",
-    "limit_train_batches",
-    "limit_val_batches",
-    "fast_dev_run",
-]
+MOST_USED_TRAINER_OPTIONS = {
+    "fit": [
+        "max_epochs",
+        "max_steps",
+        "max_time",
+        "precision",
+        "accelerator",
+        "devices",
+        "accumulate_grad_batches",
+        "gradient_clip_val",
+        "val_check_interval",
+        "limit_train_batches",
+        "limit_val_batches",
+        "fast_dev_run",
+    ],
+    "validate": ["precision", "accelerator", "devices", "limit_val_batches"],
+    "test": ["precision", "accelerator", "devices", "limit_test_batches"],
+}
+MOST_USED_OPTIONS = {
+    "validate": ["search", "metric", "show_translations", "validation"],
+    "test": ["test_search", "metric", "test"],
+}
+"""Of model and data: what somebody changes who scores a run; a task that has none of a name shows none."""
+ALL_OF_FIT = "all others: s2s fit --help; "
 
 
 @dataclass(frozen=True)
@@ -467,7 +477,11 @@ class _Run:
 
     def evaluate(self, command: str) -> None:
         cli = self._cli
-        checkpoint = _checkpoint(cli.config.ckpt_path or "best", cli.run_folder)
+        # A run without validation has no best checkpoint, and ships its last.
+        kept = [
+            name for name in ("best", "last") if (cli.run_folder / CHECKPOINTS / f"{name}.ckpt").is_file()
+        ]
+        checkpoint = _checkpoint(cli.config.ckpt_path or [*kept, "best"][0], cli.run_folder)
         assert checkpoint is not None
         # The tokenizers that the weights were trained with: of the checkpoint's own run, if it lies in one.
         for run in (Path(checkpoint).parent.parent, cli.run_folder):
@@ -494,7 +508,10 @@ def _checkpoint(wanted: str | None, run_folder: Path) -> str | None:
     path = run_folder / CHECKPOINTS / f"{wanted}.ckpt" if wanted in ("last", "best") else Path(wanted)
     if not path.is_file():
         there = sorted(str(p) for p in (run_folder / CHECKPOINTS).glob("*.ckpt"))
-        raise ConfigError(f"ckpt_path: no checkpoint {path}. There are: {', '.join(there) or 'none'}")
+        remedy = (
+            "" if there else f"; which run is it? -c FOLDER/config.yaml, or --run_folder (here {run_folder})"
+        )
+        raise ConfigError(f"ckpt_path: no checkpoint {path}. There are: {', '.join(there) or 'none'}{remedy}")
     return str(path)
 
 
@@ -653,9 +670,10 @@ def _short_help(command: str, argv: Sequence[str]) -> str:
     written = read_command_line([word for word in argv if word not in ("-h", "--help")])
     task: type[Task] = catalogue().load("task", _task_name(written))
     what = {"fit": "Train a model.", "validate": "Score a checkpoint on the validation set."}
-    checkpoint = "go on with a run" if command == "fit" else "which checkpoint"
+    fits = command == "fit"
+    checkpoint = "go on with a run" if fits else "which checkpoint (default: best, else last)"
     lines = [
-        f"usage: s2s {command} -c RECIPE [-c MORE.yaml ...] [--OPTION VALUE ...]",
+        f"usage: s2s {command} -c {'RECIPE' if fits else 'RUN/config.yaml'} [-c MORE.yaml ...] [--OPTION VALUE ...]",
         "",
         what.get(command, "Score a checkpoint on the test set."),
         "",
@@ -664,26 +682,28 @@ def _short_help(command: str, argv: Sequence[str]) -> str:
         "  --run_folder FOLDER             checkpoints, logs, bundle (default: runs/RECIPE)",
         f"  --seed_everything INT           (default: {DEFAULT_SEED})",
         f"  --task TASK                     {choices('task')} (default: {DEFAULT_TASK})",
-        "  --overwrite true                replace the run that is in the folder",
+        *(["  --overwrite true                replace the run that is in the folder"] if fits else []),
         "  --print_config                  print the whole configuration and stop",
         "",
         *textwrap.wrap(f"recipes: {', '.join(recipes()) or 'none'}", WIDTH),
         "",
-        "model (options of a part: --model.encoder.help NAME)",
-        *_group_lines(task, "model", task.module),
+        f"model ({'' if fits else ALL_OF_FIT}options of a part: --model.encoder.help NAME)",
+        *_group_lines(task, "model", task.module, command),
         "",
         "data",
-        *_group_lines(task, "data", task.data),
+        *_group_lines(task, "data", task.data, command),
         "",
         "trainer (all options: --help.trainer)",
-        *option_lines("--trainer.", Trainer, MOST_USED_TRAINER_OPTIONS, brief=True),
+        *option_lines("--trainer.", Trainer, MOST_USED_TRAINER_OPTIONS[command], brief=True),
     ]
     return "\n".join(lines)
 
 
-def _group_lines(task: type[Task], group: str, holder: type) -> list[str]:
+def _group_lines(task: type[Task], group: str, holder: type, command: str) -> list[str]:
     defaults = {key.removeprefix(f"{group}."): value for key, value in task.defaults.items()}
     settable = [name for name in options(holder) if f"{group}.{name}" != LINKED]
+    if command != "fit":  # the configuration of the run says all else
+        settable = [name for name in settable if name in MOST_USED_OPTIONS[command]]
     return option_lines(f"--{group}.", holder, settable, defaults=defaults)
 
 

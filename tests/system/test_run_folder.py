@@ -8,7 +8,9 @@ import pytest
 import torch
 
 import s2s
+from s2s.__main__ import main
 from s2s_plugins.metrics.bleu import BLEU
+from s2s_plugins.metrics.chrf import ChrF
 from s2s_plugins.tasks.seq2seq import Seq2SeqModule
 
 
@@ -103,3 +105,28 @@ def test_nothing_but_nan_stops_training(options: dict[str, Any], monkeypatch: py
         s2s.DataError, match="20 steps in a row had no finite gradient; lower model.learning_rate"
     ):
         s2s.fit(options)
+
+
+def test_the_metric_of_the_model_is_tested_too(
+    options: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metric = {"class_path": "ChrF", "init_args": {"word_order": 2}}
+    s2s.fit({**options, "model.metric": metric, "model.monitor": "val_loss", "trainer.max_epochs": 1})
+    text = options["data.train"]
+    assert main(["test", "-c", str(tmp_path / "run" / "config.yaml"), "--data.test", text]) == 0
+    outputs = (tmp_path / "run" / "test.hypotheses.txt").read_text().splitlines()
+    references = [line.split("\t")[1] for line in Path(text).read_text().splitlines()]
+    said = "".join(capsys.readouterr())
+    assert f"model.metric {ChrF(word_order=2).score(outputs, [references])}" in said
+    assert f"cased       {BLEU().score(outputs, [references])}" in said
+
+
+@pytest.mark.parametrize("command", ["validate", "test"])
+def test_help_of_what_scores_a_run_is_short(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert len(shown.splitlines()) < 40
+    split, others = {"validate": ("validation", "test"), "test": ("test", "validation")}[command]
+    assert f"--data.{split} " in shown and f"--data.{others} " not in shown
+    assert "--model.metric " in shown and "--model.learning_rate" not in shown
+    assert "all others: s2s fit --help" in shown

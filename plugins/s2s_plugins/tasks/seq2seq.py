@@ -47,7 +47,7 @@ class Seq2SeqModule(TaskModule):
         tie_head: output weights are the target embedding (Press & Wolf 2017).
         search: how validation decodes.
         test_search: how `s2s test` decodes, and what the bundle recommends.
-        metric: what validation measures; logged as val_ and its name.
+        metric: what validation measures, logged as val_ and its name; `s2s test` measures it beside BLEU, chrF and TER.
         show_translations: how many translations each validation prints.
         start_from: a bundle whose model and tokenizers training starts from (fine-tuning); what the configuration says
             of them and the bundle says otherwise is named and not used.
@@ -233,8 +233,11 @@ class Seq2SeqModule(TaskModule):
             )
 
     def on_test_epoch_end(self) -> None:
-        """Score the test split with the metrics that are usual, and write what was decoded."""
+        """Score the test split with `metric` and with those that are usual, and write what was decoded."""
         _, hypotheses, references = self._gathered("test")
+        own = self.metric.score(hypotheses, [references])
+        self.log("test_metric", own.value)
+        self.say(f"model.metric {own}")
         for name in ("BLEU", "ChrF", "TER"):
             for lowercase in (False, True):
                 metric = catalogue().load("metric", name)(lowercase=lowercase)

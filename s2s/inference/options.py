@@ -81,7 +81,7 @@ class Options:
     )
     beam: int | None = _option(
         None,
-        "size of the beam; 1 is greedy",
+        "size of the beam (Sutskever et al. 2014); 1 is greedy",
         least=1,
         otherwise="what the bundle recommends",
         search="Beam",
@@ -119,7 +119,7 @@ class Options:
     )
     temperature: float | None = _option(
         None,
-        "draw from p^(1 / temperature): below 1 the likely gets likelier",
+        "draw from p^(1 / temperature) (Ackley et al. 1985): below 1 the likely gets likelier",
         above=0,
         otherwise="the search's, 1 where outputs are drawn",
         search="Sampling",
@@ -176,10 +176,13 @@ class Options:
     )
     banned: Sequence[str] = _option(
         (),
-        "words that no output holds, as the tokenizer splits them (another split of the same letters is not seen)",
+        "words that no output holds (Hu et al. 2019), as the tokenizer splits them (another split of the same letters "
+        "is not seen)",
     )
     prefix: str | None = _option(
-        None, "text that each output begins with", otherwise="whatever the model says"
+        None,
+        "text that each output begins with (Wuebker et al. 2016)",
+        otherwise="whatever the model says",
     )
     replace_unknowns: bool = _option(
         False,
@@ -222,7 +225,8 @@ class Options:
     weights: bool = _option(False, "keep the attention weights, in results and in JSON lines")
     shortlist: bool = _option(
         False,
-        "say only what the bundle's shortlist has for the pieces of a sentence: faster, and now and then another word; "
+        "say only what the bundle's shortlist has for the pieces of a sentence (Jean et al. 2015): faster, and now and "
+        "then another word; "
         "probabilities are then shares among these pieces. See: s2s shortlist",
     )
 

@@ -32,10 +32,10 @@ class Beam(SearchStrategy):
 
     At every step the extensions of the `size` live prefixes are ranked by their sum of log-probabilities.
     Among the best `size` of them those that end the sentence are finished; the best `size` of the others live
-    on. A sentence is done when no live prefix can still overtake its `n_best`-th finished hypothesis:
-    log-probabilities only fall and divisors only grow, so sum / divisor(limit + 1) bounds from above whatever
-    can grow from a prefix. If the limit comes first, the places that no finished hypothesis takes are filled
-    with live prefixes, marked as unfinished.
+    on. A sentence is done when no live prefix can still overtake its `n_best`-th finished hypothesis (optimal
+    stopping; Huang et al. 2017): log-probabilities only fall and divisors only grow, so sum / divisor(limit + 1)
+    bounds from above whatever can grow from a prefix. If the limit comes first, the places that no finished
+    hypothesis takes are filled with live prefixes, marked as unfinished.
 
     The score of a hypothesis Y is log P(Y) divided by, with |Y| its tokens and its end:
     ``wu``: (5 + |Y|)^alpha / 6^alpha (Wu et al. 2016, eq. 14); ``length``: |Y|^alpha; ``none``: 1.

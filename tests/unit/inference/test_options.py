@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import re
 import typing
 
 import pytest
@@ -29,6 +30,14 @@ def test_every_option_is_documented():
     for flag in flags():
         assert flag.about.split(" (default")[0].strip(), flag.name
         assert f"        {flag.name}: " in Options.__doc__
+
+
+@pytest.mark.parametrize("flag", flags(), ids=lambda flag: flag.name)
+def test_what_comes_from_a_paper_names_it(flag):
+    no_paper = ("search", "n_best", "alpha", "samples", "strength", "seed", "split", "language", "weights")
+    lengths = ("limit_ratio", "limit_extra", "max_tokens", "minimum_ratio", "min_tokens", "max_source_tokens")
+    named = re.search(r"[A-Z]\w+ (et al\. |& [A-Z]\w+ )?\d{4}", flag.about) is not None
+    assert named == (flag.name not in (*no_paper, *lengths, "batch_tokens"))
 
 
 def test_translate_and_stream_take_them():

@@ -321,11 +321,11 @@ def plot(raw: Raw) -> None:
         figure.savefig(PLOTS / "corpus.png", dpi=90)
 
     if "threads" in raw:
-        figure, axis = pyplot.subplots(figsize=(6, 4), layout="constrained")
+        figure, axis = pyplot.subplots(figsize=(7, 4), layout="constrained")
         for label, points in threads(raw).items():
             draw(axis, points, label)
         axis.set(xlabel="threads", ylabel="milliseconds per sentence")
-        axis.legend()
+        figure.legend(loc="outside right upper")
         figure.savefig(PLOTS / "threads.png", dpi=90)
 
 

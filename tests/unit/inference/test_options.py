@@ -32,7 +32,7 @@ def test_every_option_is_documented():
         assert f"        {flag.name}: " in Options.__doc__
 
 
-@pytest.mark.parametrize("flag", flags(), ids=lambda flag: flag.name)
+@pytest.mark.parametrize("flag", list(flags()), ids=lambda flag: flag.name)
 def test_what_comes_from_a_paper_names_it(flag):
     no_paper = ("search", "n_best", "alpha", "samples", "strength", "seed", "split", "language", "weights")
     lengths = ("limit_ratio", "limit_extra", "max_tokens", "minimum_ratio", "min_tokens", "max_source_tokens")

@@ -1,0 +1,218 @@
+"""The two ONNX graphs of a model: what is done once per sentence, and one step of the decoder."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import onnx
+import onnx_ir as ir
+import torch
+from onnx import TensorProto, helper
+from onnxscript import optimizer
+from torch import Tensor, nn
+from torch.export import Dim
+
+from s2s.errors import ConfigError
+from s2s.export.recurrence import marks_to_scans, traceable
+from s2s.nn.cell import State, leaves, map_state
+from s2s.nn.prepared import Prepared
+from s2s.nn.seq2seq import Seq2Seq
+from s2s.padded import Padded
+from s2s.text.tokenizer import BOS, EOS, PAD
+
+OPSET = 20
+
+_SENTENCES, _SOURCE, _BEAMS = 3, 5, 2
+"""Sizes of the example. All differ, none is 1: a graph is traced for any sizes, and what is 1 may be taken as such."""
+
+class Graphs(NamedTuple):
+    """A model in ONNX.
+
+    Attributes:
+        encoder: from `tokens` [sentences, source] and `lengths` [sentences] to `memory_*` [sentences, ...] and
+            `state_*` [sentences, ...], the state before the first token.
+        step: from `tokens` [sentences, beams], `source` and `lengths` as the encoder's, `memory_*`, `state_*`
+            [sentences, beams, ...] and `k` to the k best `log_probs` and their `best` tokens, both [sentences, beams, k],
+            the next `state_*`, and `weights` [sentences, beams, source] where the model attends.
+    """
+
+    encoder: onnx.ModelProto
+    step: onnx.ModelProto
+
+
+class _Encoder(nn.Module):
+    """See `Graphs.encoder`."""
+
+    def __init__(self, model: Seq2Seq) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
+        memory, state = Prepared(self.model).encode(Padded(tokens, lengths))
+        return *leaves(memory), *leaves(state)
+
+
+class _Step(nn.Module):
+    """See `Graphs.step`; but all log-probabilities, not the k best."""
+
+    def __init__(self, model: Seq2Seq, memory: Any, state: State) -> None:
+        super().__init__()
+        self.model = model
+        self.structure = (memory, state)
+
+    def forward(
+        self, tokens: Tensor, source: Tensor, lengths: Tensor, memory: list[Tensor], state: list[Tensor]
+    ) -> tuple[Tensor, ...]:
+        given = iter(memory)
+        own_memory = map_state(lambda _: next(given), self.structure[0])
+        rows = iter(state)
+        own_state = map_state(lambda _: next(rows).flatten(0, 1), self.structure[1])
+        log_probs, following, weights = Prepared(self.model).decode_step(
+            tokens.flatten(), own_memory, own_state, Padded(source, lengths)
+        )
+        # Padding and the begin of the sentence are never said, see ModelStepper.
+        log_probs = log_probs.index_fill(-1, torch.tensor([PAD, BOS]), -torch.inf)
+        results = [log_probs, *leaves(following), *([] if weights is None else [weights])]
+        return tuple(value.unflatten(0, tokens.shape) for value in results)
+
+
+def to_onnx(model: Seq2Seq) -> Graphs:
+    """The graphs of a model in float32, in evaluation mode, on a CPU.
+
+    Raises:
+        ConfigError: a part of it cannot be exported.
+    """
+    tokens, lengths, memory, state = _encoded(model, _SENTENCES, _SOURCE)
+    _, _, *others = _encoded(model, _SENTENCES + 1, _SOURCE + 2)
+    free = [_free_axes(one, other) for one, other in zip((memory, state), others, strict=True)]
+    beams = [leaf.unsqueeze(1).repeat_interleave(_BEAMS, 1) for leaf in leaves(state)]
+    names = [f"memory_{place}" for place in range(len(leaves(memory)))]
+    states = [f"state_{place}" for place in range(len(beams))]
+    weights = ["weights"] if _attends(model, memory, state) else []
+    with torch.no_grad(), traceable(model):
+        encoder = _exported(
+            _Encoder(model),
+            (tokens, lengths),
+            ({0: Dim.AUTO, 1: Dim.AUTO}, {0: Dim.AUTO}),
+            ["tokens", "lengths"],
+            [*names, *states],
+        )
+        step = _exported(
+            _Step(model, memory, state),
+            (_tokens(_SENTENCES, _BEAMS), tokens, lengths, leaves(memory), beams),
+            (
+                {0: Dim.AUTO, 1: Dim.AUTO},
+                {0: Dim.AUTO, 1: Dim.AUTO},
+                {0: Dim.AUTO},
+                free[0],
+                [{0: Dim.AUTO, **{axis + 1: Dim.AUTO for axis in axes}} for axes in free[1]],
+            ),
+            ["tokens", "source", "lengths", *names, *states],
+            ["all_log_probs", *states, *weights],
+        )
+    return Graphs(encoder, _with_best(step))
+
+
+def _attends(model: Seq2Seq, memory: Any, state: State) -> bool:
+    """Whether a step tells where it looked."""
+    rows = leaves(state)[0].size(0)
+    with torch.no_grad():
+        decoded, _ = model.decoder.step(model.target_embedding(torch.full((rows,), EOS)), memory, state)
+    return decoded.weights is not None
+
+
+def _tokens(rows: int, columns: int) -> Tensor:
+    return torch.full((rows, columns), EOS)
+
+
+def _encoded(model: Seq2Seq, sentences: int, source: int) -> tuple[Tensor, Tensor, Any, State]:
+    """An example: tokens, lengths, memory and state."""
+    tokens, lengths = _tokens(sentences, source), torch.arange(source, source - sentences, -1)
+    with torch.no_grad():
+        memory, state = Prepared(model.eval()).encode(Padded(tokens, lengths))
+    return tokens, lengths, memory, state
+
+
+def _free_axes(one: State, other: State) -> list[dict[int, Any]]:
+    """For each leaf the axes whose sizes depend on the batch."""
+    return [
+        {axis: Dim.AUTO for axis in range(leaf.dim()) if leaf.size(axis) != another.size(axis)}
+        for leaf, another in zip(leaves(one), leaves(other), strict=True)
+    ]
+
+
+def _exported(
+    part: nn.Module, inputs: tuple[Any, ...], free: Any, input_names: list[str], output_names: list[str]
+) -> onnx.ModelProto:
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                part.eval(),
+                inputs,
+                dynamo=True,
+                dynamic_shapes=free,
+                input_names=input_names,
+                opset_version=OPSET,
+                optimize=False,
+                verbose=False,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        cause = error.__cause__ or error
+        raise ConfigError(
+            f"the model's {type(part).__name__.strip('_').lower()} cannot be exported to ONNX: "
+            f"{type(cause).__name__}: {str(cause).splitlines()[0]}. `s2s plugins check` tells which part of it is to blame"
+        ) from error
+    assert program is not None
+    model: ir.Model = program.model
+    marks_to_scans(model)
+    _name_outputs(model.graph, output_names)
+    optimizer.optimize(model)
+    return ir.to_proto(model)
+
+
+def _name_outputs(graph: ir.Graph, names: Sequence[str]) -> None:
+    """Name them; one that is an input as well, or another output, is copied, for a value has one name."""
+    for place, name in enumerate(names):
+        value = graph.outputs[place]
+        if value.producer() is None or value in graph.outputs[:place]:
+            same = ir.Node("", "Identity", [value], name=f"node_{name}")
+            same.outputs[0].type, same.outputs[0].shape = value.type, value.shape
+            graph.append(same)
+            graph.outputs[place] = value = same.outputs[0]
+        value.name = name
+
+
+def _with_best(step: onnx.ModelProto) -> onnx.ModelProto:
+    """All log-probabilities become the k best of them; of equals the lower token comes first, as `s2s.nn.top` has it."""
+    every, *others = list(step.graph.output)
+    k = helper.make_tensor_value_info("k", TensorProto.INT64, [1])
+    step.graph.input.append(k)
+    step.graph.node.append(helper.make_node("TopK", [every.name, "k"], ["log_probs", "best"], name="best_of_all"))
+    axes = ["sentences", "beams", "best"]
+    del step.graph.output[:]
+    step.graph.output.extend(
+        [
+            helper.make_tensor_value_info("log_probs", TensorProto.FLOAT, axes),
+            helper.make_tensor_value_info("best", TensorProto.INT64, axes),
+            *others,
+        ]
+    )
+    return step
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter tells of its own progress and of packages that nobody asked for; errors are raised anyway."""
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        exporter.setLevel(level)

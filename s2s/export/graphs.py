@@ -25,6 +25,7 @@ from s2s.padded import Padded
 from s2s.text.tokenizer import BOS, EOS, PAD
 
 OPSET = 20
+_ANY_SIZE = 2**40
 
 _SENTENCES, _SOURCE, _BEAMS = 3, 5, 2
 """Sizes of the example. All differ, none is 1: a graph is traced for any sizes, and what is 1 may be taken as such."""
@@ -36,8 +37,8 @@ class Graphs(NamedTuple):
         encoder: from `tokens` [sentences, source] and `lengths` [sentences] to `memory_*` [sentences, ...] and
             `state_*` [sentences, ...], the state before the first token.
         step: from `tokens` [sentences, beams], `source` and `lengths` as the encoder's, `memory_*`, `state_*`
-            [sentences, beams, ...] and `k` to the k best `log_probs` and their `best` tokens, both [sentences, beams, k],
-            the next `state_*`, and `weights` [sentences, beams, source] where the model attends.
+            [sentences, beams, ...] and `k` to the k best `log_probs` and their tokens `best`, [sentences, beams, k],
+            the `next_state_*`, and `weights` [sentences, beams, source] where the model attends.
     """
 
     encoder: onnx.ModelProto
@@ -59,10 +60,16 @@ class _Encoder(nn.Module):
 class _Step(nn.Module):
     """See `Graphs.step`; but all log-probabilities, not the k best."""
 
+    barred: Tensor
+
     def __init__(self, model: Seq2Seq, memory: Any, state: State) -> None:
         super().__init__()
         self.model = model
         self.structure = (memory, state)
+        # Padding and the begin of the sentence are never said, see ModelStepper.
+        barred = torch.zeros(model.target_embedding.vocabulary_size)
+        barred[[PAD, BOS]] = -torch.inf
+        self.register_buffer("barred", barred)
 
     def forward(
         self, tokens: Tensor, source: Tensor, lengths: Tensor, memory: list[Tensor], state: list[Tensor]
@@ -74,9 +81,7 @@ class _Step(nn.Module):
         log_probs, following, weights = Prepared(self.model).decode_step(
             tokens.flatten(), own_memory, own_state, Padded(source, lengths)
         )
-        # Padding and the begin of the sentence are never said, see ModelStepper.
-        log_probs = log_probs.index_fill(-1, torch.tensor([PAD, BOS]), -torch.inf)
-        results = [log_probs, *leaves(following), *([] if weights is None else [weights])]
+        results = [log_probs + self.barred, *leaves(following), *([] if weights is None else [weights])]
         return tuple(value.unflatten(0, tokens.shape) for value in results)
 
 
@@ -86,6 +91,7 @@ def to_onnx(model: Seq2Seq) -> Graphs:
     Raises:
         ConfigError: a part of it cannot be exported.
     """
+    model.eval()
     tokens, lengths, memory, state = _encoded(model, _SENTENCES, _SOURCE)
     _, _, *others = _encoded(model, _SENTENCES + 1, _SOURCE + 2)
     free = [_free_axes(one, other) for one, other in zip((memory, state), others, strict=True)]
@@ -94,25 +100,25 @@ def to_onnx(model: Seq2Seq) -> Graphs:
     states = [f"state_{place}" for place in range(len(beams))]
     weights = ["weights"] if _attends(model, memory, state) else []
     with torch.no_grad(), traceable(model):
-        encoder = _exported(
+        encoder = export_part(
             _Encoder(model),
             (tokens, lengths),
-            ({0: Dim.AUTO, 1: Dim.AUTO}, {0: Dim.AUTO}),
+            ({0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, {0: Dim.DYNAMIC}),
             ["tokens", "lengths"],
             [*names, *states],
         )
-        step = _exported(
+        step = export_part(
             _Step(model, memory, state),
             (_tokens(_SENTENCES, _BEAMS), tokens, lengths, leaves(memory), beams),
             (
-                {0: Dim.AUTO, 1: Dim.AUTO},
-                {0: Dim.AUTO, 1: Dim.AUTO},
-                {0: Dim.AUTO},
+                {0: Dim.DYNAMIC, 1: Dim.DYNAMIC},
+                {0: Dim.DYNAMIC, 1: Dim.DYNAMIC},
+                {0: Dim.DYNAMIC},
                 free[0],
-                [{0: Dim.AUTO, **{axis + 1: Dim.AUTO for axis in axes}} for axes in free[1]],
+                [{0: Dim.DYNAMIC, **{axis + 1: Dim.DYNAMIC for axis in axes}} for axes in free[1]],
             ),
             ["tokens", "source", "lengths", *names, *states],
-            ["all_log_probs", *states, *weights],
+            ["all_log_probs", *(f"next_{name}" for name in states), *weights],
         )
     return Graphs(encoder, _with_best(step))
 
@@ -133,21 +139,37 @@ def _encoded(model: Seq2Seq, sentences: int, source: int) -> tuple[Tensor, Tenso
     """An example: tokens, lengths, memory and state."""
     tokens, lengths = _tokens(sentences, source), torch.arange(source, source - sentences, -1)
     with torch.no_grad():
-        memory, state = Prepared(model.eval()).encode(Padded(tokens, lengths))
+        memory, state = Prepared(model).encode(Padded(tokens, lengths))
     return tokens, lengths, memory, state
 
 
 def _free_axes(one: State, other: State) -> list[dict[int, Any]]:
     """For each leaf the axes whose sizes depend on the batch."""
     return [
-        {axis: Dim.AUTO for axis in range(leaf.dim()) if leaf.size(axis) != another.size(axis)}
+        {axis: Dim.DYNAMIC for axis in range(leaf.dim()) if leaf.size(axis) != another.size(axis)}
         for leaf, another in zip(leaves(one), leaves(other), strict=True)
     ]
 
 
-def _exported(
-    part: nn.Module, inputs: tuple[Any, ...], free: Any, input_names: list[str], output_names: list[str]
+def export_part(
+    part: nn.Module,
+    inputs: tuple[Any, ...],
+    free: Any,
+    input_names: Sequence[str],
+    output_names: Sequence[str],
 ) -> onnx.ModelProto:
+    """Any module as a graph in ONNX; to be called within `traceable`.
+
+    Args:
+        part: takes and returns tensors.
+        inputs: an example.
+        free: for each input the axes whose sizes are free: place -> `Dim.DYNAMIC`.
+        input_names: of all its inputs.
+        output_names: of its outputs.
+
+    Raises:
+        ConfigError: it cannot be exported.
+    """
     try:
         with _quiet():
             program = torch.onnx.export(
@@ -155,23 +177,46 @@ def _exported(
                 inputs,
                 dynamo=True,
                 dynamic_shapes=free,
-                input_names=input_names,
+                input_names=list(input_names),
                 opset_version=OPSET,
                 optimize=False,
                 verbose=False,
             )
     except torch.onnx.errors.OnnxExporterError as error:
-        cause = error.__cause__ or error
+        cause = root_cause(error)
         raise ConfigError(
-            f"the model's {type(part).__name__.strip('_').lower()} cannot be exported to ONNX: "
-            f"{type(cause).__name__}: {str(cause).splitlines()[0]}. `s2s plugins check` tells which part of it is to blame"
+            f"{type(part).__name__.strip('_')} cannot be exported to ONNX: "
+            f"{type(cause).__name__}: {str(cause).splitlines()[0]}. "
+            "`s2s plugins check` tells which part of it is to blame"
         ) from error
     assert program is not None
     model: ir.Model = program.model
     marks_to_scans(model)
     _name_outputs(model.graph, output_names)
-    optimizer.optimize(model)
-    return ir.to_proto(model)
+    # Of any size: what is worked out from weights alone is worked out once, here.
+    optimizer.optimize(model, input_size_limit=_ANY_SIZE, output_size_limit=_ANY_SIZE)
+    return _bare(ir.to_proto(model))
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """What was raised first; what wraps it says little."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _bare(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Without what the exporter notes of every value: the code that made it, with the paths of this machine."""
+    model.ClearField("metadata_props")
+    waiting = [model.graph]
+    while waiting:
+        graph = waiting.pop()
+        graph.ClearField("value_info")
+        for part in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+            part.ClearField("metadata_props")
+            part.ClearField("doc_string")
+        waiting += [one.g for node in graph.node for one in node.attribute if one.HasField("g")]
+    return model
 
 
 def _name_outputs(graph: ir.Graph, names: Sequence[str]) -> None:
@@ -187,7 +232,7 @@ def _name_outputs(graph: ir.Graph, names: Sequence[str]) -> None:
 
 
 def _with_best(step: onnx.ModelProto) -> onnx.ModelProto:
-    """All log-probabilities become the k best of them; of equals the lower token comes first, as `s2s.nn.top` has it."""
+    """All log-probabilities become the k best; of equals the lower token comes first, as `s2s.nn.top` has it."""
     every, *others = list(step.graph.output)
     k = helper.make_tensor_value_info("k", TensorProto.INT64, [1])
     step.graph.input.append(k)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from s2s.nn.cell import Noise, RecurrentCell, State, advance, leaves, map_state
+from s2s.nn.onnx_operator import OnnxOperator
 from s2s.nn.stack import Stack
 from s2s.nn.twins import holds
 from s2s.nn.unroll import stand_still
@@ -31,15 +32,20 @@ def traceable(model: nn.Module) -> Iterator[None]:
     """
     number = itertools.count()
 
-    def fused(cell: Any, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
-        if cell.onnx_operator() is not None and holds(cell, "onnx_operator", "step", "project"):
-            return _operator(cell, x, mask, state)
-        return _marked_step(cell, x, mask, state, next(number))
+    def fused_by(operator: OnnxOperator | None) -> Any:
+        def fused(cell: Any, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
+            if operator is None:
+                return _marked_step(cell, x, mask, state, next(number))
+            return _run_operator(operator, x, mask, state)
 
-    cells = [part for part in model.modules() if isinstance(part, RecurrentCell)]
-    classes = [(cell, type(cell)) for cell in cells if not isinstance(cell, Stack)]
+        return fused
+
+    cells = [part for part in model.modules() if isinstance(part, RecurrentCell) and not isinstance(part, Stack)]
+    classes = [(cell, type(cell)) for cell in cells]
     for cell, own in classes:
-        cell.__class__ = type(own.__name__, (own,), {"fused": fused, "__module__": own.__module__})
+        # Worked out here, so that the graph has the operator's weights and not what is done to the cell's.
+        methods = {"fused": fused_by(_operator_of(cell)), "__module__": own.__module__}
+        cell.__class__ = type(own.__name__, (own,), methods)
     try:
         yield
     finally:
@@ -47,21 +53,27 @@ def traceable(model: nn.Module) -> Iterator[None]:
             cell.__class__ = own
 
 
-def _operator(cell: RecurrentCell, x: Tensor, mask: Tensor, state: State) -> tuple[Tensor, State]:
-    """The cell as the operator that it names; its states stand still behind `sequence_lens`."""
-    operator = cell.onnx_operator()
-    assert operator is not None
+def _operator_of(cell: RecurrentCell) -> OnnxOperator | None:
+    if not holds(cell, "onnx_operator", "step", "project"):
+        return None
+    with torch.no_grad():
+        return cell.onnx_operator()
+
+
+def _run_operator(operator: OnnxOperator, x: Tensor, mask: Tensor, state: State) -> tuple[Tensor, State]:
+    """A recurrence by an operator; its states stand still behind `sequence_lens`."""
     before = [leaf.unsqueeze(0) for leaf in leaves(state)]
     memory = [*before[1:], None][:1]
+    weights = [part.unsqueeze(0) for part in (operator.input_weight, operator.recurrent_weight, operator.bias)]
     peepholes = None if operator.peepholes is None else operator.peepholes.unsqueeze(0)
-    weights = [part.unsqueeze(0) for part in operator[1:4]]
     rows, time, _ = x.shape
+    size = operator.recurrent_weight.size(1)
     outputs, *last = torch.onnx.ops.symbolic_multi_out(
         operator.name,
         [x.transpose(0, 1), *weights, mask.sum(1).to(torch.int32), before[0], *memory, peepholes],
-        {"hidden_size": cell.hidden_size, **operator.attributes},
+        {"hidden_size": size, **operator.attributes},
         dtypes=[x.dtype] * (1 + len(before)),
-        shapes=[(time, 1, rows, cell.hidden_size), *((1, rows, cell.hidden_size) for _ in before)],
+        shapes=[(time, 1, rows, size), *((1, rows, size) for _ in before)],
     )
     given = iter(last)
     return outputs.squeeze(1).transpose(0, 1), map_state(lambda _: next(given).squeeze(0), state)
@@ -126,15 +138,15 @@ def _fold(graph: ir.Graph, begin: ir.Node, end: ir.Node) -> None:
         value.replace_all_uses_with(own)
     graph.remove(between)
     results: list[ir.Value] = []
-    for value in end.inputs:
-        assert value is not None
-        if value not in inside or value in results:  # a body gives each value once, and none that it did not make
-            same = ir.Node("", "Identity", [value], name=f"{end.name}_{len(results)}")
-            same.outputs[0].name = f"{value.name}_{len(results)}_given"
-            same.outputs[0].type, same.outputs[0].shape = value.type, value.shape
+    for result in end.inputs:
+        assert result is not None
+        given = result
+        if result not in inside or result in results:  # a body gives each value once, and none that it did not make
+            same = ir.Node("", "Identity", [result], name=f"{end.name}_{len(results)}")
+            given = same.outputs[0]
+            given.name, given.type, given.shape = f"{result.name}_{len(results)}_given", result.type, result.shape
             between.append(same)
-            value = same.outputs[0]
-        results.append(value)
+        results.append(given)
     (output, *following), (now, moving, *carried) = results, inputs
     body = ir.Graph(
         [*carried, now, moving],
@@ -156,7 +168,7 @@ def _fold(graph: ir.Graph, begin: ir.Node, end: ir.Node) -> None:
     outputs, *last = end.outputs
     for value, own in zip([*last, outputs], scan.outputs, strict=True):
         own.name, own.type, own.shape = f"{value.name}_scanned", value.type, value.shape
-        value.replace_all_uses_with(own)
+        value.replace_all_uses_with(own, replace_graph_outputs=True)
     graph.remove([end, begin], safe=True)
 
 

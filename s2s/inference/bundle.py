@@ -31,6 +31,7 @@ from s2s.errors import BundleError, ConfigError, DataError, PluginError
 from s2s.evaluation.metric import Score
 from s2s.inference import checksums
 from s2s.inference.card import Card, parameters_by_part, render
+from s2s.inference.exported import is_exported
 from s2s.inference.origins import DISTRIBUTIONS, check_origins, record_origins
 from s2s.inference.shipped import Shipped, beside
 from s2s.inference.upgrade import MODEL_PARTS, VERSIONS, record, upgraded
@@ -321,6 +322,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         BundleError: there is no bundle, or it is damaged, altered or made by a newer version.
     """
+    if is_exported(folder) and not (folder / CONFIG).exists():
+        raise BundleError(
+            f"{folder} was written by s2s export: it is for `s2s translate` and s2s.OnnxTranslator; all else needs the "
+            "bundle that it was made of"
+        )
     return BUNDLE.read_config(folder)
 
 

@@ -19,7 +19,7 @@ from torch.export import Dim
 from s2s.errors import ConfigError
 from s2s.export.recurrence import marks_to_scans, traceable
 from s2s.nn.cell import State, leaves, map_state
-from s2s.nn.prepared import Prepared
+from s2s.nn.prepared import encode_folded
 from s2s.nn.seq2seq import Seq2Seq
 from s2s.padded import Padded
 from s2s.text.tokenizer import BOS, EOS, PAD
@@ -53,7 +53,7 @@ class _Encoder(nn.Module):
         self.model = model
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
-        memory, state = Prepared(self.model).encode(Padded(tokens, lengths))
+        memory, state = encode_folded(self.model, Padded(tokens, lengths))
         return *leaves(memory), *leaves(state)
 
 
@@ -78,7 +78,7 @@ class _Step(nn.Module):
         own_memory = map_state(lambda _: next(given), self.structure[0])
         rows = iter(state)
         own_state = map_state(lambda _: next(rows).flatten(0, 1), self.structure[1])
-        log_probs, following, weights = Prepared(self.model).decode_step(
+        log_probs, following, weights = self.model.decode_step(
             tokens.flatten(), own_memory, own_state, Padded(source, lengths)
         )
         results = [log_probs + self.barred, *leaves(following), *([] if weights is None else [weights])]
@@ -139,7 +139,7 @@ def _encoded(model: Seq2Seq, sentences: int, source: int) -> tuple[Tensor, Tenso
     """An example: tokens, lengths, memory and state."""
     tokens, lengths = _tokens(sentences, source), torch.arange(source, source - sentences, -1)
     with torch.no_grad():
-        memory, state = Prepared(model).encode(Padded(tokens, lengths))
+        memory, state = encode_folded(model, Padded(tokens, lengths))
     return tokens, lengths, memory, state
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from s2s.errors import ConfigError
 from s2s.export.graphs import Graphs
 from s2s.nn.cell import State, leaves, map_state
-from s2s.nn.prepared import Prepared
+from s2s.nn.prepared import encode_folded
 from s2s.nn.seq2seq import Seq2Seq
 from s2s.nn.top import top
 from s2s.padded import Padded
@@ -30,13 +30,13 @@ def verify(model: Seq2Seq, graphs: Graphs) -> None:
     Raises:
         ConfigError: they cannot be run, or give other numbers.
     """
-    prepared = Prepared(model.eval())
+    model.eval()
     generator = torch.Generator().manual_seed(0)
     for sentences, source, beams in SIZES:
         sizes = f"{sentences} sentences of up to {source} tokens and {beams} beams"
         lengths = torch.arange(source, source - sentences, -1).clamp(min=1)
         tokens = _draw((sentences, source), model.source_embedding.vocabulary_size, generator)
-        memory, state = prepared.encode(Padded(tokens, lengths))
+        memory, state = encode_folded(model, Padded(tokens, lengths))
         names = [f"memory_{place}" for place in range(len(leaves(memory)))]
         names += [f"state_{place}" for place in range(len(leaves(state)))]
         expected = dict(zip(names, (*leaves(memory), *leaves(state)), strict=True))
@@ -46,7 +46,7 @@ def verify(model: Seq2Seq, graphs: Graphs) -> None:
         for _ in range(2):  # after the first, every beam has a state of its own
             read = _draw((sentences, beams), model.target_embedding.vocabulary_size, generator)
             before = rows
-            log_probs, rows, _ = prepared.decode_step(read.flatten(), memory, rows, Padded(tokens, lengths))
+            log_probs, rows, _ = model.decode_step(read.flatten(), memory, rows, Padded(tokens, lengths))
         log_probs[:, [PAD, BOS]] = -torch.inf
         given = {"tokens": read, "source": tokens, "lengths": lengths, "k": torch.tensor([len(SPECIALS)])}
         given |= {name: expected[name] for name in names if name.startswith("memory_")}

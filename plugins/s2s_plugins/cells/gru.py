@@ -4,7 +4,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s.nn import Noise, OnnxOperator, RecurrentCell, State, dropout_mask, last_output, orthogonal_blocks, tanh
+from s2s.nn import (
+    Noise,
+    OnnxOperator,
+    RecurrentCell,
+    State,
+    dropout_mask,
+    last_output,
+    orthogonal_blocks,
+    tanh,
+)
 
 
 class GRU(RecurrentCell):

@@ -6,7 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s.nn import Noise, OnnxOperator, RecurrentCell, State, dropout_mask, last_output, orthogonal_blocks, tanh
+from s2s.nn import (
+    Noise,
+    OnnxOperator,
+    RecurrentCell,
+    State,
+    dropout_mask,
+    last_output,
+    orthogonal_blocks,
+    tanh,
+)
 
 SATURATED = 1e4
 """A gate's input at which its sigmoid is 0 or 1 in every floating-point type; finite in float16."""

@@ -16,7 +16,8 @@ from s2s.errors import ConfigError
 from s2s.export.graphs import to_onnx
 from s2s.export.weights import share_weights
 from s2s.inference.bundle import build_model
-from s2s.nn import Prepared, leaves, map_state, top
+from s2s.nn import leaves, map_state, top
+from s2s.nn.prepared import encode_folded
 from s2s.padded import Padded
 from s2s.text.tokenizer import BOS, PAD
 
@@ -79,7 +80,7 @@ def test_graphs_equal_the_model(decoder):
         lengths = torch.randint(1, source + 1, (sentences,))
         lengths[0] = source
         with torch.no_grad():
-            memory, state = Prepared(model).encode(Padded(tokens, lengths))
+            memory, state = encode_folded(model, Padded(tokens, lengths))
         found = encoder.run(None, {"tokens": tokens.numpy(), "lengths": lengths.numpy()})
         for value, wanted in zip(found, (*leaves(memory), *leaves(state)), strict=True):
             assert value.astype(float) == pytest.approx(wanted.double().numpy(), abs=1e-5)
@@ -89,7 +90,7 @@ def test_graphs_equal_the_model(decoder):
         read = torch.randint(4, VOCABULARY, (sentences, beams))
         flat = structured(state, [leaf.flatten(0, 1) for leaf in rows])
         with torch.no_grad():
-            log_probs, following, weights = Prepared(model).decode_step(
+            log_probs, following, weights = model.decode_step(
                 read.flatten(), memory, flat, Padded(tokens, lengths)
             )
         log_probs[:, [PAD, BOS]] = -torch.inf

@@ -195,7 +195,7 @@ class Beam(Strategy):
             )
             tree.append(_Grown({int(sentence): row for row, sentence in enumerate(rows)}, parents, tokens, chosen))
 
-            # Nothing alive can overtake, or may or can be extended: its live prefixes are those of this time.
+            # A sentence leaves where nothing alive can overtake, or nothing may or can be extended.
             worst = np.array([self._worst(finished[sentence]) for sentence in rows])
             done = next_live[:, 0] / last_divisors <= worst
             leaving = done | (limits <= time) | np.isneginf(next_live[:, 0])

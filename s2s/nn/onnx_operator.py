@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from torch import Tensor
@@ -26,4 +27,4 @@ class OnnxOperator(NamedTuple):
     recurrent_weight: Tensor
     bias: Tensor
     peepholes: Tensor | None = None
-    attributes: dict[str, int | list[str]] = {}  # noqa: RUF012  (a NamedTuple's default is never changed)
+    attributes: Mapping[str, int | list[str]] = {}

@@ -465,11 +465,18 @@ def check_learning(factory: CellFactory) -> None:
 def check_export(factory: CellFactory) -> None:
     """A step, and in ONNX a sequence of any length, can be exported, and what it gives are the same numbers."""
     cell = _cell(factory, torch.float32)
-    steps = _step_inputs(cell, 3), _step_inputs(cell, 5)
-    expect_exported(_Step(cell), steps[0], steps[1], [{0: "rows"}] * len(steps[0]))
-    if ONNX_IS_HERE:
-        axes: list[dict[int, str]] = [{0: "rows", 1: "time"}, {0: "rows"}]
-        expect_in_onnx(_Sequence(cell), _sequence((5, 2, 3)), _sequence((4, 7, 1, 6)), axes)
+    inputs, other = _step_inputs(cell, 3), _step_inputs(cell, 4)
+    axes: list[dict[int, str]] = [{0: "rows"}] * len(inputs)
+    if not ONNX_IS_HERE:
+        expect_exported(_Step(cell), inputs, other, axes)
+        return
+    sequences: list[dict[int, str]] = [{0: "rows", 1: "time"}, {0: "rows"}]
+    expect_in_onnx(
+        _StepAndSequence(cell),
+        (*_sequence((5, 2, 3)), *inputs),
+        (*_sequence((4, 7, 1, 6)), *other),
+        [*sequences, *axes],
+    )
 
 
 def check_compiled(factory: CellFactory) -> None:
@@ -512,16 +519,13 @@ class _Step(nn.Module):
         return output, *leaves(following)
 
 
-class _Sequence(nn.Module):
-    """A cell over time, in both directions: outputs, and the leaves of the last states."""
+class _StepAndSequence(_Step):
+    """A step, and the cell over time from right to left: outputs, and the leaves of the last state."""
 
-    def __init__(self, cell: RecurrentCell) -> None:
-        super().__init__()
-        self.cell = cell
-
-    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
-        both = [unroll(self.cell, x, lengths, reverse=reverse) for reverse in (False, True)]
-        return tuple(value for outputs, state in both for value in (outputs, *leaves(state)))
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        x, lengths, *of_step = inputs
+        outputs, state = unroll(self.cell, x, lengths, reverse=True)
+        return *super().forward(*of_step), outputs, *leaves(state)
 
 
 def _sequence(lengths: Sequence[int]) -> tuple[Tensor, Tensor]:

@@ -25,6 +25,7 @@ from s2s.padded import Padded
 from s2s.text.tokenizer import BOS, EOS, PAD
 
 OPSET = 20
+"""Version of ONNX's operators; onnxruntime has known it since 1.17."""
 _ANY_SIZE = 2**40
 
 _SENTENCES, _SOURCE, _BEAMS = 3, 5, 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from s2s.errors import BundleError, ConfigError
 from s2s.inference.exported import ENCODER, EXPORTED, STEP
+from s2s.inference.workers import GivenUp
 from s2s.text.tokenizer import PAD
 
 try:
@@ -59,11 +60,14 @@ class Model:
         self._wanted = ["log_probs", "best", *(f"next_{name}" for name in self._state)]
         self._read = {value.name for value in self._step.get_inputs()}
 
-    def begin(self, sources: Sequence[Sequence[int]]) -> tuple[Stepper, list[Array]]:
+    def begin(
+        self, sources: Sequence[Sequence[int]], given_up: Callable[[], bool]
+    ) -> tuple[Stepper, list[Array]]:
         """A stepper of these sources, and the state before the first token, leaves [sentences, 1, ...].
 
         Args:
             sources: tokens of each sentence.
+            given_up: see `Stepper`.
         """
         lengths = np.array([len(source) for source in sources], dtype=np.int64)
         tokens = np.full((len(sources), lengths.max()), PAD, dtype=np.int64)
@@ -72,7 +76,7 @@ class Model:
         encoded = self._encoder.run([*self._memory, *self._state], {"tokens": tokens, "lengths": lengths})
         memory = dict(zip(self._memory, encoded, strict=False))
         state = [leaf[:, np.newaxis] for leaf in encoded[len(memory) :]]
-        return Stepper(self, {"source": tokens, "lengths": lengths, **memory}), state
+        return Stepper(self, {"source": tokens, "lengths": lengths, **memory}, given_up), state
 
     def run(self, given: dict[str, Array], state: list[Array]) -> list[Array]:
         """One step: log-probabilities, tokens and the leaves of the next state.
@@ -94,10 +98,12 @@ class Stepper:
     Args:
         model: that is stepped.
         source: what the model is to know of the sentences, by name, one row for each.
+        given_up: asked at each step whether nobody waits any more: Ctrl-C must not wait for a long search.
     """
 
-    def __init__(self, model: Model, source: dict[str, Array]) -> None:
+    def __init__(self, model: Model, source: dict[str, Array], given_up: Callable[[], bool]) -> None:
         self._model = model
+        self._given_up = given_up
         self._source = source
         self.source_lengths = source["lengths"]
 
@@ -108,14 +114,20 @@ class Stepper:
             tokens: the last token of each beam, [sentences, beams] of int64.
             state: leaves [sentences, beams, ...].
             k: how many; cut to the size of the vocabulary.
+
+        Raises:
+            GivenUp: nobody waits.
         """
+        if self._given_up():
+            raise GivenUp
         count = np.array([min(k, self._model.vocabulary_size)])
         log_probs, best, *following = self._model.run({**self._source, "tokens": tokens, "k": count}, state)
         return Best(log_probs, best, following)
 
     def keep(self, sentences: Array) -> Stepper:
         """A stepper for some of the sentences, in their new order."""
-        return Stepper(self._model, {name: value[sentences] for name, value in self._source.items()})
+        source = {name: value[sentences] for name, value in self._source.items()}
+        return Stepper(self._model, source, self._given_up)
 
 
 def _session(path: Path) -> Any:

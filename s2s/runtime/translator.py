@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from s2s.errors import BundleError, ConfigError, DataError, PluginError
+from s2s.inference.cores import default_threads
 from s2s.inference.exported import EXPORTED
-from s2s.inference.lines import Hypotheses, LineTranslator, Search, Tokens
+from s2s.inference.line import Line
+from s2s.inference.lines import Hypotheses, LineTranslator, Tokens
 from s2s.inference.options import Options
+from s2s.inference.splitting import LANGUAGE, SentenceSplitter
 from s2s.inference.translation import Translation
 from s2s.inference.windows import encodable
 from s2s.registry.parts import read_spec
@@ -24,17 +28,53 @@ from s2s.text.tokenizer import BOS, EOS, Tokenizer
 _OF_BEAM = {"beam": "size", "n_best": "n_best", "normalization": "normalization", "alpha": "alpha"}
 """Options that a beam takes, and what it calls them."""
 _LIMITS = ("limit_ratio", "limit_extra", "max_tokens", "minimum_ratio", "min_tokens")
-_ABLE = ("search", *_OF_BEAM, *_LIMITS, "max_source_tokens", "batch_tokens")
+_ABLE = ("search", *_OF_BEAM, *_LIMITS, "max_source_tokens", "split", "language", "batch_tokens")
 
 
-@dataclass(frozen=True)
-class _Search(Search):
-    """What all batches of a call have in common."""
+class _Sentence(NamedTuple):
+    """See `s2s.inference.lines.Sentence`."""
 
+    text: str
     strategy: Strategy
 
 
-class OnnxTranslator(LineTranslator[_Search]):
+class _Search:
+    """What all lines of a call have in common.
+
+    Args:
+        options: of the call.
+        recommended: spec of the search that the export recommends.
+        results: whether more than texts is wanted.
+
+    Raises:
+        ConfigError: an option that this runtime cannot do.
+    """
+
+    def __init__(self, options: Options, recommended: Any, results: bool) -> None:
+        for one in fields(Options):
+            if getattr(options, one.name) != one.default:
+                _refuse(one.name)
+        self.options = options
+        self.results = results
+        self.strategy = _strategy(options, recommended)
+        self._split = None if options.split is None else SentenceSplitter(options.language or LANGUAGE)
+
+    def sentences(self, line: str | Line) -> list[_Sentence]:
+        """What there is to search for a line: itself, or each of its sentences.
+
+        Raises:
+            ConfigError: the line has wishes of its own.
+        """
+        if isinstance(line, Line):
+            for name in ("prefix", "phrases", "banned"):
+                if getattr(line, name):
+                    _refuse(name)
+            line = line.text
+        parts = [line] if self._split is None else self._split(line)
+        return [_Sentence(part, self.strategy) for part in parts]
+
+
+class OnnxTranslator(LineTranslator[_Sentence]):
     """Translates as `s2s.Translator` does, without torch: greedily or with a beam.
 
     Each of its threads searches a batch. Any number of threads may call it at once.
@@ -44,7 +84,7 @@ class OnnxTranslator(LineTranslator[_Search]):
         model: its graphs.
         source_tokenizer: trained.
         target_tokenizer: trained.
-        threads: that search, a batch each; None: one for each processor that this process may use.
+        threads: that search, a batch each; None is `default_threads` of all cores.
 
     Raises:
         ConfigError: fewer than one thread.
@@ -63,7 +103,7 @@ class OnnxTranslator(LineTranslator[_Search]):
     ) -> None:
         if threads is not None and threads < 1:
             raise ConfigError(f"threads is {threads}; it must be 1 or more")
-        super().__init__(_processors() if threads is None else threads)
+        super().__init__(threads or default_threads(os.cpu_count() or 1))
         self.config = config
         self._model = model
         self._source_tokenizer = source_tokenizer
@@ -99,25 +139,25 @@ class OnnxTranslator(LineTranslator[_Search]):
         return [self.config["sha256"]]
 
     def _search(self, options: Options, results: bool) -> _Search:
-        for one in fields(Options):
-            if one.name not in _ABLE and getattr(options, one.name) != one.default:
-                raise ConfigError(
-                    f"an exported model cannot do {one.name!r}; translate with its bundle, or leave it out. "
-                    f"What it can do: {', '.join(_ABLE)}"
-                )
-        return _Search(options, results, _strategy(options, self.config["search"]))
+        return _Search(options, self.config["search"], results)
 
-    def _encode(self, lines: Sequence[str]) -> list[list[Tokens]]:
-        return [self._source_tokenizer.encode_batch([encodable(line) for line in lines])]
+    def _encode(self, texts: Sequence[str]) -> list[list[Tokens]]:
+        return [self._source_tokenizer.encode_batch([encodable(text) for text in texts])]
 
-    def _search_batch(self, sources: list[list[Tokens]], search: _Search) -> Hypotheses:
-        stepper, state = self._model.begin(sources[0])
+    def _search_batch(
+        self,
+        sources: list[list[Tokens]],
+        sentences: Sequence[_Sentence],
+        search: _Search,
+        given_up: threading.Event,
+    ) -> Hypotheses:
+        stepper, state = self._model.begin(sources[0], given_up.is_set)
         asked = {name: getattr(search.options, name) for name in _LIMITS}
         limits, minimums = limits_of(stepper.source_lengths, **asked)
         return search.strategy.search(stepper, state, bos=BOS, eos=EOS, limits=limits, minimums=minimums)
 
     def _translation(
-        self, best: list[Hypothesis], line: str, source: Tokens, truncated: bool, search: _Search
+        self, best: list[Hypothesis], sentence: _Sentence, source: Tokens, truncated: bool, search: _Search
     ) -> Translation:
         tokenizer = self._target_tokenizer
         source_tokens = self._source_tokenizer.tokens(source) if search.results else []
@@ -168,5 +208,10 @@ def _strategy(options: Options, spec: Any) -> Strategy:
     return Beam(**{**chosen, "n_best": options.n_best, **{_OF_BEAM[key]: value for key, value in given.items()}})
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _refuse(option: str) -> None:
+    """Raise a ConfigError if this runtime cannot do it."""
+    if option not in _ABLE:
+        raise ConfigError(
+            f"an exported model cannot do {option!r}; translate with its bundle, or leave it out. "
+            f"What it can do: {', '.join(_ABLE)}"
+        )

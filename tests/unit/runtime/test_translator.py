@@ -3,17 +3,19 @@
 import json
 import shutil
 
+import numpy as np
 import onnx
 import pytest
 
-from s2s import OnnxTranslator, Translator
+from s2s import Line, OnnxTranslator, Translator
 from s2s.errors import BundleError, ConfigError
 from s2s.export.folder import export_bundle
 from s2s.export.graphs import Graphs
 from s2s.inference.exported import EXPORTED
+from s2s.inference.workers import GivenUp
 from tests.references.tiny import sentences, tiny_bundle
 
-LINES = [*sentences(40), "", "  ", "a", "ж", "\udc80"]
+LINES = [*sentences(40), "", "  ", "a", "ж", "\udc80", "One is here. Two is there."]
 
 
 @pytest.fixture
@@ -48,6 +50,7 @@ def expect_same(found, expected):
         {"beam": 4, "n_best": 3, "normalization": "length", "alpha": 0.9},
         {"search": "Greedy", "min_tokens": 4, "minimum_ratio": 0.5},
         {"limit_ratio": 0.5, "limit_extra": 1, "max_source_tokens": 7},
+        {"split": "sentences"},
     ],
     ids=str,
 )
@@ -100,6 +103,20 @@ def test_int8_is_smaller_and_nearly_the_same(tiny_exports):
 def test_what_it_cannot_do_is_refused_by_name(exported, options, message):
     with pytest.raises(ConfigError, match=message):
         OnnxTranslator.load(exported).translate("a", **options)
+
+
+def test_wishes_of_a_line_are_refused_and_a_line_without_is_a_line(exported):
+    translator = OnnxTranslator.load(exported)
+    assert translator.translate(Line("abc")) == translator.translate("abc")
+    for name, wish in (("prefix", "a"), ("phrases", ["a"]), ("banned", ["a"])):
+        with pytest.raises(ConfigError, match=f"cannot do '{name}'; translate with its bundle"):
+            translator.translate(Line("abc", **{name: wish}))
+
+
+def test_nobody_waits_for_a_search_that_is_given_up(exported):
+    stepper, state = OnnxTranslator.load(exported)._model.begin([[5, 6]], lambda: True)
+    with pytest.raises(GivenUp):
+        stepper.best(np.array([[2]]), state, 1)
 
 
 def test_a_recommended_search_that_it_cannot_do(exported, tmp_path):

@@ -337,7 +337,7 @@ class LineTranslator(ABC, Generic[SentenceT]):
         ]
         return Window(sentences, [*map(len, of_lines)], sources, truncated, batches, workers.start(tasks))
 
-    def _end(self, window: Window[SentenceT], search: Search) -> list[Translation]:
+    def _end(self, window: Window[SentenceT], search: Search[SentenceT]) -> list[Translation]:
         found = [Translation("", 0.0, [], [], True, []) for _ in window.sentences]
         for batch, waiting in zip(window.batches, window.waiting, strict=True):
             for index, best in zip(batch, waiting(), strict=True):

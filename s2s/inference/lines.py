@@ -9,8 +9,9 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar, overload
 
 from s2s.errors import ConfigError, DataError
 from s2s.inference.line import Line
@@ -54,7 +55,8 @@ class Search(Protocol[SentenceT]):
         """What there is to search for a line: itself, or each of its sentences. One at least."""
 
 
-class Window(NamedTuple, Generic[SentenceT]):
+@dataclass(frozen=True)
+class Window(Generic[SentenceT]):
     """Lines whose search has begun.
 
     Attributes:

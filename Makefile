@@ -40,6 +40,7 @@ bench: env
 	$(BIN)/python benchmarks/translating.py
 	$(BIN)/python benchmarks/threads.py
 	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/runtime.py
 	$(BIN)/python benchmarks/validation.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/curves.py

@@ -40,6 +40,7 @@ TARGETS: dict[str, str] = {
     "plugins_list_seconds": "≤ 0.3",
     "plugins_check_seconds": "≤ 60",
     "first_translation_over_import_torch": "≤ 0.5",
+    "onnx_cold_start_seconds": "≤ 0.5",
     "memory_growth_30k_to_10m": "≤ 0.05",
     "translate_of_decoding_greedy": "≥ 0.95",
     "translate_of_decoding_beam5": "≥ 0.95",
@@ -138,6 +139,29 @@ def compute(raw: Raw) -> dict[str, float]:
         )
     figures["translate_mebibytes_per_million_lines"] = lambda: slope(raw["translating"]["memory"]["points"])
     figures["threads_outputs_that_differ"] = lambda: max(run["differ"] for run in raw["threads"]["runs"])
+    for way in ("onnx", "int8"):
+        start = "onnx_cold_start" if way == "onnx" else "onnx_int8_cold_start"
+        figures[f"{start}_seconds"] = lambda w=way: middle(
+            raw["runtime"]["start"], lambda one: one[f"{w}_seconds"]
+        )
+    figures["onnx_installed_megabytes"] = lambda: raw["runtime"]["size"]["installed"]["onnx"]["bytes"] / 1e6
+    figures["torch_installed_megabytes"] = lambda: raw["runtime"]["size"]["installed"]["torch"]["bytes"] / 1e6
+    for short, search in (("greedy", "greedy"), ("beam5", "beam 5")):
+        for way, prefix in (("onnx", "onnx"), ("int8", "onnx_int8")):
+            figures[f"{prefix}_{short}_speed_vs_torch"] = lambda s=search, w=way: middle(
+                raw["runtime"]["speed"][s]["samples"], lambda one: one["torch_seconds"] / one[f"{w}_seconds"]
+            )
+            figures[f"{prefix}_{short}_latency_vs_torch"] = lambda s=search, w=way: (
+                statistics.median(raw["runtime"]["latency"][s][f"{w}_seconds"])
+                / statistics.median(raw["runtime"]["latency"][s]["torch_seconds"])
+            )
+            figures[f"{prefix}_{short}_latency_median_ms"] = lambda s=search, w=way: (
+                1000 * statistics.median(raw["runtime"]["latency"][s][f"{w}_seconds"])
+            )
+            figures[f"{prefix}_{short}_bleu_change"] = lambda s=search, w=way: (
+                raw["runtime"]["speed"][s]["BLEU"][w]["value"]
+                - raw["runtime"]["speed"][s]["BLEU"]["torch"]["value"]
+            )
     figures["memory_growth_30k_to_3m"] = lambda: growth(raw, 3_000_000)
     figures["memory_growth_30k_to_10m"] = lambda: growth(raw, 10_000_000)
     figures["train_nofeed_peak_mebibytes"] = lambda: raw["training"]["memory"]["no feeding, bf16"]

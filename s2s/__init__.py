@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from s2s.nn.encoder import SequenceEncoder
     from s2s.nn.head import Head
     from s2s.registry import catalogue
+    from s2s.runtime.translator import OnnxTranslator
     from s2s.search.strategy import SearchStrategy
     from s2s.text.tokenizer import Tokenizer
     from s2s.training.cli import fit
@@ -30,6 +31,7 @@ _HOME = {
     "Decoder": "s2s.nn.decoder",
     "Head": "s2s.nn.head",
     "Line": "s2s.inference.line",
+    "OnnxTranslator": "s2s.runtime.translator",
     "PluginError": "s2s.errors",
     "RecurrentCell": "s2s.nn.cell",
     "S2SError": "s2s.errors",
@@ -49,6 +51,7 @@ __all__ = [
     "Decoder",
     "Head",
     "Line",
+    "OnnxTranslator",
     "PluginError",
     "RecurrentCell",
     "S2SError",

@@ -4,8 +4,12 @@ import fnmatch
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.references.exported import Exports
 
 ROOT = Path(__file__).resolve().parent.parent
 ALLOWED_SKIPS = ROOT / "tests" / "allowed_skips.txt"
@@ -24,6 +28,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real text: {folder} is missing (set S2S_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_exports(tmp_path_factory: pytest.TempPathFactory) -> "Exports":
+    """A tiny bundle and its exports, to be read only."""
+    from tests.references.exported import tiny_exports  # torch and onnx, which most tests need not
+
+    return tiny_exports(tmp_path_factory.mktemp("exports"))
 
 
 def allowed_skip_patterns(text: str) -> list[str]:

@@ -142,6 +142,7 @@ def s2s_commands() -> dict[str, str]:
         "data": "s2s.commands.data:main",
         "demo": "s2s.commands.demo:main",
         "evaluate": "s2s.commands.evaluate:main",
+        "export": "s2s.commands.export:main",
         "fit": "s2s.commands.fit:main",
         "heatmap": "s2s.commands.heatmap:main",
         "inspect": "s2s.commands.inspect:main",

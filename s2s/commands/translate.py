@@ -19,8 +19,8 @@ from s2s.inference.line import Line
 from s2s.inference.options import Options, flags
 
 if TYPE_CHECKING:
+    from s2s.inference.lines import LineTranslator
     from s2s.inference.translation import Translation
-    from s2s.inference.translator import Translator
 
 SUMMARY = "translate line by line with a bundle"
 
@@ -73,23 +73,16 @@ def main(argv: list[str]) -> int:
     from s2s.inference.json_lines import JsonLines
     from s2s.inference.outgoing import Outgoing
     from s2s.inference.progress import progress
-    from s2s.inference.translator import Translator
 
     incoming = Incoming(command.files or ["-"])
-    translator = Translator.load(
-        command.bundle,
-        device=command.device,
-        precision=command.precision,
-        threads=command.threads,
-        models=command.model,
-    )
+    translator = _load(command)
     decode = Decoder()
     objects = JsonLines()
     line_of = objects if command.input == "jsonl" else Line
     pending: deque[tuple[list[bytes], list[Line]]] = deque()
     cut = truncated = unmet = 0
     write = _format(command, chosen)
-    if command.format == "jsonl":
+    if command.format == "jsonl" and translator.tells_weights:
         chosen = dataclasses.replace(chosen, weights=True)
 
     def windows() -> Iterator[list[Line]]:
@@ -146,7 +139,7 @@ def parser() -> CommandLine:
         epilog="Each option of a translation has the same name in Python: --limit-extra is limit_extra.",
     )
     add = parser.add_argument
-    add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
+    add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` or `s2s export` writes it")
     add(
         "files",
         metavar="FILE",
@@ -210,6 +203,30 @@ def parser() -> CommandLine:
     return parser
 
 
+def _load(command: Namespace) -> LineTranslator[Any]:
+    from s2s.inference.exported import is_exported
+
+    if not is_exported(command.bundle):
+        from s2s.inference.translator import Translator
+
+        return Translator.load(
+            command.bundle,
+            device=command.device,
+            precision=command.precision,
+            threads=command.threads,
+            models=command.model,
+        )
+    for name, only in (("device", "cpu"), ("precision", "float32"), ("model", [])):
+        if getattr(command, name) != only:
+            raise ConfigError(
+                f"{command.bundle} is an exported model, which takes no --{name}; translate with its bundle, or leave "
+                "it out"
+            )
+    from s2s.runtime.translator import OnnxTranslator
+
+    return OnnxTranslator.load(command.bundle, threads=command.threads)
+
+
 def _format(command: Namespace, chosen: Options) -> Callable[[int, str, Translation], str]:
     from s2s.inference.formats import jsonl, text, tsv
 
@@ -220,9 +237,9 @@ def _format(command: Namespace, chosen: Options) -> Callable[[int, str, Translat
     return partial(text, n_best=chosen.several, scores=command.scores)
 
 
-def _made_of(translator: Translator, command: Namespace, given: Mapping[str, Any]) -> dict[str, Any]:
+def _made_of(translator: LineTranslator[Any], command: Namespace, given: Mapping[str, Any]) -> dict[str, Any]:
     # What has to be the same where a run goes on.
-    files = json.dumps([bundle.config["sha256"] for bundle in translator.bundles], sort_keys=True)
+    files = json.dumps(translator.files, sort_keys=True)
     return {
         "bundles": hashlib.sha256(files.encode()).hexdigest(),
         "input": command.input,

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from s2s.errors import BundleError, ConfigError, DataError
 from s2s.inference.bundle import Bundle
-from s2s.inference.scoring import BATCH_TOKENS, encodable, forced
+from s2s.inference.scoring import BATCH_TOKENS, forced
+from s2s.inference.windows import encodable
 from s2s.inference.words import by_words, words_of_pieces, words_of_text
 from s2s.registry.parts import read_spec
 from s2s.search.limits import output_limits

@@ -13,8 +13,6 @@ model files, and a name stands for a class only if an installed plugin brings it
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -33,7 +31,9 @@ from s2s.errors import BundleError, ConfigError, DataError, PluginError
 from s2s.evaluation.metric import Score
 from s2s.inference import checksums
 from s2s.inference.card import Card, parameters_by_part, render
+from s2s.inference.exported import is_exported
 from s2s.inference.origins import DISTRIBUTIONS, check_origins, record_origins
+from s2s.inference.shipped import Shipped, beside
 from s2s.inference.upgrade import MODEL_PARTS, VERSIONS, record, upgraded
 from s2s.nn.seq2seq import Seq2Seq
 from s2s.registry.near_names import unknown
@@ -53,7 +53,10 @@ _DRAWS = {"normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "kaiming_n
 _NOBODYS_SEED = (
     7_320_508_075_688_772  # were it a part's own, that it seeds the generator would not be noticed
 )
-_AGAIN = "get the bundle again, or write it again with: s2s fit"
+BUNDLE = Shipped(
+    "bundle", CONFIG, FORMAT, ("s2s_version", "model", "search", "sha256"), (WEIGHTS,), "s2s fit"
+)
+_AGAIN = BUNDLE.again
 
 
 @dataclass(frozen=True)
@@ -148,10 +151,7 @@ def save_bundle(
         ConfigError: the configuration does not describe the model.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder / CONFIG).is_file() and (folder.is_file() or any(folder.iterdir())):
-        raise BundleError(
-            f"{folder} exists and is no bundle; it is left alone. Choose another folder or remove it"
-        )
+    BUNDLE.check_place(folder)
     joint = target_tokenizer is None or target_tokenizer is source_tokenizer
     tokenizers = {"tokenizer": source_tokenizer}
     if target_tokenizer is not None and not joint:
@@ -164,11 +164,7 @@ def save_bundle(
     with torch.random.fork_rng(devices=[]):
         _check_weights(_stored(build_model(model_config)), weights, "the model and its model_config disagree")
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new = folder.with_name(f".{folder.name}.new-{os.getpid()}")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir()
-    try:
+    with beside(folder) as new:
         for name, tokenizer in tokenizers.items():
             tokenizer.save(new / name)
         save_file(weights, new / WEIGHTS)
@@ -197,11 +193,8 @@ def save_bundle(
         text = render(folder.name, config, parameters_by_part(model), file_bytes)
         (new / README).write_text(text, encoding="utf-8")
         config[checksums.CARD] = checksums.of_file(new / README)
-        _write_config(new, config)
+        BUNDLE.write_config(new, config)
         shutil.copymode(new / README, new / WEIGHTS)  # save_file makes what its owner alone may read
-        _put_in_place(new, folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
     return folder
 
 
@@ -220,11 +213,7 @@ def load_bundle(folder: str | Path) -> Bundle:
         config, weights = upgraded(folder, config, lambda: _read_weights(folder))
         model = _undrawn_model(config["model"])
         search = factory("search", config["search"])()
-        if "tokenizer" in config:
-            source = target = _load_tokenizer(folder / "tokenizer", config["tokenizer"])
-        else:
-            source = _load_tokenizer(folder / "source_tokenizer", config["source_tokenizer"])
-            target = _load_tokenizer(folder / "target_tokenizer", config["target_tokenizer"])
+        source, target = BUNDLE.load_tokenizers(folder, config)
         sizes = [config["model"][size] for size in _SIZES]
         shortlist = Shortlist.read(folder / SHORTLIST, *sizes) if SHORTLIST in config["sha256"] else None
     except (ConfigError, PluginError) as error:
@@ -236,13 +225,6 @@ def load_bundle(folder: str | Path) -> Bundle:
         raise BundleError(f"{folder}: {error}; {_AGAIN}") from error
     except (TypeError, ValueError, RuntimeError) as error:
         raise BundleError(f"{folder / CONFIG} asks for impossible options: {error}; {_AGAIN}") from error
-    for side, tokenizer in (("source", source), ("target", target)):
-        size = config["model"][f"{side}_vocabulary_size"]
-        if tokenizer.vocabulary_size != size:
-            raise BundleError(
-                f"{folder}: the {side} tokenizer has {tokenizer.vocabulary_size} tokens, "
-                f"the model {size}; {_AGAIN}"
-            )
     weights = _read_weights(folder) if weights is None else weights
     expected = _stored(model)
     try:
@@ -263,16 +245,11 @@ def add_shortlist(folder: str | Path, shortlist: Shortlist) -> None:
     """
     folder = Path(folder).resolve()
     config = read_config(folder)
-    new = folder.with_name(f".{folder.name}.new-{os.getpid()}")
-    shutil.rmtree(new, ignore_errors=True)
-    try:
-        shutil.copytree(folder, new, symlinks=True)
+    with beside(folder) as new:
+        shutil.copytree(folder, new, symlinks=True, dirs_exist_ok=True)
         shortlist.write(new / SHORTLIST)
         config["sha256"][SHORTLIST] = checksums.of_file(new / SHORTLIST)
-        _write_config(new, config)
-        _put_in_place(new, folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+        BUNDLE.write_config(new, config)
 
 
 class _WithoutDrawing(TorchFunctionMode):
@@ -345,38 +322,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         BundleError: there is no bundle, or it is damaged, altered or made by a newer version.
     """
-    if not folder.exists():
-        raise BundleError(f"there is no bundle at {folder}; make one with: s2s fit")
-    if not folder.is_dir():
-        raise BundleError(f"{folder} is a file; a bundle is a folder with {CONFIG}, as `s2s fit` writes it")
-    path = folder / CONFIG
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BundleError(f"{folder} is no bundle: it has no {CONFIG}; make one with: s2s fit") from error
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{path} cannot be read ({error}); {_AGAIN}") from error
-    version = config.get("format") if isinstance(config, dict) else None
-    if not isinstance(version, int) or version < 1:
-        raise BundleError(f"{path} is no configuration of a bundle: it states no format; {_AGAIN}")
-    if version > FORMAT:
+    if is_exported(folder) and not (folder / CONFIG).exists():
         raise BundleError(
-            f"{folder} was made by a newer s2s ({config.get('s2s_version', 'unknown')}; format {version}, "
-            f"this s2s {__version__} reads up to {FORMAT}); update with: pip install --upgrade s2s"
+            f"{folder} was written by s2s export: it is for `s2s translate` and s2s.OnnxTranslator; all else needs the "
+            "bundle that it was made of"
         )
-    if checksums.is_altered(config):
-        raise BundleError(
-            f"{path} has been altered: its checksum is not the one that it states; {_AGAIN}. "
-            f"If you changed it yourself, take the entry {checksums.OWN} out of it"
-        )
-    tokenizers = ["tokenizer"] if "tokenizer" in config else ["source_tokenizer", "target_tokenizer"]
-    missing = [key for key in ("s2s_version", "model", "search", "sha256", *tokenizers) if key not in config]
-    if missing:
-        raise BundleError(f"{path} lacks {', '.join(missing)}; {_AGAIN}")
-    for key in ("model", "sha256"):
-        if not isinstance(config[key], dict):
-            raise BundleError(f"{path}: {key} is {config[key]!r}, not a mapping; {_AGAIN}")
-    return config
+    return BUNDLE.read_config(folder)
 
 
 def check_files(folder: Path, config: Mapping[str, Any]) -> None:
@@ -385,14 +336,7 @@ def check_files(folder: Path, config: Mapping[str, Any]) -> None:
     Raises:
         BundleError: one is missing, truncated or altered, or is not in the bundle.
     """
-    for name, expected in {WEIGHTS: None, **config["sha256"]}.items():
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise BundleError(f"{folder / CONFIG} names a file outside of the bundle: {name}; do not use it")
-        if not path.is_file():
-            raise BundleError(f"{folder} is incomplete: {name} is missing; {_AGAIN}")
-        if expected is not None and checksums.of_file(path) != expected:
-            raise BundleError(f"{path} is damaged: its checksum is not the one in {CONFIG}; {_AGAIN}")
+    BUNDLE.check_files(folder, config)
 
 
 def _read_weights(folder: Path) -> dict[str, Tensor]:
@@ -400,39 +344,3 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
         return load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:
         raise BundleError(f"{folder / WEIGHTS} is damaged ({error}); {_AGAIN}") from error
-
-
-def _load_tokenizer(folder: Path, spec: Spec) -> Tokenizer:
-    tokenizer: Tokenizer = factory("tokenizer", spec)()
-    tokenizer.load(folder)
-    return tokenizer
-
-
-def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
-    text = json.dumps(checksums.signed(config), indent=2, ensure_ascii=False)
-    (folder / CONFIG).write_text(f"{text}\n", encoding="utf-8")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _put_in_place(new: Path, folder: Path) -> None:
-    for path in [*(path for path in new.rglob("*") if path.is_file()), new]:
-        _sync(path)
-    # A folder with contents cannot be renamed over; for a moment the old one stands aside.
-    if not folder.exists():
-        new.rename(folder)
-        return
-    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
-    folder.rename(old)
-    try:
-        new.rename(folder)
-    except OSError:
-        old.rename(folder)
-        raise
-    shutil.rmtree(old)

@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import nn
 
+from s2s.inference.exported import RUNTIME_NEEDS
 from s2s.inference.upgrade import MODEL_PARTS
 
 NOT_STATED = "Not stated. Whoever made the bundle can state it with: s2s convert"
@@ -92,6 +93,38 @@ def render(
     ]
     if card.command:
         sections += ["## How it was made", "\n".join(f"    {line}" for line in card.command.split("\n"))]
+    return "\n\n".join(sections) + "\n"
+
+
+def render_export(name: str, config: Mapping[str, Any], file_bytes: Mapping[str, int]) -> str:
+    """The card of what `s2s export` wrote, as Markdown.
+
+    Args:
+        name: of its folder.
+        config: of the export.
+        file_bytes: size of each file, by its name.
+    """
+    card, model = Card(**config.get("card", {})), config["model"]
+    sections = [
+        f"# {name}",
+        card.description or "A recurrent encoder-decoder model.",
+        f"As ONNX graphs in {config['precision']}, for s2s {config['s2s_version']} or newer; no torch is needed:",
+        f"    pip install --no-deps s2s\n    pip install {RUNTIME_NEEDS}\n"
+        f"    s2s translate {name} < source.txt > target.txt",
+        "## Intended use",
+        card.intended_use or NOT_STATED,
+        "## Licence",
+        card.licence or NOT_STATED,
+        "## Data and training",
+        _facts(config.get("training", {})) or "Not stated.",
+        "## Scores",
+        "Of the bundle that it was made of, in the precision in which they were measured; "
+        "`s2s export --compare` measures what it lost.",
+        _scores(config) if config.get("scores") else "None were measured.",
+        "## Sizes",
+        f"{model['source_vocabulary_size']:,} source and {model['target_vocabulary_size']:,} target tokens; "
+        f"{sum(file_bytes.values()) / 1e6:,.1f} MB on disk.",
+    ]
     return "\n\n".join(sections) + "\n"
 
 

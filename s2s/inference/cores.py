@@ -6,8 +6,6 @@ import math
 import os
 from pathlib import Path
 
-import torch
-
 MOST_THREADS = 8
 """As many are used unasked: between the products of a step Python runs, one thread at a time, so that many more would
 bring little (docs/translating.md), and others want the cores of a large machine, too."""
@@ -18,13 +16,16 @@ _QUOTAS = (
 )
 
 
-def default_threads() -> int:
+def default_threads(library: int) -> int:
     """As many threads as there are cores to run them, `MOST_THREADS` at most.
 
-    Cores are those that torch would use (all, or what OMP_NUM_THREADS or `torch.set_num_threads` says), of these the
-    ones on which this process may run, and no more than its container may keep busy.
+    Of the cores those count on which this process may run, and no more than its container may keep busy.
+
+    Args:
+        library: as many as the library would use that computes: torch uses all cores, or what OMP_NUM_THREADS or
+            `torch.set_num_threads` says.
     """
-    allowed = [torch.get_num_threads(), MOST_THREADS]
+    allowed = [library, MOST_THREADS]
     if hasattr(os, "sched_getaffinity"):  # not on all systems
         allowed.append(len(os.sched_getaffinity(0)))
     if (quota := container_cores()) is not None:

@@ -6,12 +6,9 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from s2s.inference.workers import GivenUp
 from s2s.nn.cell import State
 from s2s.search.stepper import Best, Step, Stepper
-
-
-class GivenUp(Exception):
-    """Nobody waits for what is searched."""
 
 
 class Interruptible(Stepper):

@@ -9,7 +9,7 @@ import torch
 
 from s2s.errors import ConfigError
 from s2s.inference.bundle import Bundle
-from s2s.inference.scoring import encodable
+from s2s.inference.windows import encodable
 from s2s.nn.cell import State
 from s2s.nn.prepared import Prepared
 from s2s.nn.shortlist import Shortlisted

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from s2s.errors import ConfigError, DataError
 from s2s.inference.bundle import Bundle
+from s2s.inference.windows import encodable
 from s2s.nn.decoder import Decoded
 from s2s.nn.head import PIECE_ELEMENTS
 from s2s.nn.seq2seq import Seq2Seq
@@ -157,11 +158,6 @@ def gold_log_probs(model: Seq2Seq, decoded: Decoded, gold: Padded, source: Padde
         log_probs = model.head.log_probs(piece, source)
         found.append(log_probs.gather(-1, gold.ids[:, window].unsqueeze(-1)).squeeze(-1))
     return torch.cat(found, dim=1)
-
-
-def encodable(line: str) -> str:
-    """Half of a surrogate pair is a possible str but no text; tokenizers refuse it."""
-    return line.encode("utf-8", "replace").decode("utf-8")
 
 
 def _batches(lengths: list[tuple[int, int]], batch_tokens: int) -> Iterator[list[int]]:

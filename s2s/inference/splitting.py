@@ -9,6 +9,7 @@ from typing import cast
 
 from s2s.errors import ConfigError
 from s2s.inference.translation import Translation
+from s2s.inference.windows import encodable
 
 LANGUAGE = "en"
 """Whose abbreviations end no sentence where no language is given; the stops of all scripts end one anyway."""
@@ -39,6 +40,7 @@ class SentenceSplitter:
 
     def __call__(self, line: str) -> list[str]:
         """The sentences of a line without the spaces around them; a line that is no more than one, as it is."""
+        line = encodable(line)  # the splitter refuses half of a surrogate pair, as tokenizers do
         parts = self._segment(self._language, line)
         if "".join(parts) != line:  # nothing may be lost, whatever the splitter thinks of it
             return [line]

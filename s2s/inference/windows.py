@@ -34,6 +34,11 @@ def checked(texts: Iterable[str | Line], one_line: bool) -> Iterator[str | Line]
         yield text
 
 
+def encodable(line: str) -> str:
+    """Half of a surrogate pair is a possible str but no text; tokenizers refuse it."""
+    return line.encode("utf-8", "replace").decode("utf-8")
+
+
 def lines_of(text: str | Line) -> Sequence[str | Line]:
     r"""The lines of a text; only \n ends one."""
     return text.split("\n") if isinstance(text, str) else [text]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from s2s.inference.scoring import encodable
+from s2s.inference.windows import encodable
 from s2s.text.tokenizer import Tokenizer
 
 _UNSPACED = re.compile(

@@ -20,6 +20,7 @@ from s2s.nn.encoder import Bidirectional, Encoded, SequenceEncoder, Unidirection
 from s2s.nn.head import Head, HeadLoss
 from s2s.nn.kernels import tanh
 from s2s.nn.linear_recurrence import linear_recurrence
+from s2s.nn.onnx_operator import OnnxOperator
 from s2s.nn.packed import PackedMatrix, pack_matrices
 from s2s.nn.prepared import Prepared
 from s2s.nn.scheduled import Scheduled
@@ -47,6 +48,7 @@ __all__ = [
     "HeadLoss",
     "NextInput",
     "Noise",
+    "OnnxOperator",
     "PackedMatrix",
     "Prepared",
     "RecurrentCell",

@@ -100,9 +100,11 @@ def attend_rows(attention: Attention, query: Tensor, memory: Any, state: State) 
         return attention.attend(query, memory, state)
     beams = rows // sentences
     if attention.sequential:
-        return attention.attend(
-            query, map_state(lambda leaf: leaf.repeat_interleave(beams, 0), memory), state
+        # Not repeat_interleave: torch.onnx would write the example's number of beams into the graph.
+        repeated = map_state(
+            lambda leaf: leaf.unsqueeze(1).expand(-1, beams, *leaf.shape[1:]).flatten(0, 1), memory
         )
+        return attention.attend(query, repeated, state)
     context, weights, state = attention.attend(query.view(sentences, beams, -1), memory, state)
     return Attended(context.flatten(0, 1), weights.flatten(0, 1), state)
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s2s.nn.onnx_operator import OnnxOperator
 from s2s.nn.sizes import check_size
 
 State = Any
@@ -172,6 +173,10 @@ class RecurrentCell(nn.Module, ABC):
             Outputs [batch, time, output] (of any value where `mask` is False) and the state after each row's last real
             position; or None: no faster way here.
         """
+        return None
+
+    def onnx_operator(self) -> OnnxOperator | None:
+        """The cell as an operator of ONNX, where there is one that equals `step`; None: a step of it is exported."""
         return None
 
     def read(self, state: State) -> Tensor:

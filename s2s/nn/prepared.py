@@ -21,6 +21,14 @@ FOLDED_ELEMENTS = 2**26
 """Largest table of folded tokens: 256 MiB in float32, 32,000 tokens with the gates of an LSTM of 512 units."""
 
 
+def encode_folded(model: Seq2Seq, source: Padded) -> tuple[Any, State]:
+    """`Seq2Seq.encode` for steps alone: the memory is folded if the head does not read the context."""
+    memory, state = model.encode(source)
+    if model.head.reads_context or not holds(model.head, "reads_context", "log_probs"):
+        return memory, state
+    return model.decoder.fold_memory(memory), state
+
+
 class Prepared:
     """Searches with a model faster than the model itself; it has the model's own methods.
 
@@ -60,13 +68,8 @@ class Prepared:
 
     def encode(self, source: Padded) -> tuple[Any, State]:
         """See `Seq2Seq.encode`."""
-        head, decoder = self.model.head, self.model.decoder
-        reads_context = head.reads_context or not holds(head, "reads_context", "log_probs")
         with self._precision():
-            memory, state = self.model.encode(source)
-            if not reads_context:
-                memory = decoder.fold_memory(memory)
-        return memory, state
+            return encode_folded(self.model, source)
 
     def decode_step(
         self, tokens: Tensor, memory: Any, state: State, source: Padded, head: Shortlisted | None = None

@@ -91,11 +91,6 @@ def s2s_tasks() -> dict[str, str]:  # type: ignore[empty-body]
 
 
 @hookspec
-def s2s_exporters() -> dict[str, str]:  # type: ignore[empty-body]
-    """Exporters of a bundle to another runtime's format."""
-
-
-@hookspec
 def s2s_commands() -> dict[str, str]:  # type: ignore[empty-body]
     """Sub-commands: `main(argv: list[str]) -> int`, with a one-line constant `SUMMARY` in the same module."""
 
@@ -113,7 +108,6 @@ KINDS = {
     "metric": "s2s_metrics",
     "search": "s2s_search_strategies",
     "task": "s2s_tasks",
-    "exporter": "s2s_exporters",
     "command": "s2s_commands",
 }
 """Kind of part, as configurations and `s2s plugins list` call it -> the hook that names its parts."""

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:  # the command line's help reads the defaults, and needs no torch
     from torch import Tensor
+
+Lengths = NDArray[np.int64]
 
 LIMIT_RATIO = 2.0
 LIMIT_EXTRA = 20
@@ -36,10 +41,33 @@ def output_limits(
     Returns:
         Two tensors [sentences] of int64. A minimum above the limit gives way to it.
     """
+    limits, minimums = limits_of(
+        source_lengths.cpu().numpy(),
+        limit_ratio=limit_ratio,
+        limit_extra=limit_extra,
+        max_tokens=max_tokens,
+        minimum_ratio=minimum_ratio,
+        min_tokens=min_tokens,
+    )
+    like = source_lengths.new_tensor
+    return like(limits), like(minimums)
+
+
+def limits_of(
+    source_lengths: Lengths,
+    *,
+    limit_ratio: float = LIMIT_RATIO,
+    limit_extra: int = LIMIT_EXTRA,
+    max_tokens: int | None = None,
+    minimum_ratio: float = 0.0,
+    min_tokens: int = 0,
+) -> tuple[Lengths, Lengths]:
+    """`output_limits` of and as arrays."""
     # 90 * 0.7 is a little less than 63 in floating point: forgive what rounding alone can have done.
     rounding = 1e-6
-    limits = (source_lengths.double() * limit_ratio + rounding).floor().long() + limit_extra
-    minimums = (source_lengths.double() * minimum_ratio - rounding).ceil().long().clamp(min=min_tokens)
+    limits = np.floor(source_lengths * limit_ratio + rounding).astype(np.int64) + limit_extra
+    minimums = np.ceil(source_lengths * minimum_ratio - rounding).astype(np.int64)
+    minimums = np.maximum(minimums, min_tokens)
     if max_tokens is not None:
-        limits = limits.clamp(max=max_tokens)
-    return limits, minimums.minimum(limits)
+        limits = np.minimum(limits, max_tokens)
+    return limits, np.minimum(minimums, limits)

@@ -219,7 +219,7 @@ def check_every_partner(factory: AttentionFactory) -> None:
 
 
 def check_export(factory: AttentionFactory) -> None:
-    """torch.export takes a question, for any number of sentences and positions; two of them, if it is sequential."""
+    """A question can be exported, for any number of sentences and positions; two of them, if it is sequential."""
     attention = build(factory, torch.float32)
     questions = 2 if attention.sequential else 1
     axes = (*[{0: "rows", 1: "positions"}] * 2, *[{0: "rows"}] * questions)

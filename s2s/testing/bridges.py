@@ -129,7 +129,7 @@ def check_every_partner(factory: BridgeFactory) -> None:
 
 
 def check_export(factory: BridgeFactory) -> None:
-    """torch.export takes it, for any number of sentences."""
+    """It can be exported, for any number of sentences."""
     bridge = build(factory, 3, 7, torch.float32)
     expect_exported(bridge, (torch.randn(3, 3),), (torch.randn(5, 3),), ({0: "rows"},))
 

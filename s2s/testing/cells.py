@@ -20,6 +20,7 @@ from s2s.nn.unroll import unroll
 from s2s.testing import constructors, models
 from s2s.testing.comparing import TOLERANCES, expect_close, expect_shape, outline
 from s2s.testing.kit import Check, Nonconforming
+from s2s.testing.modules import ONNX_IS_HERE, expect_exported, expect_in_onnx
 
 CellFactory = Callable[[int, int], RecurrentCell]
 
@@ -462,21 +463,20 @@ def check_learning(factory: CellFactory) -> None:
 
 
 def check_export(factory: CellFactory) -> None:
-    """torch.export takes a step, for any number of rows, and what it exports gives the same numbers."""
+    """A step, and in ONNX a sequence of any length, can be exported, and what it gives are the same numbers."""
     cell = _cell(factory, torch.float32)
-    step, (inputs, other) = _Step(cell), [_step_inputs(cell, rows) for rows in (3, 5)]
-    rows = torch.export.Dim("rows", min=2)
-    try:
-        exported = torch.export.export(
-            step, inputs, dynamic_shapes=(tuple({0: rows} for _ in inputs),)
-        ).module()
-    except Exception as error:
-        raise Nonconforming(
-            f"that torch.export refuses step: {type(error).__name__}: {str(error).splitlines()[0]}",
-            "a graph",
-            "Look for branches on values of tensors (.item(), if tensor:) and for sizes taken as Python numbers.",
-        ) from error
-    _expect_same_step("an exported step", exported(*other), step(*other))
+    inputs, other = _step_inputs(cell, 3), _step_inputs(cell, 4)
+    axes: list[dict[int, str]] = [{0: "rows"}] * len(inputs)
+    if not ONNX_IS_HERE:
+        expect_exported(_Step(cell), inputs, other, axes)
+        return
+    sequences: list[dict[int, str]] = [{0: "rows", 1: "time"}, {0: "rows"}]
+    expect_in_onnx(
+        _StepAndSequence(cell),
+        (*_sequence((5, 2, 3)), *inputs),
+        (*_sequence((4, 7, 1, 6)), *other),
+        [*sequences, *axes],
+    )
 
 
 def check_compiled(factory: CellFactory) -> None:
@@ -517,6 +517,19 @@ class _Step(nn.Module):
         state = map_state(lambda _: next(given), self.structure)
         output, following = self.cell.step(self.cell.project(inputs[0]), state)
         return output, *leaves(following)
+
+
+class _StepAndSequence(_Step):
+    """A step, and the cell over time from right to left: outputs, and the leaves of the last state."""
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        x, lengths, *of_step = inputs
+        outputs, state = unroll(self.cell, x, lengths, reverse=True)
+        return *super().forward(*of_step), outputs, *leaves(state)
+
+
+def _sequence(lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+    return torch.randn(len(lengths), max(lengths), INPUT_SIZE), torch.tensor(lengths)
 
 
 def _step_inputs(cell: RecurrentCell, rows: int) -> tuple[Tensor, ...]:

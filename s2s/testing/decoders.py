@@ -361,7 +361,7 @@ def check_every_partner(factory: DecoderFactory) -> None:
 
 
 def check_export(factory: DecoderFactory) -> None:
-    """torch.export takes a step, for any number of rows, and what it exports gives the same numbers."""
+    """A step can be exported, for any number of rows, and what was exported gives the same numbers."""
     decoder = build(factory, torch.float32)
 
     def rows(targets: Sequence[int]) -> tuple[Tensor, ...]:

@@ -149,7 +149,7 @@ def check_every_partner(factory: EmbeddingFactory) -> None:
 
 
 def check_export(factory: EmbeddingFactory) -> None:
-    """torch.export takes it, for any number of tokens."""
+    """It can be exported, for any number of tokens."""
     embedding = build(factory, torch.float32)
     expect_exported(embedding, (draw_tokens((3,)),), (draw_tokens((5,)),), ({0: "rows"},))
 

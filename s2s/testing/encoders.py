@@ -1,7 +1,6 @@
 """The kit of encoders.
 
-Each check takes a factory (input_size) -> SequenceEncoder: a class, or a partial with the encoder's options. Nothing is
-exported: how many steps an encoder takes may depend on the values of the lengths, of which a graph knows nothing.
+Each check takes a factory (input_size) -> SequenceEncoder: a class, or a partial with the encoder's options.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from s2s.nn.cell import map_state, select_state
 from s2s.nn.encoder import Encoded, SequenceEncoder
@@ -20,8 +19,10 @@ from s2s.testing import constructors, models
 from s2s.testing.comparing import TOLERANCES, expect_shape, outline
 from s2s.testing.kit import Check, Nonconforming
 from s2s.testing.modules import (
+    ONNX_IS_HERE,
     expect_batch_first,
     expect_gradients,
+    expect_in_onnx,
     expect_nothing_kept,
     expect_same,
     expect_same_bits,
@@ -274,6 +275,31 @@ def compare_with_alone(
     expect_same(shuffled, expected, "in another order of the batch", remedy, TOLERANCES[dtype])
 
 
+def check_export(factory: EncoderFactory) -> None:
+    """It can be exported, for any number of sentences of any lengths, and what it gives are the same numbers."""
+    encoder = build(factory, torch.float32)
+    if not ONNX_IS_HERE:  # torch.export alone knows no axis of time that is walked
+        return
+
+    def draw(lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+        return draw_inputs(lengths, torch.float32), torch.tensor(lengths)
+
+    axes: list[dict[int, str]] = [{0: "rows", 1: "source"}, {0: "rows"}]
+    expect_in_onnx(_Encoding(encoder), draw((5, 2, 3)), draw((4, 7, 1, 6)), axes)
+
+
+class _Encoding(nn.Module):
+    """An encoder as a function of tensors alone: outputs and features."""
+
+    def __init__(self, encoder: SequenceEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        encoded = self.encoder(x, lengths)
+        return encoded.outputs, self.encoder.features(encoded.state)
+
+
 ENCODER_CHECKS = tuple(
     Check("encoder", run)
     for run in (
@@ -289,6 +315,7 @@ ENCODER_CHECKS = tuple(
         check_gradients,
         check_odd_cells,
         check_every_partner,
+        check_export,
         check_learning,
     )
 )

@@ -313,7 +313,7 @@ def check_every_partner(factory: HeadFactory) -> None:
 
 
 def check_export(factory: HeadFactory) -> None:
-    """torch.export takes one position, for any number of sentences."""
+    """One position can be exported, for any number of sentences."""
     head = build(factory, dtype=torch.float32)
 
     def draw(rows: int) -> tuple[Tensor, ...]:

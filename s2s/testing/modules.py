@@ -6,6 +6,7 @@ them all.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -207,10 +208,16 @@ def expect_true_gradients(
         ) from error
 
 
+ONNX_IS_HERE = all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime"))
+"""Whether the packages of s2s[onnx] are installed."""
+
+
 def expect_exported(
     step: nn.Module, inputs: Sequence[Tensor], other: Sequence[Tensor], axes: Sequence[Mapping[int, str]]
 ) -> None:
-    """torch.export takes a module, for any sizes of the named axes, and what it exports gives the same numbers.
+    """A module can be exported, for any sizes of the named axes, and what was exported gives the same numbers.
+
+    In ONNX where its packages are installed; else torch.export takes it, which is the first half of the way.
 
     Args:
         step: takes and returns tensors.
@@ -221,19 +228,56 @@ def expect_exported(
     Raises:
         Nonconforming: it is refused, or its numbers depend on the example.
     """
+    if ONNX_IS_HERE:
+        expect_in_onnx(step, inputs, other, axes)
+        return
     free = {name: torch.export.Dim(name, min=2, max=64) for axis in axes for name in axis.values()}
     shapes = tuple({place: free[name] for place, name in axis.items()} for axis in axes)
     try:
         exported = torch.export.export(_Flat(step), tuple(inputs), dynamic_shapes=(shapes,)).module()
     except Exception as error:
-        raise Nonconforming(
-            f"that torch.export refuses it: {type(error).__name__}: {str(error).splitlines()[0]}",
-            "a graph",
-            "Look for branches on values of tensors (.item(), if tensor:) and for sizes taken as Python numbers.",
-        ) from error
-    found, expected = exported(*other), step(*other)
+        raise _refused("torch.export", error) from error
+    _expect_equal(exported(*other), step(*other))
+
+
+def expect_in_onnx(
+    step: nn.Module, inputs: Sequence[Tensor], other: Sequence[Tensor], axes: Sequence[Mapping[int, str]]
+) -> None:
+    """`expect_exported` where the packages are installed; cells may walk over time (`s2s.export.recurrence`)."""
+    import onnxruntime
+
+    from s2s.errors import ConfigError
+    from s2s.export.graphs import export_part, root_cause
+    from s2s.export.recurrence import traceable
+
+    with torch.no_grad():
+        expected = listed(step(*other))
+    names = [f"in_{place}" for place in range(len(inputs))], [f"out_{place}" for place in range(len(expected))]
+    free = tuple({place: torch.export.Dim.DYNAMIC for place in axis} for axis in axes)
+    inputs, other = ([value.detach().contiguous() for value in values] for values in (inputs, other))
+    try:
+        with torch.no_grad(), traceable(step):
+            graph = export_part(_Flat(step), tuple(inputs), (free,), *names)
+        session = onnxruntime.InferenceSession(graph.SerializeToString())
+        found = session.run(names[1], {name: value.numpy() for name, value in zip(names[0], other, strict=True)})
+    except ConfigError as error:
+        raise _refused("torch.onnx", root_cause(error)) from error
+    except Exception as error:  # onnxruntime's own have no class in common
+        raise _refused("onnxruntime", error) from error
+    _expect_equal([torch.from_numpy(value) for value in found], expected)
+
+
+def _refused(by: str, error: BaseException) -> Nonconforming:
+    return Nonconforming(
+        f"that {by} refuses it: {type(error).__name__}: {str(error).splitlines()[0]}",
+        "a graph",
+        "Look for branches on values of tensors (.item(), if tensor:) and for sizes taken as Python numbers.",
+    )
+
+
+def _expect_equal(found: Any, expected: Any) -> None:
     remedy = "Look for numbers that depend on the example, its sizes for one."
-    for i, (value, wanted) in enumerate(zip(_listed(found), _listed(expected), strict=True)):
+    for i, (value, wanted) in enumerate(zip(listed(found), listed(expected), strict=True)):
         expect_close(f"what was exported gives (value {i})", value, wanted, remedy, TOLERANCES[torch.float32])
 
 
@@ -248,7 +292,8 @@ class _Flat(nn.Module):
         return self.step(*inputs)
 
 
-def _listed(values: Tensor | Iterable[Tensor]) -> list[Tensor]:
+def listed(values: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    """Tensors, however many."""
     return [values] if isinstance(values, Tensor) else list(values)
 
 

@@ -6,7 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s.nn import Noise, RecurrentCell, State, dropout_mask, last_output, orthogonal_blocks, tanh
+from s2s.nn import (
+    Noise,
+    OnnxOperator,
+    RecurrentCell,
+    State,
+    dropout_mask,
+    last_output,
+    orthogonal_blocks,
+    tanh,
+)
 
 
 class Elman(RecurrentCell):
@@ -61,6 +70,15 @@ class Elman(RecurrentCell):
         train = torch.is_grad_enabled()  # cuDNN refuses gradients of a run that was not for training
         outputs, _ = run(x, before, weights, True, 1, 0.0, train, False, True)
         return outputs, (last_output(outputs, mask.sum(1)).to(state[0].dtype),)
+
+    def onnx_operator(self) -> OnnxOperator | None:
+        """RNN."""
+        assert self.input_weight is not None and self.input_bias is not None
+        bias = torch.cat([self.input_bias, torch.zeros_like(self.input_bias)])
+        activation = {"tanh": "Tanh", "relu": "Relu"}[self.activation]
+        return OnnxOperator(
+            "RNN", self.input_weight, self.recurrent_weight, bias, attributes={"activations": [activation]}
+        )
 
     def noise(self, batch_size: int, *, like: Tensor) -> Noise:
         """One mask on h per sequence."""

@@ -4,7 +4,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s.nn import Noise, RecurrentCell, State, dropout_mask, last_output, orthogonal_blocks, tanh
+from s2s.nn import (
+    Noise,
+    OnnxOperator,
+    RecurrentCell,
+    State,
+    dropout_mask,
+    last_output,
+    orthogonal_blocks,
+    tanh,
+)
 
 
 class GRU(RecurrentCell):
@@ -67,6 +76,24 @@ class GRU(RecurrentCell):
         before = state[0].unsqueeze(0).to(x.dtype)
         outputs, _ = torch.gru(x, before, weights, True, 1, 0.0, train, False, True)
         return outputs, (last_output(outputs, mask.sum(1)).to(state[0].dtype),)
+
+    def onnx_operator(self) -> OnnxOperator | None:
+        """GRU, whose gates come in another order: update, reset, candidate."""
+        assert self.input_weight is not None and self.input_bias is not None
+
+        def reordered(weight: Tensor) -> Tensor:
+            reset, update, candidate = weight.chunk(3)
+            return torch.cat([update, reset, candidate])
+
+        inner = self.input_bias.new_zeros(self.hidden_size) if self.reset_before else self.candidate_bias
+        assert inner is not None
+        return OnnxOperator(
+            "GRU",
+            reordered(self.input_weight),
+            reordered(self.recurrent_weight),
+            torch.cat([reordered(self.input_bias), F.pad(inner, (2 * self.hidden_size, 0))]),
+            attributes={"linear_before_reset": int(not self.reset_before)},
+        )
 
     def noise(self, batch_size: int, *, like: Tensor) -> Noise:
         """One mask on h per sequence."""

@@ -6,7 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s.nn import Noise, RecurrentCell, State, dropout_mask, last_output, orthogonal_blocks, tanh
+from s2s.nn import (
+    Noise,
+    OnnxOperator,
+    RecurrentCell,
+    State,
+    dropout_mask,
+    last_output,
+    orthogonal_blocks,
+    tanh,
+)
 
 SATURATED = 1e4
 """A gate's input at which its sigmoid is 0 or 1 in every floating-point type; finite in float16."""
@@ -106,11 +115,41 @@ class LSTM(RecurrentCell):
         hidden = last_output(outputs, mask.sum(1))
         return outputs, LSTMState(hidden.to(state[0].dtype), memory.squeeze(0).to(state[1].dtype))
 
+    def onnx_operator(self) -> OnnxOperator | None:
+        """LSTM, whose gates come in another order: input, output, forget, candidate."""
+        assert self.input_weight is not None and self.input_bias is not None
+        return onnx_lstm(self.input_weight, self.recurrent_weight, self.input_bias)
+
     def noise(self, batch_size: int, *, like: Tensor) -> Noise:
         """One mask on h per sequence."""
         if not self.training or self.recurrent_dropout == 0:
             return None
         return (dropout_mask(like, (batch_size, self.hidden_size), self.recurrent_dropout),)
+
+
+def onnx_lstm(
+    input_weight: Tensor, recurrent_weight: Tensor, bias: Tensor, peepholes: Tensor | None = None
+) -> OnnxOperator:
+    """The operator of weights whose blocks are input, forget, candidate, output.
+
+    Args:
+        input_weight: [4 * hidden, input].
+        recurrent_weight: [4 * hidden, hidden].
+        bias: [4 * hidden].
+        peepholes: of input, forget and output, [3, hidden].
+    """
+
+    def reordered(weight: Tensor) -> Tensor:
+        blocks = weight.chunk(4)
+        return torch.cat([blocks[place] for place in (0, 3, 1, 2)])
+
+    return OnnxOperator(
+        "LSTM",
+        reordered(input_weight),
+        reordered(recurrent_weight),
+        torch.cat([reordered(bias), torch.zeros_like(bias)]),
+        None if peepholes is None else torch.cat([peepholes[0], peepholes[2], peepholes[1]]),
+    )
 
 
 def _beside(x: Tensor, columns: Tensor, dtype: torch.dtype) -> Tensor:

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s.nn import Noise, RecurrentCell, State, orthogonal_blocks, tanh
+from s2s.nn import Noise, OnnxOperator, RecurrentCell, State, orthogonal_blocks, tanh
+from s2s_plugins.cells.lstm import onnx_lstm
 
 
 class PeepholeLSTM(RecurrentCell):
@@ -53,3 +54,8 @@ class PeepholeLSTM(RecurrentCell):
         memory = forget_gate * memory + input_gate * tanh(candidate)
         hidden = (output_gate + to_output * memory).sigmoid() * tanh(memory)
         return hidden, (hidden, memory)
+
+    def onnx_operator(self) -> OnnxOperator | None:
+        """LSTM with its peepholes."""
+        assert self.input_weight is not None and self.input_bias is not None
+        return onnx_lstm(self.input_weight, self.recurrent_weight, self.input_bias, self.peephole_weight)

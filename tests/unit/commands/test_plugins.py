@@ -230,7 +230,7 @@ def test_show_tells_docs_paper_options_and_state(
     assert "Cho et al. 2014" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "exporter"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_part_can_be_shown(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     for name in catalogue().names(kind):
         assert main(["plugins", "show", name, "--kind", kind]) == 0

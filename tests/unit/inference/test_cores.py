@@ -3,7 +3,6 @@
 import os
 
 import pytest
-import torch
 
 from s2s.inference import cores
 from s2s.inference.cores import MOST_THREADS, container_cores, default_threads
@@ -40,7 +39,6 @@ def test_the_quota_of_a_container(files, expected, tmp_path):
     ],
 )
 def test_as_many_threads_as_there_are_cores_to_run_them(monkeypatch, torch_says, affinity, quota, threads):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: torch_says)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(affinity), raising=False)
     monkeypatch.setattr(cores, "container_cores", lambda: quota)
-    assert default_threads() == threads
+    assert default_threads(torch_says) == threads

@@ -5,7 +5,8 @@ import threading
 import pytest
 import torch
 
-from s2s.inference.workers import Workers, use_one_thread
+from s2s.inference.one_thread import use_one_thread
+from s2s.inference.workers import Workers
 
 
 def in_a_new_thread(function):
@@ -41,7 +42,7 @@ def test_tasks_run_side_by_side_and_keep_their_order(three_threads):
         together.wait(10)  # passes only if both run at once
         return number, torch.get_num_threads()
 
-    with Workers(2) as workers:
+    with Workers(2, use_one_thread) as workers:
         waiting = workers.start([lambda: task(1), lambda: task(2)])
         assert in_a_new_thread(torch.get_num_threads) == 3
         assert [one() for one in waiting] == [(1, 1), (2, 1)]
@@ -49,27 +50,18 @@ def test_tasks_run_side_by_side_and_keep_their_order(three_threads):
 
 
 def test_a_task_that_is_alone_has_one_thread_of_torch_too(three_threads):
-    with Workers(2) as workers:
+    with Workers(2, use_one_thread) as workers:
         (waiting,) = workers.start([torch.get_num_threads])
         assert waiting() == 1
     assert torch.get_num_threads() == 3
 
 
 def test_one_thread_is_one_thread_of_torch(three_threads):
-    with Workers(1) as workers:
+    with Workers(1, use_one_thread) as workers:
         assert [one() for one in workers.start([torch.get_num_threads] * 2)] == [1, 1]
 
 
-def test_without_company_the_caller_works_itself():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        work_alone()
-    finally:
-        torch.set_num_threads(before)
-
-
-def work_alone():
+def test_without_company_and_preparation_the_caller_works_itself():
     with Workers(1) as workers:
         waiting = workers.start([threading.get_ident] * 3)
         assert [one() for one in waiting] == [threading.get_ident()] * 3
@@ -83,7 +75,7 @@ def test_what_was_not_begun_is_given_up():
         release.wait(10)
 
     release = threading.Event()
-    with pytest.raises(KeyboardInterrupt), Workers(2) as workers:
+    with pytest.raises(KeyboardInterrupt), Workers(2, use_one_thread) as workers:
         workers.start([slow, slow, *[lambda: done.append(1)] * 20])
         begun.wait(10)
         threading.Timer(0.05, release.set).start()

@@ -264,7 +264,7 @@ WRONG: list[tuple[type[Sound], str, str]] = [
         "every_partner",
         "(log-probabilities at step|beam search) .*beside the plainest parts",
     ),
-    (BranchesOnAValue, "export", "torch.export refuses step.*; expected a graph.*branches on values"),
+    (BranchesOnAValue, "export", "torch.onnx refuses it.*; expected a graph.*branches on values"),
     (SaysNothing, "learning", "the cell copied .*; expected at least 75%"),
     (BranchesOnAValue, "compiled", "torch.compile refuses step.*; expected a graph without breaks"),
 ]

@@ -507,7 +507,7 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (LosesAFeature, "gradients", "nothing depends on feature 3 of 4 .*; expected that every part"),
     (ParameterWithoutAPart, "gradients", "the gradient of parameter idle is zero everywhere; expected that"),
     (MeanOverTheBatch, "every_partner", "(log-probabilities|beam search|score) .*beside the plainest"),
-    (BranchesOnAValue, "export", "torch.export refuses it.*; expected a graph.*branches on values"),
+    (BranchesOnAValue, "export", "torch.onnx refuses it.*; expected a graph.*branches on values"),
     (SaysNothing, "learning", r"a model with the decoder copied \d+% of .*; expected at least"),
 ]
 

@@ -354,7 +354,7 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (StopsGradients, "gradients", "gradients of log_probs that are wrong.*; expected those of finite"),
     (ParameterWithoutAPart, "gradients", "the gradient of parameter idle is zero everywhere; expected that"),
     (MeanOverTheBatch, "every_partner", "(log-probabilities|beam search|score) .*beside the plainest"),
-    (BranchesOnAValue, "export", "torch.export refuses it.*; expected a graph.*branches on values"),
+    (BranchesOnAValue, "export", "torch.onnx refuses it.*; expected a graph.*branches on values"),
     (SaysNothing, "learning", r"a model with the head copied \d+% of .*; expected at least"),
 ]
 

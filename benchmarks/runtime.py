@@ -1,0 +1,172 @@
+"""Translating with an exported model, without torch, beside translating with its bundle.
+
+    python benchmarks/runtime.py                all of it, into results/runtime.json
+    python benchmarks/runtime.py start          only what is named: size, start, speed, latency
+
+* size: bytes of all files of the distributions that each way needs, and of the folders that are sent.
+* start: seconds of `s2s translate` for one line in a fresh process, all files in the page cache, in turns.
+* speed: seconds and BLEU of Multi30k's test set of 2016, greedy and with beam 5, in turns, on all cores.
+* latency: seconds of each of 100 sentences alone, in turns.
+
+The ways: torch in float32, an export in float32, an export in int8. The model is that of trained.py.
+"""
+
+import importlib.metadata
+import json
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from machine import RESULTS, repeated, save
+from start import LINE, seconds
+from trained import bundle
+from workload import lines
+
+from s2s.export.folder import export_bundle
+from s2s.inference.exported import RUNTIME_NEEDS
+from s2s.inference.lines import LineTranslator
+from s2s.inference.translator import Translator
+from s2s.runtime.translator import OnnxTranslator
+from s2s_plugins.metrics.bleu import BLEU
+
+SEARCHES = {"greedy": 1, "beam 5": 5}
+STARTS, SAMPLES, SINGLE = 11, 4, 100
+
+
+def folders() -> dict[str, Path]:
+    """What each way translates with; exported anew, for the exporter is what is measured."""
+    own = bundle()
+    return {
+        "torch": own,
+        "onnx": export_bundle(own, own.with_name("onnx")),
+        "int8": export_bundle(own, own.with_name("onnx-int8"), int8=True),
+    }
+
+
+def translators() -> dict[str, LineTranslator[Any]]:
+    """One for each way."""
+    return {
+        name: Translator.load(folder) if name == "torch" else OnnxTranslator.load(folder)
+        for name, folder in folders().items()
+    }
+
+
+def closure(names: list[str]) -> set[str]:
+    """Distributions and all that they require, extras left out; by their names, lower-cased."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = re.sub("[-_.]+", "-", waiting.pop()).lower()
+        if name in found:
+            continue
+        try:
+            required = importlib.metadata.distribution(name).requires or []
+        except importlib.metadata.PackageNotFoundError:
+            continue  # for another system or another Python
+        found.add(name)
+        waiting += [re.match(r"[\w.-]+", one)[0] for one in required if "extra ==" not in one]  # type: ignore[index]
+    return found
+
+
+def installed_bytes(names: set[str]) -> int:
+    """Of all files of distributions."""
+    return sum(
+        path.stat().st_size
+        for name in names
+        for file in importlib.metadata.distribution(name).files or ()
+        if (path := Path(str(file.locate()))).is_file()
+    )
+
+
+def size() -> dict[str, Any]:
+    """Bytes that are installed, and that are sent."""
+    needed = {"torch": closure(["s2s"]), "onnx": {"s2s", *closure(RUNTIME_NEEDS.split())}}
+    return {
+        "installed": {
+            name: {"distributions": sorted(names), "bytes": installed_bytes(names)}
+            for name, names in needed.items()
+        },
+        "sent_bytes": {
+            name: sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            for name, folder in folders().items()
+        },
+    }
+
+
+def start() -> list[dict[str, Any]]:
+    """One line in a fresh process."""
+    s2s = [sys.executable, "-m", "s2s", "translate"]
+    commands = {name: [*s2s, str(folder)] for name, folder in folders().items()}
+
+    def each() -> dict[str, Any]:
+        return {f"{name}_seconds": seconds(command, LINE) for name, command in commands.items()}
+
+    each()
+    return repeated(each, STARTS)
+
+
+def speed() -> dict[str, Any]:
+    """All of the test set, in turns."""
+    ready, sources = translators(), lines("test", "en")
+    measured: dict[str, Any] = {}
+    for search, beam in SEARCHES.items():
+        outputs = {name: translator.translate(sources, beam=beam) for name, translator in ready.items()}
+        scores = {name: BLEU().score(found, [lines("test", "de")]) for name, found in outputs.items()}
+
+        def each(beam: int = beam) -> dict[str, Any]:
+            return {
+                f"{name}_seconds": timed(lambda t=translator: t.translate(sources, beam=beam))
+                for name, translator in ready.items()
+            }
+
+        measured[search] = {
+            "sentences": len(sources),
+            "BLEU": {name: {"value": one.value, "signature": one.signature} for name, one in scores.items()},
+            "same_as_torch": {
+                name: sum(one == other for one, other in zip(found, outputs["torch"], strict=True))
+                for name, found in outputs.items()
+            },
+            "samples": repeated(each, SAMPLES),
+        }
+    return measured
+
+
+def latency() -> dict[str, Any]:
+    """Seconds of each sentence alone, the ways in turns."""
+    ready, sources = translators(), lines("test", "en")[:SINGLE]
+    measured: dict[str, Any] = {}
+    for search, beam in SEARCHES.items():
+        for translator in ready.values():
+            translator.translate(sources[:5], beam=beam)
+        found: dict[str, list[float]] = {name: [] for name in ready}
+        for source in sources:
+            for name, translator in ready.items():
+                found[name].append(timed(lambda t=translator, s=source: t.translate(s, beam=beam)))  # noqa: B023
+        measured[search] = {f"{name}_seconds": values for name, values in found.items()}
+    return measured
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Wall-clock seconds."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+PARTS: dict[str, Callable[[], Any]] = {"size": size, "start": start, "speed": speed, "latency": latency}
+
+
+def main() -> None:
+    path = RESULTS / "runtime.json"
+    measured = json.loads(path.read_text()) if path.is_file() else {}
+    for name in sys.argv[1:] or PARTS:
+        measured[name] = PARTS[name]()
+    kept = {name: measured[name] for name in PARTS if name in measured}
+    save("runtime", kept, ["python", "benchmarks/runtime.py", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Writing bundles for runtimes that need no torch."""

@@ -1,0 +1,45 @@
+"""Weights of eight bits: dynamic quantization, as onnxruntime does it."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from pathlib import Path
+
+import onnx
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from s2s.export.graphs import Graphs
+
+
+def to_int8(graphs: Graphs) -> Graphs:
+    """Graphs whose matrix products, LSTMs and embeddings have weights of eight bits.
+
+    What is multiplied with them is rounded to eight bits as it comes, on a scale from the least to the largest value
+    of the whole batch: so a sentence's result depends a little on its batch mates, as it never does in float32. Each
+    column of a weight has a scale of its own. One bit of the weights is left unused (`reduce_range`): processors
+    without VNNI would overflow in the sum of two products, and give other results than those with it.
+    """
+    return Graphs(*(_quantized(graph) for graph in graphs))
+
+
+def _quantized(graph: onnx.ModelProto) -> onnx.ModelProto:
+    root = logging.getLogger()
+    level = root.level
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        root.setLevel(logging.ERROR)  # it advises to preprocess, which the export has done
+        try:
+            path = Path(folder) / "int8.onnx"
+            quantize_dynamic(
+                graph,
+                path,
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+                reduce_range=True,
+                extra_options={"EnableSubgraph": True},
+            )
+            return onnx.load(path)
+        finally:
+            root.setLevel(level)

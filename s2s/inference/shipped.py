@@ -1,0 +1,201 @@
+"""Folders that are sent to anybody: written beside their place and renamed, verified when they are read.
+
+A bundle is one, what `s2s export` writes another. Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from s2s import __version__
+from s2s.errors import BundleError
+from s2s.inference import checksums
+from s2s.registry.parts import Spec, factory
+from s2s.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A kind of folder.
+
+    Attributes:
+        name: what it is called.
+        config: the JSON file that says of what it is made.
+        format: version of its layout; raised when an older s2s could not read what a newer one writes.
+        entries: that its configuration must have, beside those of the tokenizers.
+        files: that it must have, beside those that the configuration names.
+        command: what makes one.
+    """
+
+    name: str
+    config: str
+    format: int
+    entries: tuple[str, ...]
+    files: tuple[str, ...]
+    command: str
+
+    @property
+    def again(self) -> str:
+        """The remedy for a damaged one."""
+        return f"get the {self.name} again, or write it again with: {self.command}"
+
+    def read_config(self, folder: Path) -> dict[str, Any]:
+        """What a folder says of itself, its own checksum verified; its files are not looked at.
+
+        Raises:
+            BundleError: there is no such folder, or it is damaged, altered or made by a newer version.
+        """
+        if not folder.exists():
+            raise BundleError(f"there is no {self.name} at {folder}; make one with: {self.command}")
+        if not folder.is_dir():
+            raise BundleError(
+                f"{folder} is a file; {_article(self.name)} is a folder with {self.config}, as `{self.command}` "
+                "writes it"
+            )
+        path = folder / self.config
+        try:
+            config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise BundleError(
+                f"{folder} is no {self.name}: it has no {self.config}; make one with: {self.command}"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{path} cannot be read ({error}); {self.again}") from error
+        version = config.get("format") if isinstance(config, dict) else None
+        if not isinstance(version, int) or version < 1:
+            raise BundleError(f"{path} is no configuration of {_article(self.name)}: it states no format; {self.again}")
+        if version > self.format:
+            raise BundleError(
+                f"{folder} was made by a newer s2s ({config.get('s2s_version', 'unknown')}; format {version}, "
+                f"this s2s {__version__} reads up to {self.format}); update with: pip install --upgrade s2s"
+            )
+        if checksums.is_altered(config):
+            raise BundleError(
+                f"{path} has been altered: its checksum is not the one that it states; {self.again}. "
+                f"If you changed it yourself, take the entry {checksums.OWN} out of it"
+            )
+        tokenizers = ["tokenizer"] if "tokenizer" in config else ["source_tokenizer", "target_tokenizer"]
+        missing = [key for key in (*self.entries, *tokenizers) if key not in config]
+        if missing:
+            raise BundleError(f"{path} lacks {', '.join(missing)}; {self.again}")
+        for key in ("model", "sha256"):
+            if not isinstance(config[key], dict):
+                raise BundleError(f"{path}: {key} is {config[key]!r}, not a mapping; {self.again}")
+        return config
+
+    def check_files(self, folder: Path, config: Mapping[str, Any]) -> None:
+        """See that the files of a folder are those that were written.
+
+        Raises:
+            BundleError: one is missing, truncated or altered, or is not in the folder.
+        """
+        for name, expected in {**dict.fromkeys(self.files), **config["sha256"]}.items():
+            path = folder / name
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise BundleError(
+                    f"{folder / self.config} names a file outside of the {self.name}: {name}; do not use it"
+                )
+            if not path.is_file():
+                raise BundleError(f"{folder} is incomplete: {name} is missing; {self.again}")
+            if expected is not None and checksums.of_file(path) != expected:
+                raise BundleError(
+                    f"{path} is damaged: its checksum is not the one in {self.config}; {self.again}"
+                )
+
+    def check_place(self, folder: Path) -> None:
+        """See that a folder may be written there: nothing is, or another of its kind, which is replaced.
+
+        Raises:
+            BundleError: there is something else.
+        """
+        if folder.exists() and not (folder / self.config).is_file() and (folder.is_file() or any(folder.iterdir())):
+            raise BundleError(
+                f"{folder} exists and is no {self.name}; it is left alone. Choose another folder or remove it"
+            )
+
+    def write_config(self, folder: Path, config: Mapping[str, Any]) -> None:
+        """Write the configuration, with its checksum."""
+        text = json.dumps(checksums.signed(config), indent=2, ensure_ascii=False)
+        (folder / self.config).write_text(f"{text}\n", encoding="utf-8")
+
+    def load_tokenizers(self, folder: Path, config: Mapping[str, Any]) -> tuple[Tokenizer, Tokenizer]:
+        """The tokenizers of source and target; one object if there is one for both sides.
+
+        Raises:
+            BundleError: one has another vocabulary than the model.
+            ConfigError: an unknown tokenizer or option.
+            DataError: what one has learnt is damaged.
+            PluginError: one cannot be imported.
+        """
+        if "tokenizer" in config:
+            source = target = _load_tokenizer(folder / "tokenizer", config["tokenizer"])
+        else:
+            source = _load_tokenizer(folder / "source_tokenizer", config["source_tokenizer"])
+            target = _load_tokenizer(folder / "target_tokenizer", config["target_tokenizer"])
+        for side, tokenizer in (("source", source), ("target", target)):
+            size = config["model"][f"{side}_vocabulary_size"]
+            if tokenizer.vocabulary_size != size:
+                raise BundleError(
+                    f"{folder}: the {side} tokenizer has {tokenizer.vocabulary_size} tokens, "
+                    f"the model {size}; {self.again}"
+                )
+        return source, target
+
+
+@contextmanager
+def beside(folder: Path) -> Iterator[Path]:
+    """A folder of another name beside a place; it is renamed to it when all has been written, and removed if not.
+
+    What is there already is replaced.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = folder.with_name(f".{folder.name}.new-{os.getpid()}")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    try:
+        yield new
+        _put_in_place(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _load_tokenizer(folder: Path, spec: Spec) -> Tokenizer:
+    tokenizer: Tokenizer = factory("tokenizer", spec)()
+    tokenizer.load(folder)
+    return tokenizer
+
+
+def _article(name: str) -> str:
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _put_in_place(new: Path, folder: Path) -> None:
+    for path in [*(path for path in new.rglob("*") if path.is_file()), new]:
+        _sync(path)
+    # A folder with contents cannot be renamed over; for a moment the old one stands aside.
+    if not folder.exists():
+        new.rename(folder)
+        return
+    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
+    shutil.rmtree(old)

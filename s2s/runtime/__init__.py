@@ -1,0 +1,1 @@
+"""Translating with what `s2s export` wrote: numpy and onnxruntime alone, no torch."""

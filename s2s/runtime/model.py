@@ -1,0 +1,143 @@
+"""An exported model in memory, and its steps as a search sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s.errors import BundleError, ConfigError
+from s2s.inference.exported import ENCODER, EXPORTED, STEP
+from s2s.inference.workers import GivenUp
+from s2s.text.tokenizer import PAD
+
+try:
+    import onnxruntime
+except ImportError as missing:
+    raise ConfigError(
+        "exported models need the package onnxruntime: pip install onnxruntime, or 's2s[onnx]' for all of s2s"
+    ) from missing
+
+Array = NDArray[Any]
+
+
+class Best(NamedTuple):
+    """The most probable tokens of one step of all beams.
+
+    Attributes:
+        log_probs: best first, of equals the lower token first, [sentences, beams, k] of float32.
+        tokens: [sentences, beams, k] of int64.
+        state: after the step, leaves [sentences, beams, ...].
+    """
+
+    log_probs: Array
+    tokens: Array
+    state: list[Array]
+
+
+class Model:
+    """The two graphs of an export.
+
+    They are run with one thread each; several batches at once are what keeps a processor busy.
+
+    Args:
+        folder: of the export; its files are verified.
+        config: of the export.
+
+    Raises:
+        BundleError: onnxruntime cannot read a graph.
+    """
+
+    def __init__(self, folder: Path, config: dict[str, Any]) -> None:
+        self._encoder, self._step = (_session(folder / name) for name in (ENCODER, STEP))
+        self.vocabulary_size: int = config["model"]["target_vocabulary_size"]
+        outputs = [value.name for value in self._encoder.get_outputs()]
+        self._memory = [name for name in outputs if name.startswith("memory_")]
+        self._state = [name for name in outputs if name.startswith("state_")]
+        self._wanted = ["log_probs", "best", *(f"next_{name}" for name in self._state)]
+        self._read = {value.name for value in self._step.get_inputs()}
+
+    def begin(
+        self, sources: Sequence[Sequence[int]], given_up: Callable[[], bool]
+    ) -> tuple[Stepper, list[Array]]:
+        """A stepper of these sources, and the state before the first token, leaves [sentences, 1, ...].
+
+        Args:
+            sources: tokens of each sentence.
+            given_up: see `Stepper`.
+        """
+        lengths = np.array([len(source) for source in sources], dtype=np.int64)
+        tokens = np.full((len(sources), lengths.max()), PAD, dtype=np.int64)
+        for row, source in enumerate(sources):
+            tokens[row, : len(source)] = source
+        encoded = self._encoder.run([*self._memory, *self._state], {"tokens": tokens, "lengths": lengths})
+        memory = dict(zip(self._memory, encoded, strict=False))
+        state = [leaf[:, np.newaxis] for leaf in encoded[len(memory) :]]
+        return Stepper(self, {"source": tokens, "lengths": lengths, **memory}, given_up), state
+
+    def run(self, given: dict[str, Array], state: list[Array]) -> list[Array]:
+        """One step: log-probabilities, tokens and the leaves of the next state.
+
+        Args:
+            given: all but the state, by name.
+            state: leaves [sentences, beams, ...].
+        """
+        feed = {**given, **dict(zip(self._state, state, strict=True))}
+        found: list[Array] = self._step.run(
+            self._wanted, {name: value for name, value in feed.items() if name in self._read}
+        )
+        return found
+
+
+class Stepper:
+    """Next tokens for a batch of sentences; see `s2s.search.stepper.Stepper`, whose twin it is.
+
+    Args:
+        model: that is stepped.
+        source: what the model is to know of the sentences, by name, one row for each.
+        given_up: asked at each step whether nobody waits any more: Ctrl-C must not wait for a long search.
+    """
+
+    def __init__(self, model: Model, source: dict[str, Array], given_up: Callable[[], bool]) -> None:
+        self._model = model
+        self._given_up = given_up
+        self._source = source
+        self.source_lengths = source["lengths"]
+
+    def best(self, tokens: Array, state: list[Array], k: int) -> Best:
+        """The k most probable tokens after `tokens`; padding and the begin of the sentence are none.
+
+        Args:
+            tokens: the last token of each beam, [sentences, beams] of int64.
+            state: leaves [sentences, beams, ...].
+            k: how many; cut to the size of the vocabulary.
+
+        Raises:
+            GivenUp: nobody waits.
+        """
+        if self._given_up():
+            raise GivenUp
+        count = np.array([min(k, self._model.vocabulary_size)])
+        log_probs, best, *following = self._model.run({**self._source, "tokens": tokens, "k": count}, state)
+        return Best(log_probs, best, following)
+
+    def keep(self, sentences: Array) -> Stepper:
+        """A stepper for some of the sentences, in their new order."""
+        source = {name: value[sentences] for name, value in self._source.items()}
+        return Stepper(self._model, source, self._given_up)
+
+
+def _session(path: Path) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3  # errors; they are raised as well
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own have no class in common
+        raise BundleError(
+            f"{path} cannot be read by onnxruntime {onnxruntime.__version__} ({str(error).splitlines()[0]}); update it "
+            f"with: pip install --upgrade onnxruntime; or {EXPORTED.again}"
+        ) from error

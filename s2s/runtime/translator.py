@@ -1,0 +1,217 @@
+"""Text in, text out, with what `s2s export` wrote."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from s2s.errors import BundleError, ConfigError, DataError, PluginError
+from s2s.inference.cores import default_threads
+from s2s.inference.exported import EXPORTED
+from s2s.inference.line import Line
+from s2s.inference.lines import Hypotheses, LineTranslator, Tokens
+from s2s.inference.options import Options
+from s2s.inference.splitting import LANGUAGE, SentenceSplitter
+from s2s.inference.translation import Translation
+from s2s.inference.windows import encodable
+from s2s.registry.parts import read_spec
+from s2s.runtime.model import Model
+from s2s.runtime.search import Beam, Greedy, Strategy
+from s2s.search.hypotheses import Hypothesis
+from s2s.search.limits import limits_of
+from s2s.text.tokenizer import BOS, EOS, Tokenizer
+
+_OF_BEAM = {"beam": "size", "n_best": "n_best", "normalization": "normalization", "alpha": "alpha"}
+"""Options that a beam takes, and what it calls them."""
+_LIMITS = ("limit_ratio", "limit_extra", "max_tokens", "minimum_ratio", "min_tokens")
+_ABLE = ("search", *_OF_BEAM, *_LIMITS, "max_source_tokens", "split", "language", "batch_tokens")
+
+
+class _Sentence(NamedTuple):
+    """See `s2s.inference.lines.Sentence`."""
+
+    text: str
+    strategy: Strategy
+
+
+class _Search:
+    """What all lines of a call have in common.
+
+    Args:
+        options: of the call.
+        recommended: spec of the search that the export recommends.
+        results: whether more than texts is wanted.
+
+    Raises:
+        ConfigError: an option that this runtime cannot do.
+    """
+
+    def __init__(self, options: Options, recommended: Any, results: bool) -> None:
+        for one in fields(Options):
+            if getattr(options, one.name) != one.default:
+                _refuse(one.name)
+        self.options = options
+        self.results = results
+        self.strategy = _strategy(options, recommended)
+        self._split = None if options.split is None else SentenceSplitter(options.language or LANGUAGE)
+
+    def sentences(self, line: str | Line) -> list[_Sentence]:
+        """What there is to search for a line: itself, or each of its sentences.
+
+        Raises:
+            ConfigError: the line has wishes of its own.
+        """
+        if isinstance(line, Line):
+            for name in ("prefix", "phrases", "banned"):
+                if getattr(line, name):
+                    _refuse(name)
+            line = line.text
+        parts = [line] if self._split is None else self._split(line)
+        return [_Sentence(part, self.strategy) for part in parts]
+
+
+class OnnxTranslator(LineTranslator[_Sentence]):
+    """Translates as `s2s.Translator` does, without torch: greedily or with a beam.
+
+    Each of its threads searches a batch. Any number of threads may call it at once.
+
+    Args:
+        config: of the export.
+        model: its graphs.
+        source_tokenizer: trained.
+        target_tokenizer: trained.
+        threads: that search, a batch each; None is `default_threads` of all cores.
+
+    Raises:
+        ConfigError: fewer than one thread.
+    """
+
+    tells_weights = False
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        model: Model,
+        source_tokenizer: Tokenizer,
+        target_tokenizer: Tokenizer,
+        *,
+        threads: int | None = None,
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise ConfigError(f"threads is {threads}; it must be 1 or more")
+        super().__init__(threads or default_threads(os.cpu_count() or 1))
+        self.config = config
+        self._model = model
+        self._source_tokenizer = source_tokenizer
+        self._target_tokenizer = target_tokenizer
+
+    @classmethod
+    def load(cls, path: str | Path, threads: int | None = None) -> OnnxTranslator:
+        """Make a translator of an export on disk.
+
+        Args:
+            path: folder of the export.
+            threads: see `OnnxTranslator`.
+
+        Raises:
+            BundleError: the export is incomplete, damaged or newer than this s2s, or its tokenizer cannot be had.
+            ConfigError: fewer than one thread, or onnxruntime is not installed.
+        """
+        folder = Path(path)
+        config = EXPORTED.read_config(folder)
+        EXPORTED.check_files(folder, config)
+        try:
+            tokenizers = EXPORTED.load_tokenizers(folder, config)
+        except (ConfigError, DataError, PluginError) as error:
+            raise BundleError(
+                f"{folder} (made by s2s {config['s2s_version']}) cannot be used here: {str(error).rstrip('.')}. "
+                "If its tokenizer is a plugin's, install it or name its folder with --plugin-dir"
+            ) from error
+        return cls(config, Model(folder, config), *tokenizers, threads=threads)
+
+    @property
+    def files(self) -> list[dict[str, str]]:
+        """See `LineTranslator.files`."""
+        return [self.config["sha256"]]
+
+    def _search(self, options: Options, results: bool) -> _Search:
+        return _Search(options, self.config["search"], results)
+
+    def _encode(self, texts: Sequence[str]) -> list[list[Tokens]]:
+        return [self._source_tokenizer.encode_batch([encodable(text) for text in texts])]
+
+    def _search_batch(
+        self,
+        sources: list[list[Tokens]],
+        sentences: Sequence[_Sentence],
+        search: _Search,
+        given_up: threading.Event,
+    ) -> Hypotheses:
+        stepper, state = self._model.begin(sources[0], given_up.is_set)
+        asked = {name: getattr(search.options, name) for name in _LIMITS}
+        limits, minimums = limits_of(stepper.source_lengths, **asked)
+        return search.strategy.search(stepper, state, bos=BOS, eos=EOS, limits=limits, minimums=minimums)
+
+    def _translation(
+        self, best: list[Hypothesis], sentence: _Sentence, source: Tokens, truncated: bool, search: _Search
+    ) -> Translation:
+        tokenizer = self._target_tokenizer
+        source_tokens = self._source_tokenizer.tokens(source) if search.results else []
+        found = [
+            Translation(
+                # A model of bytes may say a newline; a line stays a line.
+                tokenizer.decode(one.tokens).replace("\n", " "),
+                one.score,
+                tokenizer.tokens(one.tokens) if search.results else [],
+                one.log_probs,
+                one.finished,
+                source_tokens,
+                truncated=truncated,
+            )
+            for one in best
+        ]
+        found[0].alternatives.extend(found[1:])
+        return found[0]
+
+
+def _strategy(options: Options, spec: Any) -> Strategy:
+    """What is asked for, else what the export recommends.
+
+    Raises:
+        ConfigError: neither is greedy search nor a beam, or the recommended beam weighs coverage.
+    """
+    recommended, init_args = read_spec("search", spec)
+    given = {name: value for name, value in options.of_search().items() if name in _OF_BEAM}
+    name = options.search or ("Beam" if given else recommended)
+    if given == {"beam": 1} and options.search is None:
+        name = "Greedy"
+    if name not in ("Greedy", "Beam"):
+        of_whom = "" if options.search else ", which this one recommends"
+        raise ConfigError(
+            f"an exported model cannot do search {name!r}{of_whom}; ask for Greedy or Beam, or translate with its "
+            "bundle"
+        )
+    if name == "Greedy":
+        if given and options.search:
+            raise ConfigError(f"search 'Greedy' takes no {next(iter(given))!r}. What takes it: Beam")
+        return Greedy()
+    if name == recommended and init_args.get("beta"):
+        raise ConfigError(
+            f"an exported model cannot weigh coverage, and this one recommends a beam with beta {init_args['beta']}; "
+            "translate with its bundle"
+        )
+    chosen = {key: init_args[key] for key in _OF_BEAM.values() if name == recommended and key in init_args}
+    return Beam(**{**chosen, "n_best": options.n_best, **{_OF_BEAM[key]: value for key, value in given.items()}})
+
+
+def _refuse(option: str) -> None:
+    """Raise a ConfigError if this runtime cannot do it."""
+    if option not in _ABLE:
+        raise ConfigError(
+            f"an exported model cannot do {option!r}; translate with its bundle, or leave it out. "
+            f"What it can do: {', '.join(_ABLE)}"
+        )

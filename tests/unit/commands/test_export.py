@@ -1,0 +1,50 @@
+"""`s2s export`, and `s2s translate` with what it wrote."""
+
+import re
+
+import pytest
+
+from s2s.__main__ import main
+from tests.references.tiny import tiny_bundle
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return tiny_bundle(tmp_path_factory.mktemp("export") / "bundle")
+
+
+def test_export_compare_translate(bundle, tmp_path, capsys):
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("abc\tabc abc\nde f\tdef def\n")
+    assert main(["export", str(bundle), "--int8", "--compare", str(pairs)]) == 0
+    folder = bundle.with_name("bundle-onnx-int8")
+    first, of_bundle, of_export, same = capsys.readouterr().out.splitlines()
+    assert first == str(folder)
+    assert re.fullmatch(rf"{bundle} +BLEU \d+\.\d\d", of_bundle)
+    assert re.fullmatch(rf"{folder} +BLEU \d+\.\d\d \([+-]\d+\.\d\d\)", of_export)
+    assert re.fullmatch(r"[0-2] of 2 outputs are the same; BLEU\|.*version:.*", same)
+
+    (tmp_path / "in.txt").write_text("abc\n\nde\n")
+    output = tmp_path / "out.txt"
+    assert main(["translate", str(folder), str(tmp_path / "in.txt"), "--output", str(output)]) == 0
+    lines = output.read_text().split("\n")
+    assert len(lines) == 4 and lines[1] == ""
+    card = (folder / "README.md").read_text()
+    assert "ONNX graphs in int8" in card and "Says nothing of use." in card
+
+
+def test_other_commands_want_the_bundle(tiny_exports, capsys):
+    for command in ("inspect", "export"):
+        assert main([command, str(tiny_exports.onnx)]) == 2
+        assert "was written by s2s export" in capsys.readouterr().err
+
+
+def test_what_is_not_installed_is_named(bundle, capsys, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "s2s.export.folder", None)
+    assert main(["export", str(bundle)]) == 2
+    assert "exporting needs the packages of s2s[onnx]" in capsys.readouterr().err
+
+
+def test_unknown_runtime(bundle, capsys):
+    assert main(["export", str(bundle), "--to", "tensorflow"]) == 2
+    assert "invalid choice: 'tensorflow'" in capsys.readouterr().err

@@ -11,6 +11,7 @@
 The ways: torch in float32, an export in float32, an export in int8. The model is that of trained.py.
 """
 
+import functools
 import importlib.metadata
 import json
 import re
@@ -36,8 +37,9 @@ SEARCHES = {"greedy": 1, "beam 5": 5}
 STARTS, SAMPLES, SINGLE = 11, 4, 100
 
 
+@functools.cache
 def folders() -> dict[str, Path]:
-    """What each way translates with; exported anew, for the exporter is what is measured."""
+    """What each way translates with; exported anew by each process, for the exporter is what is measured."""
     own = bundle()
     return {
         "torch": own,

@@ -106,10 +106,14 @@ def s2s_corpora() -> dict[str, str]:
 
 @hookimpl
 def s2s_metrics() -> dict[str, str]:
-    """Metrics of translation quality."""
+    """Metrics of what comes out."""
     return {
         "BLEU": "s2s_plugins.metrics.bleu:BLEU",
         "ChrF": "s2s_plugins.metrics.chrf:ChrF",
+        "ROUGE1": "s2s_plugins.metrics.rouge:ROUGE1",
+        "ROUGE2": "s2s_plugins.metrics.rouge:ROUGE2",
+        "ROUGEL": "s2s_plugins.metrics.rouge:ROUGEL",
+        "ROUGELsum": "s2s_plugins.metrics.rouge:ROUGELsum",
         "TER": "s2s_plugins.metrics.ter:TER",
     }
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from s2s.errors import ConfigError
 from s2s.evaluation.metric import Metric, Score, check_sizes
 from s2s.evaluation.significance import RESAMPLES, Compared, paired_bootstrap
+from s2s.text.sentences import sentences
 from s2s.text.words import words
 
 _STEMMED = 4  # letters that a word must have: as in ROUGE-1.5.5
@@ -26,6 +27,7 @@ class ROUGE(Metric):
 
     kind: ClassVar[str]  # as rouge-score calls it
     name: ClassVar[str]
+    settings: ClassVar[str] = ""  # further ones, for the signature
 
     def __init__(
         self, stemmer: bool = False, references: Literal["best", "mean"] = "best", resamples: int = 0
@@ -61,6 +63,10 @@ class ROUGE(Metric):
             {"precision": precision, "recall": recall},
         )
 
+    def prepared(self, text: str) -> str:
+        """What of a text rouge-score is given."""
+        return text
+
     def compare(
         self,
         systems: Sequence[Sequence[str]],
@@ -84,14 +90,14 @@ class ROUGE(Metric):
         scorer = RougeScorer([self.kind], tokenizer=Words(self.stemmer))
         merged = _best if self.references == "best" else _mean
         return [
-            merged([tuple(scorer.score(reference, hypothesis)[self.kind]) for reference in known])
-            for hypothesis, *known in zip(hypotheses, *references, strict=True)
+            merged([tuple(scorer.score(self.prepared(reference), hypothesis)[self.kind]) for reference in known])
+            for hypothesis, *known in zip(map(self.prepared, hypotheses), *references, strict=True)
         ]
 
     def _signature(self, references: int) -> str:
         stems = "porter" if self.stemmer else "no"
         return (
-            f"{self.name}|nrefs:{references}|refs:{self.references}|case:lc|tok:unicode-1|stem:{stems}|"
+            f"{self.name}|nrefs:{references}|refs:{self.references}|case:lc|tok:unicode-1|stem:{stems}{self.settings}|"
             f"version:rouge-score-{version('rouge-score')}"
         )
 
@@ -117,10 +123,15 @@ class ROUGEL(ROUGE):
 class ROUGELsum(ROUGE):
     """ROUGE-L of a summary of several sentences (Lin 2004, section 3.2): the union of what each sentence shares.
 
-    Each line of a text is a sentence.
+    Sentences are those of `s2s.text.sentences`: each line is one or more of them.
     """
 
     kind, name = "rougeLsum", "ROUGE-Lsum"
+    settings = "|sents:unicode-1"
+
+    def prepared(self, text: str) -> str:
+        """A line for each sentence, as rouge-score wants them."""
+        return "\n".join(sentences(text))
 
 
 class Words:

@@ -153,6 +153,7 @@ def s2s_commands() -> dict[str, str]:
         "plugins": "s2s.commands.plugins:main",
         "score": "s2s.commands.score:main",
         "shortlist": "s2s.commands.shortlist:main",
+        "summarize": "s2s.commands.summarize:main",
         "test": "s2s.commands.test:main",
         "tokenizer": "s2s.commands.tokenizer:main",
         "translate": "s2s.commands.translate:main",

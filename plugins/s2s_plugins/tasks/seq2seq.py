@@ -314,7 +314,8 @@ class Seq2SeqModule(TaskModule):
         """What was learnt from, by the names of the files and the number of pairs."""
         data: PairData = self.data
         names = [Path(path).name for spec in data.corpora["train"] for path in spec.paths]
-        return {"train": names, "pairs": len(data.store("train"))}
+        told = any(spec.tell_length for spec in data.corpora["train"])
+        return {"train": names, "pairs": len(data.store("train")), "told_lengths": told}
 
 
 class Seq2SeqTask(Task):

@@ -80,7 +80,10 @@ def s2s_heads() -> dict[str, str]:
 @hookimpl
 def s2s_embeddings() -> dict[str, str]:
     """Embeddings of tokens."""
-    return {"Lookup": "s2s_plugins.embeddings.lookup:LookupEmbedding"}
+    return {
+        "Lookup": "s2s_plugins.embeddings.lookup:LookupEmbedding",
+        "Pretrained": "s2s_plugins.embeddings.pretrained:PretrainedEmbedding",
+    }
 
 
 @hookimpl

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 Item = TypeVar("Item", bound=str | Line)
 """What is answered: a document, or a line."""
 
+Item = TypeVar("Item", "str", Line)
+"""What is answered: a document, or a line."""
+
 SUMMARY = "translate line by line with a bundle"
 
 _FORMATS = ("text", "tsv", "jsonl")

@@ -11,10 +11,11 @@ from s2s.errors import BundleError, ConfigError
 from s2s.inference.bundle import Bundle
 from s2s.inference.line import Line
 from s2s.inference.options import Options
-from s2s.inference.splitting import LANGUAGE, SentenceSplitter
+from s2s.inference.splitting import SentenceSplitter
 from s2s.inference.strategies import strategy_of
 from s2s.inference.windows import encodable
 from s2s.search.strategy import SearchStrategy
+from s2s.text.sentences import LANGUAGE
 from s2s.text.tokenizer import UNK
 
 

@@ -15,7 +15,7 @@ from s2s.inference.exported import EXPORTED
 from s2s.inference.line import Line
 from s2s.inference.lines import Hypotheses, LineTranslator, Tokens
 from s2s.inference.options import Options
-from s2s.inference.splitting import LANGUAGE, SentenceSplitter
+from s2s.inference.splitting import SentenceSplitter
 from s2s.inference.translation import Translation
 from s2s.inference.windows import encodable
 from s2s.registry.parts import read_spec
@@ -23,6 +23,7 @@ from s2s.runtime.model import Model
 from s2s.runtime.search import Beam, Greedy, Strategy
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.limits import limits_of
+from s2s.text.sentences import LANGUAGE
 from s2s.text.tokenizer import BOS, EOS, Tokenizer
 
 _OF_BEAM = {"beam": "size", "n_best": "n_best", "normalization": "normalization", "alpha": "alpha"}

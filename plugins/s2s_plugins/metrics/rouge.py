@@ -127,7 +127,7 @@ class ROUGELsum(ROUGE):
     """
 
     kind, name = "rougeLsum", "ROUGE-Lsum"
-    settings = "|sents:unicode-1"
+    settings = f"|sents:sentencex-{version('sentencex')}"
 
     def prepared(self, text: str) -> str:
         """A line for each sentence, as rouge-score wants them."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item", bound=str | Line)
 """What is answered: a document, or a line."""
 
-Item = TypeVar("Item", "str", Line)
+Item = TypeVar("Item", bound=str | Line)
 """What is answered: a document, or a line."""
 
 SUMMARY = "translate line by line with a bundle"

@@ -13,7 +13,7 @@ from s2s.inference.bundle import Bundle
 from s2s.inference.options import MAX_SOURCE_TOKENS, Given
 from s2s.inference.translation import Translation
 from s2s.inference.translator import Translator
-from s2s.inference.windows import WINDOW, checked, in_windows
+from s2s.inference.windows import WINDOW, in_windows
 from s2s.text.wanted_length import with_length
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ class Summarizer:
         Warns:
             UserWarning: a document had more than `max_source_tokens` tokens, and `results` cannot tell it.
         """
-        given = [documents] if isinstance(documents, str) else list(documents)
-        found = list(self._stream([list(checked(given, one_line=False))], results, words, options))
+        given = list(_checked([documents] if isinstance(documents, str) else documents))
+        found = list(self._stream([given], results, words, options))
         return found[0] if isinstance(documents, str) else found  # type: ignore[return-value]
 
     def stream(
@@ -156,8 +156,8 @@ class Summarizer:
         """
         if isinstance(documents, str):
             raise DataError("stream takes documents, such as a list; for one document there is summarize")
-        windows = in_windows(checked(documents, one_line=False), max(1, window // 2))
-        return self._stream(windows, results, words, options)  # type: ignore[return-value]
+        windows = in_windows(_checked(documents), max(1, window // 2))
+        return self._stream(windows, results, words, options)  # type: ignore[arg-type, return-value]
 
     def stream_windows(
         self, windows: Iterable[Sequence[str]], *, words: int | None = None, **options: Unpack[Given]
@@ -203,3 +203,10 @@ class Summarizer:
                     "this model has not learnt to be asked for a length; train it with a corpus that tells lengths "
                     "(data.train: [{path: FILE, tell_length: true}, {path: FILE}]), or use min_tokens and max_tokens"
                 )
+
+
+def _checked(documents: Iterable[str]) -> Iterator[str]:
+    for position, document in enumerate(documents):
+        if not isinstance(document, str):
+            raise DataError(f"document {position} is a {type(document).__name__}, not a str: {document!r}")
+        yield document

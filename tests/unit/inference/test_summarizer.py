@@ -54,7 +54,7 @@ def test_what_cannot_be(bundle: Path) -> None:
         summarizer.summarize("abc", words=5)
     with pytest.raises(ConfigError, match="unknown option 'beams'; did you mean 'beam'?"):
         summarizer.summarize("abc", beams=5)  # type: ignore[call-overload]
-    with pytest.raises(DataError, match="text 1 is a int, not a str: 5"):
+    with pytest.raises(DataError, match="document 1 is a int, not a str: 5"):
         summarizer.summarize(["a", 5])  # type: ignore[list-item]
     with pytest.raises(DataError, match="stream takes documents, such as a list; for one document there is summarize"):
         summarizer.stream("abc")

@@ -16,6 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: env
 	$(BIN)/s2s demo
+	$(BIN)/s2s demo --task summarization
 
 test: env
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) -m 'not real and not long'

@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from s2s.errors import BundleError, ConfigError, DataError, PluginError, S2SError
     from s2s.inference.line import Line
+    from s2s.inference.summarizer import Summarizer
     from s2s.inference.translator import Translator
     from s2s.nn.attention import Attention
     from s2s.nn.cell import RecurrentCell
@@ -37,6 +38,7 @@ _HOME = {
     "S2SError": "s2s.errors",
     "SearchStrategy": "s2s.search.strategy",
     "SequenceEncoder": "s2s.nn.encoder",
+    "Summarizer": "s2s.inference.summarizer",
     "Tokenizer": "s2s.text.tokenizer",
     "Translator": "s2s.inference.translator",
     "catalogue": "s2s.registry",
@@ -57,6 +59,7 @@ __all__ = [
     "S2SError",
     "SearchStrategy",
     "SequenceEncoder",
+    "Summarizer",
     "Tokenizer",
     "Translator",
     "__version__",

@@ -80,7 +80,10 @@ def s2s_heads() -> dict[str, str]:
 @hookimpl
 def s2s_embeddings() -> dict[str, str]:
     """Embeddings of tokens."""
-    return {"Lookup": "s2s_plugins.embeddings.lookup:LookupEmbedding"}
+    return {
+        "Lookup": "s2s_plugins.embeddings.lookup:LookupEmbedding",
+        "Pretrained": "s2s_plugins.embeddings.pretrained:PretrainedEmbedding",
+    }
 
 
 @hookimpl
@@ -106,10 +109,14 @@ def s2s_corpora() -> dict[str, str]:
 
 @hookimpl
 def s2s_metrics() -> dict[str, str]:
-    """Metrics of translation quality."""
+    """Metrics of what comes out."""
     return {
         "BLEU": "s2s_plugins.metrics.bleu:BLEU",
         "ChrF": "s2s_plugins.metrics.chrf:ChrF",
+        "ROUGE1": "s2s_plugins.metrics.rouge:ROUGE1",
+        "ROUGE2": "s2s_plugins.metrics.rouge:ROUGE2",
+        "ROUGEL": "s2s_plugins.metrics.rouge:ROUGEL",
+        "ROUGELsum": "s2s_plugins.metrics.rouge:ROUGELsum",
         "TER": "s2s_plugins.metrics.ter:TER",
     }
 
@@ -149,6 +156,7 @@ def s2s_commands() -> dict[str, str]:
         "plugins": "s2s.commands.plugins:main",
         "score": "s2s.commands.score:main",
         "shortlist": "s2s.commands.shortlist:main",
+        "summarize": "s2s.commands.summarize:main",
         "test": "s2s.commands.test:main",
         "tokenizer": "s2s.commands.tokenizer:main",
         "translate": "s2s.commands.translate:main",

@@ -1,9 +1,10 @@
-"""`s2s evaluate`: scores of outputs against references, each with its signature."""
+"""`s2s evaluate`: scores of outputs against references, each with its signature; summaries beside extracts."""
 
 from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
 from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,17 @@ def main(argv: list[str]) -> int:
         "systems, p is how probable so large a difference to HYP is if both are equally good (paired bootstrap).",
     )
     add = parser.add_argument
-    add("hypotheses", metavar="HYP", help="outputs, a line for each sentence; - is standard input")
-    add("references", metavar="REF", nargs="+", help="references, with the same number of lines")
+    add(
+        "hypotheses",
+        metavar="HYP",
+        help="outputs, a line for each sentence; - is standard input; FILE.jsonl#KEY is what is under a key",
+    )
+    add(
+        "references",
+        metavar="REF",
+        nargs="+",
+        help="references, with the same number of lines; a list under FILE.jsonl#KEY is several of them",
+    )
     add(
         "--systems",
         nargs="+",
@@ -39,13 +49,14 @@ def main(argv: list[str]) -> int:
         "--metrics",
         nargs="+",
         metavar="NAME",
-        help="which to compute (default: BLEU ChrF TER); see: s2s plugins list --kind metric",
+        help="which to compute (default: BLEU ChrF TER; with --sources ROUGE1 ROUGE2 ROUGEL ROUGELsum); "
+        "see: s2s plugins list --kind metric",
     )
     add(
         "--resamples",
         type=int,
         metavar="N",
-        help="bootstrap resamples for 95 %% intervals and p-values (default: 0; with --systems 1000)",
+        help="bootstrap resamples for 95 %% intervals and p-values (default: 0; with other systems 1000)",
     )
     add(
         "--by-length",
@@ -60,59 +71,119 @@ def main(argv: list[str]) -> int:
         help="longest sentences of each bucket (default: words 10 20 30 40 60, characters 50 100 150 200 300)",
     )
     add("--json", action="store_true", help="as JSON, for programs")
+    summaries = parser.add_argument_group("summaries")
+    summaries.add_argument(
+        "--sources",
+        metavar="FILE",
+        help="the documents: adds what their first sentences score, and their best ones (an oracle's extract)",
+    )
+    summaries.add_argument(
+        "--lead", type=int, metavar="K", help="sentences of these extracts, at most (default: 1)"
+    )
+    summaries.add_argument(
+        "--report",
+        metavar="FILE",
+        help="as JSON: what is new, repeated and copied in the outputs, and their lengths; needs --sources",
+    )
+    summaries.add_argument("--plot", metavar="FILE", help="the same as a picture, .png or .svg; needs --sources")
     options = parser.parse_args(argv)
     if options.buckets is not None and options.by_length is None:
         parser.error("--buckets says where, but not of what; add --by-length words or --by-length characters")
+    for name in ("lead", "report", "plot"):
+        if getattr(options, name) is not None and options.sources is None:
+            parser.error(f"--{name} is about the documents; add --sources FILE")
+    if options.lead is not None and options.lead < 1:
+        parser.error(f"--lead is {options.lead}; it must be 1 or more")
 
-    from s2s.evaluation.evaluate import METRICS, evaluate
-    from s2s.evaluation.lines import read_lines
+    from s2s.evaluation.evaluate import METRICS, SUMMARY_METRICS, evaluate
     from s2s.evaluation.significance import RESAMPLES
-    from s2s.text.corpus import LineReport, shown
 
-    outputs = [options.hypotheses, *options.systems]
-    files = [*outputs, *options.references]
-    if files.count("-") > 1:
-        raise DataError("standard input (-) can be read only once; give a file for the others")
-    if twice := [path for path in outputs if outputs.count(path) > 1]:
-        raise DataError(f"{twice[0]} is given twice; a system is compared with another one")
-    report = LineReport()
-    lines = {path: read_lines(path, report) for path in files}
-    for note in report.notes:
-        print(f"s2s: {note}", file=sys.stderr)
-    first = lines[options.hypotheses]
-    for path, others in lines.items():
-        if len(others) != len(first):
-            raise DataError(
-                f"{shown(options.hypotheses)} has {len(first)} lines, {shown(path)} has {len(others)}; "
-                "line i of one must belong to line i of the other"
-            )
-    if not first:
-        raise DataError(f"{shown(options.hypotheses)} is empty: there is nothing to score")
+    systems, references, sources = _texts(options)
+    outputs = dict(systems)
+    if sources is not None:
+        from s2s.evaluation.extracts import lead, oracle
+
+        most = options.lead or 1
+        systems[f"lead-{most}"] = [lead(document, most) for document in sources]
+        known = zip(*references, strict=True)
+        systems[f"oracle-{most}"] = [
+            oracle(document, wanted, most) for document, wanted in zip(sources, known, strict=True)
+        ]
     resamples = options.resamples
     if resamples is None:
-        resamples = RESAMPLES if options.systems else 0
+        resamples = RESAMPLES if len(systems) > 1 else 0
     rows = evaluate(
-        {shown(path): lines[path] for path in outputs},
-        [lines[path] for path in options.references],
-        metrics=options.metrics or METRICS,
+        systems,
+        references,
+        metrics=options.metrics or (METRICS if sources is None else SUMMARY_METRICS),
         resamples=resamples,
         by_length=options.by_length,
         buckets=options.buckets,
     )
     if options.json:
         print(json.dumps([_plain(row) for row in rows], indent=2, ensure_ascii=False), flush=True)
-        return 0
-    several = len(outputs) > 1
-    for _, group in groupby(rows, key=lambda row: (row.metric, row.case, row.signature.partition("|")[0])):
-        _print(list(group), several, options.by_length)
-    print(f"{len(first)} sentences", flush=True)
+    else:
+        for _, group in groupby(rows, key=lambda row: (row.metric, row.case, row.signature.partition("|")[0])):
+            _print(list(group), len(systems) > 1, options.by_length)
+    if sources is not None:
+        from s2s.commands.abstraction import tell
+
+        tell(
+            {**outputs, **_numbered(references)},
+            sources,
+            report=options.report,
+            plot=options.plot,
+            quiet=options.json,
+        )
+    if not options.json:
+        print(f"{len(references[0])} sentences", flush=True)
     return 0
+
+
+def _texts(options: Namespace) -> tuple[dict[str, list[str]], list[list[str]], list[str] | None]:
+    """Outputs by the name of their system, sets of references, and the documents if they are given."""
+    from s2s.evaluation.lines import read_texts
+    from s2s.text.corpus import LineReport, shown
+
+    outputs = [options.hypotheses, *options.systems]
+    single = [*outputs, *([options.sources] if options.sources is not None else [])]
+    files = [*single, *options.references]
+    if files.count("-") > 1:
+        raise DataError("standard input (-) can be read only once; give a file for the others")
+    if twice := [path for path in outputs if outputs.count(path) > 1]:
+        raise DataError(f"{twice[0]} is given twice; a system is compared with another one")
+    report = LineReport()
+    texts = {path: read_texts(path, report) for path in files}
+    for note in report.notes:
+        print(f"s2s: {note}", file=sys.stderr)
+    first = texts[options.hypotheses][0]
+    for path, sets in texts.items():
+        if len(sets[0]) != len(first):
+            raise DataError(
+                f"{shown(options.hypotheses)} has {len(first)} lines, {shown(path)} has {len(sets[0])}; "
+                "line i of one must belong to line i of the other"
+            )
+        if len(sets) > 1 and path in single:
+            raise DataError(f"{path} has {len(sets)} texts for each place; only references may be several")
+    if not first:
+        raise DataError(f"{shown(options.hypotheses)} is empty: there is nothing to score")
+    return (
+        {shown(path): texts[path][0] for path in outputs},
+        [one for path in options.references for one in texts[path]],
+        None if options.sources is None else texts[options.sources][0],
+    )
+
+
+def _numbered(references: list[list[str]]) -> dict[str, list[str]]:
+    if len(references) == 1:
+        return {"reference": references[0]}
+    return {f"reference {number}": one for number, one in enumerate(references, start=1)}
 
 
 def _print(rows: list[Row], several: bool, unit: str | None) -> None:
     whole = [row for row in rows if row.lengths is None]
     if several:
-        print(f"{whole[0].metric:<6}{whole[0].case:<11} {whole[0].signature}")
+        print(f"{_label(whole[0])} {whole[0].signature}")
     width = max(len(row.system) for row in rows)
     for row in whole:
         interval = "" if row.confidence is None else f" ± {row.confidence:.2f}"
@@ -120,7 +191,7 @@ def _print(rows: list[Row], several: bool, unit: str | None) -> None:
             p_value = "" if row.p_value is None else f"  p {row.p_value:.4f}"
             print(f"  {row.system:<{width}} {row.score:7.2f}{interval}{p_value}", flush=True)
         else:
-            print(f"{row.metric:<6}{row.case:<11}{row.score:7.2f}{interval}  {row.signature}", flush=True)
+            print(f"{_label(row)}{row.score:7.2f}{interval}  {row.signature}", flush=True)
     for lengths, group in groupby(rows[len(whole) :], key=lambda row: row.lengths):
         assert lengths is not None
         least, most = lengths
@@ -128,6 +199,11 @@ def _print(rows: list[Row], several: bool, unit: str | None) -> None:
         named = f"{least}-{most}" if most is not None else f"{least} and more"
         label = f"{named} {unit}, {bucket[0].sentences} sentences"
         print(f"  {label:<36} {'  '.join(f'{row.score:7.2f}' for row in bucket)}", flush=True)
+
+
+def _label(row: Row) -> str:
+    # Names of one metric stand below each other, with case and without.
+    return f"{row.metric:<6}{row.case:<11}" if row.case else f"{row.metric:<11}"
 
 
 def _plain(row: Row) -> dict[str, Any]:

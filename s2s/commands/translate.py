@@ -8,10 +8,10 @@ import json
 import sys
 from argparse import Namespace
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from s2s.commands.command_line import CommandLine
 from s2s.errors import ConfigError
@@ -19,8 +19,15 @@ from s2s.inference.line import Line
 from s2s.inference.options import Options, flags
 
 if TYPE_CHECKING:
+    from s2s.inference.incoming import Incoming
     from s2s.inference.lines import LineTranslator
     from s2s.inference.translation import Translation
+
+Item = TypeVar("Item", bound=str | Line)
+"""What is answered: a document, or a line."""
+
+Item = TypeVar("Item", bound=str | Line)
+"""What is answered: a document, or a line."""
 
 SUMMARY = "translate line by line with a bundle"
 
@@ -58,34 +65,82 @@ _GROUPS = {
 def main(argv: list[str]) -> int:
     """Run `s2s translate BUNDLE [FILE...]`."""
     command = parser().parse_args(argv)
+    given, chosen = options_of(command)
+
+    from s2s.inference.incoming import Incoming
+    from s2s.inference.json_lines import JsonLines
+
+    incoming = Incoming(command.files or ["-"])
+    translator = load(command)
+    form = _format(command, chosen)
+    objects = JsonLines()
+    if command.format == "jsonl" and translator.tells_weights:
+        chosen = dataclasses.replace(chosen, weights=True)
+    return run(
+        command,
+        incoming,
+        chosen,
+        partial(translator.stream_windows, **dataclasses.asdict(chosen)),
+        made_of(translator, command, given) | {"input": command.input},
+        lambda number, line, found: form(number, line.text, found),
+        line_of=objects if command.input == "jsonl" else Line,
+        notes=objects.notes,
+    )
+
+
+def options_of(command: Namespace) -> tuple[dict[str, Any], Options]:
+    """The options of a translation that are given, and all of them; what cannot be is said before anything is loaded.
+
+    Raises:
+        ConfigError: they cannot be, or not together.
+    """
     # Defaults live in one place: what is not given here is the translator's, or the bundle's.
     given = {flag.name: getattr(command, flag.name) for flag in flags()}
     given = {name: value for name, value in given.items() if value is not None}
-    chosen = Options.of(given)  # what cannot be is said before anything is loaded
+    chosen = Options.of(given)
     if command.resume and command.output is None:
         raise ConfigError("--resume goes on with a file; say with which: --output FILE")
     if command.jsonl:
         command.format = "jsonl"
     if command.scores and command.format != "text":
         raise ConfigError(f"--scores is for text; {command.format} has the scores anyway")
+    return given, chosen
 
-    from s2s.inference.incoming import Decoder, Incoming
-    from s2s.inference.json_lines import JsonLines
+
+def run(
+    command: Namespace,
+    incoming: Incoming,
+    chosen: Options,
+    stream_windows: Callable[[Iterator[list[Item]]], Generator[list[Translation]]],
+    made_of: Mapping[str, Any],
+    write: Callable[[int, Item, Translation], str],
+    *,
+    line_of: Callable[[str], Item],
+    notes: Callable[[], Iterable[str]] = tuple,
+    unit: str = "lines",
+) -> int:
+    """Read, answer, write, and tell what was cut.
+
+    Args:
+        command: the command line.
+        incoming: what is read.
+        chosen: the options.
+        stream_windows: windows of texts to windows of what they become.
+        made_of: see `Outgoing`.
+        write: number, text and result to what is written.
+        line_of: what is read to what is answered.
+        notes: what `line_of` has to tell at the end.
+        unit: what a text is, for what is told.
+    """
+    from s2s.inference.incoming import Decoder
     from s2s.inference.outgoing import Outgoing
     from s2s.inference.progress import progress
 
-    incoming = Incoming(command.files or ["-"])
-    translator = _load(command)
-    decode = Decoder()
-    objects = JsonLines()
-    line_of = objects if command.input == "jsonl" else Line
-    pending: deque[tuple[list[bytes], list[Line]]] = deque()
+    decode = Decoder(unit)
+    pending: deque[tuple[list[bytes], list[Item]]] = deque()
     cut = truncated = unmet = 0
-    write = _format(command, chosen)
-    if command.format == "jsonl" and translator.tells_weights:
-        chosen = dataclasses.replace(chosen, weights=True)
 
-    def windows() -> Iterator[list[Line]]:
+    def windows() -> Iterator[list[Item]]:
         for lines in incoming.windows(skip=out.lines, checksum=out.checksum):
             texts = [line_of(decode(line)) for line in lines]
             if texts:
@@ -93,40 +148,39 @@ def main(argv: list[str]) -> int:
             yield texts
 
     # What cannot be is said before an earlier run's file is touched; no window is read yet.
-    flow = translator.stream_windows(windows(), **dataclasses.asdict(chosen))
-    made_of = _made_of(translator, command, given)
+    flow = stream_windows(windows())
     with (
         Outgoing(command.output, made_of=made_of, resume=command.resume) as out,
         progress(incoming.size, shown=_at_a_terminal(command)) as tell,
         closing(flow),
     ):
         if out.lines:
-            print(f"s2s: going on after line {out.lines:,}", file=sys.stderr)
+            print(f"s2s: going on after {unit.removesuffix('s')} {out.lines:,}", file=sys.stderr)
         for found in flow:
             lines, texts = pending.popleft()
             numbered = enumerate(zip(texts, found, strict=True), start=out.lines)
-            rows = (write(number, text.text, one) for number, (text, one) in numbered)
+            rows = (write(number, text, one) for number, (text, one) in numbered)
             out.write("".join(rows), lines)
             cut += sum(not one.finished for one in found)
             unmet += sum(bool(one.unmet) for one in found)
             truncated += sum(one.truncated for one in found)
             tell(len(found), sum(incoming.report.bytes_read.values()))
-    notes = [*incoming.report.notes, *decode.notes(), *objects.notes()]
+    said = [*incoming.report.notes, *decode.notes(), *notes()]
     if truncated:
-        notes.append(
-            f"{truncated} of {decode.lines} lines have more than {chosen.max_source_tokens} tokens; only so many "
+        said.append(
+            f"{truncated} of {decode.lines} {unit} have more than {chosen.max_source_tokens} tokens; only so many "
             "were read of each. See --max-source-tokens"
         )
     if unmet:
-        notes.append(
+        said.append(
             f"{unmet} of {decode.lines} outputs lack a phrase that was asked for, or begin with another; see `unmet` "
             "of --jsonl, --limit-extra, --beam"
         )
     if cut:
-        notes.append(
+        said.append(
             f"{cut} of {decode.lines} outputs were cut at their limit of tokens; see --limit-ratio, --limit-extra"
         )
-    for note in notes:
+    for note in said:
         print(f"s2s: {note}", file=sys.stderr)
     return 0
 
@@ -148,6 +202,28 @@ def parser() -> CommandLine:
         help="text, plain or gzip (default: standard input; what comes slowly is answered line by line)",
     )
     add(
+        "--input",
+        choices=_INPUTS,
+        default="text",
+        help="text, or jsonl: in each line an object with its text as `source`, and what its own output is to hold as "
+        "`prefix` (a text), `phrases`, `banned` (lists of them) (default: text)",
+    )
+    add_options(parser)
+    return parser
+
+
+def add_options(
+    parser: CommandLine,
+    formats: str = "text; tsv: number, score, translation, source; jsonl: all that is known",
+) -> None:
+    """What `s2s translate` and `s2s summarize` have in common: where to write, how to search, on what.
+
+    Args:
+        parser: gets them.
+        formats: what each format holds, for the help.
+    """
+    add = parser.add_argument
+    add(
         "--model",
         metavar="BUNDLE",
         action="append",
@@ -166,16 +242,9 @@ def parser() -> CommandLine:
         "--format",
         choices=_FORMATS,
         default="text",
-        help="text; tsv: number, score, translation, source; jsonl: all that is known (default: text)",
+        help=f"{formats} (default: text)",
     )
     add("--jsonl", action="store_true", help="short for --format jsonl")
-    add(
-        "--input",
-        choices=_INPUTS,
-        default="text",
-        help="text, or jsonl: in each line an object with its text as `source`, and what its own output is to hold as "
-        "`prefix` (a text), `phrases`, `banned` (lists of them) (default: text)",
-    )
     add("--scores", action="store_true", help="print the score and a tab before each output")
     known = {flag.name: flag for flag in flags()}
     for title, names in _GROUPS.items():
@@ -200,10 +269,10 @@ def parser() -> CommandLine:
         metavar="N",
         help="CPU threads that search at once, a batch each (default: as many as there are cores, 8 at most)",
     )
-    return parser
 
 
-def _load(command: Namespace) -> LineTranslator[Any]:
+def load(command: Namespace) -> LineTranslator[Any]:
+    """The translator of a command line: of a bundle, or of an export."""
     from s2s.inference.exported import is_exported
 
     if not is_exported(command.bundle):
@@ -237,12 +306,11 @@ def _format(command: Namespace, chosen: Options) -> Callable[[int, str, Translat
     return partial(text, n_best=chosen.several, scores=command.scores)
 
 
-def _made_of(translator: LineTranslator[Any], command: Namespace, given: Mapping[str, Any]) -> dict[str, Any]:
-    # What has to be the same where a run goes on.
+def made_of(translator: LineTranslator[Any], command: Namespace, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What has to be the same where a run goes on."""
     files = json.dumps(translator.files, sort_keys=True)
     return {
         "bundles": hashlib.sha256(files.encode()).hexdigest(),
-        "input": command.input,
         "format": command.format,
         "scores": command.scores,
         "precision": command.precision,

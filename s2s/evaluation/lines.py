@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from s2s.errors import DataError
-from s2s.text.corpus import LineReport, raw_lines, shown
+from s2s.text.corpus import LineReport, plain_suffix, raw_lines, shown
 
 
 def read_lines(path: str, report: LineReport | None = None) -> list[str]:
@@ -26,3 +29,40 @@ def read_lines(path: str, report: LineReport | None = None) -> list[str]:
                 "convert the file, for instance with iconv"
             ) from error
     return lines
+
+
+def read_texts(path: str, report: LineReport | None = None) -> list[list[str]]:
+    """One or more texts for each place of a file: its lines, or what is under a key of its JSON objects.
+
+    Args:
+        path: as for `read_lines`, where each line is a text; or FILE.jsonl#KEY, where a text may have several lines,
+            and a list of texts is several of them.
+        report: see `read_lines`.
+
+    Returns:
+        sets of texts, as references are given: one, or as many as the lists under KEY are long.
+
+    Raises:
+        DataError: the file cannot be read, is not UTF-8 or not JSON, or not all objects have as many texts under KEY.
+    """
+    file, mark, key = path.rpartition("#")
+    if not mark or plain_suffix(file) != ".jsonl":
+        return [read_lines(path, report)]
+    rows: list[list[str]] = []
+    for number, line in enumerate(read_lines(file, report), start=1):
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{file}, line {number}: not JSON ({error})") from error
+        found: Any = record.get(key) if isinstance(record, dict) else None
+        texts: list[str] = found if isinstance(found, list) else [found]
+        if not texts or not all(isinstance(text, str) for text in texts):
+            known = ", ".join(map(repr, record)) if isinstance(record, dict) else "no keys: it is no object"
+            raise DataError(f"{file}, line {number}: no text under {key!r}; it has {known}")
+        if rows and len(texts) != len(rows[0]):
+            raise DataError(
+                f"{file}, line {number}: {len(texts)} texts under {key!r}, and {len(rows[0])} in line 1; all must have "
+                "as many"
+            )
+        rows.append(texts)
+    return [list(texts) for texts in zip(*rows, strict=True)] or [[]]

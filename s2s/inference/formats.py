@@ -1,10 +1,13 @@
-"""How translations are written: text, TSV, JSON lines."""
+"""How translations and summaries are written: text, TSV, JSON lines."""
 
 from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from s2s.text.sentences import sentences
 
 if TYPE_CHECKING:
     from s2s.inference.translation import Translation
@@ -43,6 +46,43 @@ def jsonl(number: int, source: str, found: Translation, *, weights: bool) -> str
             for one in found.sentences
         ]
     return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def one_line(found: Translation) -> Translation:
+    """An output whose texts, alternatives included, have no newline."""
+    return replace(
+        found, text=found.text.replace("\n", " "), alternatives=[one_line(one) for one in found.alternatives]
+    )
+
+
+def summary_tsv(name: str, found: Translation) -> str:
+    """Name, score and summary, for each of the n best; a tab in a text becomes a space."""
+    every = [one_line(one) for one in [found, *found.alternatives]]
+    return "".join(
+        "\t".join([name.replace("\t", " "), f"{one.score:.6f}", one.text.replace("\t", " ")]) + "\n" for one in every
+    )
+
+
+def summary_jsonl(name: str, found: Translation) -> str:
+    """A document's name and summary, with its sentences, as an object in a line."""
+    row = {
+        "document": name,
+        "document_tokens": len(found.source_tokens),
+        "truncated": found.truncated,
+        **_summary(found),
+        "alternatives": [_summary(one) for one in found.alternatives],
+    }
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _summary(one: Translation) -> dict[str, Any]:
+    return {
+        "summary": one.text,
+        "sentences": sentences(one.text),
+        "score": _number(one.score),
+        "finished": one.finished,
+        "unmet": one.unmet,
+    }
 
 
 def _output(one: Translation, weights: bool) -> dict[str, Any]:

@@ -98,12 +98,15 @@ class Incoming:
     def _lines(self) -> Iterator[tuple[bytes, bool]]:
         # Each line, and whether another is waiting.
         for path in self.paths:
-            with _pipe(path) as pipe:
-                reader = None if pipe is None else _buffered(pipe)
-                # What has been unpacked and not yet read cannot be seen from here.
-                slow = reader is not None and reader.peek(2)[:2] != _GZIP_MAGIC
-                for line in raw_lines(path, self.report, reader):
-                    yield line, not (slow and reader and pipe) or pipe.line_waits(reader)
+            yield from self._lines_of(path)
+
+    def _lines_of(self, path: str) -> Iterator[tuple[bytes, bool]]:
+        with _pipe(path) as pipe:
+            reader = None if pipe is None else _buffered(pipe)
+            # What has been unpacked and not yet read cannot be seen from here.
+            slow = reader is not None and reader.peek(2)[:2] != _GZIP_MAGIC
+            for line in raw_lines(path, self.report, reader):
+                yield line, not (slow and reader and pipe) or pipe.line_waits(reader)
 
 
 class _Pipe(io.RawIOBase):
@@ -187,13 +190,17 @@ def of_lines(lines: Sequence[bytes], before: int = 0) -> int:
 class Decoder:
     """Bytes to text, whatever they are, and what was strange.
 
+    Args:
+        unit: what is decoded, for the notes.
+
     Attributes:
         lines: how many there were.
         invalid: how many were not UTF-8.
         control: how many have control characters (NUL or an escape; a tab is none).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "lines") -> None:
+        self.unit = unit
         self.lines = self.invalid = self.control = 0
 
     def __call__(self, line: bytes) -> str:
@@ -211,9 +218,9 @@ class Decoder:
         """For a person."""
         if self.invalid:
             yield (
-                f"{self.invalid} of {self.lines} lines were not UTF-8; what could not be read became U+FFFD"
+                f"{self.invalid} of {self.lines} {self.unit} were not UTF-8; what could not be read became U+FFFD"
             )
         if self.control:
             yield (
-                f"{self.control} of {self.lines} lines have control characters; they were translated as they are"
+                f"{self.control} of {self.lines} {self.unit} have control characters; they were read as they are"
             )

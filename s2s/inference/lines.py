@@ -50,6 +50,8 @@ class Search(Protocol[SentenceT]):
     options: Options
     results: bool
     """Whether more than texts is wanted."""
+    one_line: bool
+    """Whether an output is a line, whatever the model says."""
 
     def sentences(self, line: str | Line) -> list[SentenceT]:
         """What there is to search for a line: itself, or each of its sentences. One at least."""
@@ -97,8 +99,8 @@ class LineTranslator(ABC, Generic[SentenceT]):
         """Checksums of all files that outputs depend on."""
 
     @abstractmethod
-    def _search(self, options: Options, results: bool) -> Search[SentenceT]:
-        """What the options ask for.
+    def _search(self, options: Options, results: bool, *, one_line: bool = True) -> Search[SentenceT]:
+        """What the options ask for; see `Search` for the others.
 
         Raises:
             S2SError: what cannot be, or what this translator cannot do.
@@ -127,6 +129,11 @@ class LineTranslator(ABC, Generic[SentenceT]):
         self, best: list[Hypothesis], sentence: SentenceT, source: Tokens, truncated: bool, search: Any
     ) -> Translation:
         """What is made of a sentence's outputs."""
+
+    @property
+    @abstractmethod
+    def told_lengths(self) -> bool:
+        """Whether all models have learnt to be asked for a length, see `s2s.text.wanted_length`."""
 
     def _preparation(self) -> Callable[[], None] | None:
         """See `Workers`."""
@@ -242,12 +249,14 @@ class LineTranslator(ABC, Generic[SentenceT]):
         return self._stream(windows, search, ahead=min(window, 2))  # type: ignore[return-value]
 
     def stream_windows(
-        self, windows: Iterable[Sequence[str | Line]], **options: Unpack[Given]
+        self, windows: Iterable[Sequence[str | Line]], *, one_line: bool = True, **options: Unpack[Given]
     ) -> Generator[list[Translation]]:
         """Translate windows of lines, for those who know best when to wait for more of them.
 
         Args:
-            windows: lines that are sorted together; an empty one asks for all answers before the next is read.
+            windows: lines that are sorted together; an empty one asks for all answers before the next is read. A str
+                is read as it is, newlines and all.
+            one_line: whether a newline in an output becomes a space.
             options: see `translate`.
 
         Returns:
@@ -257,7 +266,7 @@ class LineTranslator(ABC, Generic[SentenceT]):
             BundleError: see `stream`.
             ConfigError: see `stream`.
         """
-        return self._flow(windows, self._search(Options.of(options), True), ahead=2)
+        return self._flow(windows, self._search(Options.of(options), True, one_line=one_line), ahead=2)
 
     def _stream(
         self, windows: Iterable[list[str | Line]], search: Search[SentenceT], ahead: int

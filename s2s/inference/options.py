@@ -207,7 +207,7 @@ class Options:
     split: str | None = _option(
         None,
         "of a line translate each of its sentences, and join what comes of them; the score is then the mean of theirs, "
-        "a prefix is that of the first. It takes sentencex: pip install 's2s[split]'",
+        "a prefix is that of the first",
         choices=SPLITS,
         otherwise="a line is translated as a whole",
     )

@@ -11,10 +11,11 @@ from s2s.errors import BundleError, ConfigError
 from s2s.inference.bundle import Bundle
 from s2s.inference.line import Line
 from s2s.inference.options import Options
-from s2s.inference.splitting import LANGUAGE, SentenceSplitter
+from s2s.inference.splitting import SentenceSplitter
 from s2s.inference.strategies import strategy_of
 from s2s.inference.windows import encodable
 from s2s.search.strategy import SearchStrategy
+from s2s.text.sentences import LANGUAGE
 from s2s.text.tokenizer import UNK
 
 
@@ -55,13 +56,16 @@ class Search:
         options: of the call.
         bundle: of the first model.
         results: whether more than texts is wanted.
+        one_line: whether an output is a line, whatever the model says.
 
     Raises:
         BundleError: a shortlist is asked for, and the bundle has none.
         ConfigError: options that cannot be for this bundle.
     """
 
-    def __init__(self, options: Options, bundle: Bundle, results: bool) -> None:
+    def __init__(
+        self, options: Options, bundle: Bundle, results: bool, *, one_line: bool = True
+    ) -> None:
         if options.shortlist and bundle.shortlist is None:
             raise BundleError(
                 "the bundle has no shortlist; learn one from its training text with: "
@@ -69,6 +73,7 @@ class Search:
             )
         self.options = options
         self.results = results
+        self.one_line = one_line
         self.shortlist = bundle.shortlist if options.shortlist else None
         self.strategy = strategy_of(options, bundle.search, bundle.config["search"])
         self._bundle = bundle
@@ -85,10 +90,9 @@ class Search:
         Raises:
             ConfigError: a wish of the line goes not together with the options of the call.
         """
-        if isinstance(line, str):
-            line = Line(line)
+        text = line if isinstance(line, str) else line.text
         strategy, wishes = self.strategy, self._wishes
-        if line.wishes:
+        if isinstance(line, Line) and line.wishes:
             # What it gives is what it would give if its wishes were those of the call.
             options = dataclasses.replace(
                 self.options,
@@ -97,10 +101,10 @@ class Search:
                 banned=(*self.options.banned, *line.banned),
             )
             strategy, wishes = self._for_phrases if options.phrases else strategy, self._encoded(options)
-        parts = [line.text] if self._split is None else self._split(line.text)
+        parts = [text] if self._split is None else self._split(text)
         return [
-            Sentence(text, strategy, wishes if number == 0 else wishes._replace(prefix=[], unsayable=()))
-            for number, text in enumerate(parts)
+            Sentence(part, strategy, wishes if number == 0 else wishes._replace(prefix=[], unsayable=()))
+            for number, part in enumerate(parts)
         ]
 
     @cached_property

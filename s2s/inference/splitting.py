@@ -3,45 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import fmean
-from typing import cast
 
-from s2s.errors import ConfigError
 from s2s.inference.translation import Translation
 from s2s.inference.windows import encodable
-
-LANGUAGE = "en"
-"""Whose abbreviations end no sentence where no language is given; the stops of all scripts end one anyway."""
+from s2s.text.sentences import LANGUAGE, segments
 
 _NO_SPACE_BEHIND = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff60\U00020000-\U0003ffff]$")
 """Chinese and Japanese put no space between sentences."""
 
 
 class SentenceSplitter:
-    """Where a sentence ends, as sentencex knows it (https://github.com/wikimedia/sentencex).
+    """Where a sentence ends, see `s2s.text.sentences`.
 
     Args:
         language: a code such as "de".
-
-    Raises:
-        ConfigError: sentencex is not installed.
     """
 
     def __init__(self, language: str = LANGUAGE) -> None:
-        try:
-            from sentencex import segment
-        except ImportError as error:
-            raise ConfigError(
-                "to split lines into sentences takes sentencex: pip install 's2s[split]'"
-            ) from error
-        self._segment = cast(Callable[[str, str], list[str]], segment)
         self._language = language
 
     def __call__(self, line: str) -> list[str]:
         """The sentences of a line without the spaces around them; a line that is no more than one, as it is."""
         line = encodable(line)  # the splitter refuses half of a surrogate pair, as tokenizers do
-        parts = self._segment(self._language, line)
+        parts = segments(self._language, line)
         if "".join(parts) != line:  # nothing may be lost, whatever the splitter thinks of it
             return [line]
         sentences = [part.strip() for part in parts if part.strip()]

@@ -117,8 +117,13 @@ class Translator(LineTranslator[Sentence]):
         """See `LineTranslator.files`."""
         return [bundle.config["sha256"] for bundle in self.bundles]
 
-    def _search(self, options: Options, results: bool) -> Search:
-        return Search(options, self.bundle, results)
+    @property
+    def told_lengths(self) -> bool:
+        """See `LineTranslator.told_lengths`."""
+        return all(bundle.config.get("training", {}).get("told_lengths") for bundle in self.bundles)
+
+    def _search(self, options: Options, results: bool, *, one_line: bool = True) -> Search:
+        return Search(options, self.bundle, results, one_line=one_line)
 
     def _encode(self, texts: Sequence[str]) -> list[list[Tokens]]:
         return [member.encode(texts) for member in self._members]
@@ -211,4 +216,4 @@ class Translator(LineTranslator[Sentence]):
                 )
             text = replaced(text, hypothesis.tokens, hypothesis.weights, line, self.bundle.source_tokenizer)
         # A model of bytes may say a newline; a line stays a line.
-        return text.replace("\n", " ")
+        return text.replace("\n", " ") if search.one_line else text

@@ -8,16 +8,15 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import NamedTuple
 
+import regex
 import torch
 from torch import Tensor
 
 from s2s.inference.windows import encodable
 from s2s.text.tokenizer import Tokenizer
+from s2s.text.words import UNSPACED
 
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
-"""Thai, Lao, Burmese, Khmer, kana and Chinese characters: scripts that put no space between words."""
+_UNSPACED = regex.compile(rf"[{UNSPACED}]")
 _PARTIAL = "\ufffd"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
@@ -29,6 +30,17 @@ class Embedding(nn.Module, ABC):
     def several(self, *tokens: Tensor) -> list[Tensor]:
         """Embed more than one thing, such as both sides of a model that share a table. The same as one by one."""
         return [self(some) for some in tokens]
+
+    def begin_with(self, tokens: Sequence[str]) -> str | None:
+        """Called once, before a new model is trained: here an embedding may take over what others have learnt.
+
+        Args:
+            tokens: of the vocabulary, in the order of their ids, as the tokenizer shows them.
+
+        Returns:
+            what a person should know of it.
+        """
+        return None
 
     def table(self) -> nn.Parameter | None:
         """The parameter [vocabulary, size] that an output layer may share; None where there is none."""

@@ -15,7 +15,7 @@ from s2s.inference.exported import EXPORTED
 from s2s.inference.line import Line
 from s2s.inference.lines import Hypotheses, LineTranslator, Tokens
 from s2s.inference.options import Options
-from s2s.inference.splitting import LANGUAGE, SentenceSplitter
+from s2s.inference.splitting import SentenceSplitter
 from s2s.inference.translation import Translation
 from s2s.inference.windows import encodable
 from s2s.registry.parts import read_spec
@@ -23,6 +23,7 @@ from s2s.runtime.model import Model
 from s2s.runtime.search import Beam, Greedy, Strategy
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.limits import limits_of
+from s2s.text.sentences import LANGUAGE
 from s2s.text.tokenizer import BOS, EOS, Tokenizer
 
 _OF_BEAM = {"beam": "size", "n_best": "n_best", "normalization": "normalization", "alpha": "alpha"}
@@ -45,17 +46,21 @@ class _Search:
         options: of the call.
         recommended: spec of the search that the export recommends.
         results: whether more than texts is wanted.
+        one_line: whether an output is a line, whatever the model says.
 
     Raises:
         ConfigError: an option that this runtime cannot do.
     """
 
-    def __init__(self, options: Options, recommended: Any, results: bool) -> None:
+    def __init__(
+        self, options: Options, recommended: Any, results: bool, *, one_line: bool = True
+    ) -> None:
         for one in fields(Options):
             if getattr(options, one.name) != one.default:
                 _refuse(one.name)
         self.options = options
         self.results = results
+        self.one_line = one_line
         self.strategy = _strategy(options, recommended)
         self._split = None if options.split is None else SentenceSplitter(options.language or LANGUAGE)
 
@@ -138,8 +143,13 @@ class OnnxTranslator(LineTranslator[_Sentence]):
         """See `LineTranslator.files`."""
         return [self.config["sha256"]]
 
-    def _search(self, options: Options, results: bool) -> _Search:
-        return _Search(options, self.config["search"], results)
+    @property
+    def told_lengths(self) -> bool:
+        """See `LineTranslator.told_lengths`."""
+        return bool(self.config.get("training", {}).get("told_lengths"))
+
+    def _search(self, options: Options, results: bool, *, one_line: bool = True) -> _Search:
+        return _Search(options, self.config["search"], results, one_line=one_line)
 
     def _encode(self, texts: Sequence[str]) -> list[list[Tokens]]:
         return [self._source_tokenizer.encode_batch([encodable(text) for text in texts])]
@@ -161,10 +171,12 @@ class OnnxTranslator(LineTranslator[_Sentence]):
     ) -> Translation:
         tokenizer = self._target_tokenizer
         source_tokens = self._source_tokenizer.tokens(source) if search.results else []
+        texts = [tokenizer.decode(one.tokens) for one in best]
+        if search.one_line:  # a model of bytes may say a newline; a line stays a line
+            texts = [text.replace("\n", " ") for text in texts]
         found = [
             Translation(
-                # A model of bytes may say a newline; a line stays a line.
-                tokenizer.decode(one.tokens).replace("\n", " "),
+                text,
                 one.score,
                 tokenizer.tokens(one.tokens) if search.results else [],
                 one.log_probs,
@@ -172,7 +184,7 @@ class OnnxTranslator(LineTranslator[_Sentence]):
                 source_tokens,
                 truncated=truncated,
             )
-            for one in best
+            for text, one in zip(texts, best, strict=True)
         ]
         found[0].alternatives.extend(found[1:])
         return found[0]

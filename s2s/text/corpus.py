@@ -21,6 +21,7 @@ from s2s.errors import ConfigError, DataError
 from s2s.registry import catalogue
 from s2s.registry.near_names import unknown
 from s2s.resources import locate
+from s2s.text.wanted_length import told
 
 BadLinePolicy: TypeAlias = Literal["error", "skip"]
 
@@ -42,6 +43,8 @@ class CorpusSpec:
         source_key: where the source is in a record: key (JSONL) or column number from 1 (TSV).
         target_key: where the target is in a record.
         reader: who reads it, by name in the catalogue; null: chosen by the files' names.
+        tell_length: put the length of each target, in words, in front of its source, so that a model learns to be
+            asked for one; give the corpus a second time without, and it learns to be asked for none, too.
     """
 
     path: str | None = None
@@ -51,6 +54,7 @@ class CorpusSpec:
     source_key: str | None = None
     target_key: str | None = None
     reader: str | None = None
+    tell_length: bool = False
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -58,6 +62,11 @@ class CorpusSpec:
         if self.path is not None:
             return (self.path,)
         return (self.source or "", self.target or "")
+
+    @property
+    def treatment(self) -> list[object]:
+        """What decides which text is read of the files, for fingerprints."""
+        return [self.source_key, self.target_key, *(["length"] if self.tell_length else [])]
 
 
 CorpusInput: TypeAlias = str | CorpusSpec | Mapping[str, object]
@@ -94,6 +103,10 @@ def corpus_spec(given: CorpusInput) -> CorpusSpec:
         spec.path is None and (spec.source is None or spec.target is None)
     ):
         raise ConfigError(f"a corpus is `path`, or `source` and `target`; this one is {given!r}")
+    if not isinstance(spec.tell_length, bool):
+        raise ConfigError(
+            f"tell_length of corpus {','.join(spec.paths)} is {spec.tell_length!r}; it must be true or false"
+        )
     if not (isinstance(spec.weight, int | float) and 0 < spec.weight < math.inf):
         raise ConfigError(
             f"the weight of corpus {','.join(spec.paths)} is {spec.weight!r}; it must be above 0"
@@ -205,6 +218,32 @@ def open_corpus(given: CorpusInput) -> Corpus:
         ConfigError: no reader, or more than one, takes files of these names, or it reads another number of files.
     """
     spec = corpus_spec(given)
+    return ToldLengths(_opened_as_it_is(spec)) if spec.tell_length else _opened_as_it_is(spec)
+
+
+class ToldLengths(Corpus):
+    """A corpus with the length of each target in front of its source: `CorpusSpec.tell_length`.
+
+    Args:
+        corpus: as it is.
+    """
+
+    def __init__(self, corpus: Corpus) -> None:
+        super().__init__(corpus.spec)
+        self.corpus = corpus
+
+    @classmethod
+    def reads(cls, spec: CorpusSpec) -> bool:
+        """None by its name."""
+        return False
+
+    def pairs(self, report: LineReport) -> Iterator[Pair]:
+        """See `Corpus.pairs`."""
+        for pair in self.corpus.pairs(report):
+            yield pair._replace(source=told(pair.source, pair.target))
+
+
+def _opened_as_it_is(spec: CorpusSpec) -> Corpus:
     if spec.reader is not None:
         return _reader(spec.reader, spec)
     names = catalogue().names("corpus")

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, TypeAlias
@@ -262,7 +263,8 @@ def pair_store(
     parts = [_FORMAT, options, source_tokenizer.fingerprint(), target_tokenizer.fingerprint()]
     for spec in corpora:
         digests = [file_digest(path, cache) for path in spec.paths]
-        parts.append([type(open_corpus(spec)).__qualname__, spec.source_key, spec.target_key, *digests])
+        reader = [type(open_corpus(replace(spec, tell_length=False))).__qualname__]
+        parts.append([*reader, *spec.treatment, *digests])
     fingerprint = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     folder = cache / f"{name}-{fingerprint[:16]}"
     paths = [spec.paths for spec in corpora]

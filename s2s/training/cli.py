@@ -452,6 +452,7 @@ class _Run:
             print(f"going on from epoch {begun.epoch}, step {begun.step}: {checkpoint}", file=sys.stderr)
         if isinstance(cli.trainer.accelerator, CPUAccelerator):
             keep_freed_memory()
+        cli.model.goes_on = checkpoint is not None
         try:
             with _ctrl_c_as_before():
                 cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)

@@ -76,7 +76,8 @@ class PairData(pl.LightningDataModule):
 
     Args:
         train: training text: `pairs.tsv`, `pairs.jsonl` (plain or .gz), `train.en,train.de`, or a mapping
-            with path | source and target, weight, source_key, target_key, reader; or a list of these.
+            with path | source and target, weight, source_key, target_key, reader, tell_length; or a list of
+            these.
         validation: text for validation, in the same forms.
         test: text for the test, in the same forms.
         tokenizer: how text becomes tokens.
@@ -237,7 +238,7 @@ class PairData(pl.LightningDataModule):
         about = [_FORMAT, self.on_bad_line, *(f"{n} {t.fingerprint()}" for n, t in tokenizers.items())]
         for spec in self.corpora["train"]:
             digests = [file_digest(path, self.cache) for path in spec.paths]
-            about.append(json.dumps([spec.source_key, spec.target_key, spec.reader, digests]))
+            about.append(json.dumps([*spec.treatment, spec.reader, digests]))
         folder = self.cache / f"tokenizer-{_digest(about)[:16]}"
         if not folder.exists():
             self.cache.mkdir(parents=True, exist_ok=True)

@@ -121,6 +121,7 @@ class TaskModule(pl.LightningModule):
             if not possible:
                 raise ConfigError(f"model.{name} {value} is impossible; it must be {words}")
         self.model: nn.Module | None = None
+        self.goes_on = False  # whether training goes on from a checkpoint, which is not yet read when the model is made
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.adam_betas = adam_betas

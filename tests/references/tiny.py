@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,8 +25,9 @@ def tiny_bundle(
     seed: int = 0,
     target_text: list[str] | None = None,
     tokenizer: str = "Characters",
+    training: dict[str, Any] | None = None,
 ) -> Path:
-    """Write a bundle; `target_text` gives the target a tokenizer of its own."""
+    """Write a bundle; `target_text` gives the target a tokenizer of its own, `training` is what it says of that."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*pieces")  # SentencePiece finds few in so little text
         source = factory("tokenizer", tokenizer)()
@@ -65,6 +67,7 @@ def tiny_bundle(
         target_tokenizer=target,
         target_tokenizer_spec=None if target is None else tokenizer,
         search={"class_path": "Beam", "init_args": {"size": 3}},
+        training=training,
         card="Says nothing of use.",
     )
 

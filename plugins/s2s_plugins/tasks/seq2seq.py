@@ -10,7 +10,8 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import distributed
 
 from s2s.errors import ConfigError
-from s2s.evaluation.metric import Metric
+from s2s.evaluation.evaluate import METRICS, SUMMARY_METRICS, evaluate
+from s2s.evaluation.metric import Metric, Score
 from s2s.inference.bundle import Bundle, build_model, load_bundle, save_bundle
 from s2s.inference.card import Card, command_of_this_process
 from s2s.nn import Bridge, Decoder, Embedding, Head, HeadLoss, Seq2Seq, SequenceEncoder
@@ -162,6 +163,17 @@ class Seq2SeqModule(TaskModule):
                 "model.share_embeddings: false"
             )
         self.model = build_model(self.model_config)
+        if self.trainer.state.fn == TrainerFn.FITTING and not self.goes_on:
+            self._begin_embeddings(self.model)
+
+    def _begin_embeddings(self, model: Seq2Seq) -> None:
+        """What a new model's embeddings begin with, where that is not chance."""
+        source, target = self.data.tokenizers
+        sides = {model.source_embedding: source, model.target_embedding: target}  # one, if it is shared
+        for embedding, tokenizer in sides.items():
+            said = embedding.begin_with(tokenizer.tokens(range(tokenizer.vocabulary_size)))
+            if said is not None:
+                self.say(said)
 
     def _not_used(self, given: Any, used: Any, path: str = "model") -> list[str]:
         """Lines that name where the configuration differs from the bundle that training starts from."""
@@ -238,12 +250,11 @@ class Seq2SeqModule(TaskModule):
         own = self.metric.score(hypotheses, [references])
         self.log("test_metric", own.value)
         self.say(f"model.metric {own}")
-        for name in ("BLEU", "ChrF", "TER"):
-            for lowercase in (False, True):
-                metric = catalogue().load("metric", name)(lowercase=lowercase)
-                score = metric.score(hypotheses, [references])
-                self.say(f"{'lower-cased' if lowercase else 'cased      '} {score}")
-                self.log(f"test_{name}{'_lowercase' if lowercase else ''}", score.value)
+        for name in SUMMARY_METRICS if self.metric_name in SUMMARY_METRICS else METRICS:
+            for row in evaluate({"test": hypotheses}, [references], metrics=[name]):
+                score = Score(row.score, row.signature, row.metric, row.sentences)
+                self.say(f"{row.case:<11} {score}" if row.case else str(score))
+                self.log(f"test_{name}{'_lowercase' if row.case == 'lower-cased' else ''}", row.score)
         path = Path(self.trainer.default_root_dir) / "test.hypotheses.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.trainer.is_global_zero:
@@ -314,7 +325,8 @@ class Seq2SeqModule(TaskModule):
         """What was learnt from, by the names of the files and the number of pairs."""
         data: PairData = self.data
         names = [Path(path).name for spec in data.corpora["train"] for path in spec.paths]
-        return {"train": names, "pairs": len(data.store("train"))}
+        told = any(spec.tell_length for spec in data.corpora["train"])
+        return {"train": names, "pairs": len(data.store("train")), "told_lengths": told}
 
 
 class Seq2SeqTask(Task):

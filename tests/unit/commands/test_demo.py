@@ -31,10 +31,11 @@ def test_both_spellings(asked: list[dict[str, Any]]) -> None:
     assert asked == [named, named, {"run_folder": "runs/demo", "overwrite": True}]
 
 
-def test_what_is_replaced_is_said(asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
-    main(["demo"])
-    assert "replacing" not in capsys.readouterr().out
-    Path("runs/demo").mkdir(parents=True)
-    Path("runs/demo/config.yaml").write_text("")
-    main(["demo"])
-    assert "replacing runs/demo." in capsys.readouterr().out
+def test_the_task_decides_recipe_and_folder(
+    asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["demo", "--task", "summarization"])
+    assert asked == [{"run_folder": "runs/demo-summarization", "overwrite": True}]
+    assert "the embedded summarization corpus (recipe: demo-summarization)." in capsys.readouterr().out
+    assert main(["demo", "--task", "parsing"]) == 2
+    assert "invalid choice: 'parsing'" in capsys.readouterr().err

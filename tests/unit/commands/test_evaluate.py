@@ -166,3 +166,58 @@ def test_help_starts_without_torch():
         "sys.exit(bool({'torch', 'numpy', 'sacrebleu'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture
+def summaries(tmp_path):
+    rows = [
+        {"body": "The cat sat. A dog barks.\nRain fell.", "notes": ["dog barks", "a dog"]},
+        {"body": "The moon rose.", "notes": ["moon rose", "a moon"]},
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "hyp").write_text("dog barks barks\nmoon\n")
+    return tmp_path
+
+
+def test_extracts_stand_beside_a_summary(summaries, capsys):
+    rows = str(summaries / "rows.jsonl")
+    command = ["evaluate", str(summaries / "hyp"), f"{rows}#notes", "--sources", f"{rows}#body"]
+    assert main([*command, "--resamples", "20", "--metrics", "ROUGE1", "--report", str(summaries / "report")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("ROUGE-1     ROUGE-1|nrefs:2|refs:best|") and "|bs:20|" in lines[0]
+    # By hand, best of two references: 4/5 and 2/3; 0 and 4/5; "A dog barks" 4/5 and the same.
+    assert [line.split()[-5 if " p " in line else -3 :][:1] for line in lines[1:4]] == [["73.33"], ["40.00"], ["80.00"]]
+    assert [line.split()[0] for line in lines[2:4]] == ["lead-1", "oracle-1"]
+    assert [line.split()[:2] for line in lines[6:8]] == [["reference", "1"], ["reference", "2"]]
+    report = json.loads((summaries / "report").read_text())
+    assert report[str(summaries / "hyp")]["repetition"]["1"] == 0.25
+    assert report["reference 1"]["words"] == [2, 2]
+    assert main([*command, "--json", "--lead", "2"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["metric"] for row in rows[::3]] == ["ROUGE-1", "ROUGE-2", "ROUGE-L", "ROUGE-Lsum"]
+    assert [row["system"] for row in rows[:3]] == [str(summaries / "hyp"), "lead-2", "oracle-2"]
+
+
+def test_a_picture(summaries, capsys):
+    rows = str(summaries / "rows.jsonl")
+    command = ["evaluate", str(summaries / "hyp"), f"{rows}#notes", "--sources", f"{rows}#body", "--plot"]
+    assert main([*command, str(summaries / "a.png")]) == 0
+    assert (summaries / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert main([*command, str(summaries / "a.pdf")]) == 2
+    assert "ends with '.pdf'; name a file that ends with .png or .svg" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--lead", "2"], "--lead is about the documents; add --sources FILE"),
+        (["--report", "x"], "--report is about the documents; add --sources FILE"),
+        (["--sources", "ROWS#body", "--lead", "0"], "--lead is 0; it must be 1 or more"),
+        (["--sources", "ROWS#notes"], "has 2 texts for each place; only references may be several"),
+    ],
+)
+def test_what_summaries_cannot_be(summaries, capsys, words, message):
+    rows = str(summaries / "rows.jsonl")
+    words = [word.replace("ROWS", rows) for word in words]
+    assert main(["evaluate", str(summaries / "hyp"), f"{rows}#notes", *words]) == 2
+    assert message in capsys.readouterr().err

@@ -125,5 +125,5 @@ def test_strange_lines_are_counted():
     assert [decode(line) for line in lines] == ["a\tb", "\ufffd", "a\x00b", "\x1b[0m\ufffd", "\u2028\u0085é"]
     assert list(decode.notes()) == [
         "2 of 5 lines were not UTF-8; what could not be read became U+FFFD",
-        "2 of 5 lines have control characters; they were translated as they are",
+        "2 of 5 lines have control characters; they were read as they are",
     ]

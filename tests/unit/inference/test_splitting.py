@@ -1,7 +1,6 @@
 """Lines of several sentences: nothing is lost, each is translated as if it stood alone, and a line stays a line."""
 
 import json
-import sys
 import warnings
 
 import pytest
@@ -55,15 +54,8 @@ def test_nothing_is_lost_whatever_the_line_is(line):
 
 def test_a_splitter_that_loses_text_is_not_followed(monkeypatch):
     splitter = SentenceSplitter()
-    monkeypatch.setattr(splitter, "_segment", lambda language, line: line.split(" "))
+    monkeypatch.setattr("s2s.inference.splitting.segments", lambda language, line: line.split(" "))
     assert splitter("a b") == ["a b"]
-
-
-def test_without_the_package(monkeypatch, translator):
-    monkeypatch.setitem(sys.modules, "sentencex", None)
-    with pytest.raises(ConfigError, match="takes sentencex: pip install 's2s\\[split\\]'"):
-        translator.translate("abc", split="sentences")
-    assert translator.translate("abc"), "who does not ask for it does not need it"
 
 
 def test_each_sentence_as_if_it_stood_alone(translator):

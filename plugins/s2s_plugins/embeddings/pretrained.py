@@ -1,0 +1,145 @@
+"""An embedding that begins with word vectors that others have learnt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from s2s.errors import ConfigError, DataError
+from s2s.resources import locate
+from s2s.text.corpus import LineReport, read_lines
+from s2s_plugins.embeddings.lookup import LookupEmbedding
+
+_SPACE = "\u2581"  # how pieces of words show that a word begins
+
+
+class PretrainedEmbedding(LookupEmbedding):
+    """A table that begins with vectors of words (GloVe: Pennington et al. 2014; fastText: Bojanowski et al. 2017).
+
+    A token gets the vector of its word as it stands, or else of the word in lower case. Of pieces of words only those
+    that begin one are looked up, and those without letters; what has no vector begins at random, as widely spread as
+    those that have. The file is read when training of a new model begins, and never again.
+
+    Args:
+        vocabulary_size: number of tokens.
+        path: text file of vectors, plain or .gz: in each line a word and its numbers, spaces between them; a first line
+            that tells how many words there are and how wide they are may stand before.
+        size: width of a vector, that of the file.
+        dropout: dropout on the vectors.
+        variational: one dropout mask per sentence instead of one per token (Gal & Ghahramani 2016).
+        token_dropout: probability that a whole token is zeroed in training.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        *,
+        path: str = "",
+        size: int = 300,
+        dropout: float = 0.0,
+        variational: bool = False,
+        token_dropout: float = 0.0,
+    ) -> None:
+        super().__init__(
+            vocabulary_size, size=size, dropout=dropout, variational=variational, token_dropout=token_dropout
+        )
+        self.path = path
+
+    def begin_with(self, tokens: Sequence[str]) -> str:
+        """See `Embedding.begin_with`.
+
+        Raises:
+            ConfigError: no path, or vectors of another width.
+            DataError: the file cannot be read, or a line of it is broken.
+        """
+        if not self.path:
+            raise ConfigError(
+                "the embedding Pretrained begins with vectors of a file; set model.embedding.path: FILE"
+            )
+        wanted, lowered = _words(tokens)
+        exact: dict[str, torch.Tensor] = {}
+        lower: dict[str, torch.Tensor] = {}
+        for word, vector in vectors(self.path, self.size, wanted.keys() | lowered.keys()):
+            if word in wanted:
+                exact.setdefault(word, vector)
+            if word in lowered:
+                lower.setdefault(word, vector)
+        found = {row: vector for word, vector in lower.items() for row in lowered[word]}
+        as_they_stand = {row: vector for word, vector in exact.items() for row in wanted[word]}
+        found |= as_they_stand
+        if found:
+            with torch.no_grad():
+                table = torch.stack(list(found.values()))
+                self.weight.mul_(table.std(correction=0) / self.weight.std(correction=0))
+                self.weight[list(found)] = table
+        share = 100 * len(found) / max(1, len(tokens))
+        return (
+            f"{self.path}: vectors for {len(found):,} of {len(tokens):,} tokens ({share:.1f} %), "
+            f"{len(found) - len(as_they_stand):,} of them in lower case"
+        )
+
+
+def vectors(path: str, size: int, wanted: set[str]) -> Iterator[tuple[str, torch.Tensor]]:
+    """The vectors of some words; no others are kept.
+
+    Args:
+        path: see `PretrainedEmbedding`.
+        size: their width.
+        wanted: words.
+
+    Raises:
+        ConfigError: they have another width.
+        DataError: the file cannot be read, or a line of it is broken.
+    """
+    for line, text in read_lines(locate(path), LineReport()):
+        assert text is not None  # what is not UTF-8 is an error
+        fields = text.rstrip(" ").split(" ")
+        place = f"{path}:{line}"
+        if line == 1:
+            if len(fields) == 2 and all(field.isdecimal() for field in fields):
+                _check_width(path, int(fields[1]), size)
+                continue
+            _check_width(path, len(fields) - 1, size)
+        if len(fields) <= size or (len(fields) > size + 1 and _number(fields[-size - 1]) is not None):
+            raise DataError(f"{place}: {len(fields) - 1} numbers behind {fields[0]!r}, not {size}; is the file whole?")
+        word = " ".join(fields[:-size])  # some files have words with spaces in them
+        if word not in wanted:
+            continue
+        values = [_number(field) for field in fields[-size:]]
+        for field, value in zip(fields[-size:], values, strict=True):
+            if value is None:
+                raise DataError(f"{place}: {field!r} behind {word!r} is no finite number; is the file whole?")
+        yield word, torch.tensor(values)
+
+
+def _check_width(path: str, found: int, size: int) -> None:
+    if found != size:
+        raise ConfigError(
+            f"{path} has vectors of {found} numbers, but the embedding has size {size}; set model.embedding.size: "
+            f"{found}, or name a file of that width"
+        )
+
+
+def _number(field: str) -> float | None:
+    try:
+        value = float(field)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _words(tokens: Sequence[str]) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+    """The rows of each word, as it stands and in lower case."""
+    pieces = any(token.startswith(_SPACE) and len(token) > 1 for token in tokens)
+    exact: dict[str, list[int]] = {}
+    lowered: dict[str, list[int]] = {}
+    for row, token in enumerate(tokens):
+        if pieces and not token.startswith(_SPACE) and any(sign.isalpha() for sign in token):
+            continue
+        word = token.removeprefix(_SPACE)
+        if word:
+            exact.setdefault(word, []).append(row)
+            lowered.setdefault(word.lower(), []).append(row)
+    return exact, lowered

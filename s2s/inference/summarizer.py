@@ -1,0 +1,212 @@
+"""Documents in, summaries out: a translator that reads a document as a whole."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
+
+from s2s.errors import BundleError, DataError
+from s2s.inference.bundle import Bundle
+from s2s.inference.options import MAX_SOURCE_TOKENS, Given
+from s2s.inference.translation import Translation
+from s2s.inference.translator import Translator
+from s2s.inference.windows import WINDOW, in_windows
+from s2s.text.wanted_length import with_length
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class Summarizer:
+    """Summarizes documents: `Translator` for texts of several lines, of which each is read, and answered, as one.
+
+    Args:
+        bundle: as `load_bundle` returns it.
+        device: see `Translator`.
+        precision: see `Translator`.
+        models: see `Translator`.
+
+    Raises:
+        ConfigError: see `Translator`.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: str = "cpu",
+        precision: str = "float32",
+        models: Sequence[Bundle] = (),
+    ) -> None:
+        self.translator = Translator(bundle, device=device, precision=precision, models=models)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        device: str = "cpu",
+        precision: str = "float32",
+        threads: int | None = None,
+        models: Sequence[str | Path] = (),
+    ) -> Summarizer:
+        """Make a summarizer of a bundle on disk; see `Translator.load`."""
+        return cls.of(Translator.load(path, device, precision, threads, models))
+
+    @classmethod
+    def of(cls, translator: Translator) -> Summarizer:
+        """Make a summarizer of a translator; both may be used."""
+        summarizer = cls.__new__(cls)
+        summarizer.translator = translator
+        return summarizer
+
+    @overload
+    def summarize(  # type: ignore[overload-overlap]  # a str is an Iterable[str], too
+        self,
+        documents: str,
+        *,
+        results: Literal[False] = ...,
+        words: int | None = ...,
+        **options: Unpack[Given],
+    ) -> str: ...
+
+    @overload
+    def summarize(
+        self,
+        documents: Iterable[str],
+        *,
+        results: Literal[False] = ...,
+        words: int | None = ...,
+        **options: Unpack[Given],
+    ) -> list[str]: ...
+
+    @overload
+    def summarize(  # type: ignore[overload-overlap]
+        self, documents: str, *, results: Literal[True], words: int | None = ..., **options: Unpack[Given]
+    ) -> Translation: ...
+
+    @overload
+    def summarize(
+        self,
+        documents: Iterable[str],
+        *,
+        results: Literal[True],
+        words: int | None = ...,
+        **options: Unpack[Given],
+    ) -> list[Translation]: ...
+
+    def summarize(
+        self,
+        documents: str | Iterable[str],
+        *,
+        results: bool = False,
+        words: int | None = None,
+        **options: Unpack[Given],
+    ) -> str | list[str] | Translation | list[Translation]:
+        """Summarize a document or several.
+
+        What a document gives depends on nothing else in the list. One without a token (an empty one) gives an empty
+        summary. A summary has the newlines that its model says.
+
+        Args:
+            documents: one text, or any number of them, each with as many lines as it has.
+            results: give objects with scores, tokens and alternatives instead of strings.
+            words: how long a summary shall be; only for a model that has learnt to be asked (`tell_length`).
+            options: see `s2s.inference.options.Options`; `s2s summarize` has the same.
+
+        Returns:
+            for a str a str, for several a list, in their order; `Translation` instead of str if `results`.
+
+        Raises:
+            BundleError: `words` are asked for, and the model has not learnt that; or see `Translator.translate`.
+            ConfigError: an option that does not exist or cannot be.
+            DataError: something that is not a str.
+
+        Warns:
+            UserWarning: a document had more than `max_source_tokens` tokens, and `results` cannot tell it.
+        """
+        given = list(_checked([documents] if isinstance(documents, str) else documents))
+        found = list(self._stream([given], results, words, options))
+        return found[0] if isinstance(documents, str) else found  # type: ignore[return-value]
+
+    def stream(
+        self,
+        documents: Iterable[str],
+        *,
+        results: bool = False,
+        words: int | None = None,
+        window: int = WINDOW,
+        **options: Unpack[Given],
+    ) -> Iterator[str] | Iterator[Translation]:
+        """Summarize documents while they come, in their order, with little memory however many they are.
+
+        Args:
+            documents: any number of them; read when the summaries are asked for.
+            results: see `summarize`.
+            words: see `summarize`.
+            window: see `Translator.stream`.
+            options: see `summarize`.
+
+        Raises:
+            BundleError: see `summarize`.
+            ConfigError: see `summarize`.
+            DataError: see `summarize`; when the document is reached.
+        """
+        if isinstance(documents, str):
+            raise DataError("stream takes documents, such as a list; for one document there is summarize")
+        windows = in_windows(_checked(documents), max(1, window // 2))
+        return self._stream(windows, results, words, options)  # type: ignore[arg-type, return-value]
+
+    def stream_windows(
+        self, windows: Iterable[Sequence[str]], *, words: int | None = None, **options: Unpack[Given]
+    ) -> Generator[list[Translation]]:
+        """Summarize windows of documents; see `Translator.stream_windows`.
+
+        Raises:
+            BundleError: see `summarize`.
+            ConfigError: see `summarize`.
+        """
+        if words is not None:
+            self._check_told()
+            with_length("", words)
+            windows = ([with_length(text, words) if text else "" for text in window] for window in windows)
+        return self.translator.stream_windows(windows, one_line=False, **options)
+
+    def _stream(
+        self, windows: Iterable[list[str]], results: bool, words: int | None, options: Given
+    ) -> Iterator[str | Translation]:
+        flow = self.stream_windows((window for window in windows if window), words=words, **options)
+        return self._answers(flow, results, options.get("max_source_tokens", MAX_SOURCE_TOKENS))
+
+    def _answers(
+        self, flow: Generator[list[Translation]], results: bool, most: int
+    ) -> Iterator[str | Translation]:
+        truncated = number = 0
+        with closing(flow):
+            for found in flow:
+                truncated += sum(one.truncated for one in found)
+                number += len(found)
+                yield from found if results else (one.text for one in found)
+        if truncated and not results:
+            warnings.warn(
+                f"{truncated} of {number} documents have more than {most} tokens; only so many were read of each. See "
+                "max_source_tokens",
+                stacklevel=2,
+            )
+
+    def _check_told(self) -> None:
+        for bundle in self.translator.bundles:
+            if not bundle.config.get("training", {}).get("told_lengths"):
+                raise BundleError(
+                    "this model has not learnt to be asked for a length; train it with a corpus that tells lengths "
+                    "(data.train: [{path: FILE, tell_length: true}, {path: FILE}]), or use min_tokens and max_tokens"
+                )
+
+
+def _checked(documents: Iterable[str]) -> Iterator[str]:
+    for position, document in enumerate(documents):
+        if not isinstance(document, str):
+            raise DataError(f"document {position} is a {type(document).__name__}, not a str: {document!r}")
+        yield document

@@ -1,0 +1,117 @@
+"""`s2s summarize` as a person runs it."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s2s.__main__ import main
+from s2s.inference.summarizer import Summarizer
+from tests.references.tiny import sentences, tiny_bundle
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its outputs have several lines."""
+    folder = tmp_path_factory.mktemp("tiny") / "bundle"
+    return tiny_bundle(folder, target_text=["a\n"], seed=1, training={"told_lengths": True})
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Path:
+    (tmp_path / "texts").mkdir()
+    for number, text in enumerate(sentences(4)):
+        (tmp_path / "texts" / f"{number}.txt").write_text(f"{text}\n{text}\n")
+    rows = [{"body": text, "id": number} for number, text in enumerate(sentences(5, seed=2))]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+def test_a_line_for_a_document(bundle: Path, documents: Path, capsys: Any) -> None:
+    texts = [f"{text}\n{text}" for text in sentences(4)]
+    assert main(["summarize", str(bundle), str(documents / "texts"), "--min-tokens", "3"]) == 0
+    expected = Summarizer.load(bundle).summarize(texts, min_tokens=3)
+    output = capsys.readouterr()
+    assert output.out.split("\n") == [*(one.replace("\n", " ") for one in expected), ""]
+    assert any("\n" in one for one in expected)
+
+
+def test_everything_as_json(bundle: Path, documents: Path, capsys: Any) -> None:
+    command = ["summarize", str(bundle), str(documents / "rows.jsonl"), "--field", "body", "--words", "7"]
+    assert main([*command, "--jsonl", "--n-best", "2", "--max-source-tokens", "20"]) == 0
+    output = capsys.readouterr()
+    rows = [json.loads(line) for line in output.out.splitlines()]
+    texts = sentences(5, seed=2)
+    expected = Summarizer.load(bundle).summarize(texts, words=7, n_best=2, max_source_tokens=20, results=True)
+    for number, (row, one) in enumerate(zip(rows, expected, strict=True), start=1):
+        assert row["document"] == f"{documents}/rows.jsonl:{number}"
+        assert (row["summary"], row["truncated"], len(row["alternatives"])) == (one.text, one.truncated, 1)
+        assert " ".join(row["sentences"]).split() == one.text.split()
+    longer = sum(len(f"<7> {text}") > 20 for text in texts)
+    assert 0 < longer < 5
+    assert f"s2s: {longer} of 5 documents have more than 20 tokens; only so many were read of each." in output.err
+
+
+def test_tsv(bundle: Path, documents: Path, capsys: Any) -> None:
+    assert main(["summarize", str(bundle), str(documents / "texts"), "--format", "tsv"]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [row[0] for row in rows] == [f"{documents}/texts/{number}.txt" for number in range(4)]
+    float(rows[0][1])
+
+
+def test_it_goes_on_where_it_stopped(bundle: Path, documents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s2s.inference.incoming.LINES", 2)
+    command = ["summarize", str(bundle), str(documents / "rows.jsonl"), "--field", "body", "--jsonl", "--output"]
+    whole, parts = documents / "whole", documents / "parts"
+    assert main([*command, str(whole)]) == 0
+    written = 0
+
+    def fail(name: str, found: Any) -> str:
+        nonlocal written
+        written += 1
+        if written > 4:
+            raise KeyboardInterrupt
+        return real(name, found)
+
+    from s2s.inference import formats
+
+    real = formats.summary_jsonl
+    with monkeypatch.context() as broken:
+        broken.setattr(formats, "summary_jsonl", fail)
+        assert main([*command, str(parts)]) == 130
+    assert main([*command, str(parts), "--resume"]) == 0
+    assert parts.read_text() == whole.read_text()
+
+
+def test_objects_through_a_pipe(bundle: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"body": "abc\\nde"}\n')))
+    assert main(["summarize", str(bundle), "--field", "body"]) == 0
+    expected = Summarizer.load(bundle).summarize("abc\nde")
+    assert capsys.readouterr().out == expected.replace("\n", " ") + "\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--words", "0"], "words is 0; it must be 1 or more"),
+        (["--beams", "3"], "unknown option '--beams'; did you mean '--beam'?"),
+        (["missing.jsonl"], "there is no file missing.jsonl"),
+    ],
+)
+def test_what_cannot_be(bundle: Path, capsys: Any, words: list[str], message: str) -> None:
+    assert main(["summarize", str(bundle), *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help_starts_without_torch() -> None:
+    code = (
+        "import sys\nfrom s2s.__main__ import main\n"
+        "try: main(['summarize', '--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(bool({'torch', 'numpy', 'sacrebleu'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

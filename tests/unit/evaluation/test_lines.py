@@ -1,0 +1,40 @@
+"""Texts of files: lines, and what is under a key of JSON objects."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from s2s.errors import DataError
+from s2s.evaluation.lines import read_texts
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> str:
+    path = tmp_path / "rows.jsonl"
+    rows = [{"body": "a\nb", "more": ["x", "y"]}, {"body": "c", "more": ["z", "w"]}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def test_under_a_key(rows: str) -> None:
+    assert read_texts(f"{rows}#body") == [["a\nb", "c"]]
+    assert read_texts(f"{rows}#more") == [["x", "z"], ["y", "w"]]
+
+
+def test_lines(tmp_path: Path) -> None:
+    (tmp_path / "a#b").write_text("one\ntwo\n")
+    assert read_texts(str(tmp_path / "a#b")) == [["one", "two"]]
+
+
+def test_what_cannot_be(rows: str) -> None:
+    with pytest.raises(DataError, match="rows.jsonl, line 1: no text under 'bodi'; it has 'body', 'more'"):
+        read_texts(f"{rows}#bodi")
+    with open(rows, "a") as file:
+        file.write('{"body": "d", "more": ["z"]}\n')
+    with pytest.raises(DataError, match="line 3: 1 texts under 'more', and 2 in line 1; all must have as many"):
+        read_texts(f"{rows}#more")
+    with open(rows, "a") as file:
+        file.write("[]\n{\n")
+    with pytest.raises(DataError, match="line 4: no text under 'body'; it has no keys: it is no object"):
+        read_texts(f"{rows}#body")

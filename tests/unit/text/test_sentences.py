@@ -1,0 +1,27 @@
+"""Sentences of any script."""
+
+import pytest
+
+from s2s.text.sentences import sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One. Two! Three?", ["One.", "Two!", "Three?"]),
+        ('He said: "Go." She went.', ['He said: "Go."', "She went."]),
+        ("It costs 7.50 crowns. It is here.", ["It costs 7.50 crowns.", "It is here."]),
+        ("Dr. Smith met J. R. Jones. They spoke.", ["Dr. Smith met J. R. Jones.", "They spoke."]),
+        ("It opens at 9 a.m. every day, e.g. today.", ["It opens at 9 a.m. every day, e.g. today."]),
+        ("a line\nanother\r\n\n  a third ", ["a line", "another", "a third"]),
+        ("老人走了。海很大！", ["老人走了。", "海很大！"]),
+        ("वह गया। वह आया।", ["वह गया।", "वह आया।"]),
+        ("노인은 간다. 바다는 크다.", ["노인은 간다.", "바다는 크다."]),
+        ("ذهب؟ نعم.", ["ذهب؟", "نعم."]),
+        ("no end", ["no end"]),
+        (" \n ", []),
+        ("", []),
+    ],
+)
+def test_sentences(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected

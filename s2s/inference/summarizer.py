@@ -6,10 +6,11 @@ import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from s2s.errors import BundleError, DataError
 from s2s.inference.bundle import Bundle
+from s2s.inference.lines import LineTranslator
 from s2s.inference.options import MAX_SOURCE_TOKENS, Given
 from s2s.inference.translation import Translation
 from s2s.inference.translator import Translator
@@ -41,7 +42,7 @@ class Summarizer:
         precision: str = "float32",
         models: Sequence[Bundle] = (),
     ) -> None:
-        self.translator = Translator(bundle, device=device, precision=precision, models=models)
+        self.translator: LineTranslator[Any] = Translator(bundle, device=device, precision=precision, models=models)
 
     @classmethod
     def load(
@@ -56,8 +57,8 @@ class Summarizer:
         return cls.of(Translator.load(path, device, precision, threads, models))
 
     @classmethod
-    def of(cls, translator: Translator) -> Summarizer:
-        """Make a summarizer of a translator; both may be used."""
+    def of(cls, translator: LineTranslator[Any]) -> Summarizer:
+        """Make a summarizer of a translator, that of an exported model too; both may be used."""
         summarizer = cls.__new__(cls)
         summarizer.translator = translator
         return summarizer
@@ -197,12 +198,11 @@ class Summarizer:
             )
 
     def _check_told(self) -> None:
-        for bundle in self.translator.bundles:
-            if not bundle.config.get("training", {}).get("told_lengths"):
-                raise BundleError(
-                    "this model has not learnt to be asked for a length; train it with a corpus that tells lengths "
-                    "(data.train: [{path: FILE, tell_length: true}, {path: FILE}]), or use min_tokens and max_tokens"
-                )
+        if not self.translator.told_lengths:
+            raise BundleError(
+                "this model has not learnt to be asked for a length; train it with a corpus that tells lengths "
+                "(data.train: [{path: FILE, tell_length: true}, {path: FILE}]), or use min_tokens and max_tokens"
+            )
 
 
 def _checked(documents: Iterable[str]) -> Iterator[str]:

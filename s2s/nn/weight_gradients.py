@@ -144,8 +144,7 @@ class _Linear(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(input, weight)
         ctx.rows, ctx.bias_shape = rows, None if bias is None else bias.shape
-        with torch.autocast(input.device.type, enabled=False):
-            return linear(input, weight, bias)
+        return linear(input, weight, bias)  # all of one type: autocast has nothing to do
 
     @staticmethod
     @once_differentiable

@@ -10,6 +10,8 @@ from torch import Tensor
 from s2s.errors import ConfigError
 from s2s.nn import Decoded, Head, length_mask
 from s2s.padded import Padded
+from s2s.testing import models
+from s2s.text.batch import pad_targets
 from s2s_plugins.heads.pointer_generator import PointerGenerator
 from tests.references.pointer import Parameters, token
 
@@ -153,3 +155,30 @@ def test_where_there_is_no_attention() -> None:
         ConfigError, match="but the decoder has no attention; give it one, as --model.decoder.attention"
     ):
         PointerGenerator(HIDDEN, 0, INPUT, VOCABULARY)
+
+
+def test_it_learns_to_copy_words_that_it_never_saw() -> None:
+    """Own words have no vector of their own: nothing but where they stand can tell what is to be said."""
+
+    def drawn(rows: int) -> tuple[Padded, Padded, Tensor]:
+        own = torch.rand(rows, 3) < 0.7
+        numbers = own.cumsum(1) - 1  # in the order in which they appear
+        known = torch.randint(4, models.VOCABULARY, (rows, 3))
+        source = torch.where(own, models.VOCABULARY + numbers, known)
+        target = pad_targets(source.tolist())
+        lengths = torch.full((rows,), 3)
+        return Padded(source, lengths), Padded(target.ids[:, :-1], lengths + 1), target.ids[:, 1:]
+
+    torch.manual_seed(0)
+    model = models.learning_model(head=PointerGenerator)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(150):
+        loss = model.loss(*drawn(32))
+        optimizer.zero_grad()
+        (loss.total / loss.tokens).backward()
+        optimizer.step()
+    source, _, _ = drawn(64)
+    with torch.no_grad():
+        found = [one[0].tokens for one in models.search(model.eval(), source)]
+    right = [one == other for one, other in zip(found, source.ids.tolist(), strict=True)]
+    assert sum(right) >= 48, f"{sum(right)} of 64 were copied"

@@ -44,6 +44,7 @@ bench: env
 	$(BIN)/python benchmarks/runtime.py
 	$(BIN)/python benchmarks/validation.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/pointer.py
 	$(BIN)/python benchmarks/curves.py
 	$(BIN)/python benchmarks/peers/measure.py --again --what training --minutes 10
 	$(MAKE) bench-summary

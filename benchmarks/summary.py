@@ -46,6 +46,7 @@ TARGETS: dict[str, str] = {
     "translate_of_decoding_beam5": "≥ 0.95",
     "translate_mebibytes_per_million_lines": "≤ 1",
     "validation_share_of_epoch": "≤ 0.05",
+    "pointer_time_ratio": "≤ 1.25",
     "multi30k_en_de_bleu_lc_beam5": "",
     "multi30k_de_en_bleu_lc_beam5": "",
 }
@@ -167,6 +168,16 @@ def compute(raw: Raw) -> dict[str, float]:
     figures["train_nofeed_peak_mebibytes"] = lambda: raw["training"]["memory"]["no feeding, bf16"]
     figures["train_feed_peak_mebibytes"] = lambda: raw["training"]["memory"]["feeding, bf16"]
     figures["validation_share_of_epoch"] = lambda: validation_share(raw["validation"])
+    figures["pointer_time_ratio"] = lambda: max(
+        pointer_ratio(found["samples"], "seconds_per_token") for found in raw["pointer"]["training"].values()
+    )
+    for short, beam in (("greedy", "1"), ("beam5", "5")):
+        figures[f"pointer_{short}_time_ratio"] = lambda b=beam: pointer_ratio(
+            raw["pointer"]["search"][b]["samples"], "seconds"
+        )
+    figures["pointer_source2000_peak_mebibytes"] = lambda: raw["pointer"]["memory"]["2000"]["pointer"][
+        "mebibytes"
+    ]
     for peer in ("joeynmt", "eole"):  # after equal training
         figures[f"bleu_over_{peer}_after_equal_updates"] = lambda p=peer: (
             raw["quality"][p]["s2s"]["score"] - raw["quality"][p]["peer"]["score"]
@@ -270,6 +281,11 @@ def validation_share(measured: Raw) -> float:
     )
 
 
+def pointer_ratio(samples: list[Raw], figure: str) -> float:
+    """Time with the pointer-generator, as a multiple of that with the softmax."""
+    return middle(samples, lambda one: one[f"pointer_{figure}"] / one[f"softmax_{figure}"])
+
+
 def table(figures: dict[str, float], elsewhere: dict[str, dict[str, float]]) -> str:
     """All figures as one Markdown table.
 
@@ -343,6 +359,22 @@ def plot(raw: Raw) -> None:
         left.legend()
         right.legend()
         figure.savefig(PLOTS / "corpus.png", dpi=90)
+    if "pointer" in raw:
+        figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+        for head in ("softmax", "pointer"):
+            speed = {
+                int(length): 1e6 * middle(found["samples"], lambda one, h=head: one[f"{h}_seconds_per_token"])
+                for length, found in raw["pointer"]["training"].items()
+            }
+            held = {
+                int(length): found[head]["mebibytes"] for length, found in raw["pointer"]["memory"].items()
+            }
+            draw(left, speed, head)
+            draw(right, held, head)
+        left.set(xlabel="source tokens", ylabel="microseconds per target token")
+        right.set(xlabel="source tokens", ylabel="MiB", yscale="linear", ylim=(0, None))
+        left.legend()
+        figure.savefig(PLOTS / "pointer.png", dpi=90)
 
     if "threads" in raw:
         figure, axis = pyplot.subplots(figsize=(7, 4), layout="constrained")

@@ -12,7 +12,8 @@ class Padded(NamedTuple):
     """A batch of token sequences, padded on the right.
 
     Attributes:
-        ids: token ids, [batch, time] of int64.
+        ids: token ids, [batch, time] of int64. For a model that copies, one at or above the size of the vocabulary is a
+            word of its own sentence (`s2s.text.extended`).
         lengths: real positions per row, at least 1, [batch] of int64.
     """
 

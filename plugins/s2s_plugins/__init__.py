@@ -74,7 +74,10 @@ def s2s_decoders() -> dict[str, str]:
 @hookimpl
 def s2s_heads() -> dict[str, str]:
     """Output heads."""
-    return {"Softmax": "s2s_plugins.heads.softmax:SoftmaxHead"}
+    return {
+        "PointerGenerator": "s2s_plugins.heads.pointer_generator:PointerGenerator",
+        "Softmax": "s2s_plugins.heads.softmax:SoftmaxHead",
+    }
 
 
 @hookimpl

@@ -18,6 +18,7 @@ from s2s.search.limits import output_limits
 from s2s.search.stepper import ModelStepper
 from s2s.search.strategy import SearchStrategy
 from s2s.text.batch import pad
+from s2s.text.extended import ExtendedVocabulary
 from s2s.text.tokenizer import BOS, EOS
 
 
@@ -141,6 +142,9 @@ def attention_of_search(bundle: Bundle, text: str, strategy: SearchStrategy | No
     ids = bundle.source_tokenizer.encode(encodable(text))
     if not ids:
         raise DataError(f"the sentence {text!r} has no token: there is nothing to attend to")
+    vocabulary = ExtendedVocabulary(bundle.target_tokenizer)
+    copies = bundle.model.head.copies
+    ids = list(vocabulary.source(encodable(text), ids)) if copies else ids
     source = pad([ids]).to(next(bundle.model.parameters()).device)
     memory, state = bundle.model.encode(source)
     limits, minimums = output_limits(source.lengths)
@@ -154,8 +158,8 @@ def attention_of_search(bundle: Bundle, text: str, strategy: SearchStrategy | No
     )
     if best.weights is None:
         raise _no_attention(bundle)
-    read = words_of_pieces(bundle.source_tokenizer, ids)
-    said = words_of_pieces(bundle.target_tokenizer, best.tokens)
+    read = words_of_pieces(vocabulary if copies else bundle.source_tokenizer, ids)
+    said = words_of_pieces(vocabulary, best.tokens)
     weights = best.weights[: len(best.tokens)].cpu().float()
     return Alignment(read.words, said.words, by_words(weights, read, said))
 

@@ -16,6 +16,7 @@ from s2s.nn.shortlist import Shortlisted
 from s2s.padded import Padded
 from s2s.search.stepper import ModelStepper
 from s2s.text.batch import pad
+from s2s.text.extended import ExtendedVocabulary
 from s2s.text.shortlist import Shortlist
 
 Tokens = list[int]
@@ -37,9 +38,23 @@ class Member:
         self._read_tokens = 0  # until the model is folded
         self._folding = threading.Lock()
 
+    @property
+    def copies(self) -> bool:
+        """Whether it reads and says words that its vocabulary lacks; see `Head.copies`."""
+        return self.bundle.model.head.copies
+
     def encode(self, lines: Sequence[str]) -> list[Tokens]:
         """The source tokens of lines; every str is a line."""
         return self.bundle.source_tokenizer.encode_batch([encodable(line) for line in lines])
+
+    def extended(
+        self, vocabularies: Sequence[ExtendedVocabulary], lines: Sequence[str], sources: Sequence[Tokens]
+    ) -> list[Tokens]:
+        """Source tokens with each line's own words, which become words of its vocabulary."""
+        return [
+            list(vocabulary.source(encodable(line), source))
+            for vocabulary, line, source in zip(vocabularies, lines, sources, strict=True)
+        ]
 
     def fold_when_it_pays(self, tokens: int) -> None:
         """Tell how many tokens come; see `Prepared.fold`."""

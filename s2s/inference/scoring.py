@@ -17,6 +17,7 @@ from s2s.nn.head import PIECE_ELEMENTS
 from s2s.nn.seq2seq import Seq2Seq
 from s2s.padded import Padded
 from s2s.text.batch import pad, pad_targets
+from s2s.text.extended import ExtendedVocabulary
 from s2s.text.tokenizer import PAD
 
 BATCH_TOKENS = 4096
@@ -90,9 +91,19 @@ def score(
         for index, ids, length, row in zip(
             batch, gold.ids.tolist(), gold.lengths.tolist(), rows, strict=True
         ):
-            tokens, log_probs = bundle.target_tokenizer.tokens(ids[:length]), row[:length]
+            vocabulary = own_words(bundle, sources[index])
+            tokens, log_probs = vocabulary.tokens(ids[:length]), row[:length]
             scored[index] = Scored(math.fsum(log_probs), tokens, log_probs)
     return [scored.get(index) or _without_source(bundle, target) for index, target in enumerate(targets)]
+
+
+def own_words(bundle: Bundle, source: str) -> ExtendedVocabulary:
+    """The vocabulary of a bundle and, if its model copies, the words of a source that it lacks."""
+    vocabulary = ExtendedVocabulary(bundle.target_tokenizer)
+    if bundle.model.head.copies:
+        text = encodable(source)
+        vocabulary.source(text, bundle.source_tokenizer.encode(text))
+    return vocabulary
 
 
 def _without_source(bundle: Bundle, target: str) -> Scored:
@@ -130,6 +141,11 @@ def forced(
         raise ConfigError(f"device {device!r} cannot be used here ({error}); cpu always can") from error
     read = bundle.source_tokenizer.encode_batch([encodable(text) for text in sources])
     said = bundle.target_tokenizer.encode_batch([encodable(text) for text in targets])
+    if model.head.copies:
+        for index, (text, answer) in enumerate(zip(sources, targets, strict=True)):
+            vocabulary = ExtendedVocabulary(bundle.target_tokenizer)
+            read[index] = list(vocabulary.source(encodable(text), read[index]))
+            said[index] = list(vocabulary.target(encodable(answer), said[index]))
     lengths = [(len(r), len(s) + 1) for r, s in zip(read, said, strict=True)]
     for text, (length, other) in zip(sources, lengths, strict=True):
         if length * other > MOST_PAIRS_OF_TOKENS:

@@ -27,12 +27,14 @@ class Wishes(NamedTuple):
         phrases: that it holds.
         banned: that it does not hold.
         unsayable: what the model has no tokens for, as text.
+        banned_unknown: that it does not hold either, with words that the vocabulary lacks: a model may copy them.
     """
 
     prefix: list[int]
     phrases: list[list[int]]
     banned: list[list[int]]
     unsayable: tuple[str, ...] = ()
+    banned_unknown: tuple[str, ...] = ()
 
 
 class Sentence(NamedTuple):
@@ -121,12 +123,13 @@ class Search:
         return Wishes(
             prefix if _sayable(prefix) else [],
             [phrase for phrase in phrases if _sayable(phrase)],
-            [word for word in banned if _sayable(word)],  # what it cannot say, it does not
+            [word for word in banned if _sayable(word)],
             tuple(
                 text
                 for text, tokens in zip((options.prefix, *options.phrases), (prefix, *phrases), strict=True)
                 if text and not _sayable(tokens)
             ),
+            tuple(text for text, tokens in zip(options.banned, banned, strict=True) if UNK in tokens),
         )
 
 

@@ -21,6 +21,7 @@ from s2s.inference.risk import gain_by, least_risk
 from s2s.inference.searches import Search, Sentence
 from s2s.inference.translation import Translation
 from s2s.inference.unknowns import replaced
+from s2s.inference.windows import encodable
 from s2s.nn.cell import State
 from s2s.padded import Padded
 from s2s.search.constraints import constrain
@@ -28,6 +29,7 @@ from s2s.search.ensemble import StepperEnsemble
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.limits import output_limits
 from s2s.search.stepper import Stepper
+from s2s.text.extended import ExtendedVocabulary
 from s2s.text.tokenizer import BOS, EOS, UNK
 
 PRECISIONS = ("float32", "bfloat16")
@@ -126,7 +128,32 @@ class Translator(LineTranslator[Sentence]):
         return Search(options, self.bundle, results, one_line=one_line)
 
     def _encode(self, texts: Sequence[str]) -> list[list[Tokens]]:
-        return [member.encode(texts) for member in self._members]
+        return self._read(texts)[1]
+
+    def _read(self, texts: Sequence[str]) -> tuple[list[ExtendedVocabulary], list[list[Tokens]]]:
+        """The vocabulary of each sentence, with the words that a model may copy; for each model its source tokens."""
+        vocabularies = [ExtendedVocabulary(self.bundle.target_tokenizer) for _ in texts]
+        sources = []
+        for member in self._members:
+            tokens = member.encode(texts)
+            sources.append(member.extended(vocabularies, texts, tokens) if member.copies else tokens)
+        return vocabularies, sources
+
+    def _vocabulary(self, text: str) -> ExtendedVocabulary:
+        if any(member.copies for member in self._members):
+            return self._read([text])[0][0]
+        return ExtendedVocabulary(self.bundle.target_tokenizer)
+
+    def _banned(self, sentence: Sentence) -> list[list[int]]:
+        """What an output may not say; words that the vocabulary lacks are said where they can be copied."""
+        wishes = sentence.wishes
+        if not wishes.banned_unknown:
+            return wishes.banned
+        vocabulary = self._vocabulary(sentence.text)
+        encode = self.bundle.target_tokenizer.encode
+        texts = map(encodable, wishes.banned_unknown)
+        own = [list(vocabulary.target(text, encode(text))) for text in texts]
+        return wishes.banned + [word for word in own if UNK not in word]
 
     def _preparation(self) -> Callable[[], None] | None:
         return use_one_thread if max(self._threads, torch.get_num_threads()) > 1 else None
@@ -171,7 +198,7 @@ class Translator(LineTranslator[Sentence]):
             stepper,
             states[0] if len(members) == 1 else tuple(states),
             no_repeat_ngram=options.no_repeat_ngram,
-            banned=[own.banned for own in wishes],
+            banned=[self._banned(one) for one in sentences],
             forced=[own.prefix for own in wishes],
         )
         # Only a strategy that takes phrases was chosen for them.
@@ -183,12 +210,14 @@ class Translator(LineTranslator[Sentence]):
         self, best: list[Hypothesis], sentence: Sentence, source: list[int], truncated: bool, search: Search
     ) -> Translation:
         tokenizer = self.bundle.target_tokenizer
-        source_tokens = self.bundle.source_tokenizer.tokens(source) if search.results else []
+        vocabulary = self._vocabulary(sentence.text)
+        reader = vocabulary if self._members[0].copies else self.bundle.source_tokenizer
+        source_tokens = reader.tokens(source) if search.results else []
         found = [
             Translation(
-                self._text(hypothesis, sentence.text, search),
+                self._text(hypothesis, sentence.text, vocabulary, search),
                 hypothesis.score,
-                tokenizer.tokens(hypothesis.tokens) if search.results else [],
+                vocabulary.tokens(hypothesis.tokens) if search.results else [],
                 hypothesis.log_probs,
                 hypothesis.finished,
                 source_tokens,
@@ -206,8 +235,10 @@ class Translator(LineTranslator[Sentence]):
         found[0].alternatives.extend(found[1:])
         return found[0]
 
-    def _text(self, hypothesis: Hypothesis, line: str, search: Search) -> str:
-        text = self.bundle.target_tokenizer.decode(hypothesis.tokens)
+    def _text(
+        self, hypothesis: Hypothesis, line: str, vocabulary: ExtendedVocabulary, search: Search
+    ) -> str:
+        text = vocabulary.decode(hypothesis.tokens)
         if search.options.replace_unknowns and UNK in hypothesis.tokens:
             if hypothesis.weights is None:
                 raise ConfigError(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from s2s.inference.windows import encodable
+from s2s.text.extended import ExtendedVocabulary
 from s2s.text.tokenizer import Tokenizer
 from s2s.text.words import UNSPACED
 
@@ -60,7 +61,7 @@ def _by_beginnings(tokenizer: Tokenizer, pieces: list[int], beginnings: list[str
     return word_of
 
 
-def words_of_pieces(tokenizer: Tokenizer, ids: Sequence[int]) -> Words:
+def words_of_pieces(tokenizer: Tokenizer | ExtendedVocabulary, ids: Sequence[int]) -> Words:
     """The words that pieces spell, for people to see; in scripts without spaces between words, pieces stand for them.
 
     Args:

@@ -12,6 +12,7 @@ from s2s.nn.cell import (
     orthogonal_blocks,
     select_state,
 )
+from s2s.nn.coverage import coverage_loss
 from s2s.nn.cross_entropy import linear_cross_entropy
 from s2s.nn.decoder import Decoded, Decoder, NextInput, stack_steps
 from s2s.nn.dropout import SequenceDropout, check_rate, drop, dropout_mask
@@ -31,7 +32,15 @@ from s2s.nn.sizes import check_size
 from s2s.nn.stack import Stack
 from s2s.nn.top import top, top_log_probs
 from s2s.nn.twins import holds
-from s2s.nn.unroll import last_output, length_mask, reverse_within, run_steps, stand_still, unroll
+from s2s.nn.unroll import (
+    Segments,
+    last_output,
+    length_mask,
+    reverse_within,
+    run_steps,
+    stand_still,
+    unroll,
+)
 from s2s.nn.weight_gradients import gathered_weight_gradients
 
 __all__ = [
@@ -55,6 +64,7 @@ __all__ = [
     "Scheduled",
     "ScoredAttention",
     "ScoredMemory",
+    "Segments",
     "Seq2Seq",
     "SequenceDropout",
     "SequenceEncoder",
@@ -66,6 +76,7 @@ __all__ = [
     "attend_rows",
     "check_rate",
     "check_size",
+    "coverage_loss",
     "drop",
     "dropout_mask",
     "gathered_weight_gradients",

@@ -85,6 +85,25 @@ class Attention(nn.Module, ABC):
             state: as `initial_state` or the last answer gave it.
         """
 
+    def attend_beams(self, query: Tensor, memory: Any, state: State) -> Attended:
+        """Answer several beams of each sentence. An attention may know how without repeating the memory for each.
+
+        Args:
+            query: decoder states, [sentences * beams, hidden], sentence-major.
+            memory: of `sentences` sentences.
+            state: leaves [sentences * beams, ...].
+        """
+        sentences = leaves(memory)[0].size(0)
+        beams = query.size(0) // sentences
+        if self.sequential:
+            # Not repeat_interleave: torch.onnx would write the example's number of beams into the graph.
+            repeated = map_state(
+                lambda leaf: leaf.unsqueeze(1).expand(-1, beams, *leaf.shape[1:]).flatten(0, 1), memory
+            )
+            return self.attend(query, repeated, state)
+        context, weights, state = self.attend(query.view(sentences, beams, -1), memory, state)
+        return Attended(context.flatten(0, 1), weights.flatten(0, 1), state)
+
 
 def attend_rows(attention: Attention, query: Tensor, memory: Any, state: State) -> Attended:
     """Ask with several rows per sentence, as beams do, and keep one memory per sentence.
@@ -95,18 +114,11 @@ def attend_rows(attention: Attention, query: Tensor, memory: Any, state: State) 
         memory: of `sentences` sentences.
         state: leaves [sentences * beams, ...].
     """
-    rows, sentences = query.size(0), leaves(memory)[0].size(0)
-    if rows == sentences:
+    if query.size(0) == leaves(memory)[0].size(0):
         return attention.attend(query, memory, state)
-    beams = rows // sentences
-    if attention.sequential:
-        # Not repeat_interleave: torch.onnx would write the example's number of beams into the graph.
-        repeated = map_state(
-            lambda leaf: leaf.unsqueeze(1).expand(-1, beams, *leaf.shape[1:]).flatten(0, 1), memory
-        )
-        return attention.attend(query, repeated, state)
-    context, weights, state = attention.attend(query.view(sentences, beams, -1), memory, state)
-    return Attended(context.flatten(0, 1), weights.flatten(0, 1), state)
+    if holds(attention, "attend_beams", "attend"):
+        return attention.attend_beams(query, memory, state)
+    return Attention.attend_beams(attention, query, memory, state)
 
 
 class ScoredMemory(NamedTuple):

@@ -33,9 +33,13 @@ def linear_cross_entropy(
     gold: Tensor,
     *,
     label_smoothing: float = 0.0,
+    beside: Tensor | None = None,
     piece_elements: int = PIECE_ELEMENTS,
 ) -> tuple[Tensor, Tensor]:
     """Sum over tokens of the cross-entropy of ``softmax(hidden @ weight.T + bias)``.
+
+    With `beside` it is that of a mixture, ``-log(softmax(...)[gold] + exp(beside))``; what is spread by label smoothing
+    is asked of the softmax alone.
 
     The gradient of the logits is their softmax minus the target distribution, so it is at hand as soon as the loss is:
     each piece of tokens is multiplied out, turned into its own gradient in place, and forgotten. Under autocast the
@@ -47,6 +51,8 @@ def linear_cross_entropy(
         bias: [vocabulary].
         gold: [tokens] of int64.
         label_smoothing: share of the target spread evenly over the vocabulary (Szegedy et al. 2016, section 7).
+        beside: logarithm of what else speaks for each gold token, [tokens], in float32 at least; -1 in `gold` is then a
+            token for which the softmax does not speak.
         piece_elements: bound on tokens * vocabulary of one piece, in float32; in bfloat16 twice as many.
 
     Returns:
@@ -58,10 +64,12 @@ def linear_cross_entropy(
     tokens = gold.size(0)
     hidden = F.pad(hidden, (0, 0, 0, -tokens % ROWS))
     gold = F.pad(gold, (0, -tokens % ROWS))
+    if beside is not None:
+        beside = F.pad(beside, (0, -tokens % ROWS))
     with torch.autocast(device, enabled=False):
         train = torch.is_grad_enabled()  # inside the function it is always off
         total, nll = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
-            hidden, weight, bias, gold, tokens, label_smoothing, piece_elements, dtype, train
+            hidden, weight, bias, beside, gold, tokens, label_smoothing, piece_elements, dtype, train
         )
     return total, nll
 
@@ -84,6 +92,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         hidden: Tensor,
         weight: Tensor,
         bias: Tensor,
+        beside: Tensor | None,
         gold: Tensor,
         tokens: int,
         label_smoothing: float,
@@ -91,7 +100,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         dtype: torch.dtype,
         train: bool,
     ) -> tuple[Tensor, Tensor]:
-        ctx.dtypes = hidden.dtype, weight.dtype, bias.dtype
+        ctx.dtypes = hidden.dtype, weight.dtype, bias.dtype, None if beside is None else beside.dtype
         vocabulary = weight.size(0)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
         precise = torch.promote_types(dtype, torch.float32)
@@ -101,6 +110,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         train = train and any(ctx.needs_input_grad)
         grad_hidden, grad_bias = torch.empty_like(hidden), torch.zeros_like(bias)
         grad_weight: Tensor | None = None
+        grad_beside = None if beside is None else torch.zeros_like(beside)
         span = max(1, piece_elements * 4 // dtype.itemsize // vocabulary)
         span = max(span - span % ROWS, min(span, ROWS))
         block = max(1, BLOCK_ELEMENTS // vocabulary)
@@ -113,21 +123,30 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 real = max(0, min(rows.size(0), tokens - start - first))
                 scores = rows.to(precise).add_(bias)
                 most = scores.amax(dim=1, keepdim=True)
-                picked = scores.gather(1, target)
+                picked = scores.gather(1, target.clamp(min=0))
                 mean = scores.mean(dim=1, keepdim=True) if label_smoothing else picked
                 exponentials = scores.sub_(most).exp_()
                 sums = exponentials.sum(dim=1, keepdim=True)
                 normalizer = most + sums.log()
-                lost = (normalizer - picked)[:real].sum()
+                spoken: Tensor | float = 1.0  # the softmax's share in what is said of gold
+                gold_log_probs = picked - normalizer
+                if beside is not None and grad_beside is not None:
+                    span_of_rows = slice(start + first, start + first + rows.size(0))
+                    alone = gold_log_probs.masked_fill(target < 0, -torch.inf)
+                    gold_log_probs = torch.logaddexp(alone, beside[span_of_rows].unsqueeze(1).to(precise))
+                    spoken = (alone - gold_log_probs).exp()
+                    grad_beside[span_of_rows] = (1 - label_smoothing) * (spoken - 1.0).squeeze(1)
+                lost = -gold_log_probs[:real].sum()
                 nll += lost
                 total += (1 - label_smoothing) * lost
                 if label_smoothing:
                     total += label_smoothing * (normalizer - mean)[:real].sum()
                 if train:
-                    gradient = exponentials.mul_(sums.reciprocal())
+                    certain = (1 - label_smoothing) * spoken
+                    gradient = exponentials.mul_((certain + label_smoothing) / sums)
                     if label_smoothing:
                         gradient.sub_(label_smoothing / vocabulary)
-                    gradient.scatter_add_(1, target, gradient.new_full(target.shape, label_smoothing - 1.0))
+                    gradient.scatter_add_(1, target.clamp(min=0), -certain * torch.ones_like(picked))
                     gradient[real:] = 0.0
                     grad_bias += gradient.sum(0)
                     rows.copy_(gradient)
@@ -138,7 +157,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         if train:
             if grad_weight is None:
                 grad_weight = torch.zeros_like(weight, dtype=precise)
-            ctx.gradients = grad_hidden, grad_weight, grad_bias
+            if grad_beside is not None:
+                grad_beside[tokens:] = 0.0
+            ctx.gradients = grad_hidden, grad_weight, grad_bias, grad_beside
         ctx.mark_non_differentiable(nll)
         return total, nll
 
@@ -156,6 +177,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
         scale = grads[0]
         if scale.device.type != "cpu" or scale.item() != 1.0:  # reading it would make an accelerator wait
             for part in gradients:
-                part.mul_(scale.to(part.dtype))
-        scaled = [part.to(dtype) for part, dtype in zip(gradients, ctx.dtypes, strict=True)]
+                if part is not None:
+                    part.mul_(scale.to(part.dtype))
+        scaled = [
+            None if part is None else part.to(dtype)
+            for part, dtype in zip(gradients, ctx.dtypes, strict=True)
+        ]
         return (*scaled, None, None, None, None, None, None)

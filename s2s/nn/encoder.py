@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from s2s.nn.cell import RecurrentCell, State, leaves
-from s2s.nn.unroll import unroll
+from s2s.nn.unroll import Segments, unroll
 
 
 class Encoded(NamedTuple):
@@ -51,15 +51,21 @@ class SequenceEncoder(nn.Module, ABC):
 
 
 class Unidirectional(SequenceEncoder):
-    """One cell, from left to right."""
+    """One cell, from left to right.
 
-    def __init__(self, cell: RecurrentCell) -> None:
+    Args:
+        cell: reads from left to right.
+        segments: see `unroll`.
+    """
+
+    def __init__(self, cell: RecurrentCell, *, segments: Segments | None = None) -> None:
         super().__init__(cell.input_size, output_size=cell.output_size, feature_size=cell.feature_size)
         self.cell = cell
+        self.segments = segments
 
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
         """Outputs [batch, source, output]; the state is the cell's last."""
-        outputs, state = unroll(self.cell, x, lengths)
+        outputs, state = unroll(self.cell, x, lengths, segments=self.segments)
         return Encoded(outputs, lengths, state)
 
     def features(self, state: State) -> Tensor:
@@ -73,9 +79,12 @@ class Bidirectional(SequenceEncoder):
     Args:
         forward_cell: reads from left to right.
         backward_cell: reads from right to left.
+        segments: see `unroll`; each direction has pieces of its own.
     """
 
-    def __init__(self, forward_cell: RecurrentCell, backward_cell: RecurrentCell) -> None:
+    def __init__(
+        self, forward_cell: RecurrentCell, backward_cell: RecurrentCell, *, segments: Segments | None = None
+    ) -> None:
         super().__init__(
             forward_cell.input_size,
             output_size=forward_cell.output_size + backward_cell.output_size,
@@ -83,11 +92,14 @@ class Bidirectional(SequenceEncoder):
         )
         self.forward_cell = forward_cell
         self.backward_cell = backward_cell
+        self.segments = segments
 
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
         """Outputs [batch, source, both outputs]; the state holds the last state of each direction."""
-        rightward, forward_state = unroll(self.forward_cell, x, lengths)
-        leftward, backward_state = unroll(self.backward_cell, x, lengths, reverse=True)
+        rightward, forward_state = unroll(self.forward_cell, x, lengths, segments=self.segments)
+        leftward, backward_state = unroll(
+            self.backward_cell, x, lengths, reverse=True, segments=self.segments
+        )
         return Encoded(torch.cat([rightward, leftward], dim=-1), lengths, (forward_state, backward_state))
 
     def features(self, state: State) -> Tensor:

@@ -48,6 +48,10 @@ class Head(nn.Module, ABC):
     reads_context: bool = True
     """False: it never looks at `Decoded.context`, so a decoder that is searched need not make it."""
 
+    copies: bool = False
+    """True: it says words of the source that the vocabulary lacks. Source and gold tokens then hold ids at and above
+    the size of the vocabulary for them, and `log_probs` is as much wider as the source is long."""
+
     def __init__(
         self,
         hidden_size: int,
@@ -68,7 +72,16 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def log_probs(self, decoded: Decoded, source: Padded) -> Tensor:
-        """Log-probabilities [..., vocabulary] for decoded [...]; `source` is what a copying head copies from."""
+        """Log-probabilities for decoded [...].
+
+        Args:
+            decoded: [batch, target, ...], or one step, [rows, ...]; rows = sentences * beams, sentence-major.
+            source: the sentences.
+
+        Returns:
+            [..., vocabulary]. Of a head that `copies` [..., vocabulary + source]: as many own words as a source with
+            that many positions can have; -inf for what it has not.
+        """
 
     def best(self, decoded: Decoded, source: Padded, k: int, never: Tensor) -> tuple[Tensor, Tensor]:
         """The k most probable tokens: all that most searches need. A head may know a faster way than this one.
@@ -136,6 +149,8 @@ class Head(nn.Module, ABC):
         self, decoded: Decoded, gold: Tensor, mask: Tensor, source: Padded
     ) -> tuple[Tensor, Tensor]:
         log_probs = self.log_probs(decoded, source)
-        nll = -log_probs.gather(-1, gold.unsqueeze(-1)).squeeze(-1)
-        loss = (1 - self.label_smoothing) * nll - self.label_smoothing * log_probs.mean(-1)
+        loss = nll = -log_probs.gather(-1, gold.unsqueeze(-1)).squeeze(-1)
+        if self.label_smoothing:
+            spread = log_probs[..., : self.vocabulary_size].mean(-1)
+            loss = (1 - self.label_smoothing) * nll - self.label_smoothing * spread
         return loss.masked_fill(~mask, 0.0).sum(), nll.masked_fill(~mask, 0.0).sum()

@@ -50,6 +50,11 @@ class Prepared:
         self.vectors: Tensor | None = None
         self.folded: Tensor | None = None
 
+    @property
+    def vocabulary_size(self) -> int:
+        """See `Seq2Seq.vocabulary_size`."""
+        return self.model.vocabulary_size
+
     @torch.inference_mode()
     def fold(self) -> None:
         """Work out all that a step makes of its token alone, for every token there is.
@@ -101,6 +106,7 @@ class Prepared:
     def _read(self, tokens: Tensor, memory: Any, state: State) -> tuple[Decoded, State]:
         decoder = self.model.decoder
         if self.folded is None or self.vectors is None:
-            return decoder.step(self.model.target_embedding(tokens), memory, state)
+            return decoder.step(self.model.read(tokens), memory, state)
+        tokens = self.model.known(tokens)
         vectors = F.embedding(tokens, self.vectors)
         return decoder.step_folded(F.embedding(tokens, self.folded), vectors, memory, state)

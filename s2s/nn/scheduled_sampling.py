@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from s2s.nn.decoder import Decoded, NextInput
-from s2s.nn.embedding import Embedding
 from s2s.nn.head import Head
 from s2s.padded import Padded
 
@@ -18,7 +17,7 @@ def with_own_tokens(
     gold_share: float,
     *,
     decode: Callable[[NextInput], object],
-    embedding: Embedding,
+    read: Callable[[Tensor], Tensor],
     head: Head,
     source: Padded,
 ) -> Padded:
@@ -31,11 +30,11 @@ def with_own_tokens(
         gold: target tokens, beginning with the begin mark, [batch, target].
         gold_share: probability that a token is the gold one, the paper's epsilon; the first one always is.
         decode: runs the decoder over all positions, see `Decoder.forward`.
-        embedding: of target tokens.
+        read: what the decoder reads of target tokens, see `Seq2Seq.read`.
         head: predicts them.
         source: the source sentences.
     """
-    read = [gold.ids[:, 0]]
+    tokens_read = [gold.ids[:, 0]]
 
     def next_input(decoded: Decoded, time: int) -> Tensor:
         tokens = gold.ids[:, time]
@@ -43,22 +42,20 @@ def with_own_tokens(
         rows = own.nonzero().squeeze(1)
         if rows.numel():
             tokens = tokens.index_copy(0, rows, draw(decoded, rows))
-        read.append(tokens)
-        vectors: Tensor = embedding(tokens)
-        return vectors
+        tokens_read.append(tokens)
+        return read(tokens)
 
     def draw(decoded: Decoded, rows: Tensor) -> Tensor:
         chosen = Decoded(*(None if part is None else part[rows] for part in decoded))  # type: ignore[arg-type]
         log_probs = head.log_probs(chosen, Padded(source.ids[rows], source.lengths[rows]))
-        known = log_probs[:, : embedding.vocabulary_size]  # what a head copies may have no vector
         # One random number per token; torch.multinomial takes one per piece of the vocabulary, and raises where a
         # model is no longer finite, which is the training step's to tell.
-        sums = known.exp().cumsum(dim=-1, dtype=torch.float64)
+        sums = log_probs.exp().cumsum(dim=-1, dtype=torch.float64)
         chance = torch.rand(rows.shape, dtype=torch.float64, device=rows.device).unsqueeze(1) * sums[:, -1:]
-        return torch.searchsorted(sums, chance, right=True).squeeze(1).clamp(max=known.size(1) - 1)
+        return torch.searchsorted(sums, chance, right=True).squeeze(1).clamp(max=log_probs.size(1) - 1)
 
     with torch.no_grad():
         decode(next_input)
     # A torch older than 2.11 keeps weights there as they were cast now, without a way back (pytorch/pytorch#165068).
     torch.clear_autocast_cache()
-    return Padded(torch.stack(read, dim=1), gold.lengths)
+    return Padded(torch.stack(tokens_read, dim=1), gold.lengths)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from s2s.errors import ConfigError
 from s2s.nn.bridge import Bridge
 from s2s.nn.cell import State
+from s2s.nn.coverage import coverage_loss
 from s2s.nn.decoder import Decoded, Decoder, NextInput
 from s2s.nn.embedding import Embedding
 from s2s.nn.encoder import SequenceEncoder
@@ -19,6 +20,7 @@ from s2s.nn.shortlist import Shortlisted
 from s2s.nn.twins import holds
 from s2s.nn.unroll import length_mask
 from s2s.padded import Padded
+from s2s.reserved import UNK
 
 
 class Seq2Seq(nn.Module):
@@ -73,6 +75,11 @@ class Seq2Seq(nn.Module):
             self.target_embedding.size,
             target_vocabulary_size,
         )
+        if self.head.copies and source_vocabulary_size != target_vocabulary_size:
+            raise ConfigError(
+                f"{type(self.head).__name__} copies source tokens as they are, but the source has "
+                f"{source_vocabulary_size} and the target {target_vocabulary_size}; set data.joint: true"
+            )
         if tie_head:
             table = self.target_embedding.table()
             if table is None:
@@ -88,7 +95,21 @@ class Seq2Seq(nn.Module):
         Returns:
             The decoder's memory (one row per sentence; None without attention) and its state before the first token.
         """
-        return self._encode(self.source_embedding(source.ids), source)
+        return self._encode(self.source_embedding(self.known(source.ids)), source)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Target tokens, without what a head copies."""
+        return self.head.vocabulary_size
+
+    def known(self, tokens: Tensor) -> Tensor:
+        """Tokens as an embedding knows them: to it, a sentence's own words (see `Head.copies`) are unknown."""
+        return tokens.masked_fill(tokens >= self.head.vocabulary_size, UNK) if self.head.copies else tokens
+
+    def read(self, tokens: Tensor) -> Tensor:
+        """What the decoder reads of target tokens, [...] to [..., input]."""
+        vectors: Tensor = self.target_embedding(self.known(tokens))
+        return vectors
 
     def _encode(self, vectors: Tensor, source: Padded) -> tuple[Any, State]:
         encoded = self.encoder(vectors, source.lengths)
@@ -117,9 +138,9 @@ class Seq2Seq(nn.Module):
         """
         shared = self.target_embedding
         if shared is self.source_embedding and holds(shared, "several", "forward"):
-            read, vectors = shared.several(source.ids, inputs.ids)
+            read, vectors = shared.several(self.known(source.ids), self.known(inputs.ids))
         else:
-            read, vectors = self.source_embedding(source.ids), self.target_embedding(inputs.ids)
+            read, vectors = self.source_embedding(self.known(source.ids)), self.read(inputs.ids)
         memory, state = self._encode(read, source)
         fast = holds(self.decoder, "forward", "step", "step_folded", "fold_tokens")
         run = self.decoder.forward if fast else self.decoder.forward_stepwise
@@ -128,25 +149,39 @@ class Seq2Seq(nn.Module):
                 inputs,
                 gold_share,
                 decode=lambda own: run(vectors, inputs.lengths, memory, state, next_input=own),
-                embedding=self.target_embedding,
+                read=self.read,
                 head=self.head,
                 source=source,
             )
-            vectors = self.target_embedding(mixed.ids)
+            vectors = self.read(mixed.ids)
         return run(vectors, inputs.lengths, memory, state, next_input=next_input)[0]
 
-    def loss(self, source: Padded, inputs: Padded, gold: Tensor, *, gold_share: float = 1.0) -> HeadLoss:
+    def loss(
+        self,
+        source: Padded,
+        inputs: Padded,
+        gold: Tensor,
+        *,
+        gold_share: float = 1.0,
+        coverage: float = 0.0,
+    ) -> HeadLoss:
         """Summed cross-entropy of `gold` [batch, target], the inputs shifted by one and ending with the end mark.
 
         Args:
             source: as for `forward`; so are `inputs` and `gold_share`.
             gold: what is to be predicted.
+            coverage: factor of the coverage loss, see `coverage_loss`; it needs attention.
         """
         decoded = self.forward(source, inputs, gold_share=gold_share)
         mask = length_mask(inputs.lengths, gold.size(1))
-        if holds(self.head, "loss", "log_probs"):
-            return self.head.loss(decoded, gold, mask, source)
-        return Head.loss(self.head, decoded, gold, mask, source)
+        loss = (
+            self.head.loss(decoded, gold, mask, source)
+            if holds(self.head, "loss", "log_probs")
+            else Head.loss(self.head, decoded, gold, mask, source)
+        )
+        if coverage and decoded.weights is not None:
+            loss = loss._replace(total=loss.total + coverage * coverage_loss(decoded.weights, mask))
+        return loss
 
     def decode_step(
         self, tokens: Tensor, memory: Any, state: State, source: Padded, head: Shortlisted | None = None
@@ -161,9 +196,9 @@ class Seq2Seq(nn.Module):
             head: instead of the model's own.
 
         Returns:
-            Log-probabilities [rows, vocabulary], the next state, attention's weights [rows, source] or None.
+            Log-probabilities, see `Head.log_probs`, the next state, attention's weights [rows, source] or None.
         """
-        decoded, state = self.decoder.step(self.target_embedding(tokens), memory, state)
+        decoded, state = self.decoder.step(self.read(tokens), memory, state)
         return (head or self.head).log_probs(decoded, source), state, decoded.weights
 
     def decode_best(
@@ -187,7 +222,7 @@ class Seq2Seq(nn.Module):
         Returns:
             Log-probabilities [rows, k], tokens [rows, k], see `Head.best`; the next state; attention's weights or None.
         """
-        decoded, state = self.decoder.step(self.target_embedding(tokens), memory, state)
+        decoded, state = self.decoder.step(self.read(tokens), memory, state)
         return *self.best(decoded, source, k, never, head), state, decoded.weights
 
     def best(

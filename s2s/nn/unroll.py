@@ -1,11 +1,13 @@
-"""A cell over time: masks, both directions, hoisted projections; the one place where time is walked."""
+"""A cell over time: masks, both directions, hoisted projections, segments; the one place where time is walked."""
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from s2s.nn.cell import Noise, RecurrentCell, State, advance, map_state
 from s2s.nn.packed import has_packed
@@ -65,6 +67,25 @@ def last_output(outputs: Tensor, lengths: Tensor) -> Tensor:
     return outputs.gather(1, index).squeeze(1)
 
 
+class Segments(NamedTuple):
+    """A long sequence is run in pieces, so that training holds what gradients need of one piece at a time.
+
+    Pieces are counted from where each row begins to be read: from its last position in a run from right to left. So a
+    row's gradients depend on that row alone. Values are those of a run in one piece, whatever is chosen here.
+
+    Attributes:
+        length: positions of a piece.
+        gradients: how far they go. ``checkpointed``: all the way, the same as in one piece; each piece is computed
+            again when its gradients are taken (Chen et al. 2016). ``truncated``: not from one piece to the piece before
+            (truncated backpropagation through time, Williams & Peng 1990); pieces are computed again too. ``last``:
+            into each row's last piece only; what lies before it is computed once, without gradients, and its outputs
+            are constants.
+    """
+
+    length: int
+    gradients: Literal["checkpointed", "truncated", "last"] = "checkpointed"
+
+
 def unroll(
     cell: RecurrentCell,
     x: Tensor,
@@ -73,6 +94,7 @@ def unroll(
     *,
     reverse: bool = False,
     noise: Noise = None,
+    segments: Segments | None = None,
 ) -> tuple[Tensor, State]:
     """Run a cell over a padded batch. What lies in the padding (NaN too) has no influence.
 
@@ -83,6 +105,7 @@ def unroll(
         state: state before the first step; `cell.initial_state` without it.
         reverse: walk each row from its last real position to its first.
         noise: what the cell drew for these sequences; drawn here without it.
+        segments: run long sequences in pieces; None: in one.
 
     Returns:
         Outputs in the order of the source, zero at padding, [batch, time, output]; and the state after each row's last
@@ -96,7 +119,10 @@ def unroll(
         state = cell.initial_state(x.size(0), like=x)
     if noise is None:
         noise = cell.noise(x.size(0), like=x)
-    outputs, state = run(cell, x, mask, state, noise)
+    if segments is None or x.size(1) <= segments.length or not torch.is_grad_enabled():
+        outputs, state = run(cell, x, mask, state, noise)
+    else:
+        outputs, state = run_in_segments(cell, x, mask, state, noise, segments)
     outputs = blank(outputs, mask)
     return reverse_within(outputs, lengths) if reverse else outputs, state
 
@@ -107,6 +133,38 @@ def run(cell: RecurrentCell, x: Tensor, mask: Tensor, state: State, noise: Noise
     slow = has_packed(cell) or not holds(cell, "fused", "step", "project")
     result = None if slow else cell.fused(x, mask, state, noise)
     return run_steps(cell, x, mask, state, noise) if result is None else result
+
+
+def run_in_segments(
+    cell: RecurrentCell, x: Tensor, mask: Tensor, state: State, noise: Noise, segments: Segments
+) -> tuple[Tensor, State]:
+    """`run`, piece by piece; other arguments as in `RecurrentCell.fused`."""
+    lengths = mask.sum(1)
+    parts = []
+    for start in range(0, x.size(1), segments.length):
+        piece = slice(start, start + segments.length)
+        goes_on = lengths > start + segments.length
+        if segments.gradients == "last":
+            with torch.no_grad() if bool(goes_on.all()) else nullcontext():
+                outputs, following = run(cell, x[:, piece], mask[:, piece], state, noise)
+            outputs = cut(outputs, goes_on)
+        else:
+            outputs, following = checkpoint(
+                run, cell, x[:, piece], mask[:, piece], state, noise, use_reentrant=False
+            )
+        following = stand_still(
+            lengths > start, following, state
+        )  # no fused way takes a row without positions
+        if segments.gradients != "checkpointed":  # a row that has ended keeps the gradient of its last state
+            following = map_state(lambda leaf, rows=goes_on: cut(leaf, rows), following)
+        parts.append(outputs)
+        state = following
+    return torch.cat(parts, dim=1), state
+
+
+def cut(x: Tensor, rows: Tensor) -> Tensor:
+    """`x` [batch, ...], without gradient in the rows where `rows` [batch] is True."""
+    return torch.where(rows.view(-1, *[1] * (x.dim() - 1)), x.detach(), x)
 
 
 def run_steps(

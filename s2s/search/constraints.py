@@ -175,6 +175,11 @@ class ConstrainedStepper(Stepper):
         table = torch.tensor(padded, dtype=torch.int64, device=self.source_lengths.device)
         return table.view(sentences, longest)
 
+    @property
+    def vocabulary_size(self) -> int | None:
+        """See `Stepper.vocabulary_size`."""
+        return self.stepper.vocabulary_size
+
     def begin(self, state: State) -> Said:
         """The state before the first token.
 

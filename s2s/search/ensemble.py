@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from s2s.errors import ConfigError
 from s2s.nn.cell import State
+from s2s.reserved import UNK
 from s2s.search.stepper import Step, Stepper
 
 
@@ -19,7 +21,8 @@ class StepperEnsemble(Stepper):
 
     The state is the tuple of the members' states; the attention weights are the mean of those that members
     give. The members must agree on the target vocabulary, and on the sentences, though not on how they split
-    them into source tokens: weights are given only if they do.
+    them into source tokens: weights are given only if they do. What one member copies beyond the vocabulary has
+    probability 0 to a member that does not copy, which reads it as unknown.
 
     Args:
         members: one stepper for each model, of the same sentences.
@@ -39,15 +42,29 @@ class StepperEnsemble(Stepper):
         self.members = list(members)
         self.source_lengths = members[0].source_lengths
 
+    @property
+    def vocabulary_size(self) -> int | None:
+        """See `Stepper.vocabulary_size`."""
+        return self.members[0].vocabulary_size
+
     def __call__(self, tokens: Tensor, state: State) -> Step:
         """See `Stepper`; `state` holds one state for each member."""
-        steps = [member(tokens, own) for member, own in zip(self.members, state, strict=True)]
-        vocabularies = [step.log_probs.size(-1) for step in steps]
+        steps = [
+            member(self._known(tokens, member), own) for member, own in zip(self.members, state, strict=True)
+        ]
+        vocabularies = [
+            member.vocabulary_size or step.log_probs.size(-1)
+            for member, step in zip(self.members, steps, strict=True)
+        ]
         if len(set(vocabularies)) > 1:
             raise ConfigError(
                 f"the members of an ensemble must share their target tokens, but have {vocabularies}"
             )
-        log_probs = torch.stack([step.log_probs for step in steps]).logsumexp(dim=0) - math.log(len(steps))
+        widest = max(step.log_probs.size(-1) for step in steps)
+        spoken = [
+            F.pad(step.log_probs, (0, widest - step.log_probs.size(-1)), value=-torch.inf) for step in steps
+        ]
+        log_probs = torch.stack(spoken).logsumexp(dim=0) - math.log(len(steps))
         weights = [step.weights for step in steps if step.weights is not None]
         comparable = bool(weights) and len({part.shape for part in weights}) == 1
         return Step(
@@ -55,6 +72,11 @@ class StepperEnsemble(Stepper):
             tuple(step.state for step in steps),
             torch.stack(weights).mean(dim=0) if comparable else None,
         )
+
+    @staticmethod
+    def _known(tokens: Tensor, member: Stepper) -> Tensor:
+        size = member.vocabulary_size
+        return tokens if size is None else tokens.masked_fill(tokens >= size, UNK)
 
     def fingerprints(self) -> Tensor:
         """See `Stepper.fingerprints`; of the first member, for all read the same text."""

@@ -25,7 +25,8 @@ class Step(NamedTuple):
     """One step of all beams.
 
     Attributes:
-        log_probs: natural logarithms, [sentences, beams, vocabulary]; -inf where a token cannot follow.
+        log_probs: natural logarithms, [sentences, beams, vocabulary], wider where a model copies a sentence's own
+            words; -inf where a token cannot follow.
         state: state after the step, leaves [sentences * beams, ...], sentence by sentence.
         weights: attention over the source, [sentences, beams, source], or None.
     """
@@ -60,6 +61,11 @@ class Stepper(ABC):
     """
 
     source_lengths: Tensor
+
+    @property
+    def vocabulary_size(self) -> int | None:
+        """Tokens from here on are words of a sentence's own; None: all mean the same in every sentence."""
+        return None
 
     @abstractmethod
     def __call__(self, tokens: Tensor, state: State) -> Step:
@@ -128,6 +134,11 @@ class ModelStepper(Stepper):
         self.head = head
         self.source_lengths = source.lengths
         self.never = torch.tensor([PAD, BOS], device=source.lengths.device)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """See `Stepper.vocabulary_size`."""
+        return self.model.vocabulary_size
 
     def __call__(self, tokens: Tensor, state: State) -> Step:
         """See `Stepper`."""

@@ -16,7 +16,7 @@ TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5, torch.bfloat16: 5e-2}
 def expect_close(
     what: str, found: Tensor, expected: Tensor, remedy: str, tolerance: float = TOLERANCES[torch.float64]
 ) -> None:
-    """Two tensors are equal but for rounding; NaN equals nothing.
+    """Two tensors are equal but for rounding; infinity equals itself, NaN nothing.
 
     Raises:
         Nonconforming: telling the place where they differ most.
@@ -26,8 +26,9 @@ def expect_close(
     if not found.numel():
         return
     found, expected = found.detach(), expected.detach()
-    difference = (found.double() - expected.double()).abs()
-    allowed = tolerance * max(1.0, float(expected.double().abs().max()))
+    difference = (found.double() - expected.double()).abs().masked_fill(found == expected, 0.0)
+    sizes = expected.double().abs()
+    allowed = tolerance * max(1.0, float(sizes.masked_fill(sizes.isinf(), 0.0).max()))
     worst = int(difference.nan_to_num(nan=float("inf")).argmax())
     if not bool((difference <= allowed).all()):  # written so that NaN fails
         place = [int(i) for i in torch.unravel_index(torch.tensor(worst), found.shape)]

@@ -38,7 +38,7 @@ from s2s.testing.modules import (
 HeadFactory = Callable[[int, int, int, int], Head]
 
 HIDDEN_SIZE, CONTEXT_SIZE, INPUT_SIZE, VOCABULARY = 4, 5, 3, 11
-LENGTHS, SOURCE_LENGTHS = (4, 1, 3), (2, 1, 2)  # of target and source
+LENGTHS, SOURCE_LENGTHS = (4, 1, 3), (4, 1, 3)  # of target and source
 
 
 def check_constructor(factory: HeadFactory) -> None:
@@ -49,14 +49,16 @@ def check_constructor(factory: HeadFactory) -> None:
 def check_shapes(factory: HeadFactory) -> None:
     """Log-probabilities for every token of the vocabulary, for all positions and for one; with attention or without."""
     for where, head in _built(factory):
-        decoded, source = draw_decoded(head), draw_source()
+        decoded, source = draw_decoded(head), draw_source(head)
+        width = VOCABULARY + (max(SOURCE_LENGTHS) if head.copies else 0)
         for one in (decoded, _at(decoded, 0)):
             leading, found = one.hidden.shape[:-1], head.log_probs(one, source)
-            if found.shape[:-1] != leading or found.size(-1) < VOCABULARY:
+            if found.shape != (*leading, width):
                 raise Nonconforming(
                     f"log_probs of shape {tuple(found.shape)} {where}",
-                    f"{(*leading, VOCABULARY)}, wider only by tokens that are copied",
-                    "Give one log-probability to each token of the vocabulary.",
+                    f"{(*leading, width)}",
+                    "Give one log-probability to each token of the vocabulary and, if `copies` is True, one more for "
+                    "each position of the source.",
                 )
 
 
@@ -65,7 +67,7 @@ def check_probabilities(factory: HeadFactory) -> None:
     for dtype in (torch.float64, torch.float32, torch.bfloat16):
         mixed = dtype == torch.bfloat16
         for where, head in _built(factory, torch.float32 if mixed else dtype):
-            decoded, source = draw_decoded(head), draw_source()
+            decoded, source = draw_decoded(head), draw_source(head)
             with torch.autocast(decoded.hidden.device.type, torch.bfloat16, enabled=mixed):
                 log_probs = head.log_probs(decoded, source)
             sums = log_probs.double().exp().sum(-1)[target_mask()]
@@ -78,7 +80,7 @@ def check_loss(factory: HeadFactory) -> None:
     """The loss is the sum over real tokens of -log_probs, and its gradients; smoothed where labels are smoothed."""
     for smoothing in (0.0, 0.3) if models.takes(factory, "label_smoothing") else (None,):
         for where, head in _built(factory, smoothing=smoothing):
-            decoded, source, gold = draw_decoded(head), draw_source(), draw_gold()
+            decoded, source, gold = draw_decoded(head), draw_source(head), draw_gold(head)
             decoded = map_state(torch.Tensor.requires_grad_, decoded)
             found = loss_of(head, decoded, gold, source)
             expected = _loss_by_log_probs(head, decoded, gold, source)
@@ -95,6 +97,8 @@ def check_loss(factory: HeadFactory) -> None:
                     "Return nll.detach().",
                 )
             expect_close(f"nll {how}", found.nll, expected.nll, remedy)
+            if head.copies and head.label_smoothing:
+                continue  # over which words it spreads is the head's to say
             inputs = _named(decoded)
             expect_same(
                 with_gradients({"total": found.total}, inputs, head),
@@ -107,7 +111,7 @@ def check_loss(factory: HeadFactory) -> None:
 def check_padding(factory: HeadFactory) -> None:
     """What lies in the padding (NaN, other gold tokens) changes no bit of the loss and of its gradients."""
     for where, head in _built(factory):
-        clean, source, gold = draw_decoded(head), draw_source(), draw_gold()
+        clean, source, gold = draw_decoded(head), draw_source(head), draw_gold(head)
         results, padding = [], ~target_mask()
         for filling, token in ((0.0, 0), (1e30, 1), (float("inf"), VOCABULARY - 1), (float("nan"), 2)):
             dirty = _fill(clean, padding, filling)
@@ -123,7 +127,7 @@ def check_padding(factory: HeadFactory) -> None:
 def check_batch_mates(factory: HeadFactory) -> None:
     """A sentence alone, in a batch and in another order: the same log-probabilities and loss."""
     for where, head in _built(factory):
-        decoded, source, gold = draw_decoded(head), draw_source(), draw_gold()
+        decoded, source, gold = draw_decoded(head), draw_source(head), draw_gold(head)
         whole, alone = head.log_probs(decoded, source), []
         remedy = "No row may see another: no mean or normalization over the batch, or over all tokens."
         for row, length in enumerate(LENGTHS):
@@ -146,7 +150,7 @@ def check_batch_mates(factory: HeadFactory) -> None:
 def check_one_step(factory: HeadFactory) -> None:
     """One position gives what all at once give, also for several beams of a sentence."""
     for where, head in _built(factory):
-        decoded, source = draw_decoded(head), draw_source()
+        decoded, source = draw_decoded(head), draw_source(head)
         whole = head.log_probs(decoded, source)
         remedy = "Work along the last axis; rows are sentences * beams, sentence by sentence."
         found = head.log_probs(_at(decoded, 1), source)
@@ -163,7 +167,7 @@ def check_best(factory: HeadFactory) -> None:
         with torch.no_grad():
             for parameter in head.parameters():  # now many tokens are equally probable
                 parameter.zero_()
-        if head.log_probs(_at(draw_decoded(head), 0), draw_source()).isfinite().all():
+        if head.log_probs(_at(draw_decoded(head), 0), draw_source(head)).isfinite().all():
             _compare_best(head, f"{where}, all parameters zero")
 
 
@@ -171,7 +175,7 @@ def check_among(factory: HeadFactory) -> None:
     """Where a head can do with some tokens only (`among`), their scores are those of log_probs."""
     tokens = torch.tensor([9, 2, 5, 3])
     for where, head in _built(factory):
-        decoded, source = _at(draw_decoded(head), 0), draw_source()
+        decoded, source = _at(draw_decoded(head), 0), draw_source(head)
         if not holds(head, "among", "log_probs"):
             return  # not used
         try:
@@ -197,6 +201,47 @@ def check_among(factory: HeadFactory) -> None:
             )
 
 
+def check_copies(factory: HeadFactory) -> None:
+    """A head that copies gives a token what all its positions have of the attention, and own words to their source."""
+    for where, head in _built(factory):
+        if not head.copies:
+            continue
+        decoded, source = _at(draw_decoded(head), 0), draw_source(head)
+        assert decoded.weights is not None
+        own, remedy = (
+            VOCABULARY,
+            "Add the weights of all positions of a token to its probability, and to no other.",
+        )
+        towards = [
+            decoded._replace(weights=torch.eye(max(SOURCE_LENGTHS)).to(decoded.hidden)[[i, 0, i]])
+            for i in range(3)
+        ]
+        at_first, at_other, at_second = (head.log_probs(one, source).exp() for one in towards)
+        expect_close(
+            f"probabilities when the first and when the second place of a word is attended to ({where})",
+            at_first[0],
+            at_second[0],
+            remedy,
+        )
+        for token, when, instead in ((own, at_first, at_other), (5, at_other, at_first)):
+            if not when[0, token] > instead[0, token]:
+                raise Nonconforming(
+                    f"that token {token} has probability {float(when[0, token]):.3g} when attention is on it, and "
+                    f"{float(instead[0, token]):.3g} when it is elsewhere ({where})",
+                    "more when attention is on it",
+                    remedy,
+                )
+        found = head.log_probs(decoded, source).exp()
+        strange = found[:, own:].clone()
+        strange[0, 0], strange[1, 0], strange[2, :2] = 0.0, 0.0, 0.0
+        if strange.max() > torch.finfo(strange.dtype).eps:
+            raise Nonconforming(
+                f"that words which a source has not are copied with probability {float(strange.max()):.3g} ({where})",
+                "0: the ids beyond the vocabulary are each sentence's own",
+                remedy,
+            )
+
+
 def check_tie(factory: HeadFactory) -> None:
     """Where a head can share the embedding table (`tie`), of its width or another, it learns it and keeps its word."""
     for width in (HIDDEN_SIZE, HIDDEN_SIZE + 3):
@@ -213,7 +258,7 @@ def check_tie(factory: HeadFactory) -> None:
                 "the table itself: it is learnt once, by both",
                 "Assign it: self.weight = table.",
             )
-        decoded, source, gold = draw_decoded(head), draw_source(), draw_gold()
+        decoded, source, gold = draw_decoded(head), draw_source(head), draw_gold(head)
         decoded = map_state(torch.Tensor.requires_grad_, decoded)
         found = loss_of(head, decoded, gold, source)
         values, inputs = {"total": found.total}, {"the table": table, **_named(decoded)}
@@ -233,8 +278,8 @@ def check_tie(factory: HeadFactory) -> None:
 
 def check_reads_context(factory: HeadFactory) -> None:
     """`reads_context` is told truly: False if, and only if, no probability depends on the context."""
-    head, source = build(factory), draw_source()
-    decoded = draw_decoded(head)
+    head = build(factory)
+    decoded, source = draw_decoded(head), draw_source(head)
     assert decoded.context is not None
     changed = decoded._replace(context=torch.randn_like(decoded.context))
     depends = not torch.equal(head.log_probs(decoded, source), head.log_probs(changed, source))
@@ -259,7 +304,7 @@ def check_reads_context(factory: HeadFactory) -> None:
 def check_mixed_precision(factory: HeadFactory) -> None:
     """Under bfloat16 autocast log-probabilities and loss are the same within its rounding."""
     for where, head in _built(factory, torch.float32):
-        decoded, source, gold = draw_decoded(head), draw_source(), draw_gold()
+        decoded, source, gold = draw_decoded(head), draw_source(head), draw_gold(head)
 
         with torch.autocast(decoded.hidden.device.type, torch.bfloat16):
             found = _values(head, decoded, gold, source)
@@ -277,7 +322,8 @@ def check_mixed_precision(factory: HeadFactory) -> None:
 
 def check_keeps_nothing(factory: HeadFactory) -> None:
     """The same question gives the same bits, nothing is left on the part, and its state_dict is all of it."""
-    source, gold = draw_source(), draw_gold()
+    like = build(factory)
+    source, gold = draw_source(like), draw_gold(like)
 
     def run(head: Head, decoded: Decoded) -> dict[str, Tensor]:
         best, tokens = head.best(_at(decoded, 0), source, 3, torch.tensor([0]))
@@ -288,17 +334,22 @@ def check_keeps_nothing(factory: HeadFactory) -> None:
 
 def check_gradients(factory: HeadFactory) -> None:
     """Gradients of log_probs are those of finite differences; hidden and every parameter get one of the loss."""
-    source, gold = draw_source(), draw_gold()
     for _, head in _built(factory):
-        hidden = draw_decoded(head).hidden.requires_grad_()
-        decoded = draw_decoded(head)
+        decoded, source, gold = draw_decoded(head), draw_source(head), draw_gold(head)
+        decoded = map_state(torch.Tensor.requires_grad_, decoded)
+        read = tuple(part for part in decoded if part is not None)
 
-        def run(hidden: Tensor, head: Head = head, decoded: Decoded = decoded) -> tuple[Tensor, ...]:
-            return (head.log_probs(decoded._replace(hidden=hidden), source)[target_mask()],)
+        def run(*parts: Tensor, head: Head = head, source: Padded = source) -> tuple[Tensor, ...]:
+            given = Decoded(parts[0], None, None, parts[-1])
+            if len(parts) == 4:  # no attention ever gives padding a weight
+                weights = parts[2].masked_fill(~source.mask.unsqueeze(1), 0.0)
+                given = Decoded(parts[0], parts[1], weights, parts[3])
+            found = head.log_probs(given, source)[target_mask()]
+            return (found.masked_fill(found == -torch.inf, 0.0),)  # what cannot be said has no gradient
 
-        expect_true_gradients(run, (hidden,), "log_probs")
-        total = loss_of(head, decoded._replace(hidden=hidden), gold, source).total
-        expect_gradients({"loss": total}, {"hidden": hidden}, head)
+        expect_true_gradients(run, read, "log_probs")
+        total = loss_of(head, decoded, gold, source).total
+        expect_gradients({"loss": total}, {"hidden": decoded.hidden}, head)
 
 
 def check_every_partner(factory: HeadFactory) -> None:
@@ -317,7 +368,7 @@ def check_export(factory: HeadFactory) -> None:
     head = build(factory, dtype=torch.float32)
 
     def draw(rows: int) -> tuple[Tensor, ...]:
-        decoded, source = _at(draw_decoded(head), 0), draw_source()
+        decoded, source = _at(draw_decoded(head), 0), draw_source(head)
         index = torch.arange(rows) % len(LENGTHS)
         parts = [part for part in _rows(decoded, index) if part is not None]
         return *parts, source.ids[index], source.lengths[index]
@@ -371,16 +422,22 @@ def _built(
         return  # it needs attention, and says so
 
 
-def draw_source() -> Padded:
-    """Source sentences."""
+def draw_source(head: Head) -> Padded:
+    """Source sentences; for a head that copies with own words, one of them twice, and a known token twice."""
     mask = length_mask(torch.tensor(SOURCE_LENGTHS), max(SOURCE_LENGTHS))
     ids = torch.randint(4, VOCABULARY, mask.shape).masked_fill(~mask, 0)
+    if head.copies:
+        own = VOCABULARY
+        ids[0], ids[1, 0], ids[2, :3] = torch.tensor([own, 5, own, 5]), own, torch.tensor([6, own, own + 1])
     return Padded(ids, torch.tensor(SOURCE_LENGTHS))
 
 
-def draw_gold() -> Tensor:
-    """Tokens to predict, zero at padding, [batch, target]."""
-    return torch.randint(1, VOCABULARY, target_mask().shape).masked_fill(~target_mask(), 0)
+def draw_gold(head: Head) -> Tensor:
+    """Tokens to predict, zero at padding, [batch, target]; for a head that copies tokens of the sources among them."""
+    gold = torch.randint(1, VOCABULARY, target_mask().shape).masked_fill(~target_mask(), 0)
+    if head.copies:
+        gold[0, 0], gold[0, 1], gold[2, 1] = VOCABULARY, 5, VOCABULARY + 1
+    return gold
 
 
 def target_mask() -> Tensor:
@@ -421,12 +478,12 @@ def _loss_by_log_probs(head: Head, decoded: Decoded, gold: Tensor, source: Padde
             nll = nll + own.detach()
             total = total + (1 - smoothing) * own
             if smoothing:
-                total = total - smoothing * log_probs[row, time].mean()
+                total = total - smoothing * log_probs[row, time, : head.vocabulary_size].mean()
     return HeadLoss(total, nll, torch.tensor(sum(LENGTHS)))
 
 
 def _compare_best(head: Head, where: str) -> None:
-    decoded, source = _at(draw_decoded(head), 0), draw_source()
+    decoded, source = _at(draw_decoded(head), 0), draw_source(head)
     for k in (1, 3, VOCABULARY + 50):
         for never in (torch.tensor([0, 1]), torch.tensor([], dtype=torch.int64)):
             with torch.no_grad():
@@ -509,6 +566,7 @@ HEAD_CHECKS = tuple(
         check_one_step,
         check_best,
         check_among,
+        check_copies,
         check_tie,
         check_reads_context,
         check_mixed_precision,

@@ -20,11 +20,14 @@ class Batch(NamedTuple):
         source: source sentences as the tokenizer gives them, without bos and eos.
         target: target sentences, `BOS` ... `EOS`.
         lines: where each pair stands in its split, [batch], int64, from 0.
+        words: for a model that copies, the words of each source that the vocabulary lacks; the ids beyond the
+            vocabulary, in source and target, stand for them (`ExtendedVocabulary`).
     """
 
     source: Padded
     target: Padded
     lines: Tensor
+    words: Sequence[Sequence[str]] = ()
 
     @property
     def inputs(self) -> Padded:
@@ -39,7 +42,7 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same pairs on another device."""
-        return Batch(self.source.to(device), self.target.to(device), self.lines.to(device))
+        return Batch(self.source.to(device), self.target.to(device), self.lines.to(device), self.words)
 
 
 def pad(sentences: Sequence[Sequence[int] | np.ndarray]) -> Padded:

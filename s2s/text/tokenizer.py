@@ -1,4 +1,4 @@
-"""Text to token ids and back: the protocol of every tokenizer, and the ids that all of them share."""
+"""Text to token ids and back: the protocol of every tokenizer."""
 
 import hashlib
 import json
@@ -9,8 +9,10 @@ from typing import ClassVar
 
 from s2s.errors import DataError
 from s2s.registry.versions import version_of
+from s2s.reserved import BOS, EOS, PAD, UNK
 
-PAD, UNK, BOS, EOS = 0, 1, 2, 3
+__all__ = ["BOS", "EOS", "PAD", "SPECIALS", "UNK", "UNKNOWN_TEXT", "Tokenizer", "untrained"]
+
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
 """How the four reserved ids are shown by `Tokenizer.tokens`."""
 UNKNOWN_TEXT = "\u2047"
@@ -68,6 +70,52 @@ class Tokenizer(ABC):
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; pad, bos and eos are left out, an unknown token is shown as `UNKNOWN_TEXT`."""
+
+    def split_at_unknowns(self, ids: Sequence[int]) -> list[str]:
+        """The text of ids, cut where a token is unknown: one part more than there are such tokens."""
+        parts = self.decode(ids).split(UNKNOWN_TEXT)
+        unknown = [place for place, token in enumerate(ids) if token == UNK]
+        if len(parts) == len(unknown) + 1:
+            return parts
+        # It can say that sign itself. Which of them stand for unknown tokens, the tokens up to each tell.
+        signs = {self.decode(ids[: place + 1]).count(UNKNOWN_TEXT) for place in unknown}
+        joined = parts[:1]
+        for sign, part in enumerate(parts[1:], start=1):
+            if sign in signs:
+                joined.append(part)
+            else:
+                joined[-1] += UNKNOWN_TEXT + part
+        return joined
+
+    def unknown_texts(self, text: str, ids: Sequence[int]) -> list[str]:
+        """What stands in a line for each unknown token of `ids`, in their order; `UNKNOWN_TEXT` where it cannot tell.
+
+        Worked out from what `decode` and `normalize` say; a tokenizer may know a faster way.
+
+        Args:
+            text: the line.
+            ids: one of its encodings, or the beginning of one.
+        """
+        ids = list(ids)
+        unknown = ids.count(UNK)
+        if unknown and ids[-1] == UNK:  # where does it end, if the line goes on?
+            whole = self.encode(text)
+            ids = whole if whole[: len(ids)] == ids else ids
+        first, *others = self.split_at_unknowns(ids)
+        line = self.normalize(text)
+        found: list[str] = []
+        place = len(first)
+        if line.startswith(first):
+            for number, part in enumerate(others, start=1):
+                last = number == len(others) and not part
+                end = len(line) if last else line.find(part, place + 1)
+                if end <= place:
+                    break
+                found.append(line[place:end])
+                place = end + len(part)
+        if len(found) < ids.count(UNK):
+            return [UNKNOWN_TEXT] * unknown
+        return found[:unknown]
 
     @abstractmethod
     def tokens(self, ids: Sequence[int]) -> list[str]:

@@ -21,12 +21,14 @@ from s2s.registry.near_names import unknown
 from s2s.registry.parts import describe, factory
 from s2s.text.batch import Batch, pad, pad_targets
 from s2s.text.corpus import BadLinePolicy, CorpusSpec, corpus_spec
+from s2s.text.extended import ExtendedVocabulary
 from s2s.text.sampler import Batches, BatchLimits, Epoch, Numbers, Sampler, beyond_budget, by_length
 from s2s.text.store import PairStore, Sides, TooLongPolicy, corpus_lines, file_digest, pair_store
-from s2s.text.tokenizer import Tokenizer
+from s2s.text.tokenizer import UNK, Tokenizer
 
 Corpora: TypeAlias = str | dict[str, Any] | list[str | dict[str, Any]]
 Split: TypeAlias = Literal["train", "validation", "test"]
+_Ids: TypeAlias = Sequence[int] | np.ndarray[Any, Any]
 
 _DEFAULT_TOKENIZER = "SentencePiece"
 _FORMAT = 3  # part of the fingerprints: raise it when the treatment of text or the making of batches changes
@@ -95,6 +97,9 @@ class PairData(pl.LightningDataModule):
         cache: folder for tokenizers and stored text.
         num_workers: processes that prepare training batches beside the training process.
         seed: decides the order of training and sampled segmentations.
+
+    Attributes:
+        copies: whether batches hold ids beyond the vocabulary, see `Batch.words`; for a model that copies.
     """
 
     def __init__(
@@ -143,6 +148,7 @@ class PairData(pl.LightningDataModule):
         self.cache = Path(cache)
         self.num_workers = num_workers
         self.seed = seed
+        self.copies = False
         self._tokenizers: Tokenizers | None = None
         self._stores: dict[str, PairStore] = {}
         self._sampler: Sampler | None = None
@@ -385,7 +391,9 @@ class PairData(pl.LightningDataModule):
         batches = self.sampler.batches(epoch)
         limits = (self.max_source_tokens, self.max_target_tokens)
         sampling = Sampling(self.tokenizers, self.seed, epoch, limits)
-        dataset = PairBatches(self.store("train"), batches, self.sampler.dealt(batches), sampling)
+        dataset = PairBatches(
+            self.store("train"), batches, self.sampler.dealt(batches), sampling, self._extended()
+        )
         return PairLoader(dataset, start=start, num_workers=self.num_workers)
 
     def val_dataloader(self) -> "PairLoader | list[PairLoader]":
@@ -409,7 +417,10 @@ class PairData(pl.LightningDataModule):
         if self.trainer is not None:
             # not padded to equal shares: a sentence that two processes scored would count twice
             chosen = chosen[self.trainer.global_rank :: self.trainer.world_size]
-        return PairLoader(PairBatches(store, batches, chosen))
+        return PairLoader(PairBatches(store, batches, chosen, extended=self._extended()))
+
+    def _extended(self) -> Tokenizer | None:
+        return self.tokenizers.target if self.copies else None
 
     def state_dict(self) -> dict[str, Any]:
         """The sampler's state, for the checkpoint."""
@@ -447,6 +458,8 @@ class PairBatches(Dataset[Batch]):
         batches: all batches, before they were dealt out.
         chosen: those of this process, [batches of this process].
         sampling: how tokenizers that sample segment anew; None: the stored ids are used.
+        extended: the tokenizer of both sides, where words of a source that it lacks have ids of their own; None: they
+            are unknown.
     """
 
     def __init__(
@@ -455,11 +468,13 @@ class PairBatches(Dataset[Batch]):
         batches: Batches | Epoch,
         chosen: Numbers,
         sampling: "Sampling | None" = None,
+        extended: Tokenizer | None = None,
     ) -> None:
         self.store = store
         self.batches = batches
         self.chosen = chosen
         self.sampling = sampling
+        self.extended = extended
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -468,9 +483,23 @@ class PairBatches(Dataset[Batch]):
         pairs = self.batches.pairs(int(self.chosen[index]))
         sources = [self._ids("source", int(pair)) for pair in pairs]
         targets = [self._ids("target", int(pair)) for pair in pairs]
-        return Batch(pad(sources), pad_targets(targets), torch.from_numpy(pairs.astype(np.int64)))
+        words: list[list[str]] = []
+        if self.extended is not None:
+            for row, pair in enumerate(pairs.tolist()):
+                own = ExtendedVocabulary(self.extended)
+                sources[row] = self._beyond(own.source, "source", pair, sources[row])
+                targets[row] = self._beyond(own.target, "target", pair, targets[row])
+                words.append(own.words)
+        return Batch(pad(sources), pad_targets(targets), torch.from_numpy(pairs.astype(np.int64)), words)
 
-    def _ids(self, side: Sides, pair: int) -> Sequence[int] | np.ndarray[Any, Any]:
+    def _beyond(
+        self, extend: Callable[[str, Sequence[int]], Sequence[int]], side: Sides, pair: int, ids: _Ids
+    ) -> _Ids:
+        if UNK not in ids:  # most often: no text need be read
+            return ids
+        return extend(self.store.text(side, pair), [int(token) for token in ids])
+
+    def _ids(self, side: Sides, pair: int) -> _Ids:
         stored = self.store.ids(side, pair)
         if self.sampling is None:
             return stored

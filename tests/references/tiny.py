@@ -22,6 +22,7 @@ def tiny_bundle(
     cell: str = "LSTM",
     attention: str | None = "LuongGeneral",
     tie: bool = False,
+    head: str = "Softmax",
     seed: int = 0,
     target_text: list[str] | None = None,
     tokenizer: str = "Characters",
@@ -46,7 +47,7 @@ def tiny_bundle(
             "class_path": decoder,
             "init_args": {"cell": cell, "hidden_size": 16, "attention": attention},
         },
-        "head": "Softmax",
+        "head": head,
         "share_embeddings": tie,
         "tie_head": tie,
     }
@@ -57,7 +58,7 @@ def tiny_bundle(
             for name, parameter in model.named_parameters():
                 # Large weights make it sensitive to its input and sure of its output.
                 parameter.mul_(6 if name.startswith("head") else 2)
-            model.head.bias[EOS] = 3.0
+            (model.head.softmax if model.head.copies else model.head).bias[EOS] = 3.0
     return save_bundle(
         folder,
         model=model,

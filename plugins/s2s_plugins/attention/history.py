@@ -40,11 +40,38 @@ class HistoryAttention(Bahdanau):
         """As every scored attention: `attend` below changes the keys alone."""
         return super().map_values(memory, linear)
 
+    def informed(self, keys: Tensor, past: Tensor) -> Tensor:
+        """Keys that know what was attended to.
+
+        Args:
+            keys: [sentences, 1, source, attention].
+            past: the state, [sentences * beams, source].
+
+        Returns:
+            [sentences, beams, source, attention].
+        """
+        informed: Tensor = keys + self.history(past).unflatten(0, (keys.size(0), -1))
+        return informed
+
     def attend(self, query: Tensor, memory: ScoredMemory, state: State) -> Attended:
-        """One step, query [batch, hidden]."""
+        """One step, query [batch, hidden]; all steps, [batch, time, hidden], while it is not `sequential`."""
+        return (
+            self.attend_beams(query, memory, state)
+            if self.sequential
+            else super().attend(query, memory, state)
+        )
+
+    def attend_beams(self, query: Tensor, memory: ScoredMemory, state: State) -> Attended:
+        """One step of each beam; values and mask of a sentence are there once."""
+        if not self.sequential:
+            return super().attend_beams(query, memory, state)
         (past,) = state
-        keys = memory.keys + self.history(past)
-        context, weights, _ = super().attend(query, memory._replace(keys=keys), ())
+        keys = self.informed(memory.keys.unsqueeze(1), past)
+        scores = self.score(query.unsqueeze(1), keys.flatten(0, 1)).unflatten(0, keys.shape[:2]).squeeze(2)
+        scores = scores.masked_fill(~memory.mask.unsqueeze(1), -torch.inf)
+        weights = self.normalize(scores.to(torch.promote_types(scores.dtype, torch.float32)))
+        context = (weights.to(memory.values.dtype) @ memory.values).flatten(0, 1)
+        weights = weights.flatten(0, 1)
         return Attended(context, weights, (self.remember(past, weights.to(past.dtype)),))
 
 
@@ -105,18 +132,47 @@ class Coverage(HistoryAttention):
         c = sum of the weights of all steps before                        eq. 10
         score_j = v . tanh(W query + U output_j + w_c c_j + b)            eq. 11
 
-    The coverage loss of the paper (eq. 12) is no part of an attention, and is left out.
+    The coverage loss of the paper (eq. 12-13) is an option of the training: `model.coverage_loss`.
 
     Args:
         query_size: width of the query.
         memory_size: width of the encoder outputs.
         attention_size: width of the hidden layer; query_size if none is given.
+        after_steps: optimizer steps of training before it looks at the coverage; until then it is Bahdanau's attention,
+            which need not be stepped and so trains faster. See et al. add coverage when the model is trained.
+
+    Raises:
+        ConfigError: a negative number of steps.
     """
 
-    def __init__(self, query_size: int, memory_size: int, *, attention_size: int | None = None) -> None:
+    covers: Tensor
+
+    def __init__(
+        self, query_size: int, memory_size: int, *, attention_size: int | None = None, after_steps: int = 0
+    ) -> None:
         super().__init__(query_size, memory_size, attention_size=attention_size)
+        if after_steps < 0:
+            raise ConfigError(f"after_steps {after_steps} is impossible; it must be 0 or more")
         self.coverage_layer = nn.Linear(1, self.vector.numel(), bias=False)
         nn.init.xavier_uniform_(self.coverage_layer.weight)  # of one input, torch's own would drown the keys
+        self.after_steps = after_steps
+        self.sequential = not after_steps
+        if after_steps:
+            self.register_buffer(
+                "covers", torch.zeros((), dtype=torch.bool)
+            )  # goes into checkpoint and bundle
+            self.register_load_state_dict_post_hook(_read_covers)  # type: ignore[no-untyped-call]
+
+    def at_step(self, step: int) -> None:
+        """Look at the coverage from `after_steps` on, and for ever: fine-tuning counts its steps anew."""
+        if not self.sequential and step >= self.after_steps:
+            self.sequential = True
+            self.covers.fill_(True)
+
+    def informed(self, keys: Tensor, past: Tensor) -> Tensor:
+        """``U output + b + w_c c``, without ever holding ``w_c c``."""
+        covered = past.to(keys.dtype).view(keys.size(0), -1, past.size(1), 1)
+        return torch.addcmul(keys, covered, self.coverage_layer.weight.squeeze(1).to(keys.dtype))
 
     def history(self, past: Tensor) -> Tensor:
         """``w_c c``."""
@@ -126,3 +182,7 @@ class Coverage(HistoryAttention):
     def remember(self, past: Tensor, weights: Tensor) -> Tensor:
         """What each position got so far."""
         return past + weights
+
+
+def _read_covers(attention: Coverage, _: Any) -> None:
+    attention.sequential = bool(attention.covers)

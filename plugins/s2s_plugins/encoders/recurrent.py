@@ -1,6 +1,7 @@
 """The recurrent encoder."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from s2s.nn import (
     Bidirectional,
     Encoded,
     RecurrentCell,
+    Segments,
     SequenceDropout,
     SequenceEncoder,
     State,
@@ -37,6 +39,11 @@ class RecurrentEncoder(SequenceEncoder):
         residual: add a layer's input to its output where they are equally wide, from the second layer on.
         dropout: dropout between the layers and on the outputs.
         variational: one dropout mask per sentence instead of one per position (Gal & Ghahramani 2016).
+        segment_length: in training read long sources in pieces of so many positions, with the memory of one piece at a
+            time in each layer and direction; null: in one piece.
+        segment_gradients: checkpointed computes each piece again for its gradients, which are those of one piece;
+            truncated cuts them between pieces (truncated backpropagation through time); last lets only the piece that
+            is read last learn. The values are always those of one piece.
     """
 
     def __init__(
@@ -51,18 +58,25 @@ class RecurrentEncoder(SequenceEncoder):
         residual: bool = False,
         dropout: float = 0.0,
         variational: bool = False,
+        segment_length: int | None = None,
+        segment_gradients: Literal["checkpointed", "truncated", "last"] = "checkpointed",
     ) -> None:
         if reverse and bidirectional:
             raise ConfigError(
                 "reverse: true has no meaning where both directions are read; set bidirectional: false as well"
             )
+        segments = (
+            None
+            if segment_length is None
+            else Segments(check_size("segment_length", segment_length), segment_gradients)
+        )
         built: list[SequenceEncoder] = []
         width = input_size
         for _ in range(check_size("layers", layers)):
             built.append(
-                Bidirectional(cell(width, hidden_size), cell(width, hidden_size))
+                Bidirectional(cell(width, hidden_size), cell(width, hidden_size), segments=segments)
                 if bidirectional
-                else Unidirectional(cell(width, hidden_size))
+                else Unidirectional(cell(width, hidden_size), segments=segments)
             )
             width = built[-1].output_size
         super().__init__(

@@ -51,14 +51,14 @@ class SoftmaxHead(Head):
 
     def log_probs(self, decoded: Decoded, source: Padded) -> Tensor:
         """[..., vocabulary] in float32 at least."""
-        logits = F.linear(self._hidden(decoded.hidden), self.weight, self.bias)
+        logits = F.linear(self.narrowed(decoded.hidden), self.weight, self.bias)
         return logits.log_softmax(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
     def best(self, decoded: Decoded, source: Padded, k: int, never: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of few rows at a time, which are looked through while they lie in the cache."""
         pieces = [
             top_log_probs(F.linear(rows, self.weight, self.bias).float(), k, never)
-            for rows in self._hidden(decoded.hidden).split(ROWS_AT_ONCE)
+            for rows in self.narrowed(decoded.hidden).split(ROWS_AT_ONCE)
         ]
         values, tokens = zip(*pieces, strict=True)
         return torch.cat(values), torch.cat(tokens)
@@ -66,15 +66,16 @@ class SoftmaxHead(Head):
     def among(self, tokens: Tensor) -> Callable[[Decoded], Tensor]:
         """The rows of these tokens, taken once."""
         weight, bias = self.weight.index_select(0, tokens), self.bias.index_select(0, tokens)
-        return lambda decoded: F.linear(self._hidden(decoded.hidden), weight, bias)
+        return lambda decoded: F.linear(self.narrowed(decoded.hidden), weight, bias)
 
     def loss(self, decoded: Decoded, gold: Tensor, mask: Tensor, source: Padded) -> HeadLoss:
         """The gradient is taken piece by piece along with the loss; padding is left out before the product."""
-        hidden = self._hidden(decoded.hidden[mask])
+        hidden = self.narrowed(decoded.hidden[mask])
         total, nll = linear_cross_entropy(
             hidden, self.weight, self.bias, gold[mask], label_smoothing=self.label_smoothing
         )
         return HeadLoss(total, nll, mask.sum())
 
-    def _hidden(self, hidden: Tensor) -> Tensor:
+    def narrowed(self, hidden: Tensor) -> Tensor:
+        """What is multiplied with `weight`: [..., hidden] to its width."""
         return hidden if self.narrow is None else self.narrow(hidden)

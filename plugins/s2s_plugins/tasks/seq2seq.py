@@ -21,7 +21,9 @@ from s2s.search.limits import output_limits
 from s2s.search.stepper import ModelStepper
 from s2s.search.strategy import SearchStrategy
 from s2s.text.batch import Batch
+from s2s.text.extended import ExtendedVocabulary
 from s2s.text.tokenizer import BOS, EOS
+from s2s.training.coverage import CoverageLoss
 from s2s.training.datamodule import PairData
 from s2s.training.scheduled_sampling import ScheduledSampling
 from s2s.training.task import Task, TaskModule
@@ -65,6 +67,10 @@ class Seq2SeqModule(TaskModule):
             from its own predictions (Bengio et al. 2015); none: it reads gold tokens only.
         sampling_half_steps: steps after which half of the tokens are the model's own, whatever the curve.
         sampling_floor: least share of gold tokens.
+        coverage_loss: factor of the coverage loss, which makes attention pay for looking twice at a place (See et al.
+            2017, eq. 12-13; they take 1); 0: none. val_loss and val_perplexity are without it.
+        coverage_loss_after: optimizer steps before it begins to count. See et al. switch it on when training is all but
+            over.
     """
 
     def __init__(
@@ -94,6 +100,8 @@ class Seq2SeqModule(TaskModule):
         scheduled_sampling: Literal["none", "linear", "exponential", "inverse_sigmoid"] = "none",
         sampling_half_steps: int = 10000,
         sampling_floor: float = 0.0,
+        coverage_loss: float = 0.0,
+        coverage_loss_after: int = 0,
     ) -> None:
         self.metric = metric()
         self.metric_name = catalogue().name_of("metric", type(self.metric))
@@ -121,6 +129,7 @@ class Seq2SeqModule(TaskModule):
             if scheduled_sampling == "none"
             else ScheduledSampling(scheduled_sampling, half_steps=sampling_half_steps, floor=sampling_floor)
         )
+        self.coverage = CoverageLoss(coverage_loss, after=coverage_loss_after)
         self.parts: dict[str, Callable[..., Any]] = {
             "embedding": embedding,
             "encoder": encoder,
@@ -151,20 +160,36 @@ class Seq2SeqModule(TaskModule):
             **{name: describe(part) for name, part in self.parts.items()},
             **self.ties,
         }
-        if self.bundle is not None:
-            given, self.model_config = self.model_config, dict(self.bundle.config["model"])
-            self.say("\n".join(self._not_used(given, self.model_config)))
-            self.model = self.bundle.model.train()
-            return
+        self.model = model = self._of_bundle() if self.bundle is not None else self._fresh()
+        self.data.copies = model.head.copies
+        if self.coverage.weight and not model.decoder.context_size:
+            raise ConfigError(
+                f"model.coverage_loss {self.coverage.weight} needs attention, and the decoder has none; give it one, "
+                "as --model.decoder.attention Coverage, or set model.coverage_loss: 0"
+            )
+
+    def _of_bundle(self) -> Seq2Seq:
+        assert self.bundle is not None
+        given, self.model_config = self.model_config, dict(self.bundle.config["model"])
+        self.say("\n".join(self._not_used(given, self.model_config)))
+        return self.bundle.model.train()
+
+    def _fresh(self) -> Seq2Seq:
         source, target = self.data.tokenizers
         if self.ties["share_embeddings"] and source is not target:
             raise ConfigError(
                 "share_embeddings needs one tokenizer for both sides, but data.joint is false; set data.joint: true or "
                 "model.share_embeddings: false"
             )
-        self.model = build_model(self.model_config)
+        model = build_model(self.model_config)
+        if model.head.copies and source is not target:
+            raise ConfigError(
+                f"{type(model.head).__name__} copies source tokens as they are, which needs one tokenizer for both "
+                "sides, but data.joint is false; set data.joint: true or choose another model.head"
+            )
         if self.trainer.state.fn == TrainerFn.FITTING and not self.goes_on:
-            self._begin_embeddings(self.model)
+            self._begin_embeddings(model)
+        return model
 
     def _begin_embeddings(self, model: Seq2Seq) -> None:
         """What a new model's embeddings begin with, where that is not chance."""
@@ -196,7 +221,10 @@ class Seq2SeqModule(TaskModule):
         """Teacher forcing; in training with tokens of the model's own, where scheduled sampling is asked for."""
         assert isinstance(self.model, Seq2Seq)
         gold_share = self.sampling.epsilon if self.sampling is not None and self.training else 1.0
-        return self.model.loss(batch.source, batch.inputs, batch.gold.ids, gold_share=gold_share)
+        coverage = self.coverage.factor if self.training else 0.0
+        return self.model.loss(
+            batch.source, batch.inputs, batch.gold.ids, gold_share=gold_share, coverage=coverage
+        )
 
     # --- validation and test ----------------------------------------------------------------------------------------
 
@@ -273,9 +301,10 @@ class Seq2SeqModule(TaskModule):
             limits=limits,
             minimums=minimums,
         )
-        decode = self.data.tokenizers.target.decode
-        for line, hypotheses in zip(batch.lines.tolist(), found, strict=True):
-            self.decoded[line] = decode(hypotheses[0].tokens).replace("\n", " ")  # a line stays a line
+        words = batch.words or [()] * len(found)
+        for line, own, hypotheses in zip(batch.lines.tolist(), words, found, strict=True):
+            text = ExtendedVocabulary(self.data.tokenizers.target, own).decode(hypotheses[0].tokens)
+            self.decoded[line] = text.replace("\n", " ")  # a line stays a line
 
     def _gathered(self, split: str) -> tuple[list[int], list[str], list[str]]:
         """Lines, hypotheses and references of all ranks, in the order of the split."""

@@ -57,6 +57,10 @@ class Characters(Tokenizer):
             UNKNOWN_TEXT if i == UNK else self._known.token(i) for i in ids if i not in (PAD, BOS, EOS)
         )
 
+    def unknown_texts(self, text: str, ids: Sequence[int]) -> list[str]:
+        """The code points that are not known."""
+        return [character for character, token in zip(text, ids, strict=False) if token == UNK]
+
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """The code points."""
         return [self._known.token(i) for i in ids]

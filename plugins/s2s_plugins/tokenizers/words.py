@@ -61,6 +61,10 @@ class Words(Tokenizer):
         words = (UNKNOWN_TEXT if i == UNK else self._known.token(i) for i in ids if i not in (PAD, BOS, EOS))
         return " ".join(words)
 
+    def unknown_texts(self, text: str, ids: Sequence[int]) -> list[str]:
+        """The words that are not known."""
+        return [word for word, token in zip(text.split(), ids, strict=False) if token == UNK]
+
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """The words."""
         return [self._known.token(i) for i in ids]

@@ -91,6 +91,14 @@ def test_formulas() -> None:
             "batches_per_epoch": 19,
             "samples": [sample(validation_seconds=1.0, batch_seconds=1.0)] * 3,
         },
+        "pointer": {
+            "training": {
+                "50": {"samples": [sample(pointer_seconds_per_token=1.1, softmax_seconds_per_token=1.0)] * 3},
+                "400": {"samples": [sample(pointer_seconds_per_token=2.4, softmax_seconds_per_token=2.0)] * 3},
+            },
+            "search": {"1": {"samples": [sample(pointer_seconds=3.0, softmax_seconds=2.0)] * 3}},
+            "memory": {"2000": {"pointer": {"mebibytes": 800.0}}},
+        },
         "start": {
             "help": [sample(help_seconds=0.2, python_seconds=0.1)] * 3,
             "translation": [sample(translation_seconds=2.0, import_torch_seconds=1.5)] * 3,
@@ -114,6 +122,9 @@ def test_formulas() -> None:
     assert figures["validation_share_of_epoch"] == 0.05
     assert figures["help_seconds_over_python"] == 0.1
     assert figures["first_translation_over_import_torch"] == 0.5
+    assert figures["pointer_time_ratio"] == 1.2  # the worst length
+    assert figures["pointer_greedy_time_ratio"] == 1.5 and "pointer_beam5_time_ratio" not in figures
+    assert figures["pointer_source2000_peak_mebibytes"] == 800
     assert "memory_growth_30k_to_10m" not in figures and "train_nofeed_vs_eole" not in figures
     assert "| train_nofeed_of_limit | 0.25 | ≥ 0.60 |" in summary.table(figures, {})
     twice = summary.table(figures, {"elsewhere": {"train_nofeed_of_limit": 0.5}})

@@ -11,7 +11,11 @@ from s2s.nn import Seq2Seq, with_own_tokens
 from s2s.padded import Padded
 from s2s.registry import catalogue
 from s2s.testing.odd_attention import Coverage
+from s2s_plugins.bridges.linear import LinearBridge
 from s2s_plugins.cells.gru import GRU
+from s2s_plugins.embeddings.lookup import LookupEmbedding
+from s2s_plugins.encoders.recurrent import RecurrentEncoder
+from s2s_plugins.heads.pointer_generator import PointerGenerator
 from tests.unit.nn.test_seq2seq import BOS, TARGETS, batch, model, padded
 
 DECODERS = {e.name: catalogue().load("decoder", e.name) for e in catalogue().entries("decoder")}
@@ -21,12 +25,12 @@ every_decoder = pytest.mark.parametrize("decoder", DECODERS)
 def read_by(built: Seq2Seq, source: Padded, inputs: Padded, gold_share: float) -> Tensor:
     """The tokens that the decoder reads, [batch, target]."""
     memory, state = built.encode(source)
-    vectors = built.target_embedding(inputs.ids)
+    vectors = built.read(inputs.ids)
     return with_own_tokens(
         inputs,
         gold_share,
         decode=lambda own: built.decoder(vectors, inputs.lengths, memory, state, next_input=own),
-        embedding=built.target_embedding,
+        read=built.read,
         head=built.head,
         source=source,
     ).ids
@@ -138,18 +142,27 @@ def test_gradients_reach_every_weight_under_autocast() -> None:
     assert gradients[0.0] == gradients[1.0] == dict(built.named_parameters()).keys()
 
 
-def test_a_head_with_more_columns_than_there_are_vectors() -> None:
-    """Tokens that a copying head takes from the source have none."""
-    built = model()
-    plain = built.head.log_probs
-
-    def copying(decoded: Any, source: Padded) -> Tensor:
-        log_probs = plain(decoded, source)
-        return torch.cat([log_probs, torch.full((*log_probs.shape[:-1], 4), 50.0)], dim=-1)
-
-    built.head.log_probs = copying  # type: ignore[method-assign]
+def test_words_of_a_sentence_s_own_are_drawn_and_read_as_unknown() -> None:
+    """What a copying head takes from the source may have no vector."""
+    size, own = 11, 11
+    built = Seq2Seq(
+        size,
+        size,
+        embedding=partial(LookupEmbedding, size=3),
+        encoder=partial(RecurrentEncoder, hidden_size=4),
+        bridge=LinearBridge,
+        decoder=partial(DECODERS["Recurrent"], hidden_size=5),
+        head=PointerGenerator,
+    ).eval()
+    with torch.no_grad():
+        built.head.context_gate.bias.fill_(-100.0)  # it does nothing but copy
     source, inputs, _ = batch()
-    assert read_by(built, source, inputs, 0.0).max() < built.target_embedding.vocabulary_size
+    source = source._replace(ids=source.ids.masked_fill(source.mask, own))
+    mixed = read_by(built, source, inputs, 0.0)
+    drawn = inputs.mask.clone()
+    drawn[:, 0] = False
+    assert (mixed[drawn] == own).all()
+    assert torch.equal(built.read(mixed[drawn]), built.target_embedding(torch.ones_like(mixed[drawn])))
 
 
 def test_what_is_not_finite_is_left_to_the_training_step() -> None:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from s2s.nn import Decoded, Head, HeadLoss, top_log_probs
 from s2s.padded import Padded
 from s2s.testing import KITS, check_head, models
+from s2s_plugins.heads.pointer_generator import PointerGenerator
 
 
 @pytest.fixture(autouse=True)
@@ -300,9 +301,45 @@ class SaysNothing(Sound):
         return 0 * super().mixed(decoded)
 
 
-WRONG: list[tuple[type[Sound], str, str]] = [
+class WiderThanItSays(PointerGenerator):
+    copies = False
+
+
+class CopiesTheFirstOccurrence(PointerGenerator):
+    """Of positions with the same token, one gives its weight."""
+
+    def log_probs(self, decoded: Decoded, source: Padded) -> Tensor:
+        weights = decoded.weights
+        assert weights is not None
+        earlier = (source.ids.unsqueeze(1) == source.ids.unsqueeze(2)).tril(-1).any(-1)
+        lost = earlier.repeat_interleave(len(weights) // len(earlier), 0)
+        lost = lost.unsqueeze(1) if weights.dim() == 3 else lost
+        return super().log_probs(decoded._replace(weights=weights.masked_fill(lost, 0.0)), source)
+
+
+class CopiesNothing(PointerGenerator):
+    def log_probs(self, decoded: Decoded, source: Padded) -> Tensor:
+        generated = self.softmax.log_probs(decoded, source)
+        return F.pad(generated, (0, source.ids.size(1)), value=-torch.inf)
+
+
+class CopiesToEverySentence(PointerGenerator):
+    """Own words that a sentence has not are given a share as well."""
+
+    def log_probs(self, decoded: Decoded, source: Padded) -> Tensor:
+        log_probs = super().log_probs(decoded, source)
+        own = log_probs[..., self.vocabulary_size :]
+        known = log_probs[..., : self.vocabulary_size]
+        return torch.cat([known, torch.logaddexp(own, torch.full_like(own, -3.0))], -1).log_softmax(-1)
+
+
+WRONG: list[tuple[type[Head], str, str]] = [
     (Undocumented, "constructor", "does not tell of 'label_smoothing'; expected a line in its Args section"),
-    (LosesAToken, "shapes", r"log_probs of shape \(3, 4, 10\) with attention; expected \(3, 4, 11\), wider"),
+    (
+        LosesAToken,
+        "shapes",
+        r"log_probs of shape \(3, 4, 10\) with attention; expected \(3, 4, 11\).*Give one",
+    ),
     (
         Unnormalized,
         "probabilities",
@@ -355,6 +392,14 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (ParameterWithoutAPart, "gradients", "the gradient of parameter idle is zero everywhere; expected that"),
     (MeanOverTheBatch, "every_partner", "(log-probabilities|beam search|score) .*beside the plainest"),
     (BranchesOnAValue, "export", "torch.onnx refuses it.*; expected a graph.*branches on values"),
+    (WiderThanItSays, "shapes", r"log_probs of shape \(3, 4, 15\) with attention; expected \(3, 4, 11\)"),
+    (CopiesTheFirstOccurrence, "copies", "when the first and when the second place of a word is attended to"),
+    (
+        CopiesNothing,
+        "copies",
+        "token 11 has probability 0 when attention is on it, and 0 when it is elsewhere",
+    ),
+    (CopiesToEverySentence, "copies", "words which a source has not are copied with probability 0.0"),
     (SaysNothing, "learning", r"a model with the head copied \d+% of .*; expected at least"),
 ]
 
@@ -366,7 +411,7 @@ def test_a_sound_head_passes() -> None:
 @pytest.mark.parametrize(
     ("head", "check", "message"), WRONG, ids=lambda value: getattr(value, "__name__", None)
 )
-def test_a_wrong_head_fails(head: type[Sound], check: str, message: str) -> None:
+def test_a_wrong_head_fails(head: type[Head], check: str, message: str) -> None:
     (run,) = (one for one in KITS["head"] if one.name == check)
     with pytest.raises((AssertionError, RuntimeError), match=f"(?s){message}"):
         run(head)

@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from s2s.errors import ConfigError, DataError
 from s2s.text.batch import Batch
-from s2s.text.tokenizer import BOS, EOS
+from s2s.text.tokenizer import BOS, EOS, UNK
 from s2s.training.datamodule import PairData
 from s2s_plugins.tokenizers.bytes import Bytes
 from s2s_plugins.tokenizers.sentencepiece import SentencePiece
@@ -434,3 +434,35 @@ def test_no_training_text(folder: Path) -> None:
         data(folder, train=None).prepare_data()
     with pytest.raises(DataError, match="there is no file"):
         data(folder, train=str(folder / "none.tsv")).prepare_data()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_words_that_the_vocabulary_lacks_have_ids_for_a_model_that_copies(folder: Path, workers: int) -> None:
+    pairs = [(source, " ".join(reversed(source.split()))) for source, _ in text(90)]
+    (folder / "same.tsv").write_text("".join(f"{one}\t{other}\n" for one, other in pairs), encoding="utf-8")
+    same = str(folder / "same.tsv")
+    made = data(folder, train=same, tokenizer=lambda: Words(vocabulary_size=10), num_workers=workers)
+    made.copies = True
+    made.prepare_data()
+    made.setup()
+    size = made.target_vocabulary_size
+    store, tokenizer = made.store("train"), made.tokenizers.target
+    seen = 0
+    for batch in made.train_dataloader():
+        assert len(batch.words) == len(batch.lines)
+        for row, pair in enumerate(batch.lines.tolist()):
+            source, target = store.text("source", pair).split(), store.text("target", pair).split()
+            unknown = [word for word in source if tokenizer.encode(word) == [UNK]]
+            own = list(dict.fromkeys(unknown))
+            assert list(batch.words[row]) == own
+            ids = batch.source.ids[row, : len(source)].tolist()
+            assert [own[i - size] for i in ids if i >= size] == unknown
+            gold = batch.gold.ids[row, : len(target)].tolist()
+            for word, token in zip(target, gold, strict=True):
+                assert (token >= size) == (word in own)
+                assert token < size or own[token - size] == word
+            seen += len(own)
+    assert seen > 20
+    made.copies = False
+    plain = list(made.train_dataloader())
+    assert all(batch.words == [] and batch.source.ids.max() < size for batch in plain)

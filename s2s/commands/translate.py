@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 Item = TypeVar("Item", bound=str | Line)
 """What is answered: a document, or a line."""
 
-Item = TypeVar("Item", bound=str | Line)
-"""What is answered: a document, or a line."""
-
 SUMMARY = "translate line by line with a bundle"
 
 _FORMATS = ("text", "tsv", "jsonl")

@@ -32,7 +32,7 @@ from s2s.text.tokenizer import EOS
 
 SEARCHES = {"greedy": 1, "beam 5": 5}
 SAMPLES = 5
-LINES = 1_000_000
+LINES = 2_000_000
 PRECISION = "float32"  # the command's default
 TINY = 16
 

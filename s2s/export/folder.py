@@ -9,6 +9,7 @@ from typing import Any
 import onnx
 
 from s2s import __version__
+from s2s.errors import ConfigError
 from s2s.export.graphs import to_onnx
 from s2s.export.verification import verify
 from s2s.export.weights import share_weights
@@ -40,6 +41,11 @@ def export_bundle(bundle: str | Path, folder: str | Path, *, int8: bool = False)
     bundle, folder = Path(bundle), Path(folder)
     EXPORTED.check_place(folder)
     loaded = load_bundle(bundle)
+    if loaded.model.head.copies:
+        raise ConfigError(
+            f"{type(loaded.model.head).__name__} copies source words that the vocabulary lacks, which the runtime of "
+            "exported models cannot do yet; translate with the bundle, or train with --model.head Softmax"
+        )
     graphs = to_onnx(loaded.model)
     verify(loaded.model, graphs)
     if int8:

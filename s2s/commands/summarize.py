@@ -57,7 +57,7 @@ def parser() -> CommandLine:
         epilog="Each option has the same name in Python: --limit-extra is limit_extra.",
     )
     add = parser.add_argument
-    add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
+    add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` or `s2s export` writes it")
     add(
         "files",
         metavar="FILE",

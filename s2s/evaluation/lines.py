@@ -52,7 +52,7 @@ def read_texts(path: str, report: LineReport | None = None) -> list[list[str]]:
     for number, line in enumerate(read_lines(file, report), start=1):
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{file}, line {number}: not JSON ({error})") from error
         found: Any = record.get(key) if isinstance(record, dict) else None
         texts: list[str] = found if isinstance(found, list) else [found]

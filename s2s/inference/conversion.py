@@ -243,14 +243,17 @@ def _check_versions(checkpoint: Path, saved: Mapping[str, Any]) -> None:
 
 
 def _corpora(config: Mapping[str, Any]) -> dict[str, Any]:
-    # The names of the files that were learnt from; where they lay is their owner's affair, and may be no more.
+    # The names of the files that were learnt from (where they lay is their owner's affair, and may be no more), and
+    # whether they told lengths.
     given = (config.get("data") or {}).get("train") or []
     names = []
-    for one in given if isinstance(given, list) else [given]:
+    given = given if isinstance(given, list) else [given]
+    for one in given:
         paths = (
             [one.get(key) for key in ("path", "source", "target")]
             if isinstance(one, dict)
             else one.split(",")
         )
         names += [Path(path.strip()).name for path in paths if path]
-    return {"train": names} if names else {}
+    told = any(isinstance(one, dict) and one.get("tell_length") for one in given)
+    return {**({"train": names} if names else {}), **({"told_lengths": True} if told else {})}

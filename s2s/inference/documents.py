@@ -66,7 +66,7 @@ class Documents(Incoming):
     def _text(self, line: bytes, place: str) -> bytes:
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{place}: not JSON ({error})") from error
         texts = []
         for key in self._fields:

@@ -16,7 +16,7 @@ from pathlib import Path
 from s2s.inference.shipped import Shipped
 
 ENCODER, STEP, WEIGHTS, README = "encoder.onnx", "step.onnx", "weights.bin", "README.md"
-RUNTIME_NEEDS = "numpy onnxruntime pluggy pyyaml sentencepiece"
+RUNTIME_NEEDS = "numpy onnxruntime pluggy pyyaml regex rich sentencepiece sentencex"
 """What pip has to install for the runtime, beside s2s itself: all that it imports, for a tokenizer of SentencePiece."""
 
 EXPORTED = Shipped(

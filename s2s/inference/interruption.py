@@ -24,6 +24,11 @@ class Interruptible(Stepper):
         self.source_lengths = stepper.source_lengths
         self._given_up = given_up
 
+    @property
+    def vocabulary_size(self) -> int | None:
+        """See `Stepper.vocabulary_size`."""
+        return self.stepper.vocabulary_size
+
     def __call__(self, tokens: Tensor, state: State) -> Step:
         """See `Stepper`.
 

@@ -8,17 +8,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from s2s.errors import BundleError, DataError
-from s2s.inference.bundle import Bundle
+from s2s.errors import BundleError, ConfigError, DataError
 from s2s.inference.lines import LineTranslator
 from s2s.inference.options import MAX_SOURCE_TOKENS, Given
 from s2s.inference.translation import Translation
-from s2s.inference.translator import Translator
 from s2s.inference.windows import WINDOW, in_windows
 from s2s.text.wanted_length import with_length
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from s2s.inference.bundle import Bundle
 
 
 class Summarizer:
@@ -29,6 +29,7 @@ class Summarizer:
         device: see `Translator`.
         precision: see `Translator`.
         models: see `Translator`.
+        threads: see `Translator`.
 
     Raises:
         ConfigError: see `Translator`.
@@ -41,8 +42,13 @@ class Summarizer:
         device: str = "cpu",
         precision: str = "float32",
         models: Sequence[Bundle] = (),
+        threads: int | None = None,
     ) -> None:
-        self.translator: LineTranslator[Any] = Translator(bundle, device=device, precision=precision, models=models)
+        from s2s.inference.translator import Translator  # imports torch, which an exported model does without
+
+        self.translator: LineTranslator[Any] = Translator(
+            bundle, device=device, precision=precision, models=models, threads=threads
+        )
 
     @classmethod
     def load(
@@ -54,6 +60,8 @@ class Summarizer:
         models: Sequence[str | Path] = (),
     ) -> Summarizer:
         """Make a summarizer of a bundle on disk; see `Translator.load`."""
+        from s2s.inference.translator import Translator
+
         return cls.of(Translator.load(path, device, precision, threads, models))
 
     @classmethod
@@ -126,7 +134,8 @@ class Summarizer:
             DataError: something that is not a str.
 
         Warns:
-            UserWarning: a document had more than `max_source_tokens` tokens, and `results` cannot tell it.
+            UserWarning: a document had more than `max_source_tokens` tokens, or an output lacks a phrase, and `results`
+                cannot tell it.
         """
         given = list(_checked([documents] if isinstance(documents, str) else documents))
         found = list(self._stream([given], results, words, options))
@@ -157,7 +166,11 @@ class Summarizer:
         """
         if isinstance(documents, str):
             raise DataError("stream takes documents, such as a list; for one document there is summarize")
+        if window < 1:
+            raise ConfigError(f"window is {window}; it must be 1 or more")
         windows = in_windows(_checked(documents), max(1, window // 2))
+        if window == 1:  # an empty window asks for the answers to those before it
+            windows = (one for each in windows for one in (each, []))
         return self._stream(windows, results, words, options)  # type: ignore[arg-type, return-value]
 
     def stream_windows(
@@ -172,28 +185,37 @@ class Summarizer:
         if words is not None:
             self._check_told()
             with_length("", words)
-            windows = ([with_length(text, words) if text else "" for text in window] for window in windows)
+            windows = (
+                [with_length(text, words) if text.strip() else "" for text in window] for window in windows
+            )
         return self.translator.stream_windows(windows, one_line=False, **options)
 
     def _stream(
         self, windows: Iterable[list[str]], results: bool, words: int | None, options: Given
     ) -> Iterator[str | Translation]:
-        flow = self.stream_windows((window for window in windows if window), words=words, **options)
+        flow = self.stream_windows(windows, words=words, **options)
         return self._answers(flow, results, options.get("max_source_tokens", MAX_SOURCE_TOKENS))
 
     def _answers(
         self, flow: Generator[list[Translation]], results: bool, most: int
     ) -> Iterator[str | Translation]:
-        truncated = number = 0
+        truncated = unmet = number = 0
         with closing(flow):
             for found in flow:
                 truncated += sum(one.truncated for one in found)
+                unmet += sum(bool(one.unmet) for one in found)
                 number += len(found)
                 yield from found if results else (one.text for one in found)
         if truncated and not results:
             warnings.warn(
                 f"{truncated} of {number} documents have more than {most} tokens; only so many were read of each. See "
                 "max_source_tokens",
+                stacklevel=2,
+            )
+        if unmet and not results:
+            warnings.warn(
+                f"{unmet} of {number} summaries lack a phrase that was asked for, or begin with another; see unmet of "
+                "results=True, limit_extra, beam",
                 stacklevel=2,
             )
 

@@ -13,6 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+SMALLEST = 2**16
+"""Elements of a weight from which oneDNN is asked: of 64 rows, [128, 128] took 17 microseconds instead of MKL's 14,
+[256, 256] 31 instead of 46."""
+
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x W^T + bias`` as a value, without history: for forward and backward passes written by hand.
@@ -25,7 +29,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         weight: [out, in], of the same type.
         bias: [out].
     """
-    if x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() and mkl_is_slow():
+    large = weight.numel() >= SMALLEST and x.numel() > 0
+    if large and x.dtype == torch.float32 and x.device.type == "cpu" and mkl_is_slow():
         product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
         return product
     return F.linear(x, weight, bias)

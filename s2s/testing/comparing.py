@@ -14,9 +14,22 @@ TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5, torch.bfloat16: 5e-2}
 
 
 def expect_close(
-    what: str, found: Tensor, expected: Tensor, remedy: str, tolerance: float = TOLERANCES[torch.float64]
+    what: str,
+    found: Tensor,
+    expected: Tensor,
+    remedy: str,
+    tolerance: float = TOLERANCES[torch.float64],
+    rounding: float = 0.0,
 ) -> None:
     """Two tensors are equal but for rounding; infinity equals itself, NaN nothing.
+
+    Args:
+        what: is compared.
+        found: by one way.
+        expected: by another.
+        remedy: what to do where they differ.
+        tolerance: of their difference, relative to the largest value expected, absolute below 1.
+        rounding: how far what is expected is off itself, for its type rounds; `found` may be off as far.
 
     Raises:
         Nonconforming: telling the place where they differ most.
@@ -28,7 +41,7 @@ def expect_close(
     found, expected = found.detach(), expected.detach()
     difference = (found.double() - expected.double()).abs().masked_fill(found == expected, 0.0)
     sizes = expected.double().abs()
-    allowed = tolerance * max(1.0, float(sizes.masked_fill(sizes.isinf(), 0.0).max()))
+    allowed = tolerance * max(1.0, float(sizes.masked_fill(sizes.isinf(), 0.0).max())) + 2 * rounding
     worst = int(difference.nan_to_num(nan=float("inf")).argmax())
     if not bool((difference <= allowed).all()):  # written so that NaN fails
         place = [int(i) for i in torch.unravel_index(torch.tensor(worst), found.shape)]

@@ -3,6 +3,7 @@
 import functools
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ class DomainBatch(NamedTuple):
     source: Padded
     target: Padded
     lines: Tensor
+    words: Sequence[Sequence[str]]
     domains: Tensor
 
     @property

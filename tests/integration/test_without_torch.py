@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from s2s.inference.summarizer import Summarizer
 from s2s.inference.translator import Translator
 from tests.references.tiny import sentences
 
@@ -60,6 +61,15 @@ def test_the_command(bundle, exported):
     status, out, err = run(COMMAND, given="".join(f"{line}\n" for line in lines), arguments=arguments)
     assert (status, err.count("error")) == (0, 0)
     assert out == "".join(f"{line}\n" for line in expected)
+
+
+def test_summarize(bundle, exported, tmp_path):
+    (tmp_path / "one.txt").write_text("abc\nde f\n")
+    expected = Summarizer.load(bundle).summarize("abc\nde f\n", beam=2)
+    arguments = ["summarize", exported, "--whole", tmp_path / "one.txt", "--beam", 2]
+    status, out, err = run(COMMAND, arguments=arguments)
+    assert (status, "error" in err) == (0, False)
+    assert out == expected.replace("\n", " ") + "\n"
 
 
 def test_formats_and_a_file(exported, tmp_path):

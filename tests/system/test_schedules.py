@@ -102,9 +102,9 @@ def test_the_share_of_gold_tokens_falls_in_training_and_is_one_in_validation(
     seen: list[tuple[bool, float]] = []
     plain = Seq2Seq.loss
 
-    def loss(model: Seq2Seq, *batch: Any, gold_share: float = 1.0) -> HeadLoss:
+    def loss(model: Seq2Seq, *batch: Any, gold_share: float = 1.0, coverage: float = 0.0) -> HeadLoss:
         seen.append((model.training, gold_share))
-        return plain(model, *batch, gold_share=gold_share)
+        return plain(model, *batch, gold_share=gold_share, coverage=coverage)
 
     monkeypatch.setattr(Seq2Seq, "loss", loss)
     given = {**options("LuongGeneral"), "model.scheduled_sampling": "linear", "model.sampling_floor": 0.1}

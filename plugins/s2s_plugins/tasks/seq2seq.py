@@ -355,7 +355,11 @@ class Seq2SeqModule(TaskModule):
         data: PairData = self.data
         names = [Path(path).name for spec in data.corpora["train"] for path in spec.paths]
         told = any(spec.tell_length for spec in data.corpora["train"])
-        return {"train": names, "pairs": len(data.store("train")), "told_lengths": told}
+        return {
+            "train": names,
+            "pairs": len(data.store("train")),
+            **({"told_lengths": True} if told else {}),
+        }
 
 
 class Seq2SeqTask(Task):

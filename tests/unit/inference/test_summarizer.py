@@ -74,3 +74,23 @@ def test_length_and_repetition_are_search_options(bundle: Path) -> None:
         triples = list(zip(one.tokens, one.tokens[1:], one.tokens[2:], strict=False))
         assert len(triples) == len(set(triples))
         assert len(one.tokens) >= 9
+
+
+def test_a_blank_document_is_asked_for_no_length(asked: Path) -> None:
+    assert Summarizer.load(asked).summarize([" \n", ""], words=7) == ["", ""]
+
+
+def test_with_a_window_of_one_each_document_is_answered_before_the_next_is_read(bundle: Path) -> None:
+    read = []
+
+    def documents():
+        for name in ("abc", "de"):
+            read.append(name)
+            yield name
+
+    summaries = Summarizer.load(bundle).stream(documents(), window=1)
+    next(summaries)
+    assert read == ["abc"]
+    summaries.close()
+    with pytest.raises(ConfigError, match="window is 0; it must be 1 or more"):
+        Summarizer.load(bundle).stream([], window=0)

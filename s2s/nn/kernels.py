@@ -60,7 +60,7 @@ def mkl_is_slow() -> bool:
         return False
     if torch.backends.cpu.get_cpu_capability() != "AVX512" or _vendor() in ("", "GenuineIntel"):
         return False
-    x = torch.eye(64, 32)
+    x = torch.eye(64, 32, dtype=torch.float32, device="cpu")  # whatever the defaults are now
     try:
         product = torch.ops.mkldnn._linear_pointwise(x, x, None, "none", [], "")
     except (AttributeError, RuntimeError):

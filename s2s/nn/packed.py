@@ -139,7 +139,7 @@ def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether this build and this processor multiply with packed weights of this type; tried out once."""
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return False
-    weight, x = torch.eye(64, 32, dtype=dtype), torch.ones(3, 32, dtype=dtype)
+    weight, x = torch.eye(64, 32, dtype=dtype, device=device), torch.ones(3, 32, dtype=dtype, device=device)
     try:
         reordered = torch.ops.mkldnn._reorder_linear_weight(weight)
         product = torch.ops.mkldnn._linear_pointwise(x, reordered, None, "none", [], "")

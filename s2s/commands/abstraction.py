@@ -48,7 +48,15 @@ def tell(
 def table(found: Mapping[str, Abstraction]) -> list[str]:
     """Lines for a person: percentages, and means of words."""
     width = max(map(len, found))
-    columns = ("new words", "new pairs", "repeated words", "repeated triples", "copied words", "in runs of", "words")
+    columns = (
+        "new words",
+        "new pairs",
+        "repeated words",
+        "repeated triples",
+        "copied words",
+        "in runs of",
+        "words",
+    )
     rows = [f"  {'%':<{width}}  {'  '.join(columns)}"]
     for name, one in found.items():
         shares = (one.novelty[1], one.novelty[2], one.repetition[1], one.repetition[3], one.copied)

@@ -94,7 +94,9 @@ def main(argv: Sequence[str]) -> int:
     print()
     step = max(1, len(sources) // SHOWN)
     for i in range(0, step * SHOWN, step)[: len(sources)]:
-        print(f"  {'source':<11}  {sources[i]}\n  {demo.output:<11}  {outputs[i]}\n  reference    {references[i]}\n")
+        print(
+            f"  {'source':<11}  {sources[i]}\n  {demo.output:<11}  {outputs[i]}\n  reference    {references[i]}\n"
+        )
     print(
         f"The model is at {fitted.bundle}. Try it:\n  echo '{sources[0]}' | s2s {demo.command} {fitted.bundle}"
     )
@@ -116,7 +118,9 @@ def _score_summaries(outputs: Sequence[str], references: Sequence[str], sources:
     systems = {
         "model": outputs,
         "first sentence": [lead(source, 1) for source in sources],
-        "best sentence": [oracle(*pair, 1) for pair in zip(sources, ([one] for one in references), strict=True)],
+        "best sentence": [
+            oracle(*pair, 1) for pair in zip(sources, ([one] for one in references), strict=True)
+        ],
     }
     for row in evaluate(systems, [references], metrics=SUMMARY_METRICS[:3]):
         signature = f"  {row.signature}" if row.system == "model" else ""

@@ -85,7 +85,9 @@ def main(argv: list[str]) -> int:
         metavar="FILE",
         help="as JSON: what is new, repeated and copied in the outputs, and their lengths; needs --sources",
     )
-    summaries.add_argument("--plot", metavar="FILE", help="the same as a picture, .png or .svg; needs --sources")
+    summaries.add_argument(
+        "--plot", metavar="FILE", help="the same as a picture, .png or .svg; needs --sources"
+    )
     options = parser.parse_args(argv)
     if options.buckets is not None and options.by_length is None:
         parser.error("--buckets says where, but not of what; add --by-length words or --by-length characters")
@@ -123,7 +125,9 @@ def main(argv: list[str]) -> int:
     if options.json:
         print(json.dumps([_plain(row) for row in rows], indent=2, ensure_ascii=False), flush=True)
     else:
-        for _, group in groupby(rows, key=lambda row: (row.metric, row.case, row.signature.partition("|")[0])):
+        for _, group in groupby(
+            rows, key=lambda row: (row.metric, row.case, row.signature.partition("|")[0])
+        ):
             _print(list(group), len(systems) > 1, options.by_length)
     if sources is not None:
         from s2s.commands.abstraction import tell

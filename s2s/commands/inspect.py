@@ -48,7 +48,7 @@ def _lines(found: Inspection) -> Iterator[str]:
         for name in ("description", "licence", "intended use", "command")
     }
     about["task"] = found.task or "not stated"
-    about["search"] = _spec(found.search)
+    about["search"] = "none" if found.search is None else _spec(found.search)
     about["shortlist"] = "yes" if found.shortlist else "no"
     about["training"] = ", ".join(f"{name} {value}" for name, value in found.training.items()) or "not stated"
     about["scores"] = (

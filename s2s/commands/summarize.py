@@ -38,9 +38,7 @@ def main(argv: list[str]) -> int:
         command,
         incoming,
         chosen,
-        partial(
-            Summarizer.of(translator).stream_windows, words=command.words, **dataclasses.asdict(chosen)
-        ),
+        partial(Summarizer.of(translator).stream_windows, words=command.words, **dataclasses.asdict(chosen)),
         made_of(translator, command, given) | wanted,
         write,
         line_of=str,

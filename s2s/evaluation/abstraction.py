@@ -82,7 +82,9 @@ def copied_runs(said: Sequence[str], read: Sequence[str]) -> list[int]:
         longest = 0
         for place in places.get(said[begin], ()):
             length = 0
-            while said[begin + length : begin + length + 1] == read[place + length : place + length + 1] != []:
+            while (
+                said[begin + length : begin + length + 1] == read[place + length : place + length + 1] != []
+            ):
                 length += 1
             longest = max(longest, length)
         if longest:

@@ -53,9 +53,7 @@ def draw(found: Mapping[str, Abstraction], path: str) -> bytes:
             axes.set_ylabel("share, %")
         for index, one in enumerate(found.values()):
             place = _places(len(found))[index]
-            copied.annotate(
-                f"{one.run:.1f}", (place, 100 * one.copied), ha="center", va="bottom", fontsize=8
-            )
+            copied.annotate(f"{one.run:.1f}", (place, 100 * one.copied), ha="center", va="bottom", fontsize=8)
         _steps(lengths, found)
         handles, labels = novelty.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)), frameon=False)

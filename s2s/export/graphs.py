@@ -31,6 +31,7 @@ _ANY_SIZE = 2**40
 _SENTENCES, _SOURCE, _BEAMS = 3, 5, 2
 """Sizes of the example. All differ, none is 1: a graph is traced for any sizes, and what is 1 may be taken as such."""
 
+
 class Graphs(NamedTuple):
     """A model in ONNX.
 
@@ -237,7 +238,9 @@ def _with_best(step: onnx.ModelProto) -> onnx.ModelProto:
     every, *others = list(step.graph.output)
     k = helper.make_tensor_value_info("k", TensorProto.INT64, [1])
     step.graph.input.append(k)
-    step.graph.node.append(helper.make_node("TopK", [every.name, "k"], ["log_probs", "best"], name="best_of_all"))
+    step.graph.node.append(
+        helper.make_node("TopK", [every.name, "k"], ["log_probs", "best"], name="best_of_all")
+    )
     axes = ["sentences", "beams", "best"]
     del step.graph.output[:]
     step.graph.output.extend(

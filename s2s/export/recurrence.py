@@ -40,7 +40,9 @@ def traceable(model: nn.Module) -> Iterator[None]:
 
         return fused
 
-    cells = [part for part in model.modules() if isinstance(part, RecurrentCell) and not isinstance(part, Stack)]
+    cells = [
+        part for part in model.modules() if isinstance(part, RecurrentCell) and not isinstance(part, Stack)
+    ]
     classes = [(cell, type(cell)) for cell in cells]
     for cell, own in classes:
         # Worked out here, so that the graph has the operator's weights and not what is done to the cell's.
@@ -64,7 +66,9 @@ def _run_operator(operator: OnnxOperator, x: Tensor, mask: Tensor, state: State)
     """A recurrence by an operator; its states stand still behind `sequence_lens`."""
     before = [leaf.unsqueeze(0) for leaf in leaves(state)]
     memory = [*before[1:], None][:1]
-    weights = [part.unsqueeze(0) for part in (operator.input_weight, operator.recurrent_weight, operator.bias)]
+    weights = [
+        part.unsqueeze(0) for part in (operator.input_weight, operator.recurrent_weight, operator.bias)
+    ]
     peepholes = None if operator.peepholes is None else operator.peepholes.unsqueeze(0)
     rows, time, _ = x.shape
     size = operator.recurrent_weight.size(1)
@@ -117,7 +121,9 @@ def marks_to_scans(model: ir.Model) -> None:
     What lies between them and depends on the weights alone stays outside of the loop.
     """
     graph = model.graph
-    marks = {(node.op_type, node.attributes[_LOOP].as_int()): node for node in graph if node.domain == _DOMAIN}
+    marks = {
+        (node.op_type, node.attributes[_LOOP].as_int()): node for node in graph if node.domain == _DOMAIN
+    }
     for number in sorted(number for name, number in marks if name == _BEGIN):
         _fold(graph, marks[_BEGIN, number], marks[_END, number])
     model.opset_imports.pop(_DOMAIN, None)
@@ -125,15 +131,21 @@ def marks_to_scans(model: ir.Model) -> None:
 
 def _fold(graph: ir.Graph, begin: ir.Node, end: ir.Node) -> None:
     behind = _reached([begin], lambda node: [use.node for value in node.outputs for use in value.uses()])
-    before = _reached([end], lambda node: [made for value in node.inputs if value and (made := value.producer())])
+    before = _reached(
+        [end], lambda node: [made for value in node.inputs if value and (made := value.producer())]
+    )
     between = [node for node in graph if node in behind and node in before and node not in (begin, end)]
     inside = {value for node in between for value in node.outputs}
     for value in inside:
         outside = [use.node for use in value.uses() if use.node is not end and use.node not in between]
-        assert not outside and not value.is_graph_output(), f"{value.name} of a loop's step is used outside of it"
+        assert not outside and not value.is_graph_output(), (
+            f"{value.name} of a loop's step is used outside of it"
+        )
 
     states = len(begin.outputs) - 2
-    inputs = [ir.Value(name=f"{value.name}_now", type=value.type, shape=value.shape) for value in begin.outputs]
+    inputs = [
+        ir.Value(name=f"{value.name}_now", type=value.type, shape=value.shape) for value in begin.outputs
+    ]
     for value, own in zip(begin.outputs, inputs, strict=True):
         value.replace_all_uses_with(own)
     graph.remove(between)
@@ -141,10 +153,16 @@ def _fold(graph: ir.Graph, begin: ir.Node, end: ir.Node) -> None:
     for result in end.inputs:
         assert result is not None
         given = result
-        if result not in inside or result in results:  # a body gives each value once, and none that it did not make
+        if (
+            result not in inside or result in results
+        ):  # a body gives each value once, and none that it did not make
             same = ir.Node("", "Identity", [result], name=f"{end.name}_{len(results)}")
             given = same.outputs[0]
-            given.name, given.type, given.shape = f"{result.name}_{len(results)}_given", result.type, result.shape
+            given.name, given.type, given.shape = (
+                f"{result.name}_{len(results)}_given",
+                result.type,
+                result.shape,
+            )
             between.append(same)
         results.append(given)
     (output, *following), (now, moving, *carried) = results, inputs

@@ -63,7 +63,9 @@ def _named(name: str, state: State, shape: torch.Size) -> dict[str, Tensor]:
     return {f"{name}_{place}": leaf.unflatten(0, shape) for place, leaf in enumerate(leaves(state))}
 
 
-def _compare(graph: onnx.ModelProto, given: dict[str, Tensor], expected: dict[str, Tensor], sizes: str) -> None:
+def _compare(
+    graph: onnx.ModelProto, given: dict[str, Tensor], expected: dict[str, Tensor], sizes: str
+) -> None:
     feed = {name: value.contiguous().numpy() for name, value in given.items()}
     try:
         session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])

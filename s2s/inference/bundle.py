@@ -1,62 +1,51 @@
-"""Bundles: a trained model with all that is needed to use it, in a folder that can be sent to anybody.
-
-    config.json           what the model is made of, by names of the catalogue, of which versions the parts are, and who
-                          brought them; checksums of the other files, and of itself
-    weights.safetensors   its parameters
-    shortlist.safetensors which target pieces may translate which source pieces, if `s2s shortlist` was asked
-    tokenizer/            what the tokenizer learnt; source_tokenizer/ and target_tokenizer/ if there are two
-    README.md             the card, for people, who may edit it
-
-Nothing in it is executed or unpickled: weights are safetensors, the rest is JSON and the tokenizers' own
-model files, and a name stands for a class only if an installed plugin brings it.
-"""
+"""Bundles of encoder-decoder models: what `s2s translate` and `s2s summarize` read."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
-from torch.multiprocessing.reductions import StorageWeakRef
-from torch.overrides import TorchFunctionMode
-
-from s2s import __version__
-from s2s.errors import BundleError, ConfigError, DataError, PluginError
+from s2s.errors import BundleError, ConfigError
 from s2s.evaluation.metric import Score
 from s2s.inference import checksums
-from s2s.inference.card import Card, parameters_by_part, render
-from s2s.inference.exported import is_exported
-from s2s.inference.origins import DISTRIBUTIONS, check_origins, record_origins
-from s2s.inference.shipped import Shipped, beside
-from s2s.inference.upgrade import MODEL_PARTS, VERSIONS, record, upgraded
+from s2s.inference.card import Card
+from s2s.inference.model_bundle import (
+    BUNDLE,
+    CONFIG,
+    README,
+    WEIGHTS,
+    build,
+    built_here,
+    check_files,
+    load_model_bundle,
+    read_config,
+    save_model_bundle,
+)
+from s2s.inference.shipped import beside
 from s2s.nn.seq2seq import Seq2Seq
-from s2s.registry.near_names import unknown
 from s2s.registry.parts import Spec, factory
 from s2s.search.strategy import SearchStrategy
 from s2s.text.shortlist import Shortlist
 from s2s.text.tokenizer import Tokenizer
 
-FORMAT = 1
-"""Version of the layout of a bundle; raised when an older s2s could not read what a newer one writes."""
+__all__ = [
+    "CONFIG",
+    "README",
+    "WEIGHTS",
+    "Bundle",
+    "add_shortlist",
+    "build_model",
+    "check_files",
+    "load_bundle",
+    "read_config",
+    "save_bundle",
+]
 
-CONFIG, WEIGHTS, README = "config.json", "weights.safetensors", "README.md"
 SHORTLIST = "shortlist.safetensors"
 _SIZES = ("source_vocabulary_size", "target_vocabulary_size")
-_TIES = ("share_embeddings", "tie_head")
-_DRAWS = {"normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_"}
-_NOBODYS_SEED = (
-    7_320_508_075_688_772  # were it a part's own, that it seeds the generator would not be noticed
-)
-BUNDLE = Shipped(
-    "bundle", CONFIG, FORMAT, ("s2s_version", "model", "search", "sha256"), (WEIGHTS,), "s2s fit"
-)
-_AGAIN = BUNDLE.again
 
 
 @dataclass(frozen=True)
@@ -92,24 +81,7 @@ def build_model(config: Mapping[str, Any]) -> Seq2Seq:
         ConfigError: an entry is missing, unknown or impossible.
         PluginError: a part cannot be imported.
     """
-    known = (*_SIZES, *MODEL_PARTS, *_TIES)
-    for key in config:
-        if key not in known:
-            raise ConfigError(unknown("entry of the model", key, known))
-    missing = [key for key in (*_SIZES, *MODEL_PARTS) if key not in config]
-    if missing:
-        raise ConfigError(f"the model's configuration lacks {', '.join(missing)}")
-    return Seq2Seq(
-        config["source_vocabulary_size"],
-        config["target_vocabulary_size"],
-        embedding=factory("embedding", config["embedding"]),
-        encoder=factory("encoder", config["encoder"]),
-        bridge=factory("bridge", config["bridge"]),
-        decoder=factory("decoder", config["decoder"]),
-        head=factory("head", config["head"]),
-        share_embeddings=bool(config.get("share_embeddings", False)),
-        tie_head=bool(config.get("tie_head", False)),
-    )
+    return build(Seq2Seq, config)
 
 
 def save_bundle(
@@ -138,7 +110,7 @@ def save_bundle(
         target_tokenizer: None if the source's serves both sides.
         target_tokenizer_spec: name and options of the target tokenizer.
         search: the strategy to recommend.
-        task: name of the task in the catalogue.
+        task: name of the task that trained it.
         training: what is worth knowing of the training; anything that JSON can hold.
         scores: with their signatures, for the card.
         card: what people should know; a str is its description.
@@ -150,91 +122,47 @@ def save_bundle(
         BundleError: there is something else at that place.
         ConfigError: the configuration does not describe the model.
     """
-    folder = Path(folder)
-    BUNDLE.check_place(folder)
-    joint = target_tokenizer is None or target_tokenizer is source_tokenizer
-    tokenizers = {"tokenizer": source_tokenizer}
-    if target_tokenizer is not None and not joint:
+    tokenizers = {"tokenizer": (source_tokenizer, source_tokenizer_spec)}
+    if target_tokenizer is not None and target_tokenizer is not source_tokenizer:
         if target_tokenizer_spec is None:
             raise ConfigError(
                 "a target tokenizer of its own needs target_tokenizer_spec, its name and options"
             )
-        tokenizers = {"source_tokenizer": source_tokenizer, "target_tokenizer": target_tokenizer}
-    weights = {name: value.detach().cpu().contiguous() for name, value in _stored(model).items()}
-    with torch.random.fork_rng(devices=[]):
-        _check_weights(_stored(build_model(model_config)), weights, "the model and its model_config disagree")
-
-    with beside(folder) as new:
-        for name, tokenizer in tokenizers.items():
-            tokenizer.save(new / name)
-        save_file(weights, new / WEIGHTS)
-        files = sorted(path for path in new.rglob("*") if path.is_file())
-        config = {
-            "format": FORMAT,
-            "s2s_version": __version__,
-            "task": task,
-            "model": dict(model_config),
-            **(
-                {"tokenizer": source_tokenizer_spec}
-                if joint
-                else {"source_tokenizer": source_tokenizer_spec, "target_tokenizer": target_tokenizer_spec}
-            ),
-            "search": search,
-            "training": dict(training or {}),
-            VERSIONS: {},
-            DISTRIBUTIONS: {},
-            "scores": [asdict(score) for score in scores],
-            "card": asdict(Card(card) if isinstance(card, str) else card),
-            "sha256": checksums.of_files(new, files),
+        tokenizers = {
+            "source_tokenizer": (source_tokenizer, source_tokenizer_spec),
+            "target_tokenizer": (target_tokenizer, target_tokenizer_spec),
         }
-        config[VERSIONS] = record(config, model)
-        config[DISTRIBUTIONS] = record_origins(config)
-        file_bytes = {path.relative_to(new).as_posix(): path.stat().st_size for path in files}
-        text = render(folder.name, config, parameters_by_part(model), file_bytes)
-        (new / README).write_text(text, encoding="utf-8")
-        config[checksums.CARD] = checksums.of_file(new / README)
-        BUNDLE.write_config(new, config)
-        shutil.copymode(new / README, new / WEIGHTS)  # save_file makes what its owner alone may read
-    return folder
+    return save_model_bundle(
+        folder,
+        model=model,
+        model_config=model_config,
+        tokenizers=tokenizers,
+        search=search,
+        task=task,
+        training=training,
+        scores=scores,
+        card=card,
+    )
 
 
 def load_bundle(folder: str | Path) -> Bundle:
     """Read a bundle; nothing in it is executed.
 
     Raises:
-        BundleError: a piece is missing, damaged, made by a newer version or needs a plugin that is not there.
+        BundleError: a piece is missing, damaged, made by a newer version or needs a plugin that is not there; or it
+            holds no encoder-decoder model.
     """
     folder = Path(folder)
-    config = read_config(folder)
-    check_files(folder, config)
-    check_origins(folder, config)
-    weights: dict[str, Tensor] | None
-    try:
-        config, weights = upgraded(folder, config, lambda: _read_weights(folder))
-        model = _undrawn_model(config["model"])
+    loaded = load_model_bundle(folder, Seq2Seq)
+    config = loaded.config
+    if "search" not in config:
+        raise BundleError(f"{folder / CONFIG} lacks search; {BUNDLE.again}")
+    source, target = BUNDLE.sides(folder, loaded.tokenizers)
+    with built_here(folder, config):
         search = factory("search", config["search"])()
-        source, target = BUNDLE.load_tokenizers(folder, config)
         sizes = [config["model"][size] for size in _SIZES]
         shortlist = Shortlist.read(folder / SHORTLIST, *sizes) if SHORTLIST in config["sha256"] else None
-    except (ConfigError, PluginError) as error:
-        raise BundleError(
-            f"{folder} (made by s2s {config['s2s_version']}) cannot be built here: {str(error).rstrip('.')}. "
-            "If it needs a plugin, install it or name its folder with --plugin-dir"
-        ) from error
-    except DataError as error:
-        raise BundleError(f"{folder}: {error}; {_AGAIN}") from error
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise BundleError(f"{folder / CONFIG} asks for impossible options: {error}; {_AGAIN}") from error
-    weights = _read_weights(folder) if weights is None else weights
-    expected = _stored(model)
-    try:
-        _check_weights(expected, weights, f"{folder / WEIGHTS} does not fit {CONFIG}")
-    except ConfigError as error:
-        raise BundleError(f"{error}; {_AGAIN}") from error
-    with torch.no_grad():
-        for name, value in expected.items():
-            value.copy_(weights[name])
-    return Bundle(model.eval(), source, target, search, config, shortlist)
+    return Bundle(loaded.model, source, target, search, config, shortlist)
 
 
 def add_shortlist(folder: str | Path, shortlist: Shortlist) -> None:
@@ -250,97 +178,3 @@ def add_shortlist(folder: str | Path, shortlist: Shortlist) -> None:
         shortlist.write(new / SHORTLIST)
         config["sha256"][SHORTLIST] = checksums.of_file(new / SHORTLIST)
         BUNDLE.write_config(new, config)
-
-
-class _WithoutDrawing(TorchFunctionMode):
-    """Leaves first weights as they come from memory: drawing them takes longer than all the rest of loading.
-
-    What has a generator of its own is drawn: it is a computed number, not a first weight.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.undrawn: set[StorageWeakRef] = set()
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if getattr(func, "__name__", "") in _DRAWS and not any(
-            isinstance(value, torch.Generator) for value in (*args, *kwargs.values())
-        ):
-            tensor = args[0] if args else kwargs["tensor"]
-            self.undrawn.add(_storage(tensor))
-            return tensor
-        if func is torch.linalg.qr and args and _storage(args[0]) in self.undrawn:  # for an orthogonal matrix
-            return torch.return_types.linalg_qr((args[0], args[0]))  # type: ignore[attr-defined]
-        return func(*args, **kwargs)
-
-
-def _undrawn_model(config: Mapping[str, Any]) -> Seq2Seq:
-    """The model with any numbers in what a bundle stores. What it does not store is as `build_model` makes it."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(_NOBODYS_SEED)
-        before = torch.get_rng_state()
-        with _WithoutDrawing() as drawing:
-            model = build_model(config)
-        stored = {_storage(tensor) for tensor in _stored(model).values()}
-        left = any(not storage.expired() for storage in drawing.undrawn - stored)
-        # A generator that has moved was drawn from otherwise, or seeded: then draws may be computed numbers as well.
-        return build_model(config) if left or not torch.equal(torch.get_rng_state(), before) else model
-
-
-def _storage(tensor: Tensor) -> StorageWeakRef:
-    return StorageWeakRef(tensor.untyped_storage())
-
-
-def _stored(model: nn.Module) -> dict[str, Tensor]:
-    # What is shared is stored once, under its first name: building the model ties it again.
-    parameters: dict[str, Tensor] = dict(model.named_parameters())
-    every_parameter = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    buffers = {name: value for name, value in model.state_dict().items() if name not in every_parameter}
-    return {**parameters, **buffers}
-
-
-def _check_weights(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], what: str) -> None:
-    missing, strange = sorted(set(expected) - set(given)), sorted(set(given) - set(expected))
-    if missing or strange:
-        lists = [
-            f"{word} {', '.join(names[:3])}"
-            for word, names in (("lacks", missing), ("has unknown", strange))
-            if names
-        ]
-        raise ConfigError(f"{what}: it {' and '.join(lists)}")
-    for name, value in expected.items():
-        if value.shape != given[name].shape:
-            raise ConfigError(f"{what}: {name} is {list(given[name].shape)}, not {list(value.shape)}")
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """What a bundle says of itself, its own checksum verified; its files are not looked at.
-
-    Raises:
-        BundleError: there is no bundle, or it is damaged, altered or made by a newer version.
-    """
-    if is_exported(folder) and not (folder / CONFIG).exists():
-        raise BundleError(
-            f"{folder} was written by s2s export: it is for `s2s translate` and s2s.OnnxTranslator; all else needs the "
-            "bundle that it was made of"
-        )
-    return BUNDLE.read_config(folder)
-
-
-def check_files(folder: Path, config: Mapping[str, Any]) -> None:
-    """See that the files of a bundle are those that were written.
-
-    Raises:
-        BundleError: one is missing, truncated or altered, or is not in the bundle.
-    """
-    BUNDLE.check_files(folder, config)
-
-
-def _read_weights(folder: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(folder / WEIGHTS)
-    except (SafetensorError, OSError) as error:
-        raise BundleError(f"{folder / WEIGHTS} is damaged ({error}); {_AGAIN}") from error

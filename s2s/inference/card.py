@@ -12,8 +12,9 @@ from typing import Any
 
 from torch import nn
 
+from s2s.inference.architectures import architecture
 from s2s.inference.exported import RUNTIME_NEEDS
-from s2s.inference.upgrade import MODEL_PARTS
+from s2s.inference.upgrade import model_parts
 
 NOT_STATED = "Not stated. Whoever made the bundle can state it with: s2s convert"
 
@@ -61,12 +62,17 @@ def render(
         parameters: see `parameters_by_part`.
         file_bytes: size of each file, by its name.
     """
-    card, model = Card(**config["card"]), config["model"]
+    card, model, kind = Card(**config["card"]), config["model"], architecture(config)
+    sizes = [
+        f"{value:,} {key.removesuffix('_vocabulary_size').replace('_', ' ')} tokens"
+        for key, value in model.items()
+        if key.endswith("vocabulary_size")
+    ]
     sections = [
         f"# {name}",
-        card.description or "A recurrent encoder-decoder model.",
+        card.description or f"{kind.called[0].upper()}{kind.called[1:]}.",
         f"Use it with s2s {config['s2s_version']} or newer:",
-        f"    s2s translate {name} < source.txt > target.txt",
+        "\n".join(f"    {use.format(bundle=name)}" for use in kind.uses),
         "## Intended use",
         card.intended_use or NOT_STATED,
         "## Licence",
@@ -76,15 +82,20 @@ def render(
         "## Scores",
         _scores(config) or "None were measured.",
         "## Sizes",
-        f"{sum(parameters.values()):,} parameters; {model['source_vocabulary_size']:,} source and "
-        f"{model['target_vocabulary_size']:,} target tokens; {sum(file_bytes.values()) / 1e6:,.1f} MB on disk.",
+        "; ".join(
+            [
+                f"{sum(parameters.values()):,} parameters",
+                *sizes,
+                f"{sum(file_bytes.values()) / 1e6:,.1f} MB on disk.",
+            ]
+        ),
         _table(
             ["part of the model", "parameters"], [[part, f"{count:,}"] for part, count in parameters.items()]
         ),
         "## Parts",
         _table(
             ["part", "name and options"],
-            [[part, f"`{json.dumps(model[part], ensure_ascii=False)}`"] for part in MODEL_PARTS],
+            [[part, f"`{json.dumps(model[part], ensure_ascii=False)}`"] for part in model_parts(model)],
         ),
         _table(
             ["brought by", ""],

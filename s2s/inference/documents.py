@@ -71,7 +71,9 @@ class Documents(Incoming):
         texts = []
         for key in self._fields:
             if not isinstance(record, dict) or not isinstance(record.get(key), str):
-                known = ", ".join(map(repr, record)) if isinstance(record, dict) else "no keys: it is no object"
+                known = (
+                    ", ".join(map(repr, record)) if isinstance(record, dict) else "no keys: it is no object"
+                )
                 raise DataError(f"{place}: no text under {key!r}; it has {known}. Name the key: --field KEY")
             texts.append(record[key])
         return "\n".join(texts).encode("utf-8", "replace")

@@ -59,7 +59,8 @@ def summary_tsv(name: str, found: Translation) -> str:
     """Name, score and summary, for each of the n best; a tab in a text becomes a space."""
     every = [one_line(one) for one in [found, *found.alternatives]]
     return "".join(
-        "\t".join([name.replace("\t", " "), f"{one.score:.6f}", one.text.replace("\t", " ")]) + "\n" for one in every
+        "\t".join([name.replace("\t", " "), f"{one.score:.6f}", one.text.replace("\t", " ")]) + "\n"
+        for one in every
     )
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from s2s.errors import BundleError, S2SError
 from s2s.inference import checksums
-from s2s.inference.bundle import CONFIG, README, Bundle, load_bundle, read_config
+from s2s.inference.bundle import SHORTLIST
 from s2s.inference.card import parameters_by_part
+from s2s.inference.model_bundle import CONFIG, README, ModelBundle, load_any_bundle, read_config
 from s2s.inference.origins import installed_origin, origins
 from s2s.inference.upgrade import VERSIONS, named_parts
 from s2s.registry import catalogue
@@ -29,7 +30,7 @@ class Inspection:
         format: version of its layout.
         s2s_version: that wrote it.
         task: that it was trained for.
-        search: the strategy that it recommends.
+        search: the strategy that it recommends; None of a model that is not searched.
         card: `Card`, as a mapping; empty where the bundle was made before that was noted.
         training: what was noted of the training.
         scores: `Score`, as mappings, with their signatures.
@@ -68,7 +69,7 @@ def inspect(folder: str | Path) -> Inspection:
     config = read_config(folder)
     loaded, problem = None, None
     try:
-        loaded = load_bundle(folder)
+        loaded = load_any_bundle(folder)
     except BundleError as error:
         problem = str(error)
     return Inspection(
@@ -76,7 +77,7 @@ def inspect(folder: str | Path) -> Inspection:
         format=config["format"],
         s2s_version=config["s2s_version"],
         task=config.get("task"),
-        search=config["search"],
+        search=config.get("search"),
         card=config.get("card", {}),
         training=config.get("training", {}),
         scores=config.get("scores", []),
@@ -84,22 +85,21 @@ def inspect(folder: str | Path) -> Inspection:
         vocabulary=None if loaded is None else _vocabulary(loaded),
         parts=_parts(folder, config),
         files=_files(folder, config),
-        shortlist=loaded is not None and loaded.shortlist is not None,
+        shortlist=SHORTLIST in config["sha256"],
         problem=problem,
     )
 
 
-def _vocabulary(bundle: Bundle) -> dict[str, Any]:
+def _vocabulary(bundle: ModelBundle[Any]) -> dict[str, Any]:
     def described(key: str, tokenizer: Tokenizer) -> dict[str, Any]:
         size = tokenizer.vocabulary_size
         some = tokenizer.tokens(list(range(0, size, -(-size // _SHOWN_TOKENS))))
         return {"tokenizer": bundle.config[key], "tokens": size, "some": some}
 
-    if "tokenizer" in bundle.config:
-        return {"source and target": described("tokenizer", bundle.source_tokenizer)}
+    joint = "source and target" if "source_vocabulary_size" in bundle.config["model"] else "text"
     return {
-        "source": described("source_tokenizer", bundle.source_tokenizer),
-        "target": described("target_tokenizer", bundle.target_tokenizer),
+        joint if key == "tokenizer" else key.removesuffix("_tokenizer"): described(key, tokenizer)
+        for key, tokenizer in bundle.tokenizers.items()
     }
 
 

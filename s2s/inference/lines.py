@@ -320,7 +320,9 @@ class LineTranslator(ABC, Generic[SentenceT]):
             while flying:
                 yield self._end(flying.popleft(), search)
 
-    def _begin(self, lines: Sequence[str | Line], search: Search[SentenceT], workers: Workers) -> Window[SentenceT]:
+    def _begin(
+        self, lines: Sequence[str | Line], search: Search[SentenceT], workers: Workers
+    ) -> Window[SentenceT]:
         of_lines = [search.sentences(line) for line in lines]
         sentences = list(itertools.chain(*of_lines))
         sources = self._encode([one.text for one in sentences])

@@ -65,9 +65,7 @@ class Search:
         ConfigError: options that cannot be for this bundle.
     """
 
-    def __init__(
-        self, options: Options, bundle: Bundle, results: bool, *, one_line: bool = True
-    ) -> None:
+    def __init__(self, options: Options, bundle: Bundle, results: bool, *, one_line: bool = True) -> None:
         if options.shortlist and bundle.shortlist is None:
             raise BundleError(
                 "the bundle has no shortlist; learn one from its training text with: "

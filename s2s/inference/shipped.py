@@ -20,6 +20,13 @@ from s2s.inference import checksums
 from s2s.registry.parts import Spec, factory
 from s2s.text.tokenizer import Tokenizer
 
+_TOKENIZERS = {
+    "tokenizer": ("source_vocabulary_size", "target_vocabulary_size", "vocabulary_size"),
+    "source_tokenizer": ("source_vocabulary_size",),
+    "target_tokenizer": ("target_vocabulary_size",),
+}
+"""Entries of a configuration that name tokenizers, each also a folder, and those of the model that are their sizes."""
+
 
 @dataclass(frozen=True)
 class Shipped:
@@ -29,7 +36,7 @@ class Shipped:
         name: what it is called.
         config: the JSON file that says of what it is made.
         format: version of its layout; raised when an older s2s could not read what a newer one writes.
-        entries: that its configuration must have, beside those of the tokenizers.
+        entries: that its configuration must have.
         files: that it must have, beside those that the configuration names.
         command: what makes one.
     """
@@ -70,7 +77,9 @@ class Shipped:
             raise BundleError(f"{path} cannot be read ({error}); {self.again}") from error
         version = config.get("format") if isinstance(config, dict) else None
         if not isinstance(version, int) or version < 1:
-            raise BundleError(f"{path} is no configuration of {_article(self.name)}: it states no format; {self.again}")
+            raise BundleError(
+                f"{path} is no configuration of {_article(self.name)}: it states no format; {self.again}"
+            )
         if version > self.format:
             raise BundleError(
                 f"{folder} was made by a newer s2s ({config.get('s2s_version', 'unknown')}; format {version}, "
@@ -81,8 +90,7 @@ class Shipped:
                 f"{path} has been altered: its checksum is not the one that it states; {self.again}. "
                 f"If you changed it yourself, take the entry {checksums.OWN} out of it"
             )
-        tokenizers = ["tokenizer"] if "tokenizer" in config else ["source_tokenizer", "target_tokenizer"]
-        missing = [key for key in (*self.entries, *tokenizers) if key not in config]
+        missing = [key for key in self.entries if key not in config]
         if missing:
             raise BundleError(f"{path} lacks {', '.join(missing)}; {self.again}")
         for key in ("model", "sha256"):
@@ -115,7 +123,11 @@ class Shipped:
         Raises:
             BundleError: there is something else.
         """
-        if folder.exists() and not (folder / self.config).is_file() and (folder.is_file() or any(folder.iterdir())):
+        if (
+            folder.exists()
+            and not (folder / self.config).is_file()
+            and (folder.is_file() or any(folder.iterdir()))
+        ):
             raise BundleError(
                 f"{folder} exists and is no {self.name}; it is left alone. Choose another folder or remove it"
             )
@@ -125,8 +137,8 @@ class Shipped:
         text = json.dumps(checksums.signed(config), indent=2, ensure_ascii=False)
         (folder / self.config).write_text(f"{text}\n", encoding="utf-8")
 
-    def load_tokenizers(self, folder: Path, config: Mapping[str, Any]) -> tuple[Tokenizer, Tokenizer]:
-        """The tokenizers of source and target; one object if there is one for both sides.
+    def load_tokenizers(self, folder: Path, config: Mapping[str, Any]) -> dict[str, Tokenizer]:
+        """The tokenizers that the configuration names: one, one for each side, or none.
 
         Raises:
             BundleError: one has another vocabulary than the model.
@@ -134,19 +146,43 @@ class Shipped:
             DataError: what one has learnt is damaged.
             PluginError: one cannot be imported.
         """
-        if "tokenizer" in config:
-            source = target = _load_tokenizer(folder / "tokenizer", config["tokenizer"])
-        else:
-            source = _load_tokenizer(folder / "source_tokenizer", config["source_tokenizer"])
-            target = _load_tokenizer(folder / "target_tokenizer", config["target_tokenizer"])
-        for side, tokenizer in (("source", source), ("target", target)):
-            size = config["model"][f"{side}_vocabulary_size"]
-            if tokenizer.vocabulary_size != size:
-                raise BundleError(
-                    f"{folder}: the {side} tokenizer has {tokenizer.vocabulary_size} tokens, "
-                    f"the model {size}; {self.again}"
-                )
-        return source, target
+        tokenizers = {}
+        for name, sizes in _TOKENIZERS.items():
+            if name not in config:
+                continue
+            tokenizer = tokenizers[name] = _load_tokenizer(folder / name, config[name])
+            for size in sizes:
+                expected = config["model"].get(size, tokenizer.vocabulary_size)
+                if tokenizer.vocabulary_size != expected:
+                    raise BundleError(
+                        f"{folder}: the {name.replace('_', ' ')} has {tokenizer.vocabulary_size} tokens, "
+                        f"the model {expected}; {self.again}"
+                    )
+        return tokenizers
+
+    def of_both_sides(self, folder: Path, config: Mapping[str, Any]) -> tuple[Tokenizer, Tokenizer]:
+        """The tokenizers of source and target; one object if there is one for both sides.
+
+        Raises:
+            BundleError: one is missing, or has another vocabulary than the model.
+            ConfigError: an unknown tokenizer or option.
+            DataError: what one has learnt is damaged.
+            PluginError: one cannot be imported.
+        """
+        tokenizers = self.load_tokenizers(folder, config)
+        return self.sides(folder, tokenizers)
+
+    def sides(self, folder: Path, tokenizers: Mapping[str, Tokenizer]) -> tuple[Tokenizer, Tokenizer]:
+        """Those of source and target among them.
+
+        Raises:
+            BundleError: there is not one for each side.
+        """
+        joint = tokenizers.get("tokenizer")
+        found = [tokenizers.get(f"{side}_tokenizer", joint) for side in ("source", "target")]
+        if found[0] is None or found[1] is None:
+            raise BundleError(f"{folder / self.config} lacks a tokenizer; {self.again}")
+        return found[0], found[1]
 
 
 @contextmanager

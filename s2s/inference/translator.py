@@ -235,9 +235,7 @@ class Translator(LineTranslator[Sentence]):
         found[0].alternatives.extend(found[1:])
         return found[0]
 
-    def _text(
-        self, hypothesis: Hypothesis, line: str, vocabulary: ExtendedVocabulary, search: Search
-    ) -> str:
+    def _text(self, hypothesis: Hypothesis, line: str, vocabulary: ExtendedVocabulary, search: Search) -> str:
         text = vocabulary.decode(hypothesis.tokens)
         if search.options.replace_unknowns and UNK in hypothesis.tokens:
             if hypothesis.weights is None:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from s2s.errors import BundleError
 from s2s.registry import catalogue
-from s2s.registry.parts import nested_kinds, read_spec
+from s2s.registry.parts import kind_of_option, nested_kinds, read_spec
 from s2s.registry.versions import version_of
 
 Weights = dict[str, Tensor]
@@ -32,7 +32,7 @@ VERSIONS = "versions"
 """Entry of a bundle's configuration: "cell LSTM" -> {"version": 1, "modules": their names in the model}."""
 
 MODEL_PARTS = ("embedding", "encoder", "bridge", "decoder", "head")
-"""Entries of a model's configuration that name parts."""
+"""Entries of the configuration of an encoder-decoder model that name parts."""
 
 _MODULES = {"embedding": ["source_embedding", "target_embedding"]}
 """Where the model's parts are, if not under their names in the configuration."""
@@ -178,11 +178,16 @@ def _noted(folder: Path, config: Mapping[str, Any]) -> dict[str, Noted]:
 def named_parts(config: Mapping[str, Any]) -> Iterator[Named]:
     """All parts that a bundle's configuration names, those inside of others included."""
     model = config["model"]
-    for kind in [kind for kind in MODEL_PARTS if kind in model]:
-        yield from _inside(kind, model, kind, kind)
+    for key in model_parts(model):
+        yield from _inside(kind_of_option(key) or "", model, key, key)
     for key, kind in _OUTSIDE.items():
         if key in config:
             yield from _inside(kind, config, key, "")
+
+
+def model_parts(model: Mapping[str, Any]) -> list[str]:
+    """Entries of a model's configuration that name parts, whatever its architecture; `tie_head` is none."""
+    return [key for key, spec in model.items() if kind_of_option(key) and isinstance(spec, str | Mapping)]
 
 
 def _inside(kind: str, holder: Any, key: str, top: str) -> Iterator[Named]:

@@ -93,7 +93,9 @@ class Greedy(Strategy):
             if len(going) < len(rows):
                 stepper, state = stepper.keep(going), [leaf[going] for leaf in state]
                 rows, last, limits, minimums = rows[going], last[going], limits[going], minimums[going]
-        return [[Hypothesis(*one)] for one in zip(tokens, map(sum, log_probs), log_probs, finished, strict=True)]
+        return [
+            [Hypothesis(*one)] for one in zip(tokens, map(sum, log_probs), log_probs, finished, strict=True)
+        ]
 
 
 class _End(NamedTuple):
@@ -193,7 +195,9 @@ class Beam(Strategy):
                 np.take_along_axis(part, others, axis=1)
                 for part in (np.where(ends, -np.inf, totals), parents, ids, own_log_probs)
             )
-            tree.append(_Grown({int(sentence): row for row, sentence in enumerate(rows)}, parents, tokens, chosen))
+            tree.append(
+                _Grown({int(sentence): row for row, sentence in enumerate(rows)}, parents, tokens, chosen)
+            )
 
             # A sentence leaves where nothing alive can overtake, or nothing may or can be extended.
             worst = np.array([self._worst(finished[sentence]) for sentence in rows])

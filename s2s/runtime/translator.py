@@ -52,9 +52,7 @@ class _Search:
         ConfigError: an option that this runtime cannot do.
     """
 
-    def __init__(
-        self, options: Options, recommended: Any, results: bool, *, one_line: bool = True
-    ) -> None:
+    def __init__(self, options: Options, recommended: Any, results: bool, *, one_line: bool = True) -> None:
         for one in fields(Options):
             if getattr(options, one.name) != one.default:
                 _refuse(one.name)
@@ -130,7 +128,7 @@ class OnnxTranslator(LineTranslator[_Sentence]):
         config = EXPORTED.read_config(folder)
         EXPORTED.check_files(folder, config)
         try:
-            tokenizers = EXPORTED.load_tokenizers(folder, config)
+            tokenizers = EXPORTED.of_both_sides(folder, config)
         except (ConfigError, DataError, PluginError) as error:
             raise BundleError(
                 f"{folder} (made by s2s {config['s2s_version']}) cannot be used here: {str(error).rstrip('.')}. "
@@ -217,7 +215,9 @@ def _strategy(options: Options, spec: Any) -> Strategy:
             "translate with its bundle"
         )
     chosen = {key: init_args[key] for key in _OF_BEAM.values() if name == recommended and key in init_args}
-    return Beam(**{**chosen, "n_best": options.n_best, **{_OF_BEAM[key]: value for key, value in given.items()}})
+    return Beam(
+        **{**chosen, "n_best": options.n_best, **{_OF_BEAM[key]: value for key, value in given.items()}}
+    )
 
 
 def _refuse(option: str) -> None:

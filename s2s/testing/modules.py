@@ -252,14 +252,19 @@ def expect_in_onnx(
 
     with torch.no_grad():
         expected = listed(step(*other))
-    names = [f"in_{place}" for place in range(len(inputs))], [f"out_{place}" for place in range(len(expected))]
+    names = (
+        [f"in_{place}" for place in range(len(inputs))],
+        [f"out_{place}" for place in range(len(expected))],
+    )
     free = tuple({place: torch.export.Dim.DYNAMIC for place in axis} for axis in axes)
     inputs, other = ([value.detach().contiguous() for value in values] for values in (inputs, other))
     try:
         with torch.no_grad(), traceable(step):
             graph = export_part(_Flat(step), tuple(inputs), (free,), *names)
         session = onnxruntime.InferenceSession(graph.SerializeToString())
-        found = session.run(names[1], {name: value.numpy() for name, value in zip(names[0], other, strict=True)})
+        found = session.run(
+            names[1], {name: value.numpy() for name, value in zip(names[0], other, strict=True)}
+        )
     except ConfigError as error:
         raise _refused("torch.onnx", root_cause(error)) from error
     except Exception as error:  # onnxruntime's own have no class in common

@@ -263,8 +263,8 @@ def check_validation(task: type[Task]) -> None:
 
 
 def check_bundle(task: type[Task]) -> None:
-    """Where it ships a bundle, `s2s.Translator` loads it, with the weights that were trained, and answers."""
-    from s2s.inference.translator import Translator
+    """Where it ships a bundle, it is loaded with the weights that were trained, and answers, the same each time."""
+    from s2s.inference.model_bundle import load_any_bundle
     from s2s.training.callbacks import BundleWriter
 
     with _folder() as folder:
@@ -279,19 +279,25 @@ def check_bundle(task: type[Task]) -> None:
             return
         try:
             with torch.device("cpu"), _in_silence():
-                translator = Translator.load(fitted.bundle, threads=1)
-                translator.translate([*(source for source, _ in PAIRS), "", "ᚠᛇᚻ that no text has"])
+                model = load_any_bundle(fitted.bundle).model
+                lines = [*(source for source, _ in PAIRS), "", "ᚠᛇᚻ that no text has"]
+                first, second = (part_of(task).answers(fitted.bundle, lines) for _ in range(2))
         except Exception as error:
             raise Nonconforming(
                 f"{type(error).__name__} from the bundle: {error}",
                 "answers",
-                "Write it by s2s.inference.bundle.save_bundle, or leave BundleWriter out of callbacks.",
+                "Write it by s2s.inference.bundle.save_bundle, or leave BundleWriter out of callbacks; say in "
+                "Task.answers who reads it.",
             ) from error
+    if first != second:
+        raise Nonconforming(
+            f"{second} for what was answered by {first} before", "the same", "Answer by the bundle alone."
+        )
     module: Any = fitted.module
     trained = {name: value.cpu() for name, value in module.model.state_dict().items()}
     _expect_bits(
         "in the bundle",
-        translator.model.state_dict(),
+        model.state_dict(),
         trained,
         "Ship self.model as it is when save_bundle is called.",
     )

@@ -420,8 +420,10 @@ class Progress(ProgressBar):
         measured = pl_module.pace.latest
         if measured.loss != measured.loss:
             return "loss ..."
-        perplexity = torch.tensor(measured.loss).exp().item()
-        return f"loss {measured.loss:.3f}, perplexity {perplexity:.1f}, {measured.tokens_per_second:,.0f} tokens/s"
+        perplexity = (
+            f"perplexity {torch.tensor(measured.loss).exp().item():.1f}, " if pl_module.likelihood else ""
+        )
+        return f"loss {measured.loss:.3f}, {perplexity}{measured.tokens_per_second:,.0f} tokens/s"
 
     @staticmethod
     def _total(trainer: Any) -> int | None:

@@ -156,6 +156,10 @@ class PairData(pl.LightningDataModule):
 
     # --- tokenizers ---
 
+    def tokenizer_of(self, side: Sides) -> Callable[[], Tokenizer]:
+        """The factory of a side's tokenizer; a task whose targets are labels has another for these."""
+        return self.tokenizer
+
     @property
     def tokenizers(self) -> Tokenizers:
         """The trained tokenizers; the first use trains them, unless they are in the cache.
@@ -190,16 +194,16 @@ class PairData(pl.LightningDataModule):
             folder: holds config.json, and tokenizer/ or source_tokenizer/ and target_tokenizer/.
         """
         source, target = self.tokenizers
-        named = (
-            {"tokenizer": source}
+        named: dict[str, tuple[Tokenizer, Sides]] = (
+            {"tokenizer": (source, "source")}
             if source is target
-            else {"source_tokenizer": source, "target_tokenizer": target}
+            else {"source_tokenizer": (source, "source"), "target_tokenizer": (target, "target")}
         )
         beside = folder.with_name(f"{folder.name}.partial")
         shutil.rmtree(beside, ignore_errors=True)
-        for name, tokenizer in named.items():
+        for name, (tokenizer, _) in named.items():
             tokenizer.save(beside / name)
-        config = {name: describe(self.tokenizer) for name in named}
+        config = {name: describe(self.tokenizer_of(side)) for name, (_, side) in named.items()}
         (beside / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
@@ -240,7 +244,7 @@ class PairData(pl.LightningDataModule):
         names: dict[str, list[Sides]] = (
             {"joint": ["source", "target"]} if self.joint else {"source": ["source"], "target": ["target"]}
         )
-        tokenizers = {name: self.tokenizer() for name in names}
+        tokenizers = {name: self.tokenizer_of(sides[0])() for name, sides in names.items()}
         about = [_FORMAT, self.on_bad_line, *(f"{n} {t.fingerprint()}" for n, t in tokenizers.items())]
         for spec in self.corpora["train"]:
             digests = [file_digest(path, self.cache) for path in spec.paths]

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -66,6 +67,18 @@ class Task:
         return [Progress(), checkpoints, BundleWriter(folder / "bundle", checkpoints)]
 
     @classmethod
+    def answers(cls, bundle: Path, lines: Sequence[str]) -> list[str]:
+        """What the bundle of a training answers to sources, one for each: how the kit tries it.
+
+        Args:
+            bundle: the folder.
+            lines: of text. A task whose sources are none gives itself others.
+        """
+        from s2s.inference.translator import Translator
+
+        return Translator.load(bundle, threads=1).translate(list(lines))
+
+    @classmethod
     def connect(cls, module: "TaskModule", data: Any) -> None:
         """Called once when both are made: for what the one must know of the other before data is prepared."""
 
@@ -98,6 +111,9 @@ class TaskModule(pl.LightningModule):
             (Polyak & Juditsky 1992); 0: the weights themselves.
     """
 
+    likelihood = True
+    """Whether the loss is a negative log-likelihood in nats, so that its exponential is the perplexity."""
+
     def __init__(
         self,
         *,
@@ -121,7 +137,9 @@ class TaskModule(pl.LightningModule):
             if not possible:
                 raise ConfigError(f"model.{name} {value} is impossible; it must be {words}")
         self.model: nn.Module | None = None
-        self.goes_on = False  # whether training goes on from a checkpoint, which is not yet read when the model is made
+        self.goes_on = (
+            False  # whether training goes on from a checkpoint, which is not yet read when the model is made
+        )
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.adam_betas = adam_betas
@@ -266,7 +284,8 @@ class TaskModule(pl.LightningModule):
         if done % LOG_BATCHES == 0 or self.trainer.is_last_batch:
             measured = self.pace.read()
             self.log("train_loss", measured.loss)
-            self.log("train_perplexity", math.exp(min(measured.loss, 100.0)))
+            if self.likelihood:
+                self.log("train_perplexity", math.exp(min(measured.loss, 100.0)))
             # of all ranks, which have equal shares of every step
             self.log("tokens_per_second", measured.tokens_per_second * self.trainer.world_size)
             self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])

@@ -20,7 +20,9 @@ from s2s.testing import KITS
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-QUICK = "--trainer.max_epochs 1 " + " ".join(f"--trainer.limit_{part}_batches 2" for part in ("train", "val", "test"))
+QUICK = "--trainer.max_epochs 1 " + " ".join(
+    f"--trainer.limit_{part}_batches 2" for part in ("train", "val", "test")
+)
 
 
 def blocks(page: Path) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,16 @@ from s2s.inference.translator import Translator
 from tests.references.tiny import sentences
 
 ROOT = Path(__file__).resolve().parents[2]
-FORBIDDEN = ["torch", "pytorch_lightning", "jsonargparse", "sacrebleu", "safetensors", "onnx", "onnxscript", "s2s.nn"]
+FORBIDDEN = [
+    "torch",
+    "pytorch_lightning",
+    "jsonargparse",
+    "sacrebleu",
+    "safetensors",
+    "onnx",
+    "onnxscript",
+    "s2s.nn",
+]
 BLOCKED = f"""
 import sys
 
@@ -81,7 +90,12 @@ def test_formats_and_a_file(exported, tmp_path):
 
 
 def test_what_only_a_bundle_takes(exported):
-    for option in (["--device", "cuda"], ["--precision", "bfloat16"], ["--model", exported], ["--samples", 2]):
+    for option in (
+        ["--device", "cuda"],
+        ["--precision", "bfloat16"],
+        ["--model", exported],
+        ["--samples", 2],
+    ):
         status, out, err = run(COMMAND, given="a\n", arguments=["translate", exported, *option])
         assert (status, out) == (2, "")
         assert "an exported model" in err and option[0].removeprefix("--") in err

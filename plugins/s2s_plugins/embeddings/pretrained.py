@@ -103,7 +103,9 @@ def vectors(path: str, size: int, wanted: set[str]) -> Iterator[tuple[str, torch
                 continue
             _check_width(path, len(fields) - 1, size)
         if len(fields) <= size or (len(fields) > size + 1 and _number(fields[-size - 1]) is not None):
-            raise DataError(f"{place}: {len(fields) - 1} numbers behind {fields[0]!r}, not {size}; is the file whole?")
+            raise DataError(
+                f"{place}: {len(fields) - 1} numbers behind {fields[0]!r}, not {size}; is the file whole?"
+            )
         word = " ".join(fields[:-size])  # some files have words with spaces in them
         if word not in wanted:
             continue

@@ -49,7 +49,9 @@ class ROUGE(Metric):
         """See `Metric.score`."""
         check_sizes(hypotheses, references)
         values = self._values(hypotheses, references)
-        precision, recall, f_measure = (100 * statistics.fmean(column) for column in zip(*values, strict=True))
+        precision, recall, f_measure = (
+            100 * statistics.fmean(column) for column in zip(*values, strict=True)
+        )
         signature, confidence = self._signature(len(references)), None
         if self.resamples:
             (sampled,) = _compare([[value[-1] for value in values]], signature, self.resamples)
@@ -90,7 +92,9 @@ class ROUGE(Metric):
         scorer = RougeScorer([self.kind], tokenizer=Words(self.stemmer))
         merged = _best if self.references == "best" else _mean
         return [
-            merged([tuple(scorer.score(self.prepared(reference), hypothesis)[self.kind]) for reference in known])
+            merged(
+                [tuple(scorer.score(self.prepared(reference), hypothesis)[self.kind]) for reference in known]
+            )
             for hypothesis, *known in zip(map(self.prepared, hypotheses), *references, strict=True)
         ]
 
@@ -170,5 +174,8 @@ def _compare(values: Sequence[Sequence[float]], signature: str, resamples: int) 
 
     table = 100 * np.array(values)  # [systems, sentences]
     return paired_bootstrap(
-        lambda chosen: table[:, np.asarray(chosen)].mean(axis=1).tolist(), table.shape[1], signature, resamples
+        lambda chosen: table[:, np.asarray(chosen)].mean(axis=1).tolist(),
+        table.shape[1],
+        signature,
+        resamples,
     )

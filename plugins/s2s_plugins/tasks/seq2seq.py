@@ -52,6 +52,8 @@ class Seq2SeqModule(TaskModule):
         test_search: how `s2s test` decodes, and what the bundle recommends.
         metric: what validation measures, logged as val_ and its name; `s2s test` measures it beside BLEU, chrF and TER.
         show_translations: how many translations each validation prints.
+        max_output_tokens: most tokens of an output in validation and test, for outputs that are short whatever the
+            source, as headlines are; null: twice the tokens of the source and 20 more.
         start_from: a bundle whose model and tokenizers training starts from (fine-tuning); what the configuration says
             of them and the bundle says otherwise is named and not used.
         learning_rate: highest learning rate of AdamW.
@@ -87,6 +89,7 @@ class Seq2SeqModule(TaskModule):
         test_search: Callable[[], SearchStrategy] = Beam,
         metric: Callable[[], Metric] = BLEU,
         show_translations: int = 3,
+        max_output_tokens: int | None = None,
         start_from: str | None = None,
         learning_rate: float = 0.001,
         weight_decay: float = 0.0,
@@ -110,6 +113,10 @@ class Seq2SeqModule(TaskModule):
             "val_loss": False,
             "val_perplexity": False,
         }
+        if max_output_tokens is not None and max_output_tokens < 1:
+            raise ConfigError(
+                f"model.max_output_tokens is {max_output_tokens}; it must be at least 1, or null for no such limit"
+            )
         if monitor not in figures:
             raise ConfigError(f"model.monitor is {monitor!r}; this model measures {', '.join(figures)}")
         super().__init__(
@@ -142,6 +149,7 @@ class Seq2SeqModule(TaskModule):
         test_search()  # what it cannot be is told before training, not after it
         self.test_search = test_search
         self.show_translations = show_translations
+        self.max_output_tokens = max_output_tokens
         self.start_from = start_from
         self.decoded: dict[int, str] = {}
         self.losses: list[HeadLoss] = []
@@ -292,7 +300,7 @@ class Seq2SeqModule(TaskModule):
     def _decode(self, batch: Batch, search: SearchStrategy) -> None:
         assert isinstance(self.model, Seq2Seq)
         memory, state = self.model.encode(batch.source)
-        limits, minimums = output_limits(batch.source.lengths)
+        limits, minimums = output_limits(batch.source.lengths, max_tokens=self.max_output_tokens)
         found = search.search(
             ModelStepper(self.model, batch.source, memory, with_weights=search.reads_weights),
             state,

@@ -94,7 +94,9 @@ def test_formulas() -> None:
         "pointer": {
             "training": {
                 "50": {"samples": [sample(pointer_seconds_per_token=1.1, softmax_seconds_per_token=1.0)] * 3},
-                "400": {"samples": [sample(pointer_seconds_per_token=2.4, softmax_seconds_per_token=2.0)] * 3},
+                "400": {
+                    "samples": [sample(pointer_seconds_per_token=2.4, softmax_seconds_per_token=2.0)] * 3
+                },
             },
             "search": {"1": {"samples": [sample(pointer_seconds=3.0, softmax_seconds=2.0)] * 3}},
             "memory": {"2000": {"pointer": {"mebibytes": 800.0}}},

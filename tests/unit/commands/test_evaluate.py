@@ -182,11 +182,18 @@ def summaries(tmp_path):
 def test_extracts_stand_beside_a_summary(summaries, capsys):
     rows = str(summaries / "rows.jsonl")
     command = ["evaluate", str(summaries / "hyp"), f"{rows}#notes", "--sources", f"{rows}#body"]
-    assert main([*command, "--resamples", "20", "--metrics", "ROUGE1", "--report", str(summaries / "report")]) == 0
+    assert (
+        main([*command, "--resamples", "20", "--metrics", "ROUGE1", "--report", str(summaries / "report")])
+        == 0
+    )
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("ROUGE-1     ROUGE-1|nrefs:2|refs:best|") and "|bs:20|" in lines[0]
     # By hand, best of two references: 4/5 and 2/3; 0 and 4/5; "A dog barks" 4/5 and the same.
-    assert [line.split()[-5 if " p " in line else -3 :][:1] for line in lines[1:4]] == [["73.33"], ["40.00"], ["80.00"]]
+    assert [line.split()[-5 if " p " in line else -3 :][:1] for line in lines[1:4]] == [
+        ["73.33"],
+        ["40.00"],
+        ["80.00"],
+    ]
     assert [line.split()[0] for line in lines[2:4]] == ["lead-1", "oracle-1"]
     assert [line.split()[:2] for line in lines[6:8]] == [["reference", "1"], ["reference", "2"]]
     report = json.loads((summaries / "report").read_text())

@@ -53,7 +53,10 @@ def test_everything_as_json(bundle: Path, documents: Path, capsys: Any) -> None:
         assert " ".join(row["sentences"]).split() == one.text.split()
     longer = sum(len(f"<7> {text}") > 20 for text in texts)
     assert 0 < longer < 5
-    assert f"s2s: {longer} of 5 documents have more than 20 tokens; only so many were read of each." in output.err
+    assert (
+        f"s2s: {longer} of 5 documents have more than 20 tokens; only so many were read of each."
+        in output.err
+    )
 
 
 def test_tsv(bundle: Path, documents: Path, capsys: Any) -> None:
@@ -65,7 +68,15 @@ def test_tsv(bundle: Path, documents: Path, capsys: Any) -> None:
 
 def test_it_goes_on_where_it_stopped(bundle: Path, documents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("s2s.inference.incoming.LINES", 2)
-    command = ["summarize", str(bundle), str(documents / "rows.jsonl"), "--field", "body", "--jsonl", "--output"]
+    command = [
+        "summarize",
+        str(bundle),
+        str(documents / "rows.jsonl"),
+        "--field",
+        "body",
+        "--jsonl",
+        "--output",
+    ]
     whole, parts = documents / "whole", documents / "parts"
     assert main([*command, str(whole)]) == 0
     written = 0

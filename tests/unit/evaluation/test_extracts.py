@@ -21,9 +21,7 @@ def test_lead() -> None:
 
 def likeness(extract: str, references: list[str]) -> float:
     wanted = [[one] for one in references]
-    return max(
-        sum(variant().score([extract], [one]).value for variant in (ROUGE1, ROUGE2)) for one in wanted
-    )
+    return max(sum(variant().score([extract], [one]).value for variant in (ROUGE1, ROUGE2)) for one in wanted)
 
 
 @pytest.mark.parametrize("references", [["boat came back, nobody in the boat"], ["it was late", "calm sea"]])

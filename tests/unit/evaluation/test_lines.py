@@ -32,7 +32,9 @@ def test_what_cannot_be(rows: str) -> None:
         read_texts(f"{rows}#bodi")
     with open(rows, "a") as file:
         file.write('{"body": "d", "more": ["z"]}\n')
-    with pytest.raises(DataError, match="line 3: 1 texts under 'more', and 2 in line 1; all must have as many"):
+    with pytest.raises(
+        DataError, match="line 3: 1 texts under 'more', and 2 in line 1; all must have as many"
+    ):
         read_texts(f"{rows}#more")
     with open(rows, "a") as file:
         file.write("[]\n{\n")

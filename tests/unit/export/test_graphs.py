@@ -49,7 +49,12 @@ def small_model(decoder):
             "bridge": "Linear",
             "decoder": {
                 "class_path": decoder,
-                "init_args": {"hidden_size": 8, "cell": cell, "attention": attention, **LAYERS.get(decoder, {})},
+                "init_args": {
+                    "hidden_size": 8,
+                    "cell": cell,
+                    "attention": attention,
+                    **LAYERS.get(decoder, {}),
+                },
             },
             "head": "Softmax",
             "share_embeddings": tie,
@@ -85,7 +90,10 @@ def test_graphs_equal_the_model(decoder):
             assert value.astype(float) == pytest.approx(wanted.double().numpy(), abs=1e-5)
 
         # From states that differ from beam to beam.
-        rows = [leaf.unsqueeze(1) + 0.1 * torch.randn(leaf.size(0), beams, *leaf.shape[1:]) for leaf in leaves(state)]
+        rows = [
+            leaf.unsqueeze(1) + 0.1 * torch.randn(leaf.size(0), beams, *leaf.shape[1:])
+            for leaf in leaves(state)
+        ]
         read = torch.randint(4, VOCABULARY, (sentences, beams))
         flat = structured(state, [leaf.flatten(0, 1) for leaf in rows])
         with torch.no_grad():
@@ -101,12 +109,16 @@ def test_graphs_equal_the_model(decoder):
         found = step.run(None, {name: value.numpy() for name, value in feed.items()})
         for value, expected in zip(found, wanted, strict=True):
             assert value.shape == (sentences, beams, *expected.shape[1:])
-            assert value.reshape(expected.shape).astype(float) == pytest.approx(expected.double().numpy(), abs=1e-5)
+            assert value.reshape(expected.shape).astype(float) == pytest.approx(
+                expected.double().numpy(), abs=1e-5
+            )
 
 
 def test_shared_weights_are_written_once(tmp_path):
     graphs = copy.deepcopy(graphs_of("InputFeeding"))
-    sizes = [onnx.numpy_helper.to_array(tensor).nbytes for graph in graphs for tensor in graph.graph.initializer]
+    sizes = [
+        onnx.numpy_helper.to_array(tensor).nbytes for graph in graphs for tensor in graph.graph.initializer
+    ]
     sessions = [onnxruntime.InferenceSession(graph.SerializeToString()) for graph in graphs]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("s2s.export.weights.SMALL", 64)
@@ -132,7 +144,9 @@ def test_what_cannot_be_exported_is_named():
             return super().forward(features) if features.sum().item() > 0 else super().forward(-features)
 
     model.bridge.__class__ = Loops
-    with pytest.raises(ConfigError, match=r"Encoder cannot be exported to ONNX: .*`s2s plugins check` tells which"):
+    with pytest.raises(
+        ConfigError, match=r"Encoder cannot be exported to ONNX: .*`s2s plugins check` tells which"
+    ):
         to_onnx(model)
 
 

@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 from s2s.errors import BundleError, ConfigError
 from s2s.evaluation.metric import Score
 from s2s.inference.bundle import (
-    FORMAT,
     add_shortlist,
     build_model,
     check_files,
@@ -23,6 +22,7 @@ from s2s.inference.bundle import (
     save_bundle,
 )
 from s2s.inference.card import Card
+from s2s.inference.model_bundle import FORMAT
 from s2s.inference.translator import Translator
 from s2s.registry import use_plugins
 from s2s.text.shortlist import Shortlist

@@ -63,7 +63,9 @@ def test_what_cannot_be(folder: Path) -> None:
     with pytest.raises(DataError, match="rows.jsonl:1: no text under 'source'; it has 'title', 'body'. Name"):
         read(Documents([str(folder / "rows.jsonl")]))
     (folder / "bad.jsonl").write_text("[]\n{\n")
-    with pytest.raises(DataError, match="bad.jsonl:1: no text under 'source'; it has no keys: it is no object"):
+    with pytest.raises(
+        DataError, match="bad.jsonl:1: no text under 'source'; it has no keys: it is no object"
+    ):
         read(Documents([str(folder / "bad.jsonl")]))
     (folder / "bad.jsonl").write_text("{\n")
     with pytest.raises(DataError, match="bad.jsonl:1: not JSON"):

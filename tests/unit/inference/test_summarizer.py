@@ -28,7 +28,9 @@ def test_a_document_is_read_as_one_and_a_summary_may_have_lines(bundle: Path) ->
     summarizer, translator = s2s.Summarizer.load(bundle), Translator.load(bundle)
     found = summarizer.summarize(documents, min_tokens=3)
     # A newline is a letter that this tokenizer does not know; the translator is given another such.
-    expected = translator.translate([document.replace("\n", "\u2603") for document in documents], min_tokens=3)
+    expected = translator.translate(
+        [document.replace("\n", "\u2603") for document in documents], min_tokens=3
+    )
     assert [one.replace("\n", " ") for one in found] == expected
     assert any("\n" in one for one in found) and found[-2] == ""
     assert summarizer.summarize(documents[3], min_tokens=3) == found[3]
@@ -50,19 +52,25 @@ def test_a_wanted_length_stands_before_the_document(asked: Path) -> None:
 
 def test_what_cannot_be(bundle: Path) -> None:
     summarizer = Summarizer.load(bundle)
-    with pytest.raises(BundleError, match="has not learnt to be asked for a length; train it with a corpus that tells"):
+    with pytest.raises(
+        BundleError, match="has not learnt to be asked for a length; train it with a corpus that tells"
+    ):
         summarizer.summarize("abc", words=5)
     with pytest.raises(ConfigError, match="unknown option 'beams'; did you mean 'beam'?"):
         summarizer.summarize("abc", beams=5)  # type: ignore[call-overload]
     with pytest.raises(DataError, match="document 1 is a int, not a str: 5"):
         summarizer.summarize(["a", 5])  # type: ignore[list-item]
-    with pytest.raises(DataError, match="stream takes documents, such as a list; for one document there is summarize"):
+    with pytest.raises(
+        DataError, match="stream takes documents, such as a list; for one document there is summarize"
+    ):
         summarizer.stream("abc")
 
 
 def test_what_is_too_long_is_counted(bundle: Path) -> None:
     summarizer = Summarizer.load(bundle)
-    with pytest.warns(UserWarning, match="2 of 3 documents have more than 4 tokens; only so many were read of each"):
+    with pytest.warns(
+        UserWarning, match="2 of 3 documents have more than 4 tokens; only so many were read of each"
+    ):
         found = summarizer.summarize(["ab\ncd", "abcde", "abcd"], max_source_tokens=4)
     assert found[1:] == summarizer.summarize(["abcd", "abcd"])
     assert summarizer.summarize("abcde", max_source_tokens=4, results=True).truncated

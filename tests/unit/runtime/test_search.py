@@ -28,7 +28,7 @@ class Bigrams(Stepper):
         # What is likely changes with the number of steps, so that beams that are mixed up are seen.
         steps = state.view(*tokens.shape, 1)
         log_probs = (self.tables[rows, tokens] * (1 + 0.1 * steps)).log_softmax(-1)
-        log_probs[..., :BOS + 1] = -torch.inf
+        log_probs[..., : BOS + 1] = -torch.inf
         return Step(log_probs, state + 1, None)
 
     def keep(self, sentences: torch.Tensor) -> "Bigrams":
@@ -135,7 +135,10 @@ def test_no_sentences():
     nothing = np.zeros(0, dtype=np.int64)
     for strategy in (search.Greedy(), search.Beam()):
         stepper = AsArrays(Bigrams(tables(0)[:0]))
-        assert strategy.search(stepper, [np.zeros((0, 1))], bos=BOS, eos=EOS, limits=nothing, minimums=nothing) == []
+        assert (
+            strategy.search(stepper, [np.zeros((0, 1))], bos=BOS, eos=EOS, limits=nothing, minimums=nothing)
+            == []
+        )
 
 
 @pytest.mark.parametrize(

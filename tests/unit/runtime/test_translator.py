@@ -55,13 +55,17 @@ def expect_same(found, expected):
     ids=str,
 )
 def test_what_torch_gives(bundle, exported, options):
-    expect_same(outputs(OnnxTranslator.load(exported), **options), outputs(Translator.load(bundle), **options))
+    expect_same(
+        outputs(OnnxTranslator.load(exported), **options), outputs(Translator.load(bundle), **options)
+    )
 
 
 def test_batches_and_threads_change_nothing(exported):
     expected = outputs(OnnxTranslator.load(exported, threads=1))
     for threads, batch_tokens in ((1, 1), (1, 70), (3, 4096)):
-        expect_same(outputs(OnnxTranslator.load(exported, threads=threads), batch_tokens=batch_tokens), expected)
+        expect_same(
+            outputs(OnnxTranslator.load(exported, threads=threads), batch_tokens=batch_tokens), expected
+        )
     stream = OnnxTranslator.load(exported).stream(LINES, results=True, window=7, max_tokens=20)
     expect_same(list(stream), expected)
 
@@ -80,20 +84,30 @@ def test_int8_is_smaller_and_nearly_the_same(tiny_exports):
 
     assert size(quantized) < 0.5 * size(exported)
     found, expected = (outputs(OnnxTranslator.load(folder), beam=1) for folder in (quantized, exported))
-    first = [(one.log_probs[0], other.log_probs[0]) for one, other in zip(found, expected, strict=True) if one.tokens]
+    first = [
+        (one.log_probs[0], other.log_probs[0])
+        for one, other in zip(found, expected, strict=True)
+        if one.tokens
+    ]
     assert 0 < max(abs(one - other) for one, other in first) < 0.5
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"samples": 3}, "exported model cannot do 'samples'; translate with its bundle, or leave it out. What it can"),
+        (
+            {"samples": 3},
+            "exported model cannot do 'samples'; translate with its bundle, or leave it out. What it can",
+        ),
         ({"beta": 0.2}, "cannot do 'beta'"),
         ({"no_repeat_ngram": 2}, "cannot do 'no_repeat_ngram'"),
         ({"phrases": ["a"]}, "cannot do 'phrases'"),
         ({"shortlist": True}, "cannot do 'shortlist'"),
         ({"weights": True}, "cannot do 'weights'"),
-        ({"search": "Sampling"}, "cannot do search 'Sampling'; ask for Greedy or Beam, or translate with its bundle"),
+        (
+            {"search": "Sampling"},
+            "cannot do search 'Sampling'; ask for Greedy or Beam, or translate with its bundle",
+        ),
         ({"search": "Greedy", "alpha": 0.1}, "search 'Greedy' takes no 'alpha'. What takes it: Beam"),
         ({"beem": 3}, "unknown option 'beem'; did you mean 'beam'"),
         ({"beam": 0}, "beam is 0; it must be 1 or more"),
@@ -132,7 +146,9 @@ def test_a_recommended_search_that_it_cannot_do(exported, tmp_path):
     with pytest.raises(ConfigError, match="cannot do search 'Sampling', which this one recommends"):
         recommend("Sampling").translate("a")
     weighs = recommend({"class_path": "Beam", "init_args": {"size": 3, "beta": 0.5}})
-    with pytest.raises(ConfigError, match="cannot weigh coverage, and this one recommends a beam with beta 0.5"):
+    with pytest.raises(
+        ConfigError, match="cannot weigh coverage, and this one recommends a beam with beta 0.5"
+    ):
         weighs.translate("a")
     greedy = recommend("Greedy")
     assert greedy.translate("abc") == greedy.translate("abc", beam=1)
@@ -158,9 +174,14 @@ def damage(folder, name):
             lambda folder: rewrite(folder, lambda config: config.update(format=2)),
             "was made by a newer s2s .*format 2, this s2s .* reads up to 1",
         ),
-        (lambda folder: rewrite(folder, lambda config: config.update(opset=1)), "export.json has been altered"),
         (
-            lambda folder: rewrite(folder, lambda config: config["sha256"].update({"../x": "0"}), signed=False),
+            lambda folder: rewrite(folder, lambda config: config.update(opset=1)),
+            "export.json has been altered",
+        ),
+        (
+            lambda folder: rewrite(
+                folder, lambda config: config["sha256"].update({"../x": "0"}), signed=False
+            ),
             "names a file outside of the export",
         ),
     ],
@@ -205,17 +226,23 @@ def test_writing_replaces_an_export_and_nothing_else(bundle, exported, tmp_path,
 def test_two_tokenizers(exported, tmp_path, monkeypatch):
     bundle = tiny_bundle(tmp_path / "bundle", target_text=["xyzuvw.,"])
     graphs = Graphs(*(onnx.load(exported / name) for name in ("encoder.onnx", "step.onnx")))
-    monkeypatch.setattr("s2s.export.folder.to_onnx", lambda model: graphs)  # of another model: nothing is asked of it
+    monkeypatch.setattr(
+        "s2s.export.folder.to_onnx", lambda model: graphs
+    )  # of another model: nothing is asked of it
     monkeypatch.setattr("s2s.export.folder.verify", lambda model, graphs: None)
     folder = export_bundle(bundle, tmp_path / "exported")
     for side in ("source_tokenizer", "target_tokenizer"):
-        assert (folder / side / "tokenizer.json").read_bytes() == (bundle / side / "tokenizer.json").read_bytes()
+        assert (folder / side / "tokenizer.json").read_bytes() == (
+            bundle / side / "tokenizer.json"
+        ).read_bytes()
     source, target = EXPORTED.load_tokenizers(folder, EXPORTED.read_config(folder))
     assert source.vocabulary_size > target.vocabulary_size
 
 
 def test_an_export_is_no_bundle(exported):
-    with pytest.raises(BundleError, match="written by s2s export: it is for `s2s translate` and s2s.OnnxTranslator"):
+    with pytest.raises(
+        BundleError, match="written by s2s export: it is for `s2s translate` and s2s.OnnxTranslator"
+    ):
         Translator.load(exported)
 
 

@@ -44,5 +44,7 @@ def test_a_corpus_with_and_without(tmp_path: Path) -> None:
     sources = ["one two three", "four", "<2> one two three", "<1> four"]
     assert [both.text("source", pair) for pair in range(4)] == sources
     assert both.fingerprint != alone.fingerprint
-    with pytest.raises(ConfigError, match="tell_length of corpus .*pairs.tsv is 'yes'; it must be true or false"):
+    with pytest.raises(
+        ConfigError, match="tell_length of corpus .*pairs.tsv is 'yes'; it must be true or false"
+    ):
         corpus_spec({"path": str(path), "tell_length": "yes"})

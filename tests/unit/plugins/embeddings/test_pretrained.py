@@ -24,12 +24,19 @@ def test_words_have_their_vectors(tmp_path: Path) -> None:
     (tmp_path / "glove.txt").write_text(GLOVE)
     embedding, said = begun(tmp_path / "glove.txt", WORDS)
     rows = embedding.weight.tolist()
-    assert rows[4:8] == [[1, 2, 3], [4, 5, 6], [7, 8, 9], [1, 2, 3]]  # the first one of a word; "The" as "the"
+    assert rows[4:8] == [
+        [1, 2, 3],
+        [4, 5, 6],
+        [7, 8, 9],
+        [1, 2, 3],
+    ]  # the first one of a word; "The" as "the"
     assert said == f"{tmp_path}/glove.txt: vectors for 4 of 9 tokens (44.4 %), 1 of them in lower case"
     # The others are drawn, and spread as those are.
     torch.manual_seed(0)
     drawn = PretrainedEmbedding(len(WORDS), size=3).weight
-    scale = torch.tensor([[1.0, 2, 3], [4, 5, 6], [7, 8, 9], [1, 2, 3]]).std(correction=0) / drawn.std(correction=0)
+    scale = torch.tensor([[1.0, 2, 3], [4, 5, 6], [7, 8, 9], [1, 2, 3]]).std(correction=0) / drawn.std(
+        correction=0
+    )
     others = [0, 1, 2, 3, 8]
     torch.testing.assert_close(embedding.weight[others], drawn[others] * scale)
     (tmp_path / "glove.txt").unlink()
@@ -39,7 +46,10 @@ def test_words_have_their_vectors(tmp_path: Path) -> None:
 def test_pieces_that_begin_a_word(tmp_path: Path) -> None:
     (tmp_path / "vectors.txt").write_text("the 1 2 3\nat 4 5 6\n, 7 8 9\n")
     embedding, said = begun(tmp_path / "vectors.txt", ["\u2581the", "at", "\u2581at", ",", "\u2581", "the"])
-    assert embedding.weight.tolist()[0] == [1, 2, 3] and embedding.weight.tolist()[2:4] == [[4, 5, 6], [7, 8, 9]]
+    assert embedding.weight.tolist()[0] == [1, 2, 3] and embedding.weight.tolist()[2:4] == [
+        [4, 5, 6],
+        [7, 8, 9],
+    ]
     assert "3 of 6 tokens" in said
 
 
@@ -58,10 +68,18 @@ def test_nothing_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("the 1 2\n", ConfigError, "has vectors of 2 numbers, but the embedding has size 3; set .*size: 2, or"),
+        (
+            "the 1 2\n",
+            ConfigError,
+            "has vectors of 2 numbers, but the embedding has size 3; set .*size: 2, or",
+        ),
         ("5 300\nthe 1\n", ConfigError, "has vectors of 300 numbers, but the embedding has size 3"),
         ("the 1 2 3\nboat 1 2\n", DataError, "f.txt:2: 2 numbers behind 'boat', not 3; is the file whole?"),
-        ("the 1 2 3\nboat 1 2 3 4\n", DataError, "f.txt:2: 4 numbers behind 'boat', not 3; is the file whole?"),
+        (
+            "the 1 2 3\nboat 1 2 3 4\n",
+            DataError,
+            "f.txt:2: 4 numbers behind 'boat', not 3; is the file whole?",
+        ),
         ("the 1 2 3\n\n", DataError, "f.txt:2: 0 numbers behind '', not 3"),
         ("the 1 x 3\n", DataError, "f.txt:1: 'x' behind 'the' is no finite number"),
         ("the 1 nan 3\n", DataError, "f.txt:1: 'nan' behind 'the' is no finite number"),
@@ -69,7 +87,9 @@ def test_nothing_found(tmp_path: Path) -> None:
         (None, DataError, "there is no file .*f.txt"),
     ],
 )
-def test_what_cannot_be(tmp_path: Path, text: str | bytes | None, error: type[Exception], message: str) -> None:
+def test_what_cannot_be(
+    tmp_path: Path, text: str | bytes | None, error: type[Exception], message: str
+) -> None:
     if text is not None:
         (tmp_path / "f.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(error, match=message):

@@ -62,7 +62,11 @@ def test_sentences_of_a_summary() -> None:
 def test_of_ascii_text_it_is_rouge_scores_own(said: str, wanted: str) -> None:
     for stemmer in (False, True):
         for kind, variant in VARIANTS.items():
-            texts = (wanted, said) if kind != "rougeLsum" else ("\n".join(sentences(text)) for text in (wanted, said))
+            texts = (
+                (wanted, said)
+                if kind != "rougeLsum"
+                else ("\n".join(sentences(text)) for text in (wanted, said))
+            )
             own = RougeScorer([kind], use_stemmer=stemmer).score(*texts)[kind]
             score = variant(stemmer=stemmer).score([said], [[wanted]])
             found = (score.details["precision"], score.details["recall"], score.value)
@@ -94,7 +98,9 @@ def test_one_word_has_no_pair() -> None:
 def test_stems_are_of_english_words() -> None:
     assert value(ROUGE1(stemmer=True), "she runs", "she running") == 100
     assert value(ROUGE1(), "she runs", "she running") == 50
-    assert value(ROUGE1(stemmer=True), "entstehungs", "entstehung") == 100  # it knows no other language, either
+    assert (
+        value(ROUGE1(stemmer=True), "entstehungs", "entstehung") == 100
+    )  # it knows no other language, either
     assert value(ROUGE1(stemmer=True), "älters", "älter") == 0
 
 
@@ -138,6 +144,8 @@ def test_nothing_is_fetched(tmp_path: Path) -> None:
         "assert ROUGELsum(stemmer=True).score(['He runs. She ran.'], [['He runs.']]).value > 0\n"
     )
     environment = {"HOME": str(tmp_path), "PYTHONPATH": ":".join(sys.path), "NLTK_DATA": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.iterdir())

@@ -1,0 +1,88 @@
+"""The kinds of models that a bundle may hold, and what each is used with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from s2s.errors import BundleError, ConfigError
+
+
+class Architecture(NamedTuple):
+    """A kind of model.
+
+    Attributes:
+        model: its class, "package.module:Class"; a configuration gives the arguments of its constructor.
+        called: what people call it.
+        uses: what they do with a bundle of it, as they type it.
+    """
+
+    model: str
+    called: str
+    uses: tuple[str, ...]
+
+
+ARCHITECTURES = {
+    "Seq2Seq": Architecture(
+        "s2s.nn.seq2seq:Seq2Seq",
+        "a recurrent encoder-decoder model",
+        ("s2s translate {bundle} < source.txt > target.txt",),
+    ),
+}
+"""By their names, which are those of our tasks that train them. Another task may train one of these, too."""
+
+ENTRY = "architecture"
+"""Of a bundle's configuration; one that was written when there was but one has none."""
+
+
+def architecture(config: Mapping[str, Any]) -> Architecture:
+    """The kind of model that a bundle's configuration states; of one that states none, `Seq2Seq`."""
+    return ARCHITECTURES[config.get(ENTRY, "Seq2Seq")]
+
+
+def model_class(folder: Path, config: Mapping[str, Any]) -> Any:
+    """The class of the model that a bundle holds.
+
+    Raises:
+        BundleError: this s2s does not know it.
+    """
+    module, _, name = _known(folder, config).model.partition(":")
+    return getattr(import_module(module), name)
+
+
+def name_of(model: type) -> str:
+    """The name of the architecture of a class.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    path = f"{model.__module__}:{model.__qualname__}"
+    for name, one in ARCHITECTURES.items():
+        if one.model == path:
+            return name
+    known = ", ".join(one.model for one in ARCHITECTURES.values())
+    raise ConfigError(f"a bundle cannot hold a {path}; it can hold {known}")
+
+
+def check_architecture(folder: Path, config: Mapping[str, Any], wanted: type) -> None:
+    """See that a bundle holds a model of one kind.
+
+    Raises:
+        BundleError: it holds another, or one that this s2s does not know.
+    """
+    found = _known(folder, config)
+    if found.model != f"{wanted.__module__}:{wanted.__qualname__}":
+        use = found.uses[0].format(bundle=folder)
+        raise BundleError(f"{folder} holds {found.called}; use it with: {use}")
+
+
+def _known(folder: Path, config: Mapping[str, Any]) -> Architecture:
+    name = config.get(ENTRY, "Seq2Seq")
+    if name not in ARCHITECTURES:
+        raise BundleError(
+            f"{folder} holds a model of the architecture {name!r}, which this s2s does not know; it knows "
+            f"{', '.join(ARCHITECTURES)}. Update with: pip install --upgrade s2s"
+        )
+    return ARCHITECTURES[name]

@@ -1,0 +1,324 @@
+"""Bundles: a trained model with all that is needed to use it, in a folder that can be sent to anybody.
+
+    config.json           what the model is made of, by names of the catalogue, of which versions the parts are, and who
+                          brought them; checksums of the other files, and of itself
+    weights.safetensors   its parameters
+    shortlist.safetensors which target pieces may translate which source pieces, if `s2s shortlist` was asked
+    tokenizer/            what the tokenizer learnt; source_tokenizer/ and target_tokenizer/ if there are two
+    README.md             the card, for people, who may edit it
+
+Nothing in it is executed or unpickled: weights are safetensors, the rest is JSON and the tokenizers' own
+model files, and a name stands for a class only if an installed plugin brings it.
+
+This module writes and reads bundles of any architecture; `s2s.inference.bundle` those of encoder-decoder models.
+"""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.overrides import TorchFunctionMode
+
+from s2s import __version__
+from s2s.errors import BundleError, ConfigError, DataError, PluginError
+from s2s.evaluation.metric import Score
+from s2s.inference import checksums
+from s2s.inference.architectures import ENTRY, check_architecture, model_class, name_of
+from s2s.inference.card import Card, parameters_by_part, render
+from s2s.inference.exported import is_exported
+from s2s.inference.origins import DISTRIBUTIONS, check_origins, record_origins
+from s2s.inference.shipped import Shipped, beside
+from s2s.inference.upgrade import VERSIONS, record, upgraded
+from s2s.registry.near_names import unknown
+from s2s.registry.parts import Spec, factory, nested_kinds
+from s2s.text.tokenizer import Tokenizer
+
+FORMAT = 1
+"""Version of the layout of a bundle; raised when an older s2s could not read what a newer one writes."""
+
+CONFIG, WEIGHTS, README = "config.json", "weights.safetensors", "README.md"
+_DRAWS = {"normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_"}
+_NOBODYS_SEED = (
+    7_320_508_075_688_772  # were it a part's own, that it seeds the generator would not be noticed
+)
+BUNDLE = Shipped("bundle", CONFIG, FORMAT, ("s2s_version", "model", "sha256"), (WEIGHTS,), "s2s fit")
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class ModelBundle(Generic[Model]):
+    """A bundle in memory.
+
+    Attributes:
+        model: in evaluation mode.
+        tokenizers: "tokenizer", or "source_tokenizer" and "target_tokenizer", or none.
+        config: contents of config.json.
+    """
+
+    model: Model
+    tokenizers: dict[str, Tokenizer]
+    config: dict[str, Any]
+
+
+def build(model: type[Model], config: Mapping[str, Any]) -> Model:
+    """A model with fresh parameters.
+
+    Args:
+        model: its class.
+        config: the arguments of its constructor; those that are parts are specs.
+
+    Raises:
+        ConfigError: an entry is missing, unknown or impossible.
+        PluginError: a part cannot be imported.
+    """
+    known = inspect.signature(model).parameters
+    for key in config:
+        if key not in known:
+            raise ConfigError(unknown("entry of the model", key, known))
+    missing = [key for key in known if known[key].default is inspect.Parameter.empty and key not in config]
+    if missing:
+        raise ConfigError(f"the model's configuration lacks {', '.join(missing)}")
+    kinds = nested_kinds(model)
+    return model(
+        **{
+            key: factory(kinds[key], value) if key in kinds and value is not None else value
+            for key, value in config.items()
+        }
+    )
+
+
+def save_model_bundle(
+    folder: str | Path,
+    *,
+    model: nn.Module,
+    model_config: Mapping[str, Any],
+    tokenizers: Mapping[str, tuple[Tokenizer, Spec]],
+    search: Spec | None = None,
+    task: str | None = None,
+    training: Mapping[str, Any] | None = None,
+    scores: Sequence[Score] = (),
+    card: Card | str = "",
+) -> Path:
+    """Write a bundle, beside its place first; a bundle that is already there is replaced.
+
+    Args:
+        folder: where it shall lie.
+        model: what is saved, of one of the `ARCHITECTURES`; on any device.
+        model_config: what `build` makes the same model of.
+        tokenizers: trained, each with its name and options; see `ModelBundle.tokenizers`.
+        search: the strategy to recommend, of a model that is searched.
+        task: name of the task that trained it; None: that of the architecture.
+        training: what is worth knowing of the training; anything that JSON can hold.
+        scores: with their signatures, for the card.
+        card: what people should know; a str is its description.
+
+    Returns:
+        the folder.
+
+    Raises:
+        BundleError: there is something else at that place.
+        ConfigError: the configuration does not describe the model.
+    """
+    folder = Path(folder)
+    BUNDLE.check_place(folder)
+    architecture = name_of(type(model))
+    weights = {name: value.detach().cpu().contiguous() for name, value in _stored(model).items()}
+    with torch.random.fork_rng(devices=[]):
+        again = build(type(model), model_config)
+        _check_weights(_stored(again), weights, "the model and its model_config disagree")
+
+    with beside(folder) as new:
+        for name, (tokenizer, _) in tokenizers.items():
+            tokenizer.save(new / name)
+        save_file(weights, new / WEIGHTS)
+        files = sorted(path for path in new.rglob("*") if path.is_file())
+        config = {
+            "format": FORMAT,
+            "s2s_version": __version__,
+            "task": task or architecture,
+            ENTRY: architecture,
+            "model": dict(model_config),
+            **{name: spec for name, (_, spec) in tokenizers.items()},
+            **({} if search is None else {"search": search}),
+            "training": dict(training or {}),
+            VERSIONS: {},
+            DISTRIBUTIONS: {},
+            "scores": [asdict(score) for score in scores],
+            "card": asdict(Card(card) if isinstance(card, str) else card),
+            "sha256": checksums.of_files(new, files),
+        }
+        config[VERSIONS] = record(config, model)
+        config[DISTRIBUTIONS] = record_origins(config)
+        file_bytes = {path.relative_to(new).as_posix(): path.stat().st_size for path in files}
+        text = render(folder.name, config, parameters_by_part(model), file_bytes)
+        (new / README).write_text(text, encoding="utf-8")
+        config[checksums.CARD] = checksums.of_file(new / README)
+        BUNDLE.write_config(new, config)
+        shutil.copymode(new / README, new / WEIGHTS)  # save_file makes what its owner alone may read
+    return folder
+
+
+def load_model_bundle(folder: str | Path, wanted: type[Model]) -> ModelBundle[Model]:
+    """Read a bundle; nothing in it is executed.
+
+    Args:
+        folder: the bundle.
+        wanted: the class of its model.
+
+    Raises:
+        BundleError: a piece is missing, damaged, made by a newer version or needs a plugin that is not there; or it
+            holds a model of another kind.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    check_architecture(folder, config, wanted)
+    check_files(folder, config)
+    check_origins(folder, config)
+    weights: dict[str, Tensor] | None
+    with built_here(folder, config):
+        config, weights = upgraded(folder, config, lambda: _read_weights(folder))
+        model = _undrawn(wanted, config["model"])
+        tokenizers = BUNDLE.load_tokenizers(folder, config)
+    weights = _read_weights(folder) if weights is None else weights
+    expected = _stored(model)
+    try:
+        _check_weights(expected, weights, f"{folder / WEIGHTS} does not fit {CONFIG}")
+    except ConfigError as error:
+        raise BundleError(f"{error}; {BUNDLE.again}") from error
+    with torch.no_grad():
+        for name, value in expected.items():
+            value.copy_(weights[name])
+    return ModelBundle(model.eval(), tokenizers, config)
+
+
+def load_any_bundle(folder: str | Path) -> ModelBundle[Any]:
+    """`load_model_bundle`, whatever kind of model it holds."""
+    return load_model_bundle(folder, model_class(Path(folder), read_config(Path(folder))))
+
+
+@contextmanager
+def built_here(folder: Path, config: Mapping[str, Any]) -> Iterator[None]:
+    """Whatever fails inside is told as what is wrong with a bundle.
+
+    Raises:
+        BundleError: what it names cannot be built.
+    """
+    try:
+        yield
+    except (ConfigError, PluginError) as error:
+        raise BundleError(
+            f"{folder} (made by s2s {config['s2s_version']}) cannot be built here: {str(error).rstrip('.')}. "
+            "If it needs a plugin, install it or name its folder with --plugin-dir"
+        ) from error
+    except DataError as error:
+        raise BundleError(f"{folder}: {error}; {BUNDLE.again}") from error
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BundleError(
+            f"{folder / CONFIG} asks for impossible options: {error}; {BUNDLE.again}"
+        ) from error
+
+
+class _WithoutDrawing(TorchFunctionMode):
+    """Leaves first weights as they come from memory: drawing them takes longer than all the rest of loading.
+
+    What has a generator of its own is drawn: it is a computed number, not a first weight.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.undrawn: set[StorageWeakRef] = set()
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in _DRAWS and not any(
+            isinstance(value, torch.Generator) for value in (*args, *kwargs.values())
+        ):
+            tensor = args[0] if args else kwargs["tensor"]
+            self.undrawn.add(_storage(tensor))
+            return tensor
+        if func is torch.linalg.qr and args and _storage(args[0]) in self.undrawn:  # for an orthogonal matrix
+            return torch.return_types.linalg_qr((args[0], args[0]))  # type: ignore[attr-defined]
+        return func(*args, **kwargs)
+
+
+def _undrawn(wanted: type[Model], config: Mapping[str, Any]) -> Model:
+    """The model with any numbers in what a bundle stores. What it does not store is as `build` makes it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(_NOBODYS_SEED)
+        before = torch.get_rng_state()
+        with _WithoutDrawing() as drawing:
+            model = build(wanted, config)
+        stored = {_storage(tensor) for tensor in _stored(model).values()}
+        left = any(not storage.expired() for storage in drawing.undrawn - stored)
+        # A generator that has moved was drawn from otherwise, or seeded: then draws may be computed numbers as well.
+        return build(wanted, config) if left or not torch.equal(torch.get_rng_state(), before) else model
+
+
+def _storage(tensor: Tensor) -> StorageWeakRef:
+    return StorageWeakRef(tensor.untyped_storage())
+
+
+def _stored(model: nn.Module) -> dict[str, Tensor]:
+    # What is shared is stored once, under its first name: building the model ties it again.
+    parameters: dict[str, Tensor] = dict(model.named_parameters())
+    every_parameter = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    buffers = {name: value for name, value in model.state_dict().items() if name not in every_parameter}
+    return {**parameters, **buffers}
+
+
+def _check_weights(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], what: str) -> None:
+    missing, strange = sorted(set(expected) - set(given)), sorted(set(given) - set(expected))
+    if missing or strange:
+        lists = [
+            f"{word} {', '.join(names[:3])}"
+            for word, names in (("lacks", missing), ("has unknown", strange))
+            if names
+        ]
+        raise ConfigError(f"{what}: it {' and '.join(lists)}")
+    for name, value in expected.items():
+        if value.shape != given[name].shape:
+            raise ConfigError(f"{what}: {name} is {list(given[name].shape)}, not {list(value.shape)}")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """What a bundle says of itself, its own checksum verified; its files are not looked at.
+
+    Raises:
+        BundleError: there is no bundle, or it is damaged, altered or made by a newer version.
+    """
+    if is_exported(folder) and not (folder / CONFIG).exists():
+        raise BundleError(
+            f"{folder} was written by s2s export: it is for `s2s translate` and s2s.OnnxTranslator; all else needs the "
+            "bundle that it was made of"
+        )
+    return BUNDLE.read_config(folder)
+
+
+def check_files(folder: Path, config: Mapping[str, Any]) -> None:
+    """See that the files of a bundle are those that were written.
+
+    Raises:
+        BundleError: one is missing, truncated or altered, or is not in the bundle.
+    """
+    BUNDLE.check_files(folder, config)
+
+
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise BundleError(f"{folder / WEIGHTS} is damaged ({error}); {BUNDLE.again}") from error

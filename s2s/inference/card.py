@@ -64,7 +64,7 @@ def render(
     """
     card, model, kind = Card(**config["card"]), config["model"], architecture(config)
     sizes = [
-        f"{value:,} {key.removesuffix('_vocabulary_size').replace('_', ' ')} tokens"
+        f"{value:,} {key.removesuffix('vocabulary_size').strip('_')}".strip()
         for key, value in model.items()
         if key.endswith("vocabulary_size")
     ]
@@ -85,7 +85,7 @@ def render(
         "; ".join(
             [
                 f"{sum(parameters.values()):,} parameters",
-                *sizes,
+                *([f"{' and '.join(sizes)} tokens"] if sizes else []),
                 f"{sum(file_bytes.values()) / 1e6:,.1f} MB on disk.",
             ]
         ),

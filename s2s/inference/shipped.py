@@ -154,8 +154,9 @@ class Shipped:
             for size in sizes:
                 expected = config["model"].get(size, tokenizer.vocabulary_size)
                 if tokenizer.vocabulary_size != expected:
+                    side = size.removesuffix("vocabulary_size").strip("_")
                     raise BundleError(
-                        f"{folder}: the {name.replace('_', ' ')} has {tokenizer.vocabulary_size} tokens, "
+                        f"{folder}: the {f'{side} tokenizer'.strip()} has {tokenizer.vocabulary_size} tokens, "
                         f"the model {expected}; {self.again}"
                     )
         return tokenizers
@@ -179,10 +180,12 @@ class Shipped:
             BundleError: there is not one for each side.
         """
         joint = tokenizers.get("tokenizer")
-        found = [tokenizers.get(f"{side}_tokenizer", joint) for side in ("source", "target")]
-        if found[0] is None or found[1] is None:
-            raise BundleError(f"{folder / self.config} lacks a tokenizer; {self.again}")
-        return found[0], found[1]
+        names = ["source_tokenizer", "target_tokenizer"]
+        if joint is not None:
+            return joint, joint
+        if missing := [name for name in names if name not in tokenizers]:
+            raise BundleError(f"{folder / self.config} lacks {', '.join(missing)}; {self.again}")
+        return tokenizers[names[0]], tokenizers[names[1]]
 
 
 @contextmanager

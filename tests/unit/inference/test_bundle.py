@@ -22,7 +22,7 @@ from s2s.inference.bundle import (
     save_bundle,
 )
 from s2s.inference.card import Card
-from s2s.inference.model_bundle import FORMAT
+from s2s.inference.model_bundle import FORMAT, build
 from s2s.inference.translator import Translator
 from s2s.registry import use_plugins
 from s2s.text.shortlist import Shortlist
@@ -159,7 +159,8 @@ def test_what_a_bundle_does_not_store_is_as_it_was_made(folder, monkeypatch, dra
 def test_a_model_of_first_party_parts_is_built_once(folder, monkeypatch):
     built = []
     monkeypatch.setattr(
-        "s2s.inference.bundle.build_model", lambda config: built.append(build_model(config)) or built[-1]
+        "s2s.inference.model_bundle.build",
+        lambda model, config: built.append(build(model, config)) or built[-1],
     )
     load_bundle(folder)
     assert len(built) == 1
@@ -218,7 +219,7 @@ def test_a_failure_half_way_leaves_the_old_bundle(original, folder, monkeypatch)
     def full(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr("s2s.inference.bundle.save_file", full)
+    monkeypatch.setattr("s2s.inference.model_bundle.save_file", full)
     with pytest.raises(OSError, match="no space left"):
         save_again(bundle, folder)
     assert load_bundle(folder).config == bundle.config
@@ -311,7 +312,9 @@ def unsigned(damage):
             config(format=FORMAT + 1, s2s_version="9.9"),
             r"made by a newer s2s \(9.9; format 2, .*pip install --upgrade s2s",
         ),
-        (without("search", "model"), "config.json lacks model, search; get the bundle again"),
+        (without("search"), "config.json lacks search; get the bundle again"),
+        (config(architecture="Oracle"), "'Oracle', which this s2s does not know; it knows Seq2Seq"),
+        (without("search", "model"), "config.json lacks model; get the bundle again"),
         (without("tokenizer"), "config.json lacks source_tokenizer, target_tokenizer"),
         (config(model=[]), r"model is \[\], not a mapping"),
         (config(search="Beem"), "'Beem'; did you mean 'Beam'.*If it needs a plugin, install it"),

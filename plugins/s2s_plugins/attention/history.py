@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from s2s.errors import ConfigError
-from s2s.nn import Attended, ScoredMemory, State, check_size
+from s2s.nn import Attended, ScoredMemory, State, check_size, holds
 from s2s_plugins.attention.bahdanau import Bahdanau
 
 
@@ -55,15 +55,16 @@ class HistoryAttention(Bahdanau):
 
     def attend(self, query: Tensor, memory: ScoredMemory, state: State) -> Attended:
         """One step, query [batch, hidden]; all steps, [batch, time, hidden], while it is not `sequential`."""
-        return (
-            self.attend_beams(query, memory, state)
-            if self.sequential
-            else super().attend(query, memory, state)
-        )
+        if not self.sequential:
+            return super().attend(query, memory, state)
+        (past,) = state
+        keys = self.informed(memory.keys.unsqueeze(1), past).flatten(0, 1)
+        context, weights, _ = super().attend(query, memory._replace(keys=keys), state)
+        return Attended(context, weights, (self.remember(past, weights.to(past.dtype)),))
 
     def attend_beams(self, query: Tensor, memory: ScoredMemory, state: State) -> Attended:
         """One step of each beam; values and mask of a sentence are there once."""
-        if not self.sequential:
+        if not (self.sequential and holds(self, "attend_beams", "masked_scores")):
             return super().attend_beams(query, memory, state)
         (past,) = state
         keys = self.informed(memory.keys.unsqueeze(1), past)

@@ -172,6 +172,8 @@ class Coverage(HistoryAttention):
 
     def informed(self, keys: Tensor, past: Tensor) -> Tensor:
         """``U output + b + w_c c``, without ever holding ``w_c c``."""
+        if not holds(self, "informed", "history"):
+            return super().informed(keys, past)
         covered = past.to(keys.dtype).view(keys.size(0), -1, past.size(1), 1)
         return torch.addcmul(keys, covered, self.coverage_layer.weight.squeeze(1).to(keys.dtype))
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from s2s.errors import ConfigError
 from s2s.nn import Attended, Attention, ScoredMemory, attend_rows, leaves, length_mask
+from s2s_plugins.attention.bahdanau import Bahdanau
 from s2s_plugins.attention.history import Coverage, Location
 from s2s_plugins.attention.local import LocalP
 from s2s_plugins.attention.multi_head import MultiHead
@@ -216,6 +217,26 @@ def test_scores_of_its_own_count_for_beams_too(beams: int) -> None:
         for found, expected in zip(*map(leaves, answers), strict=True):
             torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
         states = [answer.state for answer in answers]
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_a_history_of_its_own_is_not_answered_by_coverage_s(beams: int) -> None:
+    """A subclass that adds nothing to the keys, whatever was attended to, is Bahdanau's attention."""
+
+    class Forgetful(Coverage):
+        def history(self, past: Tensor) -> Tensor:
+            return torch.zeros_like(super().history(past))
+
+    torch.manual_seed(0)
+    base, _, outputs, mask = prepare("Coverage", [4, 2, 3], 1)
+    own, plain = Forgetful(QUERY, MEMORY).double(), Bahdanau(QUERY, MEMORY).double()
+    own.load_state_dict(base.state_dict())
+    plain.load_state_dict(base.state_dict(), strict=False)
+    memory, query = own.memorize(outputs, mask), torch.randn(3 * beams, QUERY, dtype=torch.float64)
+    state = (torch.rand(3 * beams, mask.size(1), dtype=torch.float64),)
+    found, expected = attend_rows(own, query, memory, state), attend_rows(plain, query, memory, ())
+    for name in ("context", "weights"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name), rtol=1e-12, atol=1e-12)
 
 
 @every_case

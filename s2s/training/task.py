@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from s2s.errors import ConfigError, DataError
 from s2s.evaluation.metric import Score
-from s2s.nn import HeadLoss, Scheduled
+from s2s.nn import BeginsLate, HeadLoss, Scheduled
 from s2s.registry.versions import versions_of
 
 MIX = 0x9E3779B97F4A7C15
@@ -139,6 +139,7 @@ class TaskModule(pl.LightningModule):
         self.pace = Pace()
         self.scheduled: list[Scheduled] = []
         self.scheduled_step = -1
+        self.unused: list[nn.Parameter] = []
 
     @property
     def data(self) -> Any:
@@ -200,6 +201,8 @@ class TaskModule(pl.LightningModule):
             self.scheduled_step = step
             for part in self.scheduled:
                 part.at_step(step)
+            late = [part for part in self.scheduled if isinstance(part, BeginsLate)]
+            self.unused = [parameter for part in late for parameter in part.unused_parameters()]
 
     def _seed(self) -> None:
         seed = seed_of(self.data.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank)
@@ -214,7 +217,10 @@ class TaskModule(pl.LightningModule):
         tokens = loss.tokens.to(torch.float32)
         self.step_tokens = tokens if self.step_tokens is None else self.step_tokens + tokens
         self.pace.add(loss.tokens, loss.nll.detach())
-        return loss.total * self.trainer.accumulate_grad_batches  # Lightning divides by it
+        total = loss.total
+        if self.trainer.world_size > 1:  # ranks wait for each other's gradients, of every parameter
+            total = total + sum(0.0 * parameter.sum() for parameter in self.unused)
+        return total * self.trainer.accumulate_grad_batches  # Lightning divides by it
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Make the summed gradients the mean over all tokens of the step (ranks, accumulated batches), and clip it.
@@ -228,6 +234,8 @@ class TaskModule(pl.LightningModule):
         assert self.step_tokens is not None
         tokens = self.step_tokens
         self.step_tokens = None
+        for parameter in self.unused:  # else the optimizer would let it decay, and count the step
+            parameter.grad = None
         if self.trainer.world_size > 1:  # ranks' gradients were averaged, so tokens are too
             tokens = self.trainer.strategy.reduce(tokens, reduce_op="mean")
         gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]

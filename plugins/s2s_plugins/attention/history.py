@@ -170,6 +170,10 @@ class Coverage(HistoryAttention):
             self.sequential = True
             self.covers.fill_(True)
 
+    def unused_parameters(self) -> list[nn.Parameter]:
+        """See `s2s.nn.BeginsLate`: ``w_c``, until it looks at the coverage."""
+        return [] if self.sequential else list(self.coverage_layer.parameters())
+
     def informed(self, keys: Tensor, past: Tensor) -> Tensor:
         """``U output + b + w_c c``, without ever holding ``w_c c``."""
         if not holds(self, "informed", "history"):

@@ -24,7 +24,7 @@ from s2s.nn.linear_recurrence import linear_recurrence
 from s2s.nn.onnx_operator import OnnxOperator
 from s2s.nn.packed import PackedMatrix, pack_matrices
 from s2s.nn.prepared import Prepared
-from s2s.nn.scheduled import Scheduled
+from s2s.nn.scheduled import BeginsLate, Scheduled
 from s2s.nn.scheduled_sampling import with_own_tokens
 from s2s.nn.seq2seq import Seq2Seq
 from s2s.nn.shortlist import Shortlisted
@@ -47,6 +47,7 @@ __all__ = [
     "AdditiveScore",
     "Attended",
     "Attention",
+    "BeginsLate",
     "Bidirectional",
     "Bridge",
     "Decoded",

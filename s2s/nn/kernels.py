@@ -29,8 +29,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         weight: [out, in], of the same type.
         bias: [out].
     """
-    large = weight.numel() >= SMALLEST and x.numel() > 0
-    if large and x.dtype == torch.float32 and x.device.type == "cpu" and mkl_is_slow():
+    plain = x.dtype == torch.float32 and x.device.type == "cpu" and not _is_recorded()
+    if plain and weight.numel() >= SMALLEST and x.numel() > 0 and mkl_is_slow():
         product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
         return product
     return F.linear(x, weight, bias)
@@ -46,7 +46,7 @@ def tanh(x: Tensor) -> Tensor:
         x.dtype != torch.float32
         or x.device.type != "cpu"
         or (x.requires_grad and torch.is_grad_enabled())
-        or torch.compiler.is_compiling()
+        or _is_recorded()
         or not mkl_is_slow()
     ):
         return x.tanh()
@@ -66,6 +66,21 @@ def mkl_is_slow() -> bool:
     except (AttributeError, RuntimeError):
         return False
     return bool(torch.equal(product, F.linear(x, x)))
+
+
+def kernels_here() -> dict[str, str | int]:
+    """What decides the last bits of a result beside the numbers that go into it: which kernels sum in which order."""
+    return {
+        "torch": str(torch.__version__),
+        "instructions of the processor": torch.backends.cpu.get_cpu_capability(),
+        "float32 products by": "oneDNN" if mkl_is_slow() else "torch's own",
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _is_recorded() -> bool:
+    # What is compiled, exported or traced is for other kernels, or for another machine.
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _vendor() -> str:

@@ -1,6 +1,9 @@
 """Parts that change over training."""
 
+from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
+
+from torch import nn
 
 
 @runtime_checkable
@@ -18,3 +21,15 @@ class Scheduled(Protocol):
         Args:
             step: optimizer steps that were taken before, from 0; each number comes once.
         """
+
+
+@runtime_checkable
+class BeginsLate(Scheduled, Protocol):
+    """A scheduled part that has parameters from the beginning, and uses some of them only later.
+
+    Until then nothing changes them. Training must know of them: several processes wait for each other's gradients, of
+    every parameter.
+    """
+
+    def unused_parameters(self) -> Iterable[nn.Parameter]:
+        """Those that are not used at the step that `at_step` has told."""

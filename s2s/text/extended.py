@@ -31,10 +31,11 @@ class ExtendedVocabulary:
         """
         if UNK not in ids:
             return ids
-        for word in self.tokenizer.unknown_texts(text, ids):
+        unknown = self.tokenizer.unknown_texts(text, ids)
+        for word in unknown:
             if word not in self.words and word != UNKNOWN_TEXT:
                 self.words.append(word)
-        return self.target(text, ids)
+        return self._numbered(ids, unknown)
 
     def target(self, text: str, ids: Sequence[int]) -> Sequence[int]:
         """A target's ids, those unknown words among them that the source has; others stay unknown.
@@ -45,10 +46,7 @@ class ExtendedVocabulary:
         """
         if not self.words or UNK not in ids:
             return ids
-        size = self.tokenizer.vocabulary_size
-        known = {word: size + number for number, word in enumerate(self.words)}
-        unknown = iter(self.tokenizer.unknown_texts(text, ids))
-        return [known.get(next(unknown), UNK) if token == UNK else int(token) for token in ids]
+        return self._numbered(ids, self.tokenizer.unknown_texts(text, ids))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; see `Tokenizer.decode`."""
@@ -69,6 +67,12 @@ class ExtendedVocabulary:
             self._word(own) if own != token else piece
             for own, token, piece in zip(ids, plain, shown, strict=True)
         ]
+
+    def _numbered(self, ids: Sequence[int], unknown: Sequence[str]) -> list[int]:
+        # `unknown`: what stands in the line for each unknown token.
+        own = {word: self.tokenizer.vocabulary_size + number for number, word in enumerate(self.words)}
+        words = iter(unknown)
+        return [own.get(next(words), UNK) if token == UNK else int(token) for token in ids]
 
     def _plain(self, ids: Sequence[int]) -> list[int]:
         size = self.tokenizer.vocabulary_size

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from s2s.errors import ConfigError, DataError
 from s2s.evaluation.metric import Score
-from s2s.nn import HeadLoss, Scheduled
+from s2s.nn import BeginsLate, HeadLoss, Scheduled
+from s2s.nn.kernels import kernels_here
 from s2s.registry.versions import versions_of
 
 MIX = 0x9E3779B97F4A7C15
@@ -152,11 +153,13 @@ class TaskModule(pl.LightningModule):
         self.plateau = Plateau(plateau_patience, higher_is_better=higher_is_better)
         self.scores: list[Score] = []
         self.choices: dict[str, Any] = {}
+        self.kernels_before: dict[str, Any] = {}
         self.step_tokens: Tensor | None = None
         self.bad_steps = 0
         self.pace = Pace()
         self.scheduled: list[Scheduled] = []
         self.scheduled_step = -1
+        self.unused: list[nn.Parameter] = []
 
     @property
     def data(self) -> Any:
@@ -197,6 +200,8 @@ class TaskModule(pl.LightningModule):
         self.scheduled_step = -1
         parameters = sum(parameter.numel() for parameter in self.parameters())
         self.say(f"model: {parameters / 1e6:.1f} million parameters, trained in {self.trainer.precision}")
+        if (difference := self._other_kernels()) is not None:
+            self.say(difference)
         if (warning := self.long_warmup()) is not None and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             self.say(warning)
 
@@ -218,6 +223,8 @@ class TaskModule(pl.LightningModule):
             self.scheduled_step = step
             for part in self.scheduled:
                 part.at_step(step)
+            late = [part for part in self.scheduled if isinstance(part, BeginsLate)]
+            self.unused = [parameter for part in late for parameter in part.unused_parameters()]
 
     def _seed(self) -> None:
         seed = seed_of(self.data.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank)
@@ -232,7 +239,10 @@ class TaskModule(pl.LightningModule):
         tokens = loss.tokens.to(torch.float32)
         self.step_tokens = tokens if self.step_tokens is None else self.step_tokens + tokens
         self.pace.add(loss.tokens, loss.nll.detach())
-        return loss.total * self.trainer.accumulate_grad_batches  # Lightning divides by it
+        total = loss.total
+        if self.trainer.world_size > 1:  # ranks wait for each other's gradients, of every parameter
+            total = total + sum(0.0 * parameter.sum() for parameter in self.unused)
+        return total * self.trainer.accumulate_grad_batches  # Lightning divides by it
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Make the summed gradients the mean over all tokens of the step (ranks, accumulated batches), and clip it.
@@ -246,6 +256,8 @@ class TaskModule(pl.LightningModule):
         assert self.step_tokens is not None
         tokens = self.step_tokens
         self.step_tokens = None
+        for parameter in self.unused:  # else the optimizer would let it decay, and count the step
+            parameter.grad = None
         if self.trainer.world_size > 1:  # ranks' gradients were averaged, so tokens are too
             tokens = self.trainer.strategy.reduce(tokens, reduce_op="mean")
         gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
@@ -392,6 +404,7 @@ class TaskModule(pl.LightningModule):
         checkpoint["plateau"] = self.plateau.state_dict()
         checkpoint["scores"] = [asdict(score) for score in self.scores]
         checkpoint["choices"] = self.choices
+        checkpoint["kernels"] = self._kernels()
         checkpoint["versions"] = versions_of(type(part) for part in self.modules())
 
     def _choices(self) -> dict[str, Any]:
@@ -403,6 +416,24 @@ class TaskModule(pl.LightningModule):
             "trainer.gradient_clip_val": trainer.gradient_clip_val,
             "model.average_decay": self.average_decay,
         }
+
+    def _kernels(self) -> dict[str, Any]:
+        # What the machine chooses: a run can go on with others, but they round otherwise.
+        device = self.trainer.strategy.root_device
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        return {**kernels_here(), "device": name}
+
+    def _other_kernels(self) -> str | None:
+        differing = [
+            f"{name} {now} instead of {self.kernels_before[name]}"
+            for name, now in self._kernels().items()
+            if self.kernels_before.get(name, now) != now
+        ]
+        if not differing:
+            return None
+        return (
+            f"training goes on with other kernels than before ({', '.join(differing)}): the same run, but not bit for bit"
+        )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The counterpart of `on_save_checkpoint`.
@@ -426,6 +457,7 @@ class TaskModule(pl.LightningModule):
                         f"{name} is {choices[name]}, but the run to go on with was begun with {before}, and a resumed "
                         f"run is the same run; set --{name} {before}, or start a new run with --model.start_from BUNDLE"
                     )
+            self.kernels_before = checkpoint.get("kernels", {})
         self.plateau.load_state_dict(checkpoint["plateau"])
         self.load_scores(checkpoint)
 

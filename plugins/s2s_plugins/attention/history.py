@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from s2s.errors import ConfigError
-from s2s.nn import Attended, ScoredMemory, State, check_size
+from s2s.nn import Attended, ScoredMemory, State, check_size, holds
 from s2s_plugins.attention.bahdanau import Bahdanau
 
 
@@ -55,15 +55,16 @@ class HistoryAttention(Bahdanau):
 
     def attend(self, query: Tensor, memory: ScoredMemory, state: State) -> Attended:
         """One step, query [batch, hidden]; all steps, [batch, time, hidden], while it is not `sequential`."""
-        return (
-            self.attend_beams(query, memory, state)
-            if self.sequential
-            else super().attend(query, memory, state)
-        )
+        if not self.sequential:
+            return super().attend(query, memory, state)
+        (past,) = state
+        keys = self.informed(memory.keys.unsqueeze(1), past).flatten(0, 1)
+        context, weights, _ = super().attend(query, memory._replace(keys=keys), state)
+        return Attended(context, weights, (self.remember(past, weights.to(past.dtype)),))
 
     def attend_beams(self, query: Tensor, memory: ScoredMemory, state: State) -> Attended:
         """One step of each beam; values and mask of a sentence are there once."""
-        if not self.sequential:
+        if not (self.sequential and holds(self, "attend_beams", "masked_scores")):
             return super().attend_beams(query, memory, state)
         (past,) = state
         keys = self.informed(memory.keys.unsqueeze(1), past)
@@ -169,8 +170,14 @@ class Coverage(HistoryAttention):
             self.sequential = True
             self.covers.fill_(True)
 
+    def unused_parameters(self) -> list[nn.Parameter]:
+        """See `s2s.nn.BeginsLate`: ``w_c``, until it looks at the coverage."""
+        return [] if self.sequential else list(self.coverage_layer.parameters())
+
     def informed(self, keys: Tensor, past: Tensor) -> Tensor:
         """``U output + b + w_c c``, without ever holding ``w_c c``."""
+        if not holds(self, "informed", "history"):
+            return super().informed(keys, past)
         covered = past.to(keys.dtype).view(keys.size(0), -1, past.size(1), 1)
         return torch.addcmul(keys, covered, self.coverage_layer.weight.squeeze(1).to(keys.dtype))
 

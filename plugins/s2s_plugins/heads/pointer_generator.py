@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2s.errors import ConfigError
-from s2s.nn import Decoded, Head, HeadLoss, linear_cross_entropy, top
+from s2s.nn import Decoded, Head, HeadLoss, linear_cross_entropy, map_state, top
 from s2s.padded import Padded
 from s2s_plugins.heads.softmax import ROWS_AT_ONCE, SoftmaxHead
 
@@ -94,14 +94,13 @@ class PointerGenerator(Head):
     def best(self, decoded: Decoded, source: Padded, k: int, never: Tensor) -> tuple[Tensor, Tensor]:
         """Only the source's tokens are mixed; for all others the softmax's scores decide, as they are."""
         beams = decoded.hidden.size(0) // source.ids.size(0)
-        sentences = max(1, ROWS_AT_ONCE // beams)
-        rows = [[None] if part is None else part.split(sentences * beams) for part in decoded]
-        found = [
-            self._best(Decoded(*some), Padded(*own), k, never)
-            for *some, own in zip(
-                *rows, zip(*(part.split(sentences) for part in source), strict=True), strict=True
-            )
-        ]
+        step = max(1, ROWS_AT_ONCE // beams)
+        found = []
+        for first in range(0, source.ids.size(0), step):
+            sentences = slice(first, first + step)
+            rows = slice(first * beams, (first + step) * beams)
+            some = map_state(lambda part, rows=rows: part[rows], decoded)
+            found.append(self._best(some, Padded(*(part[sentences] for part in source)), k, never))
         values, tokens = zip(*found, strict=True)
         return torch.cat(values), torch.cat(tokens)
 
@@ -127,11 +126,12 @@ class PointerGenerator(Head):
         assert decoded.weights is not None
         elsewhere = (source.ids.unsqueeze(1) != gold.unsqueeze(2)) | ~mask.unsqueeze(2)
         copied = _log(decoded.weights.masked_fill(elsewhere, 0.0).sum(-1)[mask])
-        gate = self.gate(Decoded(*(None if part is None else part[mask] for part in decoded))).squeeze(-1)  # type: ignore[arg-type]
+        real: Decoded = map_state(lambda part: part[mask], decoded._replace(weights=None))
+        gate = self.gate(real).squeeze(-1)
         known = gold[mask]
         known = known.masked_fill(known >= self.vocabulary_size, -1)
         total, nll = linear_cross_entropy(
-            self.softmax.narrowed(decoded.hidden[mask]),
+            self.softmax.narrowed(real.hidden),
             self.softmax.weight,
             self.softmax.bias,
             known,

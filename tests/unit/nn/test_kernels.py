@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from s2s.nn import kernels
 from s2s.nn.kernels import linear, tanh
@@ -66,6 +67,45 @@ def test_tanh_has_a_gradient(way):
     tanh(x).sum().backward()
     torch.testing.assert_close(x.grad, 1 - x.detach().tanh() ** 2)
     assert torch.equal(tanh(x.detach().double()), x.detach().double().tanh())
+
+
+class Layer(nn.Linear):
+    def forward(self, input):
+        return tanh(linear(input, self.weight, self.bias))
+
+
+def exported(layer, x):
+    program = torch.export.export(layer, (x,))
+    return program.module(), program.graph
+
+
+def traced(layer, x):
+    program = torch.jit.trace(layer, (x,))
+    return program, program.inlined_graph
+
+
+def compiled(layer, x):
+    graphs = []
+
+    def keep(module, inputs):
+        graphs.append(str(module.graph))
+        return module.forward
+
+    program = torch.compile(layer, backend=keep, fullgraph=True)
+    program(x)
+    return program, graphs
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("record", [exported, traced, compiled])
+@torch.no_grad()
+def test_what_is_recorded_is_for_any_processor(way, record):
+    """Other compilers and machines know neither oneDNN's operator nor why tanh should be written with a sigmoid."""
+    torch.manual_seed(0)
+    layer, x = Layer(48, 32), torch.randn(7, 48)
+    program, graph = record(layer, x)
+    assert "mkldnn" not in str(graph) and "sigmoid" not in str(graph)
+    torch.testing.assert_close(program(x), (x @ layer.weight.t() + layer.bias).tanh(), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from s2s.nn import Prepared, leaves, map_state, select_state, top
+from s2s.nn import PackedMatrix, Prepared, leaves, map_state, select_state, top
 from s2s.nn import prepared as prepared_module
 from tests.unit.nn.test_seq2seq import MODELS as MODELS
 from tests.unit.nn.test_seq2seq import TARGETS, batch, every_model, model
@@ -83,6 +83,24 @@ def test_narrow_products_only_round(name: str) -> None:
     memory, _ = fast.encode(batch()[0])
     for leaf in [*leaves(state), *leaves(memory)]:
         assert leaf.dtype in (torch.float32, torch.bool)
+
+
+def packed_numbers(matrix: PackedMatrix) -> int:
+    own = 0 if matrix._packed is None or not matrix._packed.is_mkldnn else matrix.numel()
+    return own + sum(map(packed_numbers, matrix._slices.values()))
+
+
+@every_model
+@torch.no_grad()
+def test_no_matrix_is_packed_more_than_once(name: str) -> None:
+    """Whole, or in parts that do not overlap: it is in memory twice, not thrice."""
+    built = MODELS[name]().float()
+    fast = Prepared(built)
+    fast.fold()
+    steps(fast, beams=2, best=3)
+    for own, matrix in fast.model.named_parameters():
+        if isinstance(matrix, PackedMatrix):
+            assert packed_numbers(matrix) <= matrix.numel(), own
 
 
 def test_a_table_too_large_is_not_made(monkeypatch) -> None:

@@ -37,7 +37,10 @@ from tests.unit.nn.test_seq2seq import batch, model
 TWINS: dict[str, tuple[type, dict[str, list[str]]]] = {
     "embedding": (Embedding, {"several": ["forward"]}),
     "cell": (RecurrentCell, {"fused": ["step", "project"]}),
-    "attention": (Attention, {"map_values": ["memorize", "attend"]}),
+    "attention": (
+        Attention,
+        {"map_values": ["memorize", "attend"], "attend_beams": ["attend"]},
+    ),
     "decoder": (
         Decoder,
         {

@@ -1,5 +1,7 @@
 """The extended vocabulary: which words are a sentence's own, and how they become text again."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,6 +47,22 @@ def test_nothing_is_done_where_nothing_is_unknown() -> None:
     ids = vocabulary.tokenizer.encode(TEXT[0])
     assert vocabulary.source(TEXT[0], ids) is ids and vocabulary.words == []
     assert vocabulary.decode(ids) == TEXT[0]
+
+
+def test_a_line_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of source and target each: to tell its unknown words, a tokenizer may have to split the line anew."""
+    vocabulary = ExtendedVocabulary(words())
+    looked: list[str] = []
+    plain = Words.unknown_texts
+
+    def looking(tokenizer: Words, text: str, ids: Sequence[int]) -> list[str]:
+        looked.append(text)
+        return plain(tokenizer, text, ids)
+
+    monkeypatch.setattr(Words, "unknown_texts", looking)
+    for extend, line in ((vocabulary.source, "Zyx and Abc"), (vocabulary.target, "Abc sees Q")):
+        extend(line, vocabulary.tokenizer.encode(line))
+    assert looked == ["Zyx and Abc", "Abc sees Q"]
 
 
 class Plain(Words):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from s2s.errors import ConfigError
-from s2s.nn import Attended, Attention, leaves, length_mask
+from s2s.nn import Attended, Attention, ScoredMemory, attend_rows, leaves, length_mask
+from s2s_plugins.attention.bahdanau import Bahdanau
 from s2s_plugins.attention.history import Coverage, Location
 from s2s_plugins.attention.local import LocalP
 from s2s_plugins.attention.multi_head import MultiHead
@@ -189,6 +190,53 @@ def test_another_answer_is_not_mapped(parent: type[Attention]) -> None:
     attention = Doubled(QUERY, MEMORY)
     memory = attention.memorize(torch.randn(1, 2, MEMORY), torch.ones(1, 2, dtype=torch.bool))
     assert attention.map_values(memory, torch.nn.Identity()) is None
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_scores_of_its_own_count_for_beams_too(beams: int) -> None:
+    """A subclass that rules out the first position answers as its base does where the mask rules it out."""
+
+    class Onward(Coverage):
+        def masked_scores(self, queries: Tensor, memory: ScoredMemory) -> Tensor:
+            assert len(queries) == len(memory.keys) == len(memory.values) == len(memory.mask)
+            scores = super().masked_scores(queries, memory)
+            return scores.masked_fill(torch.arange(scores.size(-1)) == 0, -torch.inf)
+
+    torch.manual_seed(0)
+    base, _, outputs, mask = prepare("Coverage", [4, 2, 3], 1)
+    own = Onward(QUERY, MEMORY).double()
+    own.load_state_dict(base.state_dict())
+    without = mask & (torch.arange(mask.size(1)) > 0)
+    memories = own.memorize(outputs, mask), base.memorize(outputs, without)
+    states = [(torch.rand(3 * beams, mask.size(1), dtype=torch.float64),)] * 2
+    for query in torch.randn(2, 3 * beams, QUERY, dtype=torch.float64):
+        answers = [
+            attend_rows(attention, query, memory, state)
+            for attention, memory, state in zip((own, base), memories, states, strict=True)
+        ]
+        for found, expected in zip(*map(leaves, answers), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+        states = [answer.state for answer in answers]
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_a_history_of_its_own_is_not_answered_by_coverage_s(beams: int) -> None:
+    """A subclass that adds nothing to the keys, whatever was attended to, is Bahdanau's attention."""
+
+    class Forgetful(Coverage):
+        def history(self, past: Tensor) -> Tensor:
+            return torch.zeros_like(super().history(past))
+
+    torch.manual_seed(0)
+    base, _, outputs, mask = prepare("Coverage", [4, 2, 3], 1)
+    own, plain = Forgetful(QUERY, MEMORY).double(), Bahdanau(QUERY, MEMORY).double()
+    own.load_state_dict(base.state_dict())
+    plain.load_state_dict(base.state_dict(), strict=False)
+    memory, query = own.memorize(outputs, mask), torch.randn(3 * beams, QUERY, dtype=torch.float64)
+    state = (torch.rand(3 * beams, mask.size(1), dtype=torch.float64),)
+    found, expected = attend_rows(own, query, memory, state), attend_rows(plain, query, memory, ())
+    for name in ("context", "weights"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name), rtol=1e-12, atol=1e-12)
 
 
 @every_case

@@ -130,6 +130,43 @@ def test_the_loss_of_the_protocol_is_the_same() -> None:
         torch.testing.assert_close(one, other)
 
 
+def test_the_loss_asks_the_gate_without_the_weights() -> None:
+    """[tokens, source] numbers would be copied, and their gradients put back, that no gate reads."""
+    torch.manual_seed(0)
+    given: list[Decoded] = []
+
+    class Asked(PointerGenerator):
+        def gate(self, decoded: Decoded) -> Tensor:
+            given.append(decoded)
+            return super().gate(decoded)
+
+    decoded, source, mask = drawn()
+    Asked(HIDDEN, CONTEXT, INPUT, VOCABULARY).double().loss(
+        decoded, torch.ones_like(mask).long(), mask, source
+    )
+    assert [(one.weights, len(one.hidden)) for one in given] == [(None, sum(LENGTHS))]
+
+
+@torch.no_grad()
+def test_the_best_of_several_pieces_where_there_is_no_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoded may lack a part; a head below this one may do without it."""
+    monkeypatch.setattr("s2s_plugins.heads.pointer_generator.ROWS_AT_ONCE", 2)
+    torch.manual_seed(0)
+
+    class WithoutContext(PointerGenerator):
+        def gate(self, decoded: Decoded) -> Tensor:
+            gate: Tensor = self.hidden_gate(decoded.hidden) + self.input_gate(decoded.inputs)
+            return gate
+
+    head = WithoutContext(HIDDEN, CONTEXT, INPUT, VOCABULARY).double()
+    (decoded, source, _), never = drawn(), torch.tensor([0, 2])
+    rows = Decoded(*(part[:, 0].repeat_interleave(2, 0) for part in decoded))._replace(context=None)
+    values, tokens = head.best(rows, source, 3, never)
+    expected = head.log_probs(rows, source).index_fill(1, never, -torch.inf).topk(3)
+    torch.testing.assert_close(values, expected.values.float(), rtol=0, atol=1e-5)  # `best` is of float32
+    assert torch.equal(tokens, expected.indices)
+
+
 @pytest.mark.parametrize("gate", [-200.0, 200.0])
 @pytest.mark.parametrize("weight", [0.0, 1e-42, 1.0])
 def test_gates_and_weights_at_the_edge_of_float32(gate: float, weight: float) -> None:

@@ -3,7 +3,8 @@
     python benchmarks/runtime.py                all of it, into results/runtime.json
     python benchmarks/runtime.py start          only what is named: size, start, speed, latency
 
-* size: bytes of all files of the distributions that each way needs, and of the folders that are sent.
+* size: bytes of all files of the distributions that each way needs (without torch: s2s.inference.exported says which),
+  and of the folders that are sent.
 * start: seconds of `s2s translate` for one line in a fresh process, all files in the page cache, in turns.
 * speed: seconds and BLEU of Multi30k's test set of 2016, greedy and with beam 5, in turns, on all cores.
 * latency: seconds of each of 100 sentences alone, in turns.
@@ -12,16 +13,15 @@ The ways: torch in float32, an export in float32, an export in int8. The model i
 """
 
 import functools
-import importlib.metadata
 import json
-import re
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from machine import RESULTS, repeated, save
+from distributions import bytes_when_installed, closure, installed_bytes
+from machine import RESULTS, ROOT, repeated, save
 from start import LINE, seconds
 from trained import bundle
 from workload import lines
@@ -56,39 +56,13 @@ def translators() -> dict[str, LineTranslator[Any]]:
     }
 
 
-def closure(names: list[str]) -> set[str]:
-    """Distributions and all that they require, extras left out; by their names, lower-cased."""
-    found: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = re.sub("[-_.]+", "-", waiting.pop()).lower()
-        if name in found:
-            continue
-        try:
-            required = importlib.metadata.distribution(name).requires or []
-        except importlib.metadata.PackageNotFoundError:
-            continue  # for another system or another Python
-        found.add(name)
-        waiting += [re.match(r"[\w.-]+", one)[0] for one in required if "extra ==" not in one]  # type: ignore[index]
-    return found
-
-
-def installed_bytes(names: set[str]) -> int:
-    """Of all files of distributions."""
-    return sum(
-        path.stat().st_size
-        for name in names
-        for file in importlib.metadata.distribution(name).files or ()
-        if (path := Path(str(file.locate()))).is_file()
-    )
-
-
 def size() -> dict[str, Any]:
     """Bytes that are installed, and that are sent."""
-    needed = {"torch": closure(["s2s"]), "onnx": {"s2s", *closure(RUNTIME_NEEDS.split())}}
+    needed = {"torch": closure(["s2s"]) - {"s2s"}, "onnx": closure(RUNTIME_NEEDS.split())}
+    own = bytes_when_installed(ROOT)
     return {
         "installed": {
-            name: {"distributions": sorted(names), "bytes": installed_bytes(names)}
+            name: {"distributions": ["s2s", *sorted(names)], "bytes": own + installed_bytes(names)}
             for name, names in needed.items()
         },
         "sent_bytes": {

@@ -18,18 +18,16 @@ from s2s.inference.options import Options
 from s2s.inference.splitting import SentenceSplitter
 from s2s.inference.translation import Translation
 from s2s.inference.windows import encodable
-from s2s.registry.parts import read_spec
 from s2s.runtime.model import Model
-from s2s.runtime.search import Beam, Greedy, Strategy
+from s2s.runtime.search import Strategy
+from s2s.runtime.strategies import OF_BEAM, strategy_of
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.limits import limits_of
 from s2s.text.sentences import LANGUAGE
 from s2s.text.tokenizer import BOS, EOS, Tokenizer
 
-_OF_BEAM = {"beam": "size", "n_best": "n_best", "normalization": "normalization", "alpha": "alpha"}
-"""Options that a beam takes, and what it calls them."""
 _LIMITS = ("limit_ratio", "limit_extra", "max_tokens", "minimum_ratio", "min_tokens")
-_ABLE = ("search", *_OF_BEAM, *_LIMITS, "max_source_tokens", "split", "language", "batch_tokens")
+_ABLE = ("search", *OF_BEAM, *_LIMITS, "max_source_tokens", "split", "language", "batch_tokens")
 
 
 class _Sentence(NamedTuple):
@@ -59,7 +57,7 @@ class _Search:
         self.options = options
         self.results = results
         self.one_line = one_line
-        self.strategy = _strategy(options, recommended)
+        self.strategy = strategy_of(options, recommended)
         self._split = None if options.split is None else SentenceSplitter(options.language or LANGUAGE)
 
     def sentences(self, line: str | Line) -> list[_Sentence]:
@@ -186,38 +184,6 @@ class OnnxTranslator(LineTranslator[_Sentence]):
         ]
         found[0].alternatives.extend(found[1:])
         return found[0]
-
-
-def _strategy(options: Options, spec: Any) -> Strategy:
-    """What is asked for, else what the export recommends.
-
-    Raises:
-        ConfigError: neither is greedy search nor a beam, or the recommended beam weighs coverage.
-    """
-    recommended, init_args = read_spec("search", spec)
-    given = {name: value for name, value in options.of_search().items() if name in _OF_BEAM}
-    name = options.search or ("Beam" if given else recommended)
-    if given == {"beam": 1} and options.search is None:
-        name = "Greedy"
-    if name not in ("Greedy", "Beam"):
-        of_whom = "" if options.search else ", which this one recommends"
-        raise ConfigError(
-            f"an exported model cannot do search {name!r}{of_whom}; ask for Greedy or Beam, or translate with its "
-            "bundle"
-        )
-    if name == "Greedy":
-        if given and options.search:
-            raise ConfigError(f"search 'Greedy' takes no {next(iter(given))!r}. What takes it: Beam")
-        return Greedy()
-    if name == recommended and init_args.get("beta"):
-        raise ConfigError(
-            f"an exported model cannot weigh coverage, and this one recommends a beam with beta {init_args['beta']}; "
-            "translate with its bundle"
-        )
-    chosen = {key: init_args[key] for key in _OF_BEAM.values() if name == recommended and key in init_args}
-    return Beam(
-        **{**chosen, "n_best": options.n_best, **{_OF_BEAM[key]: value for key, value in given.items()}}
-    )
 
 
 def _refuse(option: str) -> None:

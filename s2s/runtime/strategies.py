@@ -1,0 +1,60 @@
+"""Which search the options of a translation ask for: the twin of `s2s.inference.strategies`, which needs torch.
+
+A test holds both together: the same strategy with the same arguments, or a refusal that names what is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from s2s.errors import ConfigError
+from s2s.inference.options import Options
+from s2s.registry.parts import read_spec
+from s2s.runtime.search import Beam, Greedy, Strategy
+
+OF_BEAM = {"beam": "size", "n_best": "n_best", "normalization": "normalization", "alpha": "alpha"}
+"""Options that a beam takes, and what it calls them."""
+_SHARED = ("normalization", "alpha", "beta")
+"""What the export recommends for scores, whichever search takes it."""
+
+
+def strategy_of(options: Options, spec: Any) -> Strategy:
+    """The strategy that is named; or what the export recommends, if that takes what is given; or one that does.
+
+    What a strategy takes that is neither greedy search nor a beam cannot be known here: one that is recommended is
+    refused, whatever is given, unless another is named.
+
+    Args:
+        options: of the translation; those of a search are `OF_BEAM`'s alone.
+        spec: of the search that the export recommends.
+
+    Raises:
+        ConfigError: the strategy is neither greedy search nor a beam, would weigh coverage, or does not take an option
+            that is given.
+    """
+    recommended, init_args = read_spec("search", spec)
+    given = options.of_search()
+    if given == {"beam": 1} and options.search is None:
+        return Greedy()
+    able = recommended in ("Greedy", "Beam")
+    name = options.search or ("Beam" if given and able else recommended)
+    if name not in ("Greedy", "Beam"):
+        of_whom = "" if options.search else ", which this one recommends"
+        raise ConfigError(
+            f"an exported model cannot do search {name!r}{of_whom}; ask for Greedy or Beam, or translate with its "
+            "bundle"
+        )
+    if name == "Greedy":
+        if given:
+            raise ConfigError(f"search 'Greedy' takes no {next(iter(given))!r}. What takes it: Beam")
+        return Greedy()
+    chosen = {key: value for key, value in init_args.items() if name == recommended or key in _SHARED}
+    if chosen.pop("beta", 0):
+        raise ConfigError(
+            f"an exported model cannot weigh coverage, and this one recommends beta {init_args['beta']}; translate "
+            "with its bundle, or greedily: search Greedy"
+        )
+    if given or options.search:
+        chosen |= {OF_BEAM[key]: value for key, value in given.items()}
+        chosen["n_best"] = options.n_best
+    return Beam(**chosen)

@@ -431,7 +431,8 @@ class TaskModule(pl.LightningModule):
         ]
         if not differing:
             return None
-        return f"training goes on with other kernels than before ({', '.join(differing)}): the same run, but not bit for bit"
+        others = ", ".join(differing)
+        return f"training goes on with other kernels than before ({others}): the same run, but not bit for bit"
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The counterpart of `on_save_checkpoint`.

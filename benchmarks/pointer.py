@@ -6,8 +6,8 @@
 The model of the other speed benchmarks with Bahdanau's attention, its softmax against the pointer-generator; made-up
 tokens, one in twenty of them a word that the vocabulary lacks. A batch fills 4,096 tokens, as in the recipes: the
 longer the sources, the fewer. Both heads are timed in turns. Each figure of memory is of a process of its own, which
-trains a few steps. What an encoder in segments saves is shown with SEGMENT_ROWS sources of LONGEST tokens: one, which is
-the batch of the recipes, holds less than the model and its optimizer.
+trains a few steps. What an encoder in segments saves is shown with SEGMENT_ROWS sources of LONGEST tokens: one, the
+batch of the recipes, holds less than the model and its optimizer.
 """
 
 import json

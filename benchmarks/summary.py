@@ -178,6 +178,10 @@ def compute(raw: Raw) -> dict[str, float]:
     figures["pointer_source2000_peak_mebibytes"] = lambda: raw["pointer"]["memory"]["2000"]["pointer"][
         "mebibytes"
     ]
+    for way in ("checkpointed", "truncated"):
+        figures[f"segments_{way}_memory_ratio"] = lambda w=way: (
+            raw["pointer"]["segments"][w]["mebibytes"] / raw["pointer"]["segments"]["in one piece"]["mebibytes"]
+        )
     for peer in ("joeynmt", "eole"):  # after equal training
         figures[f"bleu_over_{peer}_after_equal_updates"] = lambda p=peer: (
             raw["quality"][p]["s2s"]["score"] - raw["quality"][p]["peer"]["score"]

@@ -113,15 +113,10 @@ def _score_translations(outputs: Sequence[str], references: Sequence[str]) -> No
 
 def _score_summaries(outputs: Sequence[str], references: Sequence[str], sources: Sequence[str]) -> None:
     from s2s.evaluation.evaluate import SUMMARY_METRICS, evaluate
-    from s2s.evaluation.extracts import lead, oracle
+    from s2s.evaluation.extracts import extracts
 
-    systems = {
-        "model": outputs,
-        "first sentence": [lead(source, 1) for source in sources],
-        "best sentence": [
-            oracle(*pair, 1) for pair in zip(sources, ([one] for one in references), strict=True)
-        ],
-    }
+    first, best = extracts(sources, [references], 1).values()
+    systems = {"model": outputs, "first sentence": first, "best sentence": best}
     for row in evaluate(systems, [references], metrics=SUMMARY_METRICS[:3]):
         signature = f"  {row.signature}" if row.system == "model" else ""
         print(f"{row.system:<15} {row.metric} {row.score:5.2f}{signature}")

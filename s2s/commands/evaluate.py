@@ -6,7 +6,6 @@ import json
 import sys
 from argparse import Namespace
 from dataclasses import asdict
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from s2s.commands.command_line import CommandLine
@@ -99,18 +98,14 @@ def main(argv: list[str]) -> int:
 
     from s2s.evaluation.evaluate import METRICS, SUMMARY_METRICS, evaluate
     from s2s.evaluation.significance import RESAMPLES
+    from s2s.evaluation.table import table
 
     systems, references, sources = _texts(options)
     outputs = dict(systems)
     if sources is not None:
-        from s2s.evaluation.extracts import lead, oracle
+        from s2s.evaluation.extracts import extracts
 
-        most = options.lead or 1
-        systems[f"lead-{most}"] = [lead(document, most) for document in sources]
-        known = zip(*references, strict=True)
-        systems[f"oracle-{most}"] = [
-            oracle(document, wanted, most) for document, wanted in zip(sources, known, strict=True)
-        ]
+        systems |= extracts(sources, references, options.lead or 1)
     resamples = options.resamples
     if resamples is None:
         resamples = RESAMPLES if len(systems) > 1 else 0
@@ -125,10 +120,8 @@ def main(argv: list[str]) -> int:
     if options.json:
         print(json.dumps([_plain(row) for row in rows], indent=2, ensure_ascii=False), flush=True)
     else:
-        for _, group in groupby(
-            rows, key=lambda row: (row.metric, row.case, row.signature.partition("|")[0])
-        ):
-            _print(list(group), len(systems) > 1, options.by_length)
+        for line in table(rows, options.by_length):
+            print(line, flush=True)
     if sources is not None:
         from s2s.commands.abstraction import tell
 
@@ -182,32 +175,6 @@ def _numbered(references: list[list[str]]) -> dict[str, list[str]]:
     if len(references) == 1:
         return {"reference": references[0]}
     return {f"reference {number}": one for number, one in enumerate(references, start=1)}
-
-
-def _print(rows: list[Row], several: bool, unit: str | None) -> None:
-    whole = [row for row in rows if row.lengths is None]
-    if several:
-        print(f"{_label(whole[0])} {whole[0].signature}")
-    width = max(len(row.system) for row in rows)
-    for row in whole:
-        interval = "" if row.confidence is None else f" ± {row.confidence:.2f}"
-        if several:
-            p_value = "" if row.p_value is None else f"  p {row.p_value:.4f}"
-            print(f"  {row.system:<{width}} {row.score:7.2f}{interval}{p_value}", flush=True)
-        else:
-            print(f"{_label(row)}{row.score:7.2f}{interval}  {row.signature}", flush=True)
-    for lengths, group in groupby(rows[len(whole) :], key=lambda row: row.lengths):
-        assert lengths is not None
-        least, most = lengths
-        bucket = list(group)
-        named = f"{least}-{most}" if most is not None else f"{least} and more"
-        label = f"{named} {unit}, {bucket[0].sentences} sentences"
-        print(f"  {label:<36} {'  '.join(f'{row.score:7.2f}' for row in bucket)}", flush=True)
-
-
-def _label(row: Row) -> str:
-    # Names of one metric stand below each other, with case and without.
-    return f"{row.metric:<6}{row.case:<11}" if row.case else f"{row.metric:<11}"
 
 
 def _plain(row: Row) -> dict[str, Any]:

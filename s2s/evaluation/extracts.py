@@ -11,6 +11,25 @@ from s2s.text.words import words
 Grams = Counter[tuple[str, ...]]
 
 
+def extracts(
+    documents: Sequence[str], references: Sequence[Sequence[str]], most: int
+) -> dict[str, list[str]]:
+    """Both extracts of all documents, as systems to be scored beside others: `lead-k` and `oracle-k`.
+
+    Args:
+        documents: source texts.
+        references: one or more sets of summaries, each with one for each document.
+        most: k, how many sentences.
+    """
+    known = zip(*references, strict=True)
+    return {
+        f"lead-{most}": [lead(document, most) for document in documents],
+        f"oracle-{most}": [
+            oracle(document, wanted, most) for document, wanted in zip(documents, known, strict=True)
+        ],
+    }
+
+
 def lead(document: str, most: int) -> str:
     """The first sentences of a document, a line for each.
 

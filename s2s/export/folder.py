@@ -9,7 +9,6 @@ from typing import Any
 import onnx
 
 from s2s import __version__
-from s2s.errors import ConfigError
 from s2s.export.graphs import to_onnx
 from s2s.export.verification import verify
 from s2s.export.weights import share_weights
@@ -41,17 +40,13 @@ def export_bundle(bundle: str | Path, folder: str | Path, *, int8: bool = False)
     bundle, folder = Path(bundle), Path(folder)
     EXPORTED.check_place(folder)
     loaded = load_bundle(bundle)
-    if loaded.model.head.copies:
-        raise ConfigError(
-            f"{type(loaded.model.head).__name__} copies source words that the vocabulary lacks, which the runtime of "
-            "exported models cannot do yet; translate with the bundle, or train with --model.head Softmax"
-        )
     graphs = to_onnx(loaded.model)
     verify(loaded.model, graphs)
     if int8:
         from s2s.export.quantization import to_int8
 
         graphs = to_int8(graphs)
+        verify(loaded.model, graphs, exact=False)
     with beside(folder) as new:
         names = ["tokenizer"] if "tokenizer" in loaded.config else ["source_tokenizer", "target_tokenizer"]
         for name in names:
@@ -67,7 +62,10 @@ def export_bundle(bundle: str | Path, folder: str | Path, *, int8: bool = False)
             "runtime": "onnx",
             "precision": "int8" if int8 else "float32",
             "opset": graphs.step.opset_import[0].version,
-            "model": {size: loaded.config["model"][size] for size in sizes},
+            "model": {
+                **{size: loaded.config["model"][size] for size in sizes},
+                "copies": loaded.model.head.copies,
+            },
             "graphs": {
                 name: {
                     "inputs": [value.name for value in graph.graph.input],

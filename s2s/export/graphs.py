@@ -15,8 +15,10 @@ from onnx import TensorProto, helper
 from onnxscript import optimizer
 from torch import Tensor, nn
 from torch.export import Dim
+from torch.nn import functional as F
 
 from s2s.errors import ConfigError
+from s2s.export.logarithms import TRANSLATIONS
 from s2s.export.recurrence import marks_to_scans, traceable
 from s2s.nn.cell import State, leaves, map_state
 from s2s.nn.prepared import encode_folded
@@ -40,7 +42,8 @@ class Graphs(NamedTuple):
             `state_*` [sentences, ...], the state before the first token.
         step: from `tokens` [sentences, beams], `source` and `lengths` as the encoder's, `memory_*`, `state_*`
             [sentences, beams, ...] and `k` to the k best `log_probs` and their tokens `best`, [sentences, beams, k],
-            the `next_state_*`, and `weights` [sentences, beams, source] where the model attends.
+            the `next_state_*`, and `weights` [sentences, beams, source] where the model attends. Of a model that
+            copies, `source` holds each sentence's own words, and they are among what is best; see `Head.copies`.
     """
 
     encoder: onnx.ModelProto
@@ -83,7 +86,8 @@ class _Step(nn.Module):
         log_probs, following, weights = self.model.decode_step(
             tokens.flatten(), own_memory, own_state, Padded(source, lengths)
         )
-        results = [log_probs + self.barred, *leaves(following), *([] if weights is None else [weights])]
+        barred = F.pad(self.barred, (0, source.size(1))) if self.model.head.copies else self.barred
+        results = [log_probs + barred, *leaves(following), *([] if weights is None else [weights])]
         return tuple(value.unflatten(0, tokens.shape) for value in results)
 
 
@@ -179,6 +183,7 @@ def export_part(
                 inputs,
                 dynamo=True,
                 dynamic_shapes=free,
+                custom_translation_table=TRANSLATIONS,
                 input_names=list(input_names),
                 opset_version=OPSET,
                 optimize=False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -15,26 +14,75 @@ from s2s.inference.splitting import SentenceSplitter
 from s2s.inference.strategies import strategy_of
 from s2s.inference.windows import encodable
 from s2s.search.strategy import SearchStrategy
+from s2s.text.extended import ExtendedVocabulary
 from s2s.text.sentences import LANGUAGE
 from s2s.text.tokenizer import UNK
 
 
-class Wishes(NamedTuple):
+class Said(NamedTuple):
     """What one output is to hold, in tokens.
 
     Attributes:
         prefix: that it begins with.
         phrases: that it holds.
         banned: that it does not hold.
-        unsayable: what the model has no tokens for, as text.
-        banned_unknown: that it does not hold either, with words that the vocabulary lacks: a model may copy them.
+        unsayable: what it was to hold and the model has no tokens for, as text.
     """
 
     prefix: list[int]
     phrases: list[list[int]]
     banned: list[list[int]]
-    unsayable: tuple[str, ...] = ()
-    banned_unknown: tuple[str, ...] = ()
+    unsayable: list[str]
+
+
+class Wish(NamedTuple):
+    """A text, and its tokens as the tokenizer gives them, unknown ones too."""
+
+    text: str
+    tokens: list[int]
+
+
+class Wishes(NamedTuple):
+    """What one output is to hold, as it was asked for.
+
+    Attributes:
+        prefix: that it begins with; without tokens: with anything.
+        phrases: that it holds.
+        banned: that it does not hold.
+    """
+
+    prefix: Wish
+    phrases: list[Wish]
+    banned: list[Wish]
+
+    @property
+    def unknown(self) -> bool:
+        """Whether a word is among them that the vocabulary lacks: only a model that copies may say it."""
+        return any(UNK in wish.tokens for wish in (self.prefix, *self.phrases, *self.banned))
+
+    def said(self, vocabulary: ExtendedVocabulary) -> Said:
+        """They in tokens.
+
+        Args:
+            vocabulary: with the words of the source that a model can copy, if it can.
+        """
+
+        def tokens(wish: Wish) -> list[int]:
+            own = list(vocabulary.target(encodable(wish.text), wish.tokens))
+            return [] if UNK in own else own
+
+        prefix = tokens(self.prefix)
+        phrases = [tokens(phrase) for phrase in self.phrases]
+        return Said(
+            prefix,
+            [phrase for phrase in phrases if phrase],
+            [word for word in map(tokens, self.banned) if word],
+            [
+                wish.text
+                for wish, own in zip((self.prefix, *self.phrases), (prefix, *phrases), strict=True)
+                if wish.text and not own
+            ],
+        )
 
 
 class Sentence(NamedTuple):
@@ -59,13 +107,22 @@ class Search:
         bundle: of the first model.
         results: whether more than texts is wanted.
         one_line: whether an output is a line, whatever the model says.
+        copies: whether words that the vocabulary lacks can be said of a source that has them.
 
     Raises:
         BundleError: a shortlist is asked for, and the bundle has none.
         ConfigError: options that cannot be for this bundle.
     """
 
-    def __init__(self, options: Options, bundle: Bundle, results: bool, *, one_line: bool = True) -> None:
+    def __init__(
+        self,
+        options: Options,
+        bundle: Bundle,
+        results: bool,
+        *,
+        one_line: bool = True,
+        copies: bool = False,
+    ) -> None:
         if options.shortlist and bundle.shortlist is None:
             raise BundleError(
                 "the bundle has no shortlist; learn one from its training text with: "
@@ -79,10 +136,10 @@ class Search:
         self._bundle = bundle
         self._split = None if options.split is None else SentenceSplitter(options.language or LANGUAGE)
         self._wishes = self._encoded(options)
-        if self._wishes.unsayable:
-            raise ConfigError(
-                f"the model cannot say all of {self._wishes.unsayable[0]!r}; choose other words"
-            )
+        for wish in (self._wishes.prefix, *self._wishes.phrases):
+            # Which sources have the word, and so whether it can be copied, is known line by line.
+            if wish.text and (not wish.tokens or (UNK in wish.tokens and not copies)):
+                raise ConfigError(f"the model cannot say all of {wish.text!r}; choose other words")
 
     def sentences(self, line: str | Line) -> list[Sentence]:
         """What there is to search for a line: itself, or each of its sentences. One at least.
@@ -103,7 +160,7 @@ class Search:
             strategy, wishes = self._for_phrases if options.phrases else strategy, self._encoded(options)
         parts = [text] if self._split is None else self._split(text)
         return [
-            Sentence(part, strategy, wishes if number == 0 else wishes._replace(prefix=[], unsayable=()))
+            Sentence(part, strategy, wishes if number == 0 else wishes._replace(prefix=Wish("", [])))
             for number, part in enumerate(parts)
         ]
 
@@ -115,21 +172,11 @@ class Search:
         return strategy_of(options, self._bundle.search, self._bundle.config["search"])
 
     def _encoded(self, options: Options) -> Wishes:
-        encode = self._bundle.target_tokenizer.encode
-        prefix, *phrases = (encode(encodable(text)) for text in (options.prefix or "", *options.phrases))
-        banned = [encode(encodable(word)) for word in options.banned]
+        def wish(text: str) -> Wish:
+            return Wish(text, self._bundle.target_tokenizer.encode(encodable(text)))
+
         return Wishes(
-            prefix if _sayable(prefix) else [],
-            [phrase for phrase in phrases if _sayable(phrase)],
-            [word for word in banned if _sayable(word)],
-            tuple(
-                text
-                for text, tokens in zip((options.prefix, *options.phrases), (prefix, *phrases), strict=True)
-                if text and not _sayable(tokens)
-            ),
-            tuple(text for text, tokens in zip(options.banned, banned, strict=True) if UNK in tokens),
+            wish(options.prefix or ""),
+            [wish(text) for text in options.phrases],
+            [wish(text) for text in options.banned],
         )
-
-
-def _sayable(tokens: Sequence[int]) -> bool:
-    return bool(tokens) and UNK not in tokens

@@ -18,10 +18,9 @@ from s2s.inference.member import Member, check_targets, same_sources
 from s2s.inference.one_thread import use_one_thread
 from s2s.inference.options import Options
 from s2s.inference.risk import gain_by, least_risk
-from s2s.inference.searches import Search, Sentence
+from s2s.inference.searches import Said, Search, Sentence
 from s2s.inference.translation import Translation
 from s2s.inference.unknowns import replaced
-from s2s.inference.windows import encodable
 from s2s.nn.cell import State
 from s2s.padded import Padded
 from s2s.search.constraints import constrain
@@ -79,6 +78,7 @@ class Translator(LineTranslator[Sentence]):
         self.bundles = bundles
         self.model = bundle.model
         self.precision = precision
+        self._copies = any(member.copies for member in self._members)
         # Attention can be compared where sources are split alike.
         self._comparable = [one is bundle or same_sources(bundle, one) for one in bundles]
         own = threads or default_threads(torch.get_num_threads())
@@ -125,7 +125,7 @@ class Translator(LineTranslator[Sentence]):
         return all(bundle.config.get("training", {}).get("told_lengths") for bundle in self.bundles)
 
     def _search(self, options: Options, results: bool, *, one_line: bool = True) -> Search:
-        return Search(options, self.bundle, results, one_line=one_line)
+        return Search(options, self.bundle, results, one_line=one_line, copies=self._copies)
 
     def _encode(self, texts: Sequence[str]) -> list[list[Tokens]]:
         return self._read(texts)[1]
@@ -140,20 +140,19 @@ class Translator(LineTranslator[Sentence]):
         return vocabularies, sources
 
     def _vocabulary(self, text: str) -> ExtendedVocabulary:
-        if any(member.copies for member in self._members):
+        if self._copies:
             return self._read([text])[0][0]
         return ExtendedVocabulary(self.bundle.target_tokenizer)
 
-    def _banned(self, sentence: Sentence) -> list[list[int]]:
-        """What an output may not say; words that the vocabulary lacks are said where they can be copied."""
-        wishes = sentence.wishes
-        if not wishes.banned_unknown:
-            return wishes.banned
-        vocabulary = self._vocabulary(sentence.text)
-        encode = self.bundle.target_tokenizer.encode
-        texts = map(encodable, wishes.banned_unknown)
-        own = [list(vocabulary.target(text, encode(text))) for text in texts]
-        return wishes.banned + [word for word in own if UNK not in word]
+    def _said(self, sentence: Sentence, search: Search) -> Said:
+        """The wishes for a sentence in tokens; words that the vocabulary lacks, where they can be copied."""
+        vocabulary = ExtendedVocabulary(self.bundle.target_tokenizer)
+        if self._copies and sentence.wishes.unknown:
+            (whole,), sources = self._read([sentence.text])
+            read = {token for (source,) in sources for token in source[: search.options.max_source_tokens]}
+            own = range(vocabulary.tokenizer.vocabulary_size, max(read, default=0) + 1)
+            vocabulary = ExtendedVocabulary(vocabulary.tokenizer, whole.words[: len(own)])
+        return sentence.wishes.said(vocabulary)
 
     def _preparation(self) -> Callable[[], None] | None:
         return use_one_thread if max(self._threads, torch.get_num_threads()) > 1 else None
@@ -170,7 +169,7 @@ class Translator(LineTranslator[Sentence]):
         search: Search,
         given_up: threading.Event,
     ) -> Hypotheses:
-        options, wishes = search.options, [one.wishes for one in sentences]
+        options, wishes = search.options, [self._said(one, search) for one in sentences]
         first: Padded | None = None
         members: list[Stepper] = []
         states: list[State] = []
@@ -198,7 +197,7 @@ class Translator(LineTranslator[Sentence]):
             stepper,
             states[0] if len(members) == 1 else tuple(states),
             no_repeat_ngram=options.no_repeat_ngram,
-            banned=[self._banned(one) for one in sentences],
+            banned=[own.banned for own in wishes],
             forced=[own.prefix for own in wishes],
         )
         # Only a strategy that takes phrases was chosen for them.
@@ -209,10 +208,10 @@ class Translator(LineTranslator[Sentence]):
     def _translation(
         self, best: list[Hypothesis], sentence: Sentence, source: list[int], truncated: bool, search: Search
     ) -> Translation:
-        tokenizer = self.bundle.target_tokenizer
         vocabulary = self._vocabulary(sentence.text)
         reader = vocabulary if self._members[0].copies else self.bundle.source_tokenizer
         source_tokens = reader.tokens(source) if search.results else []
+        unsayable = self._said(sentence, search).unsayable
         found = [
             Translation(
                 self._text(hypothesis, sentence.text, vocabulary, search),
@@ -224,8 +223,8 @@ class Translator(LineTranslator[Sentence]):
                 hypothesis.weights if search.options.weights else None,
                 truncated=truncated,
                 unmet=[
-                    *sentence.wishes.unsayable,
-                    *(tokenizer.decode(phrase) for phrase in hypothesis.unmet),
+                    *unsayable,
+                    *(vocabulary.decode(phrase) for phrase in hypothesis.unmet),
                 ],
             )
             for hypothesis in best

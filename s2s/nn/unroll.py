@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from s2s.nn.cell import Noise, RecurrentCell, State, advance, map_state
 from s2s.nn.packed import has_packed
+from s2s.nn.sizes import check_size
 from s2s.nn.twins import holds
 from s2s.nn.weight_gradients import gathered_weight_gradients
 
@@ -84,6 +85,17 @@ class Segments(NamedTuple):
 
     length: int
     gradients: Literal["checkpointed", "truncated", "last"] = "checkpointed"
+
+    @classmethod
+    def of(
+        cls, length: int | None, gradients: Literal["checkpointed", "truncated", "last"]
+    ) -> Segments | None:
+        """As the options of an encoder say it; a length of None is one piece.
+
+        Raises:
+            ConfigError: a length below 1.
+        """
+        return None if length is None else cls(check_size("segment_length", length), gradients)
 
 
 def unroll(

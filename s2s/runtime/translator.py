@@ -23,6 +23,7 @@ from s2s.runtime.search import Strategy
 from s2s.runtime.strategies import OF_BEAM, strategy_of
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.limits import limits_of
+from s2s.text.extended import ExtendedVocabulary
 from s2s.text.sentences import LANGUAGE
 from s2s.text.tokenizer import BOS, EOS, Tokenizer
 
@@ -109,6 +110,7 @@ class OnnxTranslator(LineTranslator[_Sentence]):
         self._model = model
         self._source_tokenizer = source_tokenizer
         self._target_tokenizer = target_tokenizer
+        self._copies = bool(config["model"].get("copies"))  # see `Head.copies`
 
     @classmethod
     def load(cls, path: str | Path, threads: int | None = None) -> OnnxTranslator:
@@ -148,7 +150,20 @@ class OnnxTranslator(LineTranslator[_Sentence]):
         return _Search(options, self.config["search"], results, one_line=one_line)
 
     def _encode(self, texts: Sequence[str]) -> list[list[Tokens]]:
-        return [self._source_tokenizer.encode_batch([encodable(text) for text in texts])]
+        return [self._read(texts)[1]]
+
+    def _read(self, texts: Sequence[str]) -> tuple[list[ExtendedVocabulary], list[Tokens]]:
+        """The vocabulary of each sentence, with the words that the model may copy; its source tokens."""
+        lines = [encodable(text) for text in texts]
+        sources = self._source_tokenizer.encode_batch(lines)
+        vocabularies = [ExtendedVocabulary(self._target_tokenizer) for _ in lines]
+        if self._copies:
+            parts = zip(vocabularies, lines, sources, strict=True)
+            sources = [list(vocabulary.source(line, source)) for vocabulary, line, source in parts]
+        return vocabularies, sources
+
+    def _vocabulary(self, text: str) -> ExtendedVocabulary:
+        return self._read([text])[0][0] if self._copies else ExtendedVocabulary(self._target_tokenizer)
 
     def _search_batch(
         self,
@@ -165,16 +180,17 @@ class OnnxTranslator(LineTranslator[_Sentence]):
     def _translation(
         self, best: list[Hypothesis], sentence: _Sentence, source: Tokens, truncated: bool, search: _Search
     ) -> Translation:
-        tokenizer = self._target_tokenizer
-        source_tokens = self._source_tokenizer.tokens(source) if search.results else []
-        texts = [tokenizer.decode(one.tokens) for one in best]
+        vocabulary = self._vocabulary(sentence.text)
+        reader = vocabulary if self._copies else self._source_tokenizer
+        source_tokens = reader.tokens(source) if search.results else []
+        texts = [vocabulary.decode(one.tokens) for one in best]
         if search.one_line:  # a model of bytes may say a newline; a line stays a line
             texts = [text.replace("\n", " ") for text in texts]
         found = [
             Translation(
                 text,
                 one.score,
-                tokenizer.tokens(one.tokens) if search.results else [],
+                vocabulary.tokens(one.tokens) if search.results else [],
                 one.log_probs,
                 one.finished,
                 source_tokens,

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from s2s.errors import ConfigError
 from s2s.nn.cell import map_state
@@ -364,17 +365,19 @@ def check_every_partner(factory: HeadFactory) -> None:
 
 
 def check_export(factory: HeadFactory) -> None:
-    """One position can be exported, for any number of sentences."""
+    """One position of several beams can be exported, for any number of sentences of any lengths."""
     head = build(factory, dtype=torch.float32)
 
-    def draw(rows: int) -> tuple[Tensor, ...]:
-        decoded, source = _at(draw_decoded(head), 0), draw_source(head)
-        index = torch.arange(rows) % len(LENGTHS)
-        parts = [part for part in _rows(decoded, index) if part is not None]
-        return *parts, source.ids[index], source.lengths[index]
+    def draw(sentences: int, beams: int, padding: int) -> tuple[Tensor, ...]:
+        decoded, source = draw_decoded(head), draw_source(head)
+        index = torch.arange(sentences) % len(LENGTHS)
+        hidden, context, weights, inputs = (part[index, :beams] for part in decoded if part is not None)
+        ids = F.pad(source.ids[index], (0, padding))
+        return hidden, context, F.pad(weights, (0, padding)), inputs, ids, source.lengths[index]
 
-    axes = ({0: "rows"},) * 6
-    expect_exported(_OnePosition(head), draw(3), draw(5), axes)
+    rows = {0: "sentences", 1: "beams"}
+    axes = (rows, rows, {**rows, 2: "source"}, rows, {0: "sentences", 1: "source"}, {0: "sentences"})
+    expect_exported(_OnePosition(head), draw(3, 2, 0), draw(5, 4, 3), axes)
 
 
 def check_learning(factory: HeadFactory) -> None:
@@ -383,14 +386,16 @@ def check_learning(factory: HeadFactory) -> None:
 
 
 class _OnePosition(nn.Module):
-    """Log-probabilities as a function of tensors alone."""
+    """Log-probabilities [sentences, beams, ...] as a function of tensors alone."""
 
     def __init__(self, head: Head) -> None:
         super().__init__()
         self.head = head
 
     def forward(self, *parts: Tensor) -> Tensor:
-        return self.head.log_probs(Decoded(*parts[:4]), Padded(*parts[4:]))
+        decoded = Decoded(*(part.flatten(0, 1) for part in parts[:4]))
+        log_probs = self.head.log_probs(decoded, Padded(*parts[4:]))
+        return log_probs.unflatten(0, parts[0].shape[:2])  # type: ignore[no-any-return]
 
 
 def build(

@@ -41,7 +41,9 @@ class CorpusSpec:
         target: file of target lines, line-aligned with `source`.
         weight: how many times each pair is seen per epoch; a fraction is drawn anew in each epoch.
         source_key: where the source is in a record: key (JSONL) or column number from 1 (TSV).
-        target_key: where the target is in a record.
+        target_key: where the target is in a record; what is learnt.
+        references_key: where further references are, for scores beside the target: a key (JSONL) under which there is
+            a text or a list of them, or a column (TSV); or several. Each record must have as many.
         reader: who reads it, by name in the catalogue; null: chosen by the files' names.
         tell_length: put the length of each target, in words, in front of its source, so that a model learns to be
             asked for one; give the corpus a second time without, and it learns to be asked for none, too.
@@ -53,6 +55,7 @@ class CorpusSpec:
     weight: float = 1.0
     source_key: str | None = None
     target_key: str | None = None
+    references_key: tuple[str, ...] = ()
     reader: str | None = None
     tell_length: bool = False
 
@@ -66,7 +69,8 @@ class CorpusSpec:
     @property
     def treatment(self) -> list[object]:
         """What decides which text is read of the files, for fingerprints."""
-        return [self.source_key, self.target_key, *(["length"] if self.tell_length else [])]
+        further = [["references", *self.references_key]] if self.references_key else []
+        return [self.source_key, self.target_key, *further, *(["length"] if self.tell_length else [])]
 
 
 CorpusInput: TypeAlias = str | CorpusSpec | Mapping[str, object]
@@ -97,7 +101,7 @@ def corpus_spec(given: CorpusInput) -> CorpusSpec:
         for name in given:
             if name not in known:
                 raise ConfigError(unknown("field of a corpus", str(name), known))
-        values = {name: str(v) if name.endswith("_key") and v is not None else v for name, v in given.items()}
+        values = {name: _keys(name, value) if name.endswith("_key") else value for name, value in given.items()}
         spec = CorpusSpec(**values)  # type: ignore[arg-type]
     if (spec.path is None) == (spec.source is None and spec.target is None) or (
         spec.path is None and (spec.source is None or spec.target is None)
@@ -119,12 +123,24 @@ def corpus_spec(given: CorpusInput) -> CorpusSpec:
     )
 
 
+def _keys(name: str, value: object) -> str | tuple[str, ...] | None:
+    if name != "references_key":
+        return None if value is None else str(value)
+    keys = value if isinstance(value, list | tuple) else [] if value is None else [value]
+    return tuple(map(str, keys))
+
+
 class Pair(NamedTuple):
-    """A source and a target line, and the line (from 1) of the file they come from."""
+    """A source and a target line, and the line (from 1) of the file they come from.
+
+    Attributes:
+        references: further targets, for scores.
+    """
 
     source: str
     target: str
     line: int
+    references: tuple[str, ...] = ()
 
 
 @dataclass
@@ -194,6 +210,9 @@ class Corpus(ABC):
     files: int = 1
     """How many files it reads: 1, which holds both sides, or 2, one for each."""
 
+    gives_references: bool = False
+    """Whether its pairs have the references that `CorpusSpec.references_key` asks for."""
+
     def __init__(self, spec: CorpusSpec) -> None:
         self.spec = spec
 
@@ -215,10 +234,48 @@ def open_corpus(given: CorpusInput) -> Corpus:
     """The reader of a corpus.
 
     Raises:
-        ConfigError: no reader, or more than one, takes files of these names, or it reads another number of files.
+        ConfigError: no reader, or more than one, takes files of these names, or it reads another number of files, or
+            cannot give references.
     """
     spec = corpus_spec(given)
-    return ToldLengths(_opened_as_it_is(spec)) if spec.tell_length else _opened_as_it_is(spec)
+    corpus = _opened_as_it_is(spec)
+    if spec.references_key:
+        if not corpus.gives_references:
+            able = [name for name in catalogue().names("corpus") if catalogue().load("corpus", name).gives_references]
+            raise ConfigError(
+                f"reader {type(corpus).__name__} gives no references ({','.join(spec.paths)}: references_key "
+                f"{', '.join(spec.references_key)}). What does: {', '.join(able)}"
+            )
+        corpus = Referenced(corpus)
+    return ToldLengths(corpus) if spec.tell_length else corpus
+
+
+class Referenced(Corpus):
+    """A corpus whose pairs have references (`CorpusSpec.references_key`), as many as its first pair has.
+
+    Args:
+        corpus: as it is.
+    """
+
+    def __init__(self, corpus: Corpus) -> None:
+        super().__init__(corpus.spec)
+        self.corpus = corpus
+
+    @classmethod
+    def reads(cls, spec: CorpusSpec) -> bool:
+        """None by its name."""
+        return False
+
+    def pairs(self, report: LineReport) -> Iterator[Pair]:
+        """See `Corpus.pairs`; a pair with more or fewer references than the first one is bad."""
+        first: Pair | None = None
+        for pair in self.corpus.pairs(report):
+            first = first or pair
+            if len(pair.references) == len(first.references):
+                yield pair
+                continue
+            detail = f"{len(pair.references)}, and {len(first.references)} in line {first.line}"
+            report.bad("another number of references", f"{','.join(self.spec.paths)}:{pair.line}", detail)
 
 
 class ToldLengths(Corpus):

@@ -187,6 +187,34 @@ class PairStore:
         return self._paths[corpus], int(self._lines[pair : pair + 1][0])
 
 
+def further_references(store: PairStore, corpora: Sequence[CorpusSpec]) -> list[list[str]]:
+    """References beside the targets (`CorpusSpec.references_key`), read anew of the files, for scores are made rarely.
+
+    Args:
+        store: of the corpora.
+        corpora: as they were stored.
+
+    Returns:
+        sets of them, each with one for each pair.
+
+    Raises:
+        DataError: not all pairs have as many.
+    """
+    rows: list[tuple[str, ...]] = []
+    for spec, (start, stop) in zip(corpora, store.bounds, strict=True):
+        of_lines = {}
+        if spec.references_key:
+            of_lines = {pair.line: pair.references for pair in open_corpus(spec).pairs(LineReport("skip"))}
+        rows += [of_lines.get(store.line(pair)[1], ()) for pair in range(start, stop)]
+    for pair, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            raise DataError(
+                f"{store.origin(pair)} has {len(row)} references beside its target, and {store.origin(0)} has "
+                f"{len(rows[0])}; all pairs that are scored together must have as many (references_key)"
+            )
+    return [list(texts) for texts in zip(*rows, strict=True)]
+
+
 def file_digest(path: str, cache: Path) -> str:
     """The SHA-256 of a file's contents; not computed again while size and time of change stay the same.
 

@@ -23,7 +23,15 @@ from s2s.text.batch import Batch, pad, pad_targets
 from s2s.text.corpus import BadLinePolicy, CorpusSpec, corpus_spec
 from s2s.text.extended import ExtendedVocabulary
 from s2s.text.sampler import Batches, BatchLimits, Epoch, Numbers, Sampler, beyond_budget, by_length
-from s2s.text.store import PairStore, Sides, TooLongPolicy, corpus_lines, file_digest, pair_store
+from s2s.text.store import (
+    PairStore,
+    Sides,
+    TooLongPolicy,
+    corpus_lines,
+    file_digest,
+    further_references,
+    pair_store,
+)
 from s2s.text.tokenizer import UNK, Tokenizer
 
 Corpora: TypeAlias = str | dict[str, Any] | list[str | dict[str, Any]]
@@ -80,8 +88,8 @@ class PairData(pl.LightningDataModule):
         train: training text: `pairs.tsv`, `pairs.jsonl` (plain or .gz), `train.en,train.de`, or a mapping
             with path | source and target, weight, source_key, target_key, reader, tell_length; or a list of
             these.
-        validation: text for validation, in the same forms.
-        test: text for the test, in the same forms.
+        validation: text for validation, in the same forms; with references_key, further references for scores.
+        test: text for the test, in the same forms as that for validation.
         tokenizer: how text becomes tokens.
         joint: one tokenizer, trained on both sides, instead of one for each.
         batch_tokens: most padded tokens in a batch, rows x (longest source + longest target), measured on
@@ -127,6 +135,11 @@ class PairData(pl.LightningDataModule):
         self.corpora: dict[str, list[CorpusSpec]] = {
             split: _specs(corpora) for split, corpora in given.items()
         }
+        if (unused := next((spec for spec in self.corpora["train"] if spec.references_key), None)) is not None:
+            raise ConfigError(
+                f"data.train: references_key of {','.join(unused.paths)} is for scores, and training learns the target "
+                "alone; name it in data.validation and data.test"
+            )
         self.tokenizer: Callable[[], Tokenizer] = (
             tokenizer if tokenizer is not None else catalogue().load("tokenizer", _DEFAULT_TOKENIZER)
         )
@@ -151,6 +164,7 @@ class PairData(pl.LightningDataModule):
         self.copies = False
         self._tokenizers: Tokenizers | None = None
         self._stores: dict[str, PairStore] = {}
+        self._further: dict[str, list[list[str]]] = {}
         self._sampler: Sampler | None = None
         self._restored: dict[str, Any] | None = None
 
@@ -300,10 +314,15 @@ class PairData(pl.LightningDataModule):
         store = self.store(split)
         return [store.text("source", pair) for pair in range(len(store))]
 
-    def references(self, split: Split) -> list[str]:
-        """The target lines of a split as they stand in the files; `Batch.lines` counts in this list."""
+    def references(self, split: Split) -> list[list[str]]:
+        """Sets of references of a split as they stand in the files; `Batch.lines` counts in each of these lists.
+
+        The first set are the targets, others what `references_key` of the corpora names.
+        """
         store = self.store(split)
-        return [store.text("target", pair) for pair in range(len(store))]
+        if split not in self._further:
+            self._further[split] = further_references(store, self.corpora[split])
+        return [[store.text("target", pair) for pair in range(len(store))], *self._further[split]]
 
     # --- what Lightning calls ---
 
@@ -328,6 +347,8 @@ class PairData(pl.LightningDataModule):
         for split in _SPLITS.get(function, _SPLITS[None]):
             if self.corpora[split]:
                 self.store(split)
+            if any(spec.references_key for spec in self.corpora[split]):
+                self.references(split)  # what is wrong with them is told before training
 
     def _make_sampler(self) -> Sampler:
         store = self.store("train")

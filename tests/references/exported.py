@@ -23,8 +23,12 @@ class Exports(NamedTuple):
 
 
 def tiny_exports(folder: Path) -> Exports:
-    """Write them; the graphs, which take seconds, are made once."""
-    bundle = tiny_bundle(folder / "bundle")
+    """Write them."""
+    return exports_of(tiny_bundle(folder / "bundle"), folder)
+
+
+def exports_of(bundle: Path, folder: Path) -> Exports:
+    """The exports of a bundle, in a folder; the graphs, which take seconds, are made once."""
     graphs = to_onnx(load_bundle(bundle).model)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("s2s.export.folder.to_onnx", lambda model: copy.deepcopy(graphs))

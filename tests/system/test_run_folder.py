@@ -11,6 +11,7 @@ import s2s
 from s2s.__main__ import main
 from s2s_plugins.metrics.bleu import BLEU
 from s2s_plugins.metrics.chrf import ChrF
+from s2s_plugins.metrics.rouge import ROUGE1
 from s2s_plugins.tasks.seq2seq import Seq2SeqModule
 
 
@@ -118,7 +119,36 @@ def test_the_metric_of_the_model_is_tested_too(
     references = [line.split("\t")[1] for line in Path(text).read_text().splitlines()]
     said = "".join(capsys.readouterr())
     assert f"model.metric {ChrF(word_order=2).score(outputs, [references])}" in said
-    assert f"cased       {BLEU().score(outputs, [references])}" in said
+    plain = BLEU().score(outputs, [references])
+    assert f"BLEU  cased      {plain.value:7.2f}  {plain.signature}" in said
+
+
+def test_summaries_are_scored_against_all_references_and_beside_extracts(
+    options: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"source": "The b was here. A g.", "target": "g a", "more": ["the b", "b was here"]},
+        {"source": "Nothing else. C h.", "target": "h c", "more": ["d i", "c"]},
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text = {"path": str(tmp_path / "rows.jsonl"), "references_key": "more"}
+    summaries = {"model.metric": "ROUGE1", "model.monitor": "val_ROUGE1", "trainer.max_epochs": 1}
+    s2s.fit({**options, **summaries, "data.validation": text, "data.test": text})
+    said = "".join(capsys.readouterr())
+    assert "ROUGE-1|nrefs:3|refs:best|" in said
+    config = str(tmp_path / "run" / "config.yaml")
+    assert main(["test", "-c", config]) == 0
+    lines = "".join(capsys.readouterr()).splitlines()
+    outputs = (tmp_path / "run" / "test.hypotheses.txt").read_text().splitlines()
+    references = [[row["target"] for row in rows], *([row["more"][i] for row in rows] for i in (0, 1))]
+    own = ROUGE1().score(outputs, references)
+    assert f"model.metric {own}" in lines
+    (first,) = [i for i, line in enumerate(lines) if line.startswith("ROUGE-1     ROUGE-1|nrefs:3|refs:best|")]
+    scores = {line.split()[0]: float(line.split()[1]) for line in lines[first + 1 : first + 4]}
+    # By hand: "The b was here" is "b was here" and a word more, F 6/7, and is chosen for its pairs; "C h" is "h c".
+    assert scores == {"model": pytest.approx(own.value, abs=0.01), "lead-1": 42.86, "oracle-1": 92.86}
+    metrics = [line.split()[0] for line in lines if line.startswith("ROUGE-")]
+    assert metrics == ["ROUGE-1", "ROUGE-2", "ROUGE-L", "ROUGE-Lsum"]
 
 
 @pytest.mark.parametrize("command", ["validate", "test"])

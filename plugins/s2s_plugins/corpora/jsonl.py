@@ -7,7 +7,12 @@ from s2s.text.corpus import Corpus, CorpusSpec, LineReport, Pair, plain_suffix, 
 
 
 class JSONL(Corpus):
-    """One JSON object per line; `source_key` and `target_key` (default "source", "target") name its texts."""
+    """One JSON object per line; `source_key` and `target_key` (default "source", "target") name its texts.
+
+    Under `references_key` there is a text or a list of texts.
+    """
+
+    gives_references = True
 
     def __init__(self, spec: CorpusSpec) -> None:
         super().__init__(spec)
@@ -41,8 +46,22 @@ class JSONL(Corpus):
             if source is None:
                 continue
             target = self._text(record, self.target_key, place, report)
-            if target is not None:
-                yield Pair(source, target, line)
+            if target is None:
+                continue
+            references = self._references(record, place, report)
+            if references is not None:
+                yield Pair(source, target, line, references)
+
+    def _references(self, record: dict[str, object], place: str, report: LineReport) -> tuple[str, ...] | None:
+        texts = []
+        for key in self.spec.references_key:
+            found = record.get(key)
+            for one in [{key: text} for text in found] if isinstance(found, list) and found else [record]:
+                text = self._text(one, key, place, report)
+                if text is None:
+                    return None
+                texts.append(text)
+        return tuple(texts)
 
     @staticmethod
     def _text(record: dict[str, object], key: str, place: str, report: LineReport) -> str | None:

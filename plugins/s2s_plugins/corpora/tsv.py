@@ -9,18 +9,20 @@ from s2s.text.corpus import Corpus, CorpusSpec, LineReport, Pair, plain_suffix, 
 class TSV(Corpus):
     """One pair per line, a tab between the columns; nothing is quoted.
 
-    Without `source_key` and `target_key` a line has two columns, source and target; with them (column
-    numbers from 1) it may have more.
+    Without `source_key`, `target_key` and `references_key` a line has two columns, source and target; with one of them
+    (column numbers from 1) it may have more.
     """
+
+    gives_references = True
 
     def __init__(self, spec: CorpusSpec) -> None:
         super().__init__(spec)
-        for key in (spec.source_key, spec.target_key):
+        for key in (spec.source_key, spec.target_key, *spec.references_key):
             if key is not None and not (key.isdecimal() and int(key) > 0):
                 raise ConfigError(f"{spec.path}: column {key!r} is not a number from 1")
-        self.chosen = spec.source_key is not None or spec.target_key is not None
-        self.source_column = int(spec.source_key or 1)
-        self.target_column = int(spec.target_key or 2)
+        self.chosen = bool(spec.source_key or spec.target_key or spec.references_key)
+        # Source, target, references.
+        self.columns = [int(key) for key in (spec.source_key or 1, spec.target_key or 2, *spec.references_key)]
 
     @classmethod
     def reads(cls, spec: CorpusSpec) -> bool:
@@ -30,7 +32,7 @@ class TSV(Corpus):
     def pairs(self, report: LineReport) -> Iterator[Pair]:
         """Pairs in order; lines without the columns that are expected, or with one of them empty, are bad."""
         (path,) = self.spec.paths
-        needed = max(self.source_column, self.target_column)
+        needed = max(self.columns)
         for line, text in read_lines(path, report):
             if text is None:
                 continue
@@ -43,8 +45,8 @@ class TSV(Corpus):
                 detail = f"it has {len(columns)}; with more, choose by source_key and target_key"
                 report.bad("not two columns", f"{path}:{line}", detail)
             else:
-                source, target = columns[self.source_column - 1], columns[self.target_column - 1]
-                if source.strip() and target.strip():
-                    yield Pair(source, target, line)
+                source, target, *references = (columns[number - 1] for number in self.columns)
+                if all(part.strip() for part in (source, target, *references)):
+                    yield Pair(source, target, line, tuple(references))
                 else:
                     report.bad("empty column", f"{path}:{line}")

@@ -1,6 +1,7 @@
 """The deep encoder of Google's translation system."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from s2s.nn import (
     Bidirectional,
     Encoded,
     RecurrentCell,
+    Segments,
     SequenceDropout,
     SequenceEncoder,
     Stack,
@@ -32,6 +34,9 @@ class GNMTEncoder(SequenceEncoder):
         layers: number of layers, at least 2; the paper has 8.
         dropout: dropout between the layers and on the outputs.
         variational: one dropout mask per sentence instead of one per position (Gal & Ghahramani 2016).
+        segment_length: in training read long sources in pieces of so many positions, see the encoder Recurrent; null:
+            in one piece. The upper layers draw their dropout piece by piece, unless it is variational.
+        segment_gradients: how far gradients go, see the encoder Recurrent.
 
     Raises:
         ConfigError: fewer than two layers.
@@ -46,20 +51,26 @@ class GNMTEncoder(SequenceEncoder):
         layers: int = 4,
         dropout: float = 0.0,
         variational: bool = False,
+        segment_length: int | None = None,
+        segment_gradients: Literal["checkpointed", "truncated", "last"] = "checkpointed",
     ) -> None:
         if layers < 2:
             raise ConfigError(
                 f"layers {layers} is impossible: GNMT has one layer in both directions and at least one above it; "
                 "choose 2 or more, or the encoder Recurrent"
             )
-        lowest = Bidirectional(cell(input_size, hidden_size), cell(input_size, hidden_size))
+        segments = Segments.of(segment_length, segment_gradients)
+        lowest = Bidirectional(
+            cell(input_size, hidden_size), cell(input_size, hidden_size), segments=segments
+        )
         cells: list[RecurrentCell] = []
         width = lowest.output_size
         for _ in range(layers - 1):
             cells.append(cell(width, hidden_size))
             width = cells[-1].output_size
         # A stack's residual begins with its own second layer: the third of all.
-        higher = Unidirectional(Stack(cells, residual=True, dropout=dropout, variational=variational))
+        stack = Stack(cells, residual=True, dropout=dropout, variational=variational)
+        higher = Unidirectional(stack, segments=segments)
         super().__init__(
             input_size, output_size=width, feature_size=lowest.feature_size + higher.feature_size
         )

@@ -65,11 +65,7 @@ class RecurrentEncoder(SequenceEncoder):
             raise ConfigError(
                 "reverse: true has no meaning where both directions are read; set bidirectional: false as well"
             )
-        segments = (
-            None
-            if segment_length is None
-            else Segments(check_size("segment_length", segment_length), segment_gradients)
-        )
+        segments = Segments.of(segment_length, segment_gradients)
         built: list[SequenceEncoder] = []
         width = input_size
         for _ in range(check_size("layers", layers)):

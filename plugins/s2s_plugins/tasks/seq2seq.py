@@ -11,7 +11,10 @@ from torch import distributed
 
 from s2s.errors import ConfigError
 from s2s.evaluation.evaluate import METRICS, SUMMARY_METRICS, evaluate
-from s2s.evaluation.metric import Metric, Score
+from s2s.evaluation.extracts import extracts
+from s2s.evaluation.metric import Metric
+from s2s.evaluation.significance import RESAMPLES
+from s2s.evaluation.table import table
 from s2s.inference.bundle import Bundle, build_model, load_bundle, save_bundle
 from s2s.inference.card import Card, command_of_this_process
 from s2s.nn import Bridge, Decoder, Embedding, Head, HeadLoss, Seq2Seq, SequenceEncoder
@@ -50,7 +53,8 @@ class Seq2SeqModule(TaskModule):
         tie_head: output weights are the target embedding (Press & Wolf 2017).
         search: how validation decodes.
         test_search: how `s2s test` decodes, and what the bundle recommends.
-        metric: what validation measures, logged as val_ and its name; `s2s test` measures it beside BLEU, chrF and TER.
+        metric: what validation measures, logged as val_ and its name; `s2s test` measures it beside BLEU, chrF and TER,
+            or, if it is one of them, beside all of ROUGE-1, -2, -L and -Lsum.
         show_translations: how many translations each validation prints.
         max_output_tokens: most tokens of an output in validation and test, for outputs that are short whatever the
             source, as headlines are; null: twice the tokens of the source and 20 more.
@@ -263,7 +267,7 @@ class Seq2SeqModule(TaskModule):
             distributed.all_reduce(totals)
         mean = float(totals[0] / totals[1])
         lines, hypotheses, references = self._gathered("validation")
-        score = self.metric.score(hypotheses, [references])
+        score = self.metric.score(hypotheses, references)
         perplexity = math.exp(min(mean, 100.0))
         figures = {"val_loss": mean, "val_perplexity": perplexity, f"val_{self.metric_name}": score.value}
         self.validated(figures, [score])
@@ -273,7 +277,7 @@ class Seq2SeqModule(TaskModule):
         when = f" after epoch {self.current_epoch + 1}, step {self.global_step}" if fitting else ""
         self.say(f"\nvalidation{when}: loss {mean:.3f}, perplexity {perplexity:.2f}, {score}")
         shown = lines[:: max(1, len(lines) // max(1, self.show_translations))][: self.show_translations]
-        texts = dict(zip(lines, zip(hypotheses, references, strict=True), strict=True))
+        texts = dict(zip(lines, zip(hypotheses, references[0], strict=True), strict=True))
         for line in shown:
             hypothesis, reference = texts[line]
             self.say(
@@ -282,15 +286,21 @@ class Seq2SeqModule(TaskModule):
 
     def on_test_epoch_end(self) -> None:
         """Score the test split with `metric` and with those that are usual, and write what was decoded."""
-        _, hypotheses, references = self._gathered("test")
-        own = self.metric.score(hypotheses, [references])
+        lines, hypotheses, references = self._gathered("test")
+        own = self.metric.score(hypotheses, references)
         self.log("test_metric", own.value)
         self.say(f"model.metric {own}")
-        for name in SUMMARY_METRICS if self.metric_name in SUMMARY_METRICS else METRICS:
-            for row in evaluate({"test": hypotheses}, [references], metrics=[name]):
-                score = Score(row.score, row.signature, row.metric, row.sentences)
-                self.say(f"{row.case:<11} {score}" if row.case else str(score))
-                self.log(f"test_{name}{'_lowercase' if row.case == 'lower-cased' else ''}", row.score)
+        systems, summaries = {"model": hypotheses}, self.metric_name in SUMMARY_METRICS
+        if summaries:  # what needs no learning stands beside them, as in `s2s evaluate --sources`
+            sources = self.data.sources("test")
+            systems |= extracts([sources[line] for line in lines], references, 1)
+        for name in SUMMARY_METRICS if summaries else METRICS:
+            rows = list(evaluate(systems, references, metrics=[name], resamples=RESAMPLES if summaries else 0))
+            for line in table(rows):
+                self.say(line)
+            for row in rows:
+                if row.system == "model":
+                    self.log(f"test_{name}{'_lowercase' if row.case == 'lower-cased' else ''}", row.score)
         path = Path(self.trainer.default_root_dir) / "test.hypotheses.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.trainer.is_global_zero:
@@ -314,15 +324,15 @@ class Seq2SeqModule(TaskModule):
             text = ExtendedVocabulary(self.data.tokenizers.target, own).decode(hypotheses[0].tokens)
             self.decoded[line] = text.replace("\n", " ")  # a line stays a line
 
-    def _gathered(self, split: str) -> tuple[list[int], list[str], list[str]]:
-        """Lines, hypotheses and references of all ranks, in the order of the split."""
+    def _gathered(self, split: str) -> tuple[list[int], list[str], list[list[str]]]:
+        """Lines, hypotheses and sets of references of all ranks, in the order of the split."""
         if self.trainer.world_size > 1:
             parts: list[Any] = [None] * self.trainer.world_size
             distributed.all_gather_object(parts, self.decoded)
             self.decoded = {line: text for part in parts for line, text in part.items()}
         lines = sorted(self.decoded)
-        references = self.data.references(split)
-        return lines, [self.decoded[line] for line in lines], [references[line] for line in lines]
+        references = [[one[line] for line in lines] for one in self.data.references(split)]
+        return lines, [self.decoded[line] for line in lines], references
 
     # --- the bundle -------------------------------------------------------------------------------------------------
 

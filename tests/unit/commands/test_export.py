@@ -45,13 +45,6 @@ def test_what_is_not_installed_is_named(bundle, capsys, monkeypatch):
     assert "exporting needs the packages of s2s[onnx]" in capsys.readouterr().err
 
 
-def test_a_head_that_copies_is_refused(tmp_path, capsys):
-    copies = tiny_bundle(tmp_path / "copies", head="PointerGenerator", attention="Bahdanau")
-    assert main(["export", str(copies)]) == 2
-    assert "PointerGenerator copies source words that the vocabulary lacks" in capsys.readouterr().err
-    assert not copies.with_name("copies-onnx").exists()
-
-
 def test_unknown_runtime(bundle, capsys):
     assert main(["export", str(bundle), "--to", "tensorflow"]) == 2
     assert "invalid choice: 'tensorflow'" in capsys.readouterr().err

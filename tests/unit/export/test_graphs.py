@@ -36,13 +36,13 @@ VOCABULARY = 19
 
 
 def small_model(decoder):
-    tie = decoder == "InputFeeding"
+    tie, copies = decoder == "InputFeeding", decoder == "Bahdanau"
     cell, attention, encoder = MODELS[decoder]
     of_encoder = {"hidden_size": 8, "layers": 1, **({"cell": cell} if encoder == "Recurrent" else {})}
     torch.manual_seed(1)
     return build_model(
         {
-            "source_vocabulary_size": VOCABULARY if tie else 17,
+            "source_vocabulary_size": VOCABULARY if tie or copies else 17,
             "target_vocabulary_size": VOCABULARY,
             "embedding": {"class_path": "Lookup", "init_args": {"size": 6}},
             "encoder": {"class_path": encoder, "init_args": of_encoder},
@@ -56,7 +56,7 @@ def small_model(decoder):
                     **LAYERS.get(decoder, {}),
                 },
             },
-            "head": "Softmax",
+            "head": "PointerGenerator" if copies else "Softmax",
             "share_embeddings": tie,
             "tie_head": tie,
         }
@@ -80,7 +80,8 @@ def test_graphs_equal_the_model(decoder):
     model = small_model(decoder)
     encoder, step = (onnxruntime.InferenceSession(graph.SerializeToString()) for graph in graphs_of(decoder))
     for sentences, source, beams in SIZES:
-        tokens = torch.randint(4, 17, (sentences, source))
+        own = source if model.head.copies else 0  # words that the vocabulary lacks
+        tokens = torch.randint(4, 17 + own, (sentences, source))
         lengths = torch.randint(1, source + 1, (sentences,))
         lengths[0] = source
         with torch.no_grad():
@@ -90,11 +91,8 @@ def test_graphs_equal_the_model(decoder):
             assert value.astype(float) == pytest.approx(wanted.double().numpy(), abs=1e-5)
 
         # From states that differ from beam to beam.
-        rows = [
-            leaf.unsqueeze(1) + 0.1 * torch.randn(leaf.size(0), beams, *leaf.shape[1:])
-            for leaf in leaves(state)
-        ]
-        read = torch.randint(4, VOCABULARY, (sentences, beams))
+        rows = [leaf.unsqueeze(1) + 0.1 * torch.randn(leaf.size(0), beams, *leaf.shape[1:]) for leaf in leaves(state)]
+        read = torch.randint(4, VOCABULARY + own, (sentences, beams))
         flat = structured(state, [leaf.flatten(0, 1) for leaf in rows])
         with torch.no_grad():
             log_probs, following, weights = model.decode_step(

@@ -10,6 +10,7 @@ import torch
 from s2s.errors import ConfigError
 from s2s.inference.alignment import align, attention_of_search
 from s2s.inference.bundle import Bundle, load_bundle
+from s2s.inference.line import Line
 from s2s.inference.scoring import score
 from s2s.inference.translator import Translator
 from s2s.nn import Shortlisted
@@ -85,6 +86,29 @@ def test_a_banned_word_is_not_copied_either(bundle: Bundle) -> None:
     assert "☃" in translator.translate("☃☃☃", min_tokens=3)
     banned = translator.translate(["☃☃☃", "Ж☃", "abc"], min_tokens=3, banned=["☃", "b"])
     assert not set("".join(banned)) & set("☃b") and "Ж" in banned[1]
+
+
+def test_a_prefix_and_phrases_of_words_that_the_vocabulary_lacks(bundle: Bundle) -> None:
+    """They are said where the source has them; elsewhere they are what the output lacks."""
+    translator = Translator(bundle)
+    lines = ["Ж☃ab", "ab", "☄☃", "☃", "a☃☄"]
+    for found in (
+        translator.translate(lines, prefix="☃a", beam=3, results=True),
+        translator.translate([Line(line, prefix="☃a") for line in lines], beam=1, results=True),
+    ):
+        assert [one.text.startswith("☃a") for one in found] == [True, False, True, True, True]
+        assert [one.unmet for one in found] == [[], ["☃a"], [], [], []]
+        assert found[0].tokens[:2] == ["☃", "a"]
+    # "c" is in the vocabulary, "☄" is behind the cut of the last line.
+    options = {"phrases": ["c☃", "☄"], "beam": 6, "limit_extra": 20, "max_source_tokens": 2, "results": True}
+    found = translator.translate(lines, **options)
+    wanted = [["c☃"], [], ["c☃", "☄"], ["c☃"], ["c☃"]]
+    for one, held in zip(found, wanted, strict=True):
+        assert all(phrase in one.text for phrase in held)
+        assert one.unmet == [phrase for phrase in ("c☃", "☄") if phrase not in held]
+        assert one.finished or not held  # by itself this model goes on until the limit
+    with pytest.warns(UserWarning, match="1 of 2 outputs lack a phrase that was asked for, or begin with another"):
+        translator.translate(["☃", "a"], prefix="☃")
 
 
 def test_ensembles_of_models_that_copy_and_that_do_not(bundle: Bundle, folder: Path) -> None:

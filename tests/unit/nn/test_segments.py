@@ -1,6 +1,7 @@
 """Long sequences in pieces: the values of one piece, and gradients that go as far as is said, row by row."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from s2s.nn.cell import advance
 from s2s.registry import catalogue
 from s2s.testing.odd_cells import OddCell, SlotCell
 from s2s_plugins.cells.lstm import LSTM
+from s2s_plugins.encoders.gnmt import GNMTEncoder
 from s2s_plugins.encoders.recurrent import RecurrentEncoder
 
 LENGTHS = torch.tensor([11, 4, 1, 8])
@@ -103,15 +105,18 @@ def test_cut_gradients_differ_from_whole_ones() -> None:
 
 
 @every_way
-def test_an_encoder_in_pieces_with_dropout(gradients: Any) -> None:
-    """Both directions, two layers, dropout between and within: the same masks when a piece is computed again."""
+@pytest.mark.parametrize(
+    "kind",
+    [partial(RecurrentEncoder, layers=2), partial(GNMTEncoder, layers=4, variational=True)],
+    ids=["Recurrent", "GNMT"],
+)
+def test_an_encoder_in_pieces_with_dropout(kind: Callable[..., Any], gradients: Any) -> None:
+    """Both directions, several layers, dropout between and within: the same masks when a piece is computed again."""
     x = torch.randn(4, 11, 3, requires_grad=True)
     results = []
     for length in (None, 4):
         torch.manual_seed(0)
-        encoder = RecurrentEncoder(
-            3, hidden_size=4, layers=2, dropout=0.3, segment_length=length, segment_gradients=gradients
-        )
+        encoder = kind(3, hidden_size=4, dropout=0.3, segment_length=length, segment_gradients=gradients)
         torch.manual_seed(1)
         encoded = encoder(x, LENGTHS)
         total = encoded.outputs.square().sum() + encoder.features(encoded.state).sum()

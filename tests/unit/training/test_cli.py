@@ -178,7 +178,7 @@ def test_a_run_is_scored_with_its_own_tokenizers_and_without_its_training_text(
     shutil.rmtree("runs/cache")
     options = ["-c", "pairs/config.yaml", "--data.train", "null"]
     assert main(["test", *options, "--data.test", "some.tsv"]) == 0
-    assert "cased       BLEU" in "".join(capsys.readouterr())
+    assert "BLEU  cased" in "".join(capsys.readouterr())
     # A checkpoint that lies elsewhere belongs to the folder that is named.
     shutil.copy("pairs/checkpoints/last.ckpt", "copy.ckpt")
     assert main(["validate", *options, "--ckpt_path", "copy.ckpt"]) == 0

@@ -63,7 +63,7 @@ def lines(batches: Any) -> list[list[int]]:
 
 def test_batches_hold_the_text(folder: Path) -> None:
     made = ready(folder)
-    sources, references = made.sources("train"), made.references("train")
+    sources, (references,) = made.sources("train"), made.references("train")
     assert list(zip(sources, references, strict=True)) == text(90)
     seen = []
     for batch in made.train_dataloader():
@@ -92,7 +92,25 @@ def test_validation_and_test_are_whole(folder: Path) -> None:
         lengths = [batch.source.lengths.tolist() for batch in batches]
         assert lengths[0][0] == max(length for batch in lengths for length in batch)
         assert all(batch == sorted(batch, reverse=True) for batch in lengths)
-        assert len(made.references(split)) == pairs  # type: ignore[arg-type]
+        assert [len(one) for one in made.references(split)] == [pairs]  # type: ignore[arg-type]
+
+
+def test_references_beside_the_targets(folder: Path) -> None:
+    words = WORDS[:3]
+    lines = [f"{word}\t{word} {word}\tfirst {word}\tsecond {word}\n" for word in words]
+    lines.insert(1, f"{words[0]}\t{words[0]}\tnone\n")
+    (folder / "several.tsv").write_text("".join(lines))
+    several = {"path": str(folder / "several.tsv"), "references_key": [4, 3]}
+    made = ready(folder, validation=[several, several], on_bad_line="skip")
+    targets, *others = made.references("validation")
+    assert targets == [f"{word} {word}" for word in words] * 2
+    assert others == [[f"{which} {word}" for word in words] * 2 for which in ("second", "first")]
+    (folder / "several.tsv").write_text("".join(lines[:1]))
+    message = r"train.tsv:1 has 0 references beside its target, and .*several.tsv:1 has 2; all"
+    with pytest.raises(DataError, match=message):
+        ready(folder, test=[several, str(folder / "train.tsv")])
+    with pytest.raises(ConfigError, match=r"data.train: references_key of .* is for scores, and training learns the"):
+        data(folder, train=several)
 
 
 def test_a_part_of_the_validation_text_is_not_its_longest_sentences(folder: Path) -> None:

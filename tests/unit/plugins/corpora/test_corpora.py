@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2s.errors import DataError
+from s2s.errors import ConfigError, DataError
 from s2s.text.corpus import LineReport, Pair, open_corpus
 
 Write = Callable[[str, bytes], str]
@@ -105,6 +105,53 @@ def test_columns_and_keys_can_be_chosen(write: Write) -> None:
     assert good(chosen, LineReport("skip")) == [Pair("a", "x", 1), Pair("b", "y", 2)]
     jsonl = write("a.jsonl", b'{"body":"a\\nb","subject":"x"}\n')
     assert good({"path": jsonl, "source_key": "body", "target_key": "subject"}) == [Pair("a\nb", "x", 1)]
+
+
+def test_references_beside_the_target(write: Write) -> None:
+    records = [
+        {"source": "a", "target": "x", "more": ["x 1", "x\n2"], "other": "x 3"},
+        {"source": "b", "target": "y", "more": ["y 1", "y 2"], "other": "y 3"},
+    ]
+    jsonl = write("a.jsonl", "".join(json.dumps(record) + "\n" for record in records).encode())
+    assert good({"path": jsonl, "references_key": ["other", "more"]}) == [
+        Pair("a", "x", 1, ("x 3", "x 1", "x\n2")),
+        Pair("b", "y", 2, ("y 3", "y 1", "y 2")),
+    ]
+    assert good({"path": jsonl, "references_key": "other"})[1] == Pair("b", "y", 2, ("y 3",))
+    tsv = write("a.tsv", b"a\tx\tx 1\tx 2\nb\ty\ty 1\ty 2\n")
+    assert good({"path": tsv, "references_key": [4, 3]})[0] == Pair("a", "x", 1, ("x 2", "x 1"))
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        (["z"], r"a.jsonl:2: another number of references \(1, and 2 in line 1\)"),
+        ([], r"a.jsonl:2: no text under 'more' \(a list\)"),
+        (["z", 2], r"a.jsonl:2: no text under 'more' \(a int\)"),
+        (["z", " "], "a.jsonl:2: empty under 'more'"),
+        (None, "a.jsonl:2: no key 'more'"),
+    ],
+)
+def test_references_that_are_none(write: Write, more: list[object] | None, reason: str) -> None:
+    whole: dict[str, object] = {"source": "a", "target": "x", "more": ["x 1", "x 2"]}
+    wrong = {key: value for key, value in (whole | {"more": more}).items() if value is not None}
+    lines = "".join(json.dumps(record) + "\n" for record in (whole, wrong, whole))
+    corpus = {"path": write("a.jsonl", lines.encode()), "references_key": "more"}
+    with pytest.raises(DataError, match=reason):
+        good(corpus)
+    assert [pair.line for pair in good(corpus, LineReport("skip"))] == [1, 3]
+
+
+def test_who_gives_no_references_says_so(write: Write) -> None:
+    source, target = write("a.en", b"a\n"), write("a.de", b"x\n")
+    message = r"reader Parallel gives no references \(.*a.de: references_key 3\). What does: JSONL, TSV"
+    with pytest.raises(ConfigError, match=message):
+        good({"source": source, "target": target, "references_key": 3})
+    with pytest.raises(ConfigError, match="column 'more' is not a number from 1"):
+        good({"path": write("a.tsv", b"a\tx\n"), "references_key": "more"})
+    tsv = {"path": write("a.tsv", b"a\tx\ty\nb\tx\n"), "references_key": 3}
+    with pytest.raises(DataError, match="a.tsv:2: fewer than 3 columns"):
+        good(tsv)
 
 
 def test_byte_order_mark_and_utf16(write: Write) -> None:

@@ -125,7 +125,11 @@ def memory(head: str, length: str, rows: str = "", encoder: str = "{}") -> dict[
     for _ in range(STEPS):
         began = time.perf_counter()
         train_step(one, optimizer, given)
-    return {"mebibytes": peak_mebibytes(), "step_seconds": time.perf_counter() - began, "rows": len(given.lines)}
+    return {
+        "mebibytes": peak_mebibytes(),
+        "step_seconds": time.perf_counter() - began,
+        "rows": len(given.lines),
+    }
 
 
 def in_process(*arguments: str) -> dict[str, Any]:

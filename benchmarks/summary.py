@@ -180,7 +180,8 @@ def compute(raw: Raw) -> dict[str, float]:
     ]
     for way in ("checkpointed", "truncated"):
         figures[f"segments_{way}_memory_ratio"] = lambda w=way: (
-            raw["pointer"]["segments"][w]["mebibytes"] / raw["pointer"]["segments"]["in one piece"]["mebibytes"]
+            raw["pointer"]["segments"][w]["mebibytes"]
+            / raw["pointer"]["segments"]["in one piece"]["mebibytes"]
         )
     for peer in ("joeynmt", "eole"):  # after equal training
         figures[f"bleu_over_{peer}_after_equal_updates"] = lambda p=peer: (

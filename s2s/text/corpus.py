@@ -101,7 +101,9 @@ def corpus_spec(given: CorpusInput) -> CorpusSpec:
         for name in given:
             if name not in known:
                 raise ConfigError(unknown("field of a corpus", str(name), known))
-        values = {name: _keys(name, value) if name.endswith("_key") else value for name, value in given.items()}
+        values = {
+            name: _keys(name, value) if name.endswith("_key") else value for name, value in given.items()
+        }
         spec = CorpusSpec(**values)  # type: ignore[arg-type]
     if (spec.path is None) == (spec.source is None and spec.target is None) or (
         spec.path is None and (spec.source is None or spec.target is None)
@@ -241,7 +243,11 @@ def open_corpus(given: CorpusInput) -> Corpus:
     corpus = _opened_as_it_is(spec)
     if spec.references_key:
         if not corpus.gives_references:
-            able = [name for name in catalogue().names("corpus") if catalogue().load("corpus", name).gives_references]
+            able = [
+                name
+                for name in catalogue().names("corpus")
+                if catalogue().load("corpus", name).gives_references
+            ]
             raise ConfigError(
                 f"reader {type(corpus).__name__} gives no references ({','.join(spec.paths)}: references_key "
                 f"{', '.join(spec.references_key)}). What does: {', '.join(able)}"

@@ -135,7 +135,9 @@ class PairData(pl.LightningDataModule):
         self.corpora: dict[str, list[CorpusSpec]] = {
             split: _specs(corpora) for split, corpora in given.items()
         }
-        if (unused := next((spec for spec in self.corpora["train"] if spec.references_key), None)) is not None:
+        if (
+            unused := next((spec for spec in self.corpora["train"] if spec.references_key), None)
+        ) is not None:
             raise ConfigError(
                 f"data.train: references_key of {','.join(unused.paths)} is for scores, and training learns the target "
                 "alone; name it in data.validation and data.test"

@@ -143,7 +143,9 @@ def test_summaries_are_scored_against_all_references_and_beside_extracts(
     references = [[row["target"] for row in rows], *([row["more"][i] for row in rows] for i in (0, 1))]
     own = ROUGE1().score(outputs, references)
     assert f"model.metric {own}" in lines
-    (first,) = [i for i, line in enumerate(lines) if line.startswith("ROUGE-1     ROUGE-1|nrefs:3|refs:best|")]
+    (first,) = [
+        i for i, line in enumerate(lines) if line.startswith("ROUGE-1     ROUGE-1|nrefs:3|refs:best|")
+    ]
     scores = {line.split()[0]: float(line.split()[1]) for line in lines[first + 1 : first + 4]}
     # By hand: "The b was here" is "b was here" and a word more, F 6/7, and is chosen for its pairs; "C h" is "h c".
     assert scores == {"model": pytest.approx(own.value, abs=0.01), "lead-1": 42.86, "oracle-1": 92.86}

@@ -52,7 +52,9 @@ class JSONL(Corpus):
             if references is not None:
                 yield Pair(source, target, line, references)
 
-    def _references(self, record: dict[str, object], place: str, report: LineReport) -> tuple[str, ...] | None:
+    def _references(
+        self, record: dict[str, object], place: str, report: LineReport
+    ) -> tuple[str, ...] | None:
         texts = []
         for key in self.spec.references_key:
             found = record.get(key)

@@ -22,7 +22,9 @@ class TSV(Corpus):
                 raise ConfigError(f"{spec.path}: column {key!r} is not a number from 1")
         self.chosen = bool(spec.source_key or spec.target_key or spec.references_key)
         # Source, target, references.
-        self.columns = [int(key) for key in (spec.source_key or 1, spec.target_key or 2, *spec.references_key)]
+        self.columns = [
+            int(key) for key in (spec.source_key or 1, spec.target_key or 2, *spec.references_key)
+        ]
 
     @classmethod
     def reads(cls, spec: CorpusSpec) -> bool:

@@ -295,7 +295,9 @@ class Seq2SeqModule(TaskModule):
             sources = self.data.sources("test")
             systems |= extracts([sources[line] for line in lines], references, 1)
         for name in SUMMARY_METRICS if summaries else METRICS:
-            rows = list(evaluate(systems, references, metrics=[name], resamples=RESAMPLES if summaries else 0))
+            rows = list(
+                evaluate(systems, references, metrics=[name], resamples=RESAMPLES if summaries else 0)
+            )
             for line in table(rows):
                 self.say(line)
             for row in rows:

@@ -91,7 +91,10 @@ def test_graphs_equal_the_model(decoder):
             assert value.astype(float) == pytest.approx(wanted.double().numpy(), abs=1e-5)
 
         # From states that differ from beam to beam.
-        rows = [leaf.unsqueeze(1) + 0.1 * torch.randn(leaf.size(0), beams, *leaf.shape[1:]) for leaf in leaves(state)]
+        rows = [
+            leaf.unsqueeze(1) + 0.1 * torch.randn(leaf.size(0), beams, *leaf.shape[1:])
+            for leaf in leaves(state)
+        ]
         read = torch.randint(4, VOCABULARY + own, (sentences, beams))
         flat = structured(state, [leaf.flatten(0, 1) for leaf in rows])
         with torch.no_grad():

@@ -109,7 +109,9 @@ def test_references_beside_the_targets(folder: Path) -> None:
     message = r"train.tsv:1 has 0 references beside its target, and .*several.tsv:1 has 2; all"
     with pytest.raises(DataError, match=message):
         ready(folder, test=[several, str(folder / "train.tsv")])
-    with pytest.raises(ConfigError, match=r"data.train: references_key of .* is for scores, and training learns the"):
+    with pytest.raises(
+        ConfigError, match=r"data.train: references_key of .* is for scores, and training learns the"
+    ):
         data(folder, train=several)
 
 

@@ -96,7 +96,7 @@ def test_an_export_does_what_its_bundle_does_or_refuses_by_name(name, arguments)
             Beam(normalization="none"),
         ),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__ if isinstance(value, Greedy) else str(value),
 )
 def test_by_hand(recommended, given, expected):
     found = strategy_of(Options.of(given), recommended)

@@ -233,7 +233,7 @@ def test_two_tokenizers(exported, tmp_path, monkeypatch):
         assert (folder / side / "tokenizer.json").read_bytes() == (
             bundle / side / "tokenizer.json"
         ).read_bytes()
-    source, target = EXPORTED.load_tokenizers(folder, EXPORTED.read_config(folder))
+    source, target = EXPORTED.of_both_sides(folder, EXPORTED.read_config(folder))
     assert source.vocabulary_size > target.vocabulary_size
 
 

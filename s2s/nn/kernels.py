@@ -68,6 +68,16 @@ def mkl_is_slow() -> bool:
     return bool(torch.equal(product, F.linear(x, x)))
 
 
+def kernels_here() -> dict[str, str | int]:
+    """What decides the last bits of a result beside the numbers that go into it: which kernels sum in which order."""
+    return {
+        "torch": str(torch.__version__),
+        "instructions of the processor": torch.backends.cpu.get_cpu_capability(),
+        "float32 products by": "oneDNN" if mkl_is_slow() else "torch's own",
+        "threads": torch.get_num_threads(),
+    }
+
+
 def _is_recorded() -> bool:
     # What is compiled, exported or traced is for other kernels, or for another machine.
     return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]

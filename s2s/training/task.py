@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from s2s.errors import ConfigError, DataError
 from s2s.evaluation.metric import Score
 from s2s.nn import BeginsLate, HeadLoss, Scheduled
+from s2s.nn.kernels import kernels_here
 from s2s.registry.versions import versions_of
 
 MIX = 0x9E3779B97F4A7C15
@@ -134,6 +135,7 @@ class TaskModule(pl.LightningModule):
         self.plateau = Plateau(plateau_patience, higher_is_better=higher_is_better)
         self.scores: list[Score] = []
         self.choices: dict[str, Any] = {}
+        self.kernels_before: dict[str, Any] = {}
         self.step_tokens: Tensor | None = None
         self.bad_steps = 0
         self.pace = Pace()
@@ -180,6 +182,8 @@ class TaskModule(pl.LightningModule):
         self.scheduled_step = -1
         parameters = sum(parameter.numel() for parameter in self.parameters())
         self.say(f"model: {parameters / 1e6:.1f} million parameters, trained in {self.trainer.precision}")
+        if (difference := self._other_kernels()) is not None:
+            self.say(difference)
         if (warning := self.long_warmup()) is not None and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             self.say(warning)
 
@@ -381,6 +385,7 @@ class TaskModule(pl.LightningModule):
         checkpoint["plateau"] = self.plateau.state_dict()
         checkpoint["scores"] = [asdict(score) for score in self.scores]
         checkpoint["choices"] = self.choices
+        checkpoint["kernels"] = self._kernels()
         checkpoint["versions"] = versions_of(type(part) for part in self.modules())
 
     def _choices(self) -> dict[str, Any]:
@@ -392,6 +397,23 @@ class TaskModule(pl.LightningModule):
             "trainer.gradient_clip_val": trainer.gradient_clip_val,
             "model.average_decay": self.average_decay,
         }
+
+    def _kernels(self) -> dict[str, Any]:
+        # What the machine chooses: a run can go on with others, but they round otherwise.
+        device = self.trainer.strategy.root_device
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        return {**kernels_here(), "device": name}
+
+    def _other_kernels(self) -> str | None:
+        differing = [
+            f"{name} {now} instead of {self.kernels_before[name]}"
+            for name, now in self._kernels().items()
+            if self.kernels_before.get(name, now) != now
+        ]
+        if not differing:
+            return None
+        told = ", ".join(differing)
+        return f"training goes on with other kernels than before ({told}): it is the same run, but not bit for bit"
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The counterpart of `on_save_checkpoint`.
@@ -415,6 +437,7 @@ class TaskModule(pl.LightningModule):
                         f"{name} is {choices[name]}, but the run to go on with was begun with {before}, and a resumed "
                         f"run is the same run; set --{name} {before}, or start a new run with --model.start_from BUNDLE"
                     )
+            self.kernels_before = checkpoint.get("kernels", {})
         self.plateau.load_state_dict(checkpoint["plateau"])
         self.load_scores(checkpoint)
 

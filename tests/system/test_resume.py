@@ -236,6 +236,27 @@ def test_another_way_of_computing_is_refused(
         )
 
 
+def test_other_kernels_are_told(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are the machine's, so the run goes on; but they round otherwise, and nobody would know why it differs."""
+    folder = Recorder(tmp_path, (4,)).killed(4)
+    for slow, steps, recorder, told in (
+        (False, 4, Recorder(tmp_path, (4,)), False),
+        (False, 5, Recorder(folder), False),
+        (True, 6, Recorder(folder), True),
+        (True, 7, Recorder(folder), False),
+    ):
+        monkeypatch.setattr("s2s.nn.kernels.mkl_is_slow", lambda slow=slow: slow)
+        resumed = {"ckpt_path": "last"} if steps > 4 else {}
+        train(corpus, recorder, monkeypatch, **resumed, **{"trainer.max_steps": steps})
+        assert max(recorder.weights) == steps
+        found = capsys.readouterr()
+        assert ("not bit for bit" in found.out + found.err) == told
+        if told:
+            assert "float32 products by oneDNN instead of torch's own" in found.out + found.err
+
+
 @pytest.mark.parametrize("interval", [1.0, 4])
 def test_a_resume_from_the_run_s_own_checkpoints(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interval: float

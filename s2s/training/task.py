@@ -431,10 +431,8 @@ class TaskModule(pl.LightningModule):
         ]
         if not differing:
             return None
-        others = ", ".join(differing)
-        return (
-            f"training goes on with other kernels than before ({others}): the same run, but not bit for bit"
-        )
+        told = ", ".join(differing)
+        return f"training goes on with other kernels than before ({told}): it is the same run, but not bit for bit"
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The counterpart of `on_save_checkpoint`.

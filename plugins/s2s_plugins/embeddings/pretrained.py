@@ -50,9 +50,11 @@ class PretrainedEmbedding(LookupEmbedding):
     def begin_with(self, tokens: Sequence[str]) -> str:
         """See `Embedding.begin_with`.
 
+        Broken lines are left out, counted and told.
+
         Raises:
             ConfigError: no path, or vectors of another width.
-            DataError: the file cannot be read, or a line of it is broken.
+            DataError: the file cannot be read, or no line of it is whole.
         """
         if not self.path:
             raise ConfigError(
@@ -61,7 +63,8 @@ class PretrainedEmbedding(LookupEmbedding):
         wanted, lowered = _words(tokens)
         exact: dict[str, torch.Tensor] = {}
         lower: dict[str, torch.Tensor] = {}
-        for word, vector in vectors(self.path, self.size, wanted.keys() | lowered.keys()):
+        report = LineReport(on_bad_line="skip")
+        for word, vector in vectors(self.path, self.size, wanted.keys() | lowered.keys(), report):
             if word in wanted:
                 exact.setdefault(word, vector)
             if word in lowered:
@@ -75,45 +78,53 @@ class PretrainedEmbedding(LookupEmbedding):
                 self.weight.mul_(table.std(correction=0) / self.weight.std(correction=0))
                 self.weight[list(found)] = table
         share = 100 * len(found) / max(1, len(tokens))
-        return (
+        said = (
             f"{self.path}: vectors for {len(found):,} of {len(tokens):,} tokens ({share:.1f} %), "
             f"{len(found) - len(as_they_stand):,} of them in lower case"
         )
+        return "\n".join([said, *report.lines()])
 
 
-def vectors(path: str, size: int, wanted: set[str]) -> Iterator[tuple[str, torch.Tensor]]:
+def vectors(path: str, size: int, wanted: set[str], report: LineReport) -> Iterator[tuple[str, torch.Tensor]]:
     """The vectors of some words; no others are kept.
 
     Args:
         path: see `PretrainedEmbedding`.
         size: their width.
         wanted: words.
+        report: told of lines that are broken.
 
     Raises:
         ConfigError: they have another width.
-        DataError: the file cannot be read, or a line of it is broken.
+        DataError: the file cannot be read, or no line of it is whole.
     """
-    for line, text in read_lines(locate(path), LineReport()):
-        assert text is not None  # what is not UTF-8 is an error
-        fields = text.rstrip(" ").split(" ")
-        place = f"{path}:{line}"
-        if line == 1:
-            if len(fields) == 2 and all(field.isdecimal() for field in fields):
-                _check_width(path, int(fields[1]), size)
-                continue
-            _check_width(path, len(fields) - 1, size)
-        if len(fields) <= size or (len(fields) > size + 1 and _number(fields[-size - 1]) is not None):
-            raise DataError(
-                f"{place}: {len(fields) - 1} numbers behind {fields[0]!r}, not {size}; is the file whole?"
-            )
-        word = " ".join(fields[:-size])  # some files have words with spaces in them
-        if word not in wanted:
+    told = whole = False  # how wide they are, by the first line with more than a word
+    for line, text in read_lines(locate(path), report):
+        if text is None:
             continue
-        values = [_number(field) for field in fields[-size:]]
-        for field, value in zip(fields[-size:], values, strict=True):
-            if value is None:
-                raise DataError(f"{place}: {field!r} behind {word!r} is no finite number; is the file whole?")
-        yield word, torch.tensor(values)
+        fields = text.rstrip(" ").split(" ")
+        if not told and len(fields) > 1:
+            told = True
+            header = len(fields) == 2 and all(field.isdecimal() for field in fields)
+            _check_width(path, int(fields[1]) if header else len(fields) - 1, size)
+            if header:
+                continue
+        place = f"{path}:{line}"
+        if len(fields) <= size or (len(fields) > size + 1 and _number(fields[-size - 1]) is not None):
+            report.bad(f"not {size} numbers behind the word", place)
+            continue
+        word = " ".join(fields[:-size])  # some files have words with spaces in them
+        values = [_number(field) for field in fields[-size:]] if word in wanted else []
+        if None in values:
+            report.bad("a number that is no finite one", place)
+            continue
+        whole = True
+        if values:
+            yield word, torch.tensor(values)
+    if not whole:
+        raise DataError(
+            "; ".join([f"{path}: no line has a word and {size} numbers behind it", *report.lines()])
+        )
 
 
 def _check_width(path: str, found: int, size: int) -> None:

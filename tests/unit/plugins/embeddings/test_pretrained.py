@@ -14,6 +14,9 @@ GLOVE = "the 1 2 3\nBoat 4 5 6\nboat 7 8 9\n. . . 0 0 1\nunused x y z\nthe 9 9 9
 WORDS = ["<pad>", "<unk>", "<s>", "</s>", "the", "Boat", "boat", "The", "sea"]
 
 
+NONE = "f.txt: no line has a word and 3 numbers behind it"
+
+
 def begun(path: Path, tokens: list[str], size: int = 3) -> tuple[PretrainedEmbedding, str]:
     torch.manual_seed(0)
     embedding = PretrainedEmbedding(len(tokens), path=str(path), size=size)
@@ -66,6 +69,31 @@ def test_nothing_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (b"boat 1 2", "not 3 numbers behind the word"),
+        (b"boat 1 2 3 4", "not 3 numbers behind the word"),
+        (b"", "not 3 numbers behind the word"),
+        (b"boat 1 x 3", "a number that is no finite one"),
+        (b"boat inf 2 3", "a number that is no finite one"),
+        (b"\xff 1 2 3", "not UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("place", [1, 2, 4])
+def test_bad_lines_are_left_out_counted_and_told(tmp_path: Path, bad: bytes, reason: str, place: int) -> None:
+    if place == 1 and bad.count(b" ") in (2, 4):
+        return  # the first line tells how wide the vectors are
+    lines = [b"the 1 2 3", b"Boat 4 5 6", b"boat 7 8 9"]
+    lines.insert(place - 1, bad)
+    (tmp_path / "f.txt").write_bytes(b"\n".join([*lines, b""]))
+    embedding, said = begun(tmp_path / "f.txt", WORDS)
+    assert embedding.weight.tolist()[4:7] == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+    found, left_out = said.split("\n")
+    assert "vectors for 4 of 9 tokens" in found
+    assert left_out == f"skipped 1 line: {reason}, at {tmp_path}/f.txt:{place}"
+
+
+@pytest.mark.parametrize(
     ("text", "error", "message"),
     [
         (
@@ -74,16 +102,18 @@ def test_nothing_found(tmp_path: Path) -> None:
             "has vectors of 2 numbers, but the embedding has size 3; set .*size: 2, or",
         ),
         ("5 300\nthe 1\n", ConfigError, "has vectors of 300 numbers, but the embedding has size 3"),
-        ("the 1 2 3\nboat 1 2\n", DataError, "f.txt:2: 2 numbers behind 'boat', not 3; is the file whole?"),
         (
-            "the 1 2 3\nboat 1 2 3 4\n",
+            "the 1 x 3\nboat 1 nan 3\n",
             DataError,
-            "f.txt:2: 4 numbers behind 'boat', not 3; is the file whole?",
+            f"{NONE}; skipped 2 lines: a number that is no finite one, at .*:1, .*:2",
         ),
-        ("the 1 2 3\n\n", DataError, "f.txt:2: 0 numbers behind '', not 3"),
-        ("the 1 x 3\n", DataError, "f.txt:1: 'x' behind 'the' is no finite number"),
-        ("the 1 nan 3\n", DataError, "f.txt:1: 'nan' behind 'the' is no finite number"),
-        (b"the 1 2 3\n\xff 1 2 3\n", DataError, "f.txt:2: not UTF-8"),
+        (
+            b"\xff 1 2 3\n\n",
+            DataError,
+            f"{NONE}; skipped 1 line: not 3 numbers .*:2; skipped 1 line: not UTF-8, at .*:1",
+        ),
+        ("", DataError, NONE),
+        ("1 3\n", DataError, NONE),
         (None, DataError, "there is no file .*f.txt"),
     ],
 )

@@ -114,7 +114,10 @@ class Classes:
             f"{shown(one.name):<{width}}  {one.precision:9.2f}  {one.recall:6.2f}  {one.f1:5.2f}  {one.texts:6,}"
             for one in self.each
         ]
-        return [*(str(score) for score in self.scores), *table]
+        scores = [
+            f"{one.name} {one.value:.2f} ({self.texts:,} texts; {one.signature})" for one in self.scores
+        ]
+        return [*scores, *table]
 
     def note(self) -> str | None:
         """What is to be told of gold classes that are not known; None if there are none."""

@@ -2,7 +2,7 @@
 
     python benchmarks/nsmc.py [--skip-training] [OPTION...]
 
-Needs $S2S_DATA. What is chosen, is chosen on the dev split: the checkpoint of the recipe; the bag and the penalty of the
+Needs $S2S_DATA. What is chosen, is chosen on the dev split: the checkpoint of the recipe, bag and penalty of the
 regression (peers/bag_of_words.py, in an environment of its own). The test split is looked at once for each at the end.
 Further options are handed to `s2s fit`. Writes results/nsmc.json and the training's log.
 """

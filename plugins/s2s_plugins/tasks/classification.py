@@ -240,7 +240,7 @@ class ClassificationModule(TaskModule):
             distributed.all_gather_object(parts, self.given)
             self.given = {line: one for part in parts for line, one in part.items()}
         lines = sorted(self.given)
-        references = self.data.references(split)
+        references = self.data.references(split)[0]
         normalize = self.data.tokenizers.target.normalize
         known = self.data.classes
         return Classes(
@@ -338,6 +338,14 @@ class ClassificationData(PairData):
             num_workers=num_workers,
             seed=seed,
         )
+        for split, specs in self.corpora.items():
+            for spec in specs:
+                if spec.references_key or spec.tell_length:
+                    name = "references_key" if spec.references_key else "tell_length"
+                    raise ConfigError(
+                        f"data.{split}: {name} of {','.join(spec.paths)} is for targets that are text; a class has no "
+                        "length, and no text has several. Leave it out"
+                    )
 
     def tokenizer_of(self, side: Sides) -> Callable[[], Tokenizer]:
         """A class is a token of its own."""

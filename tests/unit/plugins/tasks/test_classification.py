@@ -151,6 +151,11 @@ def test_what_cannot_be(here: Path) -> None:
         ConfigError, match="class_weights: the weight of 'good' is -1.0; it must be 0 or more"
     ):
         fit(**{"model.class_weights": {"good": -1.0}})
+    for name, value in (("references_key", "2"), ("tell_length", True)):
+        with pytest.raises(
+            ConfigError, match=f"data.test: {name} of other.tsv is for targets that are text; a class"
+        ):
+            fit(**{"data.test": {"path": "other.tsv", name: value}})
     (here / "one.tsv").write_text("fine\tgood\nbad\tgood\n")
     with pytest.raises(
         DataError, match="all training texts have the same class, 'good'; a classifier needs two"

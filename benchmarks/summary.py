@@ -192,6 +192,8 @@ def compute(raw: Raw) -> dict[str, float]:
         figures[f"multi30k_{direction}_bleu_lc_beam5"] = lambda r=recipe: raw["multi30k"][r][
             "test_2016_flickr"
         ]["beam5"]["BLEU_lowercase"]["value"]
+    figures["nsmc_accuracy"] = lambda: raw["nsmc"]["test"]["accuracy"]
+    figures["nsmc_bag_of_words_accuracy"] = lambda: best_bag(raw["nsmc"]["bag_of_words"]["chosen"])
     found = {}
     for name in [*TARGETS, *(name for name in figures if name not in TARGETS)]:
         try:
@@ -199,6 +201,11 @@ def compute(raw: Raw) -> dict[str, float]:
         except KeyError:  # not measured
             continue
     return found
+
+
+def best_bag(chosen: Raw) -> float:
+    """The test accuracy of the bag that is best on the dev split, whatever its family, in per cent."""
+    return 100 * float(max(chosen.values(), key=lambda one: one["dev_accuracy"])["test_accuracy"])
 
 
 def tokens_per_second(raw: Raw, name: str, part: str = "speed") -> float:

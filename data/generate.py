@@ -1,4 +1,4 @@
-"""Write the embedded corpora: English to Orvish (an invented language), and notices to headlines.
+"""Write the embedded corpora: English to Orvish (an invented language), notices to headlines, and to their kinds.
 
 Run as `python data/generate.py [FOLDER]`. Only the standard library is needed. Two runs give the same bytes,
 on any version of Python: of the random module only `Random.random` is used, whose sequence is guaranteed.
@@ -20,6 +20,7 @@ SPLITS = ("train", "validation", "test")
 UNSEEN_NAMES = 0.45  # in validation and test, the share of names drawn from the reserved pool
 TRANSLATION_SIZES = {"train": 20_000, "validation": 500, "test": 1_000}
 SUMMARIZATION_SIZES = {"train": 10_000, "validation": 500, "test": 500}
+CLASSIFICATION_SIZES = {"train": 800, "validation": 200, "test": 200}
 LENGTHS = ((3, 6, 0.15), (7, 10, 0.27), (11, 14, 0.24), (15, 20, 0.19), (21, 28, 0.10), (29, 40, 0.05))
 
 Pair = tuple[str, str]
@@ -87,9 +88,32 @@ def summarization() -> dict[str, list[Pair]]:
     return corpus
 
 
+def classification() -> dict[str, list[Pair]]:
+    """Draw the classification corpus: notices and their kinds."""
+    chance = Chance(SEED + 2)
+    names = Names(chance)
+    reporter = Reporter(names, chance)
+    seen: set[str] = set()
+    corpus = {}
+    for split in ("test", "validation", "train"):
+        names.unseen_share = 0.0 if split == "train" else UNSEEN_NAMES
+        pairs: list[Pair] = []
+        while len(pairs) < CLASSIFICATION_SIZES[split]:
+            notice, kind = reporter.classified()
+            if notice not in seen and len(notice.split()) <= 60:
+                seen.add(notice)
+                pairs.append((notice, kind))
+        corpus[split] = pairs
+    return corpus
+
+
 def main(folder: Path) -> None:
-    """Write both corpora below a folder."""
-    for name, corpus in (("translation", translation()), ("summarization", summarization())):
+    """Write all corpora below a folder."""
+    for name, corpus in (
+        ("translation", translation()),
+        ("summarization", summarization()),
+        ("classification", classification()),
+    ):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for split in SPLITS:
             lines = "".join(f"{source}\t{target}\n" for source, target in corpus[split])

@@ -107,6 +107,20 @@ OPENINGS = (
     "",
     "",
 )
+KINDS = {
+    "moved": "meeting moved",
+    "closed": "road closed",
+    "event": "event",
+    "missing": "animal lost",
+    "sold": "sale",
+    "played": "match",
+    "forecast": "weather",
+    "joined": "new members",
+    "prize": "contest won",
+    "found": "thing found",
+    "opening": "opening",
+}
+"""What kind of notice each method of `Reporter` draws."""
 
 
 class Core(NamedTuple):
@@ -144,16 +158,26 @@ class Reporter:
 
     def notice(self) -> tuple[str, str]:
         """Draw a notice of one paragraph, and its headline."""
+        text, headline, _ = self._draw()
+        return text, headline
+
+    def classified(self) -> tuple[str, str]:
+        """Draw a notice of one paragraph, and what kind it is."""
+        text, _, kind = self._draw()
+        return text, kind
+
+    def _draw(self) -> tuple[str, str, str]:
         chance = self.chance
-        core = chance.pick(self._kinds)()
+        draw = chance.pick(self._kinds)
+        core = draw()
         sentences = list(core.sentences)
         for _ in range(chance.between(1, 4)):
             sentences.insert(chance.between(0, len(sentences)), self._filler())
         opening = chance.pick(OPENINGS)
         if len(set(sentences)) < len(sentences):
-            return self.notice()
+            return self._draw()
         text = " ".join(([opening] if opening else []) + sentences)
-        return text, core.headline
+        return text, core.headline, KINDS[draw.__name__]
 
     def _filler(self) -> str:
         chance = self.chance

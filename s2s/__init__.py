@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from s2s.errors import BundleError, ConfigError, DataError, PluginError, S2SError
+    from s2s.inference.classifier import Classifier
     from s2s.inference.line import Line
     from s2s.inference.summarizer import Summarizer
     from s2s.inference.translator import Translator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Attention": "s2s.nn.attention",
     "BundleError": "s2s.errors",
+    "Classifier": "s2s.inference.classifier",
     "ConfigError": "s2s.errors",
     "DataError": "s2s.errors",
     "Decoder": "s2s.nn.decoder",
@@ -48,6 +50,7 @@ _HOME = {
 __all__ = [
     "Attention",
     "BundleError",
+    "Classifier",
     "ConfigError",
     "DataError",
     "Decoder",

@@ -95,6 +95,7 @@ def s2s_tokenizers() -> dict[str, str]:
     return {
         "Bytes": "s2s_plugins.tokenizers.bytes:Bytes",
         "Characters": "s2s_plugins.tokenizers.characters:Characters",
+        "Labels": "s2s_plugins.tokenizers.labels:Labels",
         "SentencePiece": "s2s_plugins.tokenizers.sentencepiece:SentencePiece",
         "Words": "s2s_plugins.tokenizers.words:Words",
     }
@@ -139,7 +140,10 @@ def s2s_search_strategies() -> dict[str, str]:
 @hookimpl
 def s2s_tasks() -> dict[str, str]:
     """Tasks that `s2s fit` can train."""
-    return {"Seq2Seq": "s2s_plugins.tasks.seq2seq:Seq2SeqTask"}
+    return {
+        "Seq2Seq": "s2s_plugins.tasks.seq2seq:Seq2SeqTask",
+        "SequenceClassification": "s2s_plugins.tasks.classification:SequenceClassification",
+    }
 
 
 @hookimpl
@@ -148,6 +152,7 @@ def s2s_commands() -> dict[str, str]:
     return {
         "align": "s2s.commands.align:main",
         "average": "s2s.commands.average:main",
+        "classify": "s2s.commands.classify:main",
         "convert": "s2s.commands.convert:main",
         "data": "s2s.commands.data:main",
         "demo": "s2s.commands.demo:main",

@@ -30,6 +30,11 @@ ARCHITECTURES = {
         "a recurrent encoder-decoder model",
         ("s2s translate {bundle} < source.txt > target.txt",),
     ),
+    "SequenceClassification": Architecture(
+        "s2s.nn.classifier:SequenceClassifier",
+        "a sequence classifier",
+        ("s2s classify {bundle} < texts.txt > classes.txt",),
+    ),
 }
 """By their names, which are those of our tasks that train them. Another task may train one of these, too."""
 

@@ -35,6 +35,7 @@ _CHUNK_PAIRS = 10_000  # encoded at once: enough for the tokenizer's threads, fe
 _PARALLEL_BYTES = (
     2**24
 )  # of text, some 100,000 pairs: seconds of work for one core, and starting the others takes 0.1 s
+_COUNTED = 2**20  # ids read at once where all are gone through
 _WATCH_SECONDS = 0.5  # between a worker's looks at whether its parent still lives
 _SETTLED_NS = 2_000_000_000  # a file changed less than 2 s before it was read may change again unseen
 
@@ -166,6 +167,16 @@ class PairStore:
     def ids(self, side: Sides, pair: int) -> npt.NDArray[np.unsignedinteger[Any]]:
         """The ids of one sentence, without bos and eos, [time]."""
         return self._ids[side][self._place(self._id_offsets[side], pair)]
+
+    def id_counts(self, side: Sides) -> npt.NDArray[np.int64]:
+        """How often each id occurs on one side, [ids]; ids above the greatest that occurs are left out."""
+        column = self._ids[side]
+        counts = np.zeros(0, np.int64)
+        for start in range(0, len(column), _COUNTED):
+            found = np.bincount(column[start : start + _COUNTED], minlength=len(counts))
+            found[: len(counts)] += counts
+            counts = found
+        return counts
 
     def text(self, side: Sides, pair: int) -> str:
         """One sentence as it stood in the file."""

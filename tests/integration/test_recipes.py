@@ -4,8 +4,10 @@ import random
 from pathlib import Path
 
 import pytest
+import yaml
 
 import s2s
+from s2s.registry import catalogue
 from s2s.resources import recipes
 
 
@@ -25,7 +27,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.filterwarnings("ignore:the text gives .* pieces:UserWarning")
 @pytest.mark.parametrize("name", sorted(recipes()))
-def test_a_recipe_trains_and_leaves_a_bundle_that_translates(
+def test_a_recipe_trains_and_leaves_a_bundle_that_answers(
     name: str, pairs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -34,4 +36,6 @@ def test_a_recipe_trains_and_leaves_a_bundle_that_translates(
     fitted = s2s.fit(name, **corpora, **limits)
     assert fitted.run_folder == Path("runs") / name
     assert fitted.bundle is not None
-    assert len(s2s.Translator.load(str(fitted.bundle)).translate(["boat net", "", "sea"])) == 3
+    task = yaml.safe_load(recipes()[name].read_text(encoding="utf-8")).get("task", "Seq2Seq")
+    answers = catalogue().load("task", task).answers(fitted.bundle, ["boat net", "", "sea"])
+    assert len(answers) == 3 and answers[1] == ""

@@ -101,6 +101,15 @@ def test_formulas() -> None:
             "search": {"1": {"samples": [sample(pointer_seconds=3.0, softmax_seconds=2.0)] * 3}},
             "memory": {"2000": {"pointer": {"mebibytes": 800.0}}},
         },
+        "nsmc": {
+            "test": {"accuracy": 86.5},
+            "bag_of_words": {
+                "chosen": {
+                    "words": {"dev_accuracy": 0.8, "test_accuracy": 0.85},
+                    "letter n-grams": {"dev_accuracy": 0.81, "test_accuracy": 0.8125},
+                }
+            },
+        },
         "start": {
             "help": [sample(help_seconds=0.2, python_seconds=0.1)] * 3,
             "translation": [sample(translation_seconds=2.0, import_torch_seconds=1.5)] * 3,
@@ -126,6 +135,8 @@ def test_formulas() -> None:
     assert figures["first_translation_over_import_torch"] == 0.5
     assert figures["pointer_time_ratio"] == 1.2  # the worst length
     assert figures["pointer_greedy_time_ratio"] == 1.5 and "pointer_beam5_time_ratio" not in figures
+    assert figures["nsmc_accuracy"] == 86.5
+    assert figures["nsmc_bag_of_words_accuracy"] == 81.25  # chosen on dev, not on test
     assert figures["pointer_source2000_peak_mebibytes"] == 800
     assert "memory_growth_30k_to_10m" not in figures and "train_nofeed_vs_eole" not in figures
     assert "| train_nofeed_of_limit | 0.25 | ≥ 0.60 |" in summary.table(figures, {})

@@ -53,7 +53,7 @@ def lexicon() -> list[dict[str, str]]:
 
 def test_generating_again_gives_the_same_bytes_without_any_package(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-S", str(DATA / "generate.py"), str(tmp_path)], check=True)
-    for corpus in ("translation", "summarization"):
+    for corpus in ("translation", "summarization", "classification"):
         for split in SPLITS:
             name = f"{corpus}/{split}.tsv"
             assert (tmp_path / name).read_bytes() == (DATA / name).read_bytes(), name
@@ -88,6 +88,36 @@ def test_sizes_and_lengths(corpora: dict[str, dict[str, list[Pair]]]) -> None:
         for notice, headline in corpora["summarization"][split]:
             assert 15 <= len(notice.split()) <= 60
             assert 4 <= len(headline.split()) <= 10
+
+
+WORDS_OF_A_KIND = {
+    "animal lost": r"is looking for|Has anybody seen",
+    "contest won": r"contest .*(is over|, before)|has won the .* contest",
+    "event": r"invites everybody to|is the scene of|Come to the",
+    "match": r"In the .* match on|won the .* match|got .* points",
+    "meeting moved": r"has been moved|we have to move|will be held in room",
+    "new members": r"We welcome|has grown",
+    "opening": r"months of work|opens its doors",
+    "road closed": r"nobody can use|is closed from",
+    "sale": r"sold .* at the market|found a buyer",
+    "thing found": r"Somebody left|has found a",
+    "weather": r"the weather station|there will be",
+}
+"""What a reader knows each kind of notice by."""
+
+
+def test_each_notice_is_of_the_kind_that_it_is_said_to_be() -> None:
+    notices: list[str] = []
+    for split, size in zip(SPLITS, (800, 200, 200), strict=True):
+        pairs = read("classification", split)
+        assert len(pairs) == size and {kind for _, kind in pairs} == set(WORDS_OF_A_KIND)
+        for notice, kind in pairs:
+            assert [one for one, words in WORDS_OF_A_KIND.items() if re.search(words, notice)] == [kind], (
+                notice
+            )
+        notices += [notice for notice, _ in pairs]
+    assert len(set(notices)) == len(notices)
+    assert sum((DATA / "classification" / f"{split}.tsv").stat().st_size for split in SPLITS) < 300_000
 
 
 def test_about_half_of_the_names_tested_were_never_seen(

@@ -1,0 +1,278 @@
+"""`s2s classify`: texts in, the class of each out, with a bundle; or how well it does on texts whose class is known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from argparse import Namespace
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from s2s.commands.command_line import CommandLine
+from s2s.errors import ConfigError
+
+if TYPE_CHECKING:
+    from s2s.inference.classifier import Classification, Classifier
+
+SUMMARY = "give texts their classes with a bundle"
+
+_READING = ("field", "whole", "top", "resume")
+_EVALUATING = ("source_key", "target_key", "confusion")
+
+
+def main(argv: list[str]) -> int:
+    """Run `s2s classify BUNDLE [FILE...]`."""
+    command = parser().parse_args(argv)
+    _check(command)
+
+    from s2s.inference.classifier import Classifier
+
+    given = {name: getattr(command, name) for name in ("max_source_tokens", "batch_tokens")}
+    numbers = {name: value for name, value in given.items() if value is not None}
+    if command.confusion is not None:
+        from s2s.inference.heatmap import format_of
+
+        format_of(command.confusion)
+    classifier = Classifier.load(command.bundle, device=command.device, threads=command.threads)
+    return (
+        _evaluate(command, classifier, numbers)
+        if command.evaluate
+        else _classify(command, classifier, numbers)
+    )
+
+
+def parser() -> CommandLine:
+    """The command line."""
+    parser = CommandLine(
+        prog="s2s classify",
+        description="Give texts their classes, in order: a folder's files, the objects of a FILE.jsonl, the lines of "
+        "other files. A line for each text; an empty one for a text without a token.",
+        epilog="With --evaluate each FILE has texts and their classes, as `s2s fit` reads them.",
+    )
+    add = parser.add_argument
+    add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
+    add(
+        "files",
+        metavar="FILE",
+        nargs="*",
+        default=[],  # or argparse says that one is required
+        help="a folder, FILE.jsonl or text, plain or gzip (default: standard input; what comes slowly is answered line "
+        "by line)",
+    )
+    add(
+        "--field",
+        metavar="KEY",
+        action="append",
+        help="where the text is in a JSON object (default: source); several are joined, a line for each",
+    )
+    add("--whole", action="store_true", help="each FILE is one text, whatever its name")
+    add(
+        "--top",
+        type=int,
+        metavar="N",
+        help="the N most probable classes with their probabilities, tabs between them all",
+    )
+    add(
+        "--jsonl",
+        action="store_true",
+        help="an object for each text, with the probabilities of all classes, or of the --top N; with --evaluate one "
+        "object with all figures",
+    )
+    add(
+        "--output",
+        metavar="FILE",
+        help="write here, compressed if the name ends in .gz; FILE is there when all is done, until then FILE.partial "
+        "(default: standard output)",
+    )
+    add("--resume", action="store_true", help="go on where an earlier run with the same --output stopped")
+    known = parser.add_argument_group("texts whose class is known")
+    known.add_argument(
+        "--evaluate",
+        action="store_true",
+        help="print accuracy, macro-F1, and precision, recall and F1 of each class",
+    )
+    known.add_argument(
+        "--source-key",
+        metavar="KEY",
+        help="where the text is: a key of JSON objects, or the number of a column, from 1 (default: source, 1)",
+    )
+    known.add_argument(
+        "--target-key", metavar="KEY", help="where its class is, likewise (default: target, 2)"
+    )
+    known.add_argument(
+        "--confusion",
+        metavar="PICTURE",
+        help="draw which classes are taken for which, as .png or .svg; needs matplotlib: pip install 's2s[plots]'",
+    )
+    speed = parser.add_argument_group("results and speed")
+    speed.add_argument(
+        "--max-source-tokens",
+        type=int,
+        metavar="N",
+        help="so many tokens are read of each text (default: 4096)",
+    )
+    speed.add_argument(
+        "--batch-tokens",
+        type=int,
+        metavar="N",
+        help="most padded tokens in a batch; a matter of speed and memory alone (default: 16384)",
+    )
+    speed.add_argument("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
+    speed.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="CPU threads that work at once, a batch each (default: as many as there are cores, 8 at most)",
+    )
+    return parser
+
+
+def _check(command: Namespace) -> None:
+    """See that the options fit together, before anything is loaded."""
+    if command.top is not None and command.top < 1:
+        raise ConfigError(f"--top is {command.top}; it must be 1 or more")
+    if command.resume and command.output is None:
+        raise ConfigError("--resume goes on with a file; say with which: --output FILE")
+    others = _READING if command.evaluate else _EVALUATING
+    for name in others:
+        if getattr(command, name) not in (None, False):
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigError(
+                f"{flag} has no meaning with --evaluate; leave one of them out"
+                if command.evaluate
+                else f"{flag} is about texts whose class is known; add --evaluate, or leave it out"
+            )
+    if command.evaluate and not command.files:
+        raise ConfigError(
+            "--evaluate needs a FILE of texts and their classes, such as texts.tsv or texts.jsonl"
+        )
+
+
+def _classify(command: Namespace, classifier: Classifier, numbers: Mapping[str, int]) -> int:
+    from s2s.inference.documents import Documents
+    from s2s.inference.incoming import Decoder
+    from s2s.inference.outgoing import Outgoing
+    from s2s.inference.progress import progress
+
+    incoming = Documents(command.files or ["-"], fields=command.field, whole=command.whole)
+    decode = Decoder("texts")
+    pending: deque[tuple[list[bytes], list[str]]] = deque()
+    truncated = 0
+    files = json.dumps(classifier.files, sort_keys=True)
+    made_of = {
+        "bundle": hashlib.sha256(files.encode()).hexdigest(),
+        "max_source_tokens": command.max_source_tokens,
+        **{name: getattr(command, name) for name in ("jsonl", "top", "field", "whole")},
+    }
+
+    def windows() -> Iterator[list[str]]:
+        for lines in incoming.windows(skip=out.lines, checksum=out.checksum):
+            texts = [decode(line) for line in lines]
+            if texts:
+                pending.append((lines, texts))
+            yield texts
+
+    # What cannot be is said before an earlier run's file is touched; no window is read yet.
+    flow = classifier.stream_windows(windows(), **numbers)
+    at_a_terminal = sys.stderr.isatty() and (command.output is not None or not sys.stdout.isatty())
+    with (
+        Outgoing(command.output, made_of=made_of, resume=command.resume) as out,
+        progress(incoming.size, shown=at_a_terminal) as tell,
+        closing(flow),
+    ):
+        if out.lines:
+            print(f"s2s: going on after text {out.lines:,}", file=sys.stderr)
+        for found in flow:
+            lines, texts = pending.popleft()
+            rows = []
+            for number, (text, one) in enumerate(zip(texts, found, strict=True), start=out.lines):
+                name = incoming.name(number)
+                rows.append(
+                    _object(name, text, one, command.top) if command.jsonl else _line(one, command.top)
+                )
+            out.write("".join(rows), lines)
+            truncated += sum(one.truncated for one in found)
+            tell(len(found), sum(incoming.report.bytes_read.values()))
+    said = [*incoming.report.notes, *decode.notes()]
+    if truncated:
+        said.append(_told(truncated, decode.lines, command.max_source_tokens))
+    for note in said:
+        print(f"s2s: {note}", file=sys.stderr)
+    return 0
+
+
+def _evaluate(command: Namespace, classifier: Classifier, numbers: Mapping[str, int]) -> int:
+    from s2s.commands.output import Output
+    from s2s.evaluation.classes import Classes
+    from s2s.text.corpus import LineReport, corpus_spec, open_corpus
+
+    report = LineReport()
+    texts, gold = [], []
+    for path in command.files:
+        spec = corpus_spec({"path": path, "source_key": command.source_key, "target_key": command.target_key})
+        for pair in open_corpus(spec).pairs(report):
+            texts.append(pair.source)
+            gold.append(pair.target.strip())
+    found = classifier.classify(texts, results=True, **numbers)
+    classes = Classes(gold, [one.label for one in found], classifier.classes)
+    with Output(command.output) as out:
+        if command.jsonl:
+            out.write(json.dumps(classes.as_json(), ensure_ascii=False) + "\n")
+        else:
+            out.write("".join(f"{line}\n" for line in classes.lines()))
+    said = [*report.notes]
+    if (note := classes.note()) is not None:
+        said.append(note)
+    if truncated := sum(one.truncated for one in found):
+        said.append(_told(truncated, len(found), command.max_source_tokens))
+    if command.confusion is not None:
+        from s2s.inference.confusion import draw
+
+        picture, notes = draw(classes, command.confusion)
+        with Output(command.confusion) as drawn:
+            drawn.write_bytes(picture)
+        said += notes
+    for note in said:
+        print(f"s2s: {note}", file=sys.stderr)
+    return 0
+
+
+def _told(truncated: int, texts: int, most: int | None) -> str:
+    from s2s.inference.options import MAX_SOURCE_TOKENS
+
+    return (
+        f"{truncated} of {texts} texts have more than {most or MAX_SOURCE_TOKENS} tokens; only so many were read of "
+        "each. See --max-source-tokens"
+    )
+
+
+def _line(one: Classification, top: int | None) -> str:
+    if top is None:
+        return f"{_in_a_line(one.label)}\n"
+    cells = [f"{_in_a_line(name)}\t{value:.6f}" for name, value in _best(one, top).items()]
+    return "\t".join(cells) + "\n"
+
+
+def _object(name: str, text: str, one: Classification, top: int | None) -> str:
+    row: dict[str, Any] = {
+        "document": name,
+        "text": text,
+        "label": one.label,
+        "probability": one.probability,
+        "probabilities": _best(one, top),
+        "tokens": one.tokens,
+        "truncated": one.truncated,
+    }
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _best(one: Classification, top: int | None) -> dict[str, float]:
+    return dict(list(one.probabilities.items())[:top])
+
+
+def _in_a_line(label: str) -> str:
+    # A label from JSON may have tabs or newlines; a line stays a line.
+    return label if label.isprintable() else " ".join(label.split())

@@ -30,6 +30,11 @@ ARCHITECTURES = {
         "a recurrent encoder-decoder model",
         ("s2s translate {bundle} < source.txt > target.txt",),
     ),
+    "Forecast": Architecture(
+        "s2s.nn.forecaster:ForecastModel",
+        "a recurrent model of series",
+        ("s2s forecast {bundle} series.csv --steps 12 > forecast.csv",),
+    ),
 }
 """By their names, which are those of our tasks that train them. Another task may train one of these, too."""
 

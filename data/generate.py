@@ -1,4 +1,4 @@
-"""Write the embedded corpora: English to Orvish (an invented language), and notices to headlines.
+"""Write the embedded data: English to Orvish (an invented language), notices to headlines, and the series of a museum.
 
 Run as `python data/generate.py [FOLDER]`. Only the standard library is needed. Two runs give the same bytes,
 on any version of Python: of the random module only `Random.random` is used, whose sequence is guaranteed.
@@ -13,6 +13,7 @@ from chance import Chance, Names
 from notices import Reporter
 from orvish import read_lexicon
 from sentences import Grammar
+from series import museum
 
 HERE = Path(__file__).resolve().parent
 SEED = 1887
@@ -88,12 +89,15 @@ def summarization() -> dict[str, list[Pair]]:
 
 
 def main(folder: Path) -> None:
-    """Write both corpora below a folder."""
+    """Write both corpora and the series below a folder."""
     for name, corpus in (("translation", translation()), ("summarization", summarization())):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for split in SPLITS:
             lines = "".join(f"{source}\t{target}\n" for source, target in corpus[split])
             (folder / name / f"{split}.tsv").write_bytes(lines.encode("utf-8"))
+    (folder / "series").mkdir(parents=True, exist_ok=True)
+    rows = "".join(f"{month},{visitors},{sunshine}\n" for month, visitors, sunshine in museum(SEED + 2))
+    (folder / "series" / "museum.csv").write_bytes(f"month,visitors,sunshine\n{rows}".encode())
 
 
 if __name__ == "__main__":

@@ -96,17 +96,28 @@ class ForecastModel(nn.Module):
         predicted: Tensor = self.output_layer(read).unflatten(-1, (self.horizon, len(self.targets)))
         return predicted
 
-    def loss(self, x: Tensor, future: Tensor, error: Literal["squared", "absolute"] = "squared") -> HeadLoss:
-        """Summed error of all predictions, of scaled values; `nll` is the same sum, and no likelihood.
+    def loss(
+        self,
+        x: Tensor,
+        future: Tensor,
+        error: Literal["squared", "absolute"] = "squared",
+        *,
+        future_only: bool = False,
+    ) -> HeadLoss:
+        """Summed error of predictions of scaled values; `nll` is the same sum, and no likelihood.
 
         Args:
             x: scaled, [batch, history, columns].
             future: the scaled values after them, [batch, horizon, targets].
             error: squared or absolute.
+            future_only: count only what is predicted from the whole window. Else output `every` counts what its
+                earlier time steps predict, too: of a validation window that may be values of the training part.
         """
         predicted = self(x).to(future.dtype)
         gold = future.unsqueeze(1)
-        if self.output == "every":  # after the first value of the window, after its second ...
+        if future_only:
+            predicted = predicted[:, -1:]
+        elif self.output == "every":  # after the first value of the window, after its second ...
             line = torch.cat([x[..., self.target_columns].to(future.dtype), future], dim=1)
             gold = line[:, 1:].unfold(1, self.horizon, 1).transpose(2, 3)
         measure = F.mse_loss if error == "squared" else F.l1_loss

@@ -10,6 +10,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, distributed
 
 from s2s.errors import ConfigError, DataError
+from s2s.evaluation.forecast_plot import draw
 from s2s.evaluation.forecasts import Result, Values, backtest, seasonal_naive, table
 from s2s.evaluation.metric import Score
 from s2s.inference.card import Card, command_of_this_process
@@ -23,6 +24,9 @@ from s2s_plugins.encoders.recurrent import RecurrentEncoder
 from s2s_plugins.tasks.series_data import SeriesBatch, SeriesData, Split
 
 FIGURES = ("val_loss", "val_mae", "val_rmse", "val_mase")
+
+PICTURED_PARTS = 2
+"""A picture shows so many times a part's length of what is before it."""
 
 
 class ForecastModule(TaskModule):
@@ -160,7 +164,7 @@ class ForecastModule(TaskModule):
         assert isinstance(self.model, ForecastModel)
         data: SeriesData = self.data
         model = self.model
-        loss = model.loss(batch.history, batch.future, self.error)
+        loss = model.loss(batch.history, batch.future, self.error, future_only=True)
         values = torch.from_numpy(data.part(split).table.values)
         origins = batch.origins.cpu().unsqueeze(1)
         before = values[origins + torch.arange(-model.needs, 0)][..., model.target_columns]
@@ -243,28 +247,35 @@ class ForecastModule(TaskModule):
         self.say("\n".join(table(self.backtests(split), data.target_names)))
 
     def _write(self, split: Split) -> None:
-        """The forecast of a whole part from its beginning, beside what came, as CSV; and as a picture."""
+        """The forecast of a whole part from its beginning, beside what came, as CSV; and as a picture, if it can be."""
+        assert isinstance(self.model, ForecastModel)
         data: SeriesData = self.data
         part = data.part(split)
-        assert isinstance(self.model, ForecastModel)
         steps, columns = part.stop - part.start, self.model.target_columns
-        if not self.trainer.is_global_zero or steps > self.model.horizon and not self.model.free:
+        if not self.trainer.is_global_zero or (steps > self.model.horizon and not self.model.free):
             return
-        seen = part.table.values[: part.start]
-        forecast = self._forecasts(seen[None, -self.model.needs :], steps)[0]
-        actual = part.table.values[part.start : part.stop, columns]
-        simple = seasonal_naive(seen[None, -data.season :, columns], steps, data.season)[0]
+        values = part.table.values
+        seen, actual = values[: part.start], values[part.start : part.stop, columns]
+        forecasts = {
+            "actual": actual,
+            "forecast": self._forecasts(seen[None, -self.model.needs :], steps)[0],
+            "seasonal naive": seasonal_naive(seen[None, :, columns], steps, data.season)[0],
+        }
+        label, labels = part.table.labels(0, part.stop)
+        names = [f"{name} {what}" for name in data.target_names for what in forecasts]
+        rows = np.stack(list(forecasts.values()), axis=-1).reshape(steps, -1)
         path = Path(self.trainer.default_root_dir) / f"{split}.forecast.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
-        label, labels = part.table.labels(part.start, part.stop)
-        names = [
-            f"{name} {what}"
-            for name in data.target_names
-            for what in ("actual", "forecast", "seasonal naive")
-        ]
-        rows = np.stack([actual, forecast, simple], axis=-1).reshape(steps, -1)
-        path.write_text(as_csv(label, labels, names, rows), encoding="utf-8")
+        path.write_text(as_csv(label, labels[part.start :], names, rows), encoding="utf-8")
         self.say(f"forecast: {path}")
+        first = max(0, part.start - PICTURED_PARTS * steps)
+        try:
+            picture = draw(labels[first:], data.target_names, seen[first:, columns], forecasts, "png")
+        except ConfigError as error:  # there is no matplotlib
+            self.say(str(error))
+            return
+        path.with_suffix(".png").write_bytes(picture)
+        self.say(f"picture: {path.with_suffix('.png')}")
 
     # --- the bundle -------------------------------------------------------------------------------------------------
 

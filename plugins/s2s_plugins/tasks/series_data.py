@@ -200,7 +200,7 @@ class SeriesData(pl.LightningDataModule):
                 parts[split] = Part(own, max(self.needs, self.season), len(own))
             if split == "test":
                 self._end = stop
-        parts["train"] = Part(table, self.needs, stop)
+        parts = {"train": Part(table, self.needs, stop), **parts}
         for split, part in parts.items():
             self._check_length(split, part, table)
             part.table.check_positive(self.logarithms_of(table))

@@ -1,4 +1,5 @@
-"""Write the embedded corpora: English to Orvish (an invented language), notices to headlines, and to their kinds.
+"""Write the embedded corpora: English to Orvish (an invented language), notices to headlines and to
+their kinds, and the series of a museum.
 
 Run as `python data/generate.py [FOLDER]`. Only the standard library is needed. Two runs give the same bytes,
 on any version of Python: of the random module only `Random.random` is used, whose sequence is guaranteed.
@@ -13,6 +14,7 @@ from chance import Chance, Names
 from notices import Reporter
 from orvish import read_lexicon
 from sentences import Grammar
+from series import museum
 
 HERE = Path(__file__).resolve().parent
 SEED = 1887
@@ -108,7 +110,7 @@ def classification() -> dict[str, list[Pair]]:
 
 
 def main(folder: Path) -> None:
-    """Write all corpora below a folder."""
+    """Write all corpora and the series below a folder."""
     for name, corpus in (
         ("translation", translation()),
         ("summarization", summarization()),
@@ -118,6 +120,9 @@ def main(folder: Path) -> None:
         for split in SPLITS:
             lines = "".join(f"{source}\t{target}\n" for source, target in corpus[split])
             (folder / name / f"{split}.tsv").write_bytes(lines.encode("utf-8"))
+    (folder / "series").mkdir(parents=True, exist_ok=True)
+    rows = "".join(f"{month},{visitors},{sunshine}\n" for month, visitors, sunshine in museum(SEED + 2))
+    (folder / "series" / "museum.csv").write_bytes(f"month,visitors,sunshine\n{rows}".encode())
 
 
 if __name__ == "__main__":

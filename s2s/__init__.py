@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from s2s.errors import BundleError, ConfigError, DataError, PluginError, S2SError
     from s2s.inference.classifier import Classifier
+    from s2s.inference.forecaster import Forecaster
     from s2s.inference.line import Line
     from s2s.inference.summarizer import Summarizer
     from s2s.inference.translator import Translator
@@ -32,6 +33,7 @@ _HOME = {
     "ConfigError": "s2s.errors",
     "DataError": "s2s.errors",
     "Decoder": "s2s.nn.decoder",
+    "Forecaster": "s2s.inference.forecaster",
     "Head": "s2s.nn.head",
     "Line": "s2s.inference.line",
     "OnnxTranslator": "s2s.runtime.translator",
@@ -54,6 +56,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "Decoder",
+    "Forecaster",
     "Head",
     "Line",
     "OnnxTranslator",

@@ -55,7 +55,9 @@ def locate(path: str) -> str:
         name = path.removeprefix("embedded:")
         data = folder("data")
         if not (data / name).is_file():
-            known = [p.relative_to(data).as_posix() for p in sorted(data.glob("*/*.tsv"))]
+            known = [
+                p.relative_to(data).as_posix() for p in sorted([*data.glob("*/*.tsv"), *data.glob("*/*.csv")])
+            ]
             raise ConfigError(unknown("embedded corpus", name, known))
         return str(data / name)
     filled = os.path.expanduser(os.path.expandvars(path))

@@ -141,6 +141,7 @@ def s2s_search_strategies() -> dict[str, str]:
 def s2s_tasks() -> dict[str, str]:
     """Tasks that `s2s fit` can train."""
     return {
+        "Forecast": "s2s_plugins.tasks.forecast:ForecastTask",
         "Seq2Seq": "s2s_plugins.tasks.seq2seq:Seq2SeqTask",
         "SequenceClassification": "s2s_plugins.tasks.classification:SequenceClassification",
     }
@@ -159,6 +160,7 @@ def s2s_commands() -> dict[str, str]:
         "evaluate": "s2s.commands.evaluate:main",
         "export": "s2s.commands.export:main",
         "fit": "s2s.commands.fit:main",
+        "forecast": "s2s.commands.forecast:main",
         "heatmap": "s2s.commands.heatmap:main",
         "inspect": "s2s.commands.inspect:main",
         "plugins": "s2s.commands.plugins:main",

@@ -53,7 +53,8 @@ def _lines(found: Inspection) -> Iterator[str]:
     about["training"] = ", ".join(f"{name} {value}" for name, value in found.training.items()) or "not stated"
     about["scores"] = (
         "\n".join(
-            f"{score['name']} {score['value']:.2f} ({score['sentences']} sentences; {score['signature']})"
+            f"{score['name']} {score['value']:.2f} ({score['sentences']} {score.get('unit', 'sentences')}; "
+            f"{score['signature']})"
             for score in found.scores
         )
         or "none"

@@ -19,10 +19,11 @@ class Score:
         value: as it is usually printed; BLEU, chrF and TER from 0 to 100 (TER may exceed it).
         signature: metric, version, tokenization, case, seed: whoever has the same signature may compare.
         name: name of the metric, such as "BLEU" or "chrF2".
-        sentences: how many sentences were scored.
+        sentences: how many sentences, or other units, were scored.
         confidence: half the width of the 95 % interval of a bootstrap over sentences; None if it was not
             asked for.
         details: further numbers of the metric, such as n-gram precisions.
+        unit: what was scored.
     """
 
     value: float
@@ -31,10 +32,11 @@ class Score:
     sentences: int
     confidence: float | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    unit: str = "sentences"
 
     def __str__(self) -> str:
         interval = "" if self.confidence is None else f" ± {self.confidence:.2f}"
-        return f"{self.name} {self.value:.2f}{interval} ({self.sentences} sentences; {self.signature})"
+        return f"{self.name} {self.value:.2f}{interval} ({self.sentences} {self.unit}; {self.signature})"
 
 
 class Metric(ABC):

@@ -35,6 +35,11 @@ ARCHITECTURES = {
         "a sequence classifier",
         ("s2s classify {bundle} < texts.txt > classes.txt",),
     ),
+    "Forecast": Architecture(
+        "s2s.nn.forecaster:ForecastModel",
+        "a recurrent model of series",
+        ("s2s forecast {bundle} series.csv --steps 12 > forecast.csv",),
+    ),
 }
 """By their names, which are those of our tasks that train them. Another task may train one of these, too."""
 

@@ -541,17 +541,17 @@ class PairBatches(Dataset[Batch]):
         return sampled if limit is None or len(sampled) <= limit else stored
 
 
-class PairLoader(DataLoader[Batch]):
+class PairLoader(DataLoader[Any]):
     """Yields batches from `start` on; its length is that of the whole epoch, as Lightning counts.
 
     Draws nothing from the global random generator.
     """
 
-    def __init__(self, batches: PairBatches, *, start: int = 0, num_workers: int = 0) -> None:
+    def __init__(self, batches: Dataset[Any], *, start: int = 0, num_workers: int = 0) -> None:
         super().__init__(
             batches,
             batch_size=None,
-            sampler=range(start, len(batches)),
+            sampler=range(start, len(batches)),  # type: ignore[arg-type]
             num_workers=num_workers,
             collate_fn=_as_it_is,
             generator=torch.Generator().manual_seed(0),

@@ -1,0 +1,342 @@
+"""Numbers in, numbers out: forecasts of series as a Lightning module."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pytorch_lightning.trainer.states import TrainerFn
+from torch import Tensor, distributed
+
+from s2s.errors import ConfigError, DataError
+from s2s.evaluation.forecast_plot import draw
+from s2s.evaluation.forecasts import Result, Values, backtest, seasonal_naive, table
+from s2s.evaluation.metric import Score
+from s2s.inference.card import Card, command_of_this_process
+from s2s.inference.model_bundle import build, save_model_bundle
+from s2s.nn import HeadLoss, SequenceEncoder
+from s2s.nn.forecaster import ForecastModel
+from s2s.registry.parts import describe
+from s2s.series import as_csv
+from s2s.training.task import Task, TaskModule
+from s2s_plugins.encoders.recurrent import RecurrentEncoder
+from s2s_plugins.tasks.series_data import SeriesBatch, SeriesData, Split
+
+FIGURES = ("val_loss", "val_mae", "val_rmse", "val_mase")
+
+PICTURED_PARTS = 2
+"""A picture shows so many times a part's length of what is before it."""
+
+
+class ForecastModule(TaskModule):
+    """An encoder that reads a window of a series and predicts what follows, validated in the series' own units.
+
+    Args:
+        encoder: reads the window.
+        output: last: the encoder's last state predicts data.horizon steps; every: each time step of the window predicts
+            the data.horizon steps after itself, which the encoder must not have seen: it reads from left to right.
+        error: what is minimized, of scaled values: squared (predicts means) or absolute (predicts medians).
+        learning_rate: highest learning rate of AdamW.
+        weight_decay: decoupled weight decay (Loshchilov & Hutter 2019); 0 makes AdamW Adam.
+        adam_betas: decay of the means of gradient and squared gradient (Kingma & Ba 2015).
+        warmup_steps: steps in which the learning rate rises linearly from 0.
+        schedule: what follows the warm-up; plateau halves when `monitor` has not improved.
+        plateau_patience: validations without improvement before plateau halves the learning rate.
+        patience: validations without improvement of `monitor` before training stops; null: never.
+        monitor: the validation figure that decides which checkpoint is best: val_loss, of scaled values; or val_mae,
+            val_rmse, val_mase, the mean over the targets of what the forecasts of data.horizon steps are off.
+        average_decay: validate and ship a moving average of the weights with this decay per step; 0: the weights.
+    """
+
+    likelihood = False
+
+    def __init__(
+        self,
+        *,
+        encoder: Callable[[int], SequenceEncoder] = RecurrentEncoder,
+        output: Literal["last", "every"] = "last",
+        error: Literal["squared", "absolute"] = "squared",
+        learning_rate: float = 0.001,
+        weight_decay: float = 0.0,
+        adam_betas: tuple[float, float] = (0.9, 0.999),
+        warmup_steps: int = 100,
+        schedule: Literal["constant", "cosine", "inverse_sqrt", "plateau"] = "constant",
+        plateau_patience: int = 2,
+        patience: int | None = None,
+        monitor: str = "val_loss",
+        average_decay: float = 0.0,
+    ) -> None:
+        if monitor not in FIGURES:
+            raise ConfigError(f"model.monitor is {monitor!r}; this model measures {', '.join(FIGURES)}")
+        super().__init__(
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            adam_betas=adam_betas,
+            warmup_steps=warmup_steps,
+            schedule=schedule,
+            plateau_patience=plateau_patience,
+            patience=patience,
+            monitor=monitor,
+            higher_is_better=False,
+            average_decay=average_decay,
+        )
+        self.encoder = encoder
+        self.output = output
+        self.error: Literal["squared", "absolute"] = error
+        self.sums = torch.zeros(0)
+
+    def configure_model(self) -> None:
+        """Build the model for the columns of the data, with the scaling that was learnt on the training part."""
+        if self.model is not None:
+            return
+        self._check_precision()
+        data: SeriesData = self.data
+        self.model_config = {
+            "columns": data.names,
+            "targets": data.target_names,
+            "encoder": describe(self.encoder),
+            "history": data.history,
+            "horizon": data.horizon,
+            "output": self.output,
+            "scaling": data.scale,
+            "log": data.logarithms,
+            "difference": data.difference,
+        }
+        self.model = model = build(ForecastModel, self.model_config)
+        model.scaling.load_state_dict(data.scaling.state_dict())
+        if self.output == "every" and model.looks_ahead():
+            raise ConfigError(
+                "model.output every needs an encoder that reads from left to right, but this one sees the time steps "
+                "that are to be predicted; set --model.encoder.bidirectional false, or model.output: last"
+            )
+
+    def _check_precision(self) -> None:
+        # The scaling is kept in float64 beside the weights, and must stay so.
+        precision = str(self.trainer.precision)
+        if precision.endswith("-true") and precision not in ("32-true", "64-true"):
+            raise ConfigError(
+                f"trainer.precision {precision} would round the scaling of the series; set 32-true or bf16-mixed"
+            )
+        if self.trainer.strategy.root_device.type == "mps":
+            raise ConfigError("mps has no float64, which scaling needs; set trainer.accelerator: cpu")
+
+    def batch_loss(self, batch: SeriesBatch) -> HeadLoss:
+        """Summed error of the scaled values that are predicted."""
+        assert isinstance(self.model, ForecastModel)
+        return self.model.loss(batch.history, batch.future, self.error)
+
+    # --- validation and test ----------------------------------------------------------------------------------------
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin to sum.
+
+        Raises:
+            DataError: the checkpoint was trained on another training part.
+        """
+        self._begin()
+
+    def on_test_epoch_start(self) -> None:
+        """As `on_validation_epoch_start`."""
+        self._begin()
+
+    def _begin(self) -> None:
+        assert isinstance(self.model, ForecastModel)
+        data: SeriesData = self.data
+        for name, value in data.scaling.state_dict().items():
+            if not torch.equal(value, self.model.scaling.state_dict()[name].cpu()):
+                raise DataError(
+                    "the scaling of the checkpoint was learnt on another training part than data.train is here; give "
+                    "the one that it was trained on"
+                )
+        # loss, its values, windows; absolute and squared errors of each target
+        self.sums = torch.zeros(3 + 2 * len(data.target_names), dtype=torch.float64)
+
+    def validation_step(self, batch: SeriesBatch, batch_idx: int) -> None:
+        """Loss and errors of some windows."""
+        self._measure("validation", batch)
+
+    def test_step(self, batch: SeriesBatch, batch_idx: int) -> None:
+        """Loss and errors of some windows."""
+        self._measure("test", batch)
+
+    def _measure(self, split: Split, batch: SeriesBatch) -> None:
+        assert isinstance(self.model, ForecastModel)
+        data: SeriesData = self.data
+        model = self.model
+        loss = model.loss(batch.history, batch.future, self.error, future_only=True)
+        values = torch.from_numpy(data.part(split).table.values)
+        origins = batch.origins.cpu().unsqueeze(1)
+        before = values[origins + torch.arange(-model.needs, 0)][..., model.target_columns]
+        actual = values[origins + torch.arange(model.horizon)][..., model.target_columns]
+        predicted = model.scaling.inverse(
+            model.roll_out(batch.history, model.horizon), before, model.target_columns
+        )
+        errors = (predicted - actual).abs()
+        counts = torch.tensor([float(loss.nll), float(loss.tokens), len(origins)], dtype=torch.float64)
+        self.sums += torch.cat([counts, errors.sum((0, 1)), (errors**2).sum((0, 1))])
+
+    def _figures(self, split: Split) -> dict[str, float]:
+        """Loss, MAE, RMSE and MASE of all windows, by their names; means over the targets."""
+        data: SeriesData = self.data
+        sums = self.sums.to(self.device)
+        if self.trainer.world_size > 1:
+            distributed.all_reduce(sums)
+        loss, tokens, self.windows, *errors = sums.tolist()
+        absolute, squared = np.split(np.array(errors) / (self.windows * data.horizon), 2)
+        scale = data.in_sample_error(split)
+        mase = absolute / np.where(scale > 0, scale, np.nan)
+        means = (loss / tokens, absolute.mean(), np.sqrt(squared).mean(), mase.mean())
+        return {name: float(mean) for name, mean in zip(("loss", "mae", "rmse", "mase"), means, strict=True)}
+
+    def on_validation_epoch_end(self) -> None:
+        """Log, and note the scores for the card; out of training tell what forecasts that learn nothing reach, too."""
+        data: SeriesData = self.data
+        figures = self._figures("validation")
+        signature = (
+            f"horizon:{data.horizon}|season:{data.season}|origins:rolling|scale:in-sample seasonal naive"
+        )
+        score = Score(figures["mase"], signature, "MASE", int(self.windows), unit="forecasts")
+        self.validated({f"val_{name}": value for name, value in figures.items()}, [score])
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        when = f" after epoch {self.current_epoch + 1}, step {self.global_step}" if fitting else ""
+        self.say(
+            f"validation{when}: loss {figures['loss']:.4g}, MAE {figures['mae']:.4g}, RMSE {figures['rmse']:.4g}, "
+            f"MASE {figures['mase']:.3f}"
+        )
+        if not fitting:
+            self._tell("validation")
+
+    def on_test_epoch_end(self) -> None:
+        """Tell how far the forecasts of the test part are off, and write that of the whole part and its picture."""
+        for name, value in self._figures("test").items():
+            self.log(f"test_{name}", value)
+        self._tell("test")
+        self._write("test")
+
+    def backtests(self, split: Split) -> list[Result]:
+        """The whole part at once, a season, the horizon and one step from rolling origins; see `backtest`."""
+        assert isinstance(self.model, ForecastModel)
+        data: SeriesData = self.data
+        model = self.model
+        part = data.part(split)
+        longest = part.stop - part.start
+        lengths = {1, data.horizon, *((data.season, longest) if model.free else ())}
+        results = []
+        for steps in sorted((steps for steps in lengths if steps <= longest), reverse=True):
+            results += backtest(
+                self._forecasts,
+                part.table.values[: part.stop],
+                start=part.start,
+                steps=steps,
+                needs=model.needs,
+                season=data.season,
+                targets=model.target_columns,
+                scale=data.in_sample_error(split),
+            )
+        return results
+
+    def _forecasts(self, seen: Values, steps: int) -> Values:
+        assert isinstance(self.model, ForecastModel)
+        with torch.autocast(self.device.type, enabled=False):
+            found: Tensor = self.model.forecast(torch.from_numpy(seen), steps)
+        return found.numpy()
+
+    def _tell(self, split: Split) -> None:
+        data: SeriesData = self.data
+        self.say("\n".join(table(self.backtests(split), data.target_names)))
+
+    def _write(self, split: Split) -> None:
+        """The forecast of a whole part from its beginning, beside what came, as CSV; and as a picture, if it can be."""
+        assert isinstance(self.model, ForecastModel)
+        data: SeriesData = self.data
+        part = data.part(split)
+        steps, columns = part.stop - part.start, self.model.target_columns
+        if not self.trainer.is_global_zero or (steps > self.model.horizon and not self.model.free):
+            return
+        values = part.table.values
+        seen, actual = values[: part.start], values[part.start : part.stop, columns]
+        forecasts = {
+            "actual": actual,
+            "forecast": self._forecasts(seen[None, -self.model.needs :], steps)[0],
+            "seasonal naive": seasonal_naive(seen[None, :, columns], steps, data.season)[0],
+        }
+        label, labels = part.table.labels(0, part.stop)
+        names = [f"{name} {what}" for name in data.target_names for what in forecasts]
+        rows = np.stack(list(forecasts.values()), axis=-1).reshape(steps, -1)
+        path = Path(self.trainer.default_root_dir) / f"{split}.forecast.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(as_csv(label, labels[part.start :], names, rows), encoding="utf-8")
+        self.say(f"forecast: {path}")
+        first = max(0, part.start - PICTURED_PARTS * steps)
+        try:
+            picture = draw(labels[first:], data.target_names, seen[first:, columns], forecasts, "png")
+        except ConfigError as error:  # there is no matplotlib
+            self.say(str(error))
+            return
+        path.with_suffix(".png").write_bytes(picture)
+        self.say(f"picture: {path.with_suffix('.png')}")
+
+    # --- the bundle -------------------------------------------------------------------------------------------------
+
+    def save_bundle(self, folder: Path, *, epoch: int, step: int) -> None:
+        """Weights, scaling and card; there is no tokenizer."""
+        assert isinstance(self.model, ForecastModel)
+        data: SeriesData = self.data
+        about = data.described()
+        save_model_bundle(
+            folder,
+            model=self.model,
+            model_config=self.model_config,
+            tokenizers={},
+            training={"epoch": epoch, "step": step, "seed": data.seed, **about},
+            scores=self.scores,
+            card=Card(
+                description=(
+                    f"Forecasts {', '.join(data.target_names)} from {data.history} time steps, {data.horizon} at once; "
+                    f"trained on the first {about['time_steps']:,} time steps of {about['train'][0]}; weights of epoch "
+                    f"{epoch}, step {step}. The scores are those of the validation part."
+                ),
+                intended_use=(
+                    "The series that it was trained on, as it goes on. Nobody knows whether the future will be like "
+                    "the past; of other series its scores say nothing."
+                ),
+                command=command_of_this_process(),
+            ),
+        )
+
+
+class ForecastTask(Task):
+    """Forecasts of series of numbers."""
+
+    module = ForecastModule
+    data = SeriesData
+
+    @classmethod
+    def answers(cls, bundle: Path, lines: Sequence[str]) -> list[str]:
+        """Forecasts of two series, as text; lines of text are no source here."""
+        from s2s.inference.forecaster import Forecaster
+
+        forecaster = Forecaster.load(bundle)
+        times = np.arange(forecaster.model.needs, dtype=np.float64)
+        series = [np.sin(times), 0.1 * times]
+        return [
+            str(forecaster.forecast(dict.fromkeys(forecaster.columns, one), steps=3).values.tolist())
+            for one in series
+        ]
+
+    @classmethod
+    def sample_options(cls, folder: Path) -> dict[str, Any]:
+        """A short series and a small encoder, for the kit."""
+        series = folder / "series.csv"
+        rows = [f"{step},{np.sin(step / 2.0):.4f},{step % 5}\n" for step in range(24)]
+        series.write_text("".join(["step,wave,saw\n", *rows]), encoding="utf-8")
+        return {
+            "data.train": str(series),
+            "data.validation": 6,
+            "data.date": "step",
+            "data.history": 4,
+            "data.horizon": 2,
+            "model.encoder": {"class_path": "Recurrent", "init_args": {"hidden_size": 8}},
+            "model.warmup_steps": 1,
+        }

@@ -1,0 +1,87 @@
+"""`s2s forecast`: a series in, what comes after it out, with a bundle."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from s2s.commands.command_line import CommandLine
+from s2s.errors import ConfigError
+
+if TYPE_CHECKING:
+    from s2s.inference.forecaster import Forecast
+    from s2s.series import Table
+
+SUMMARY = "forecast series of numbers with a bundle"
+
+_SEEN_TIMES, _SEEN_LEAST = 4, 60
+"""What a picture shows of the series: so many times what is forecast, and so many steps at least."""
+
+
+def main(argv: list[str]) -> int:
+    """Run `s2s forecast BUNDLE FILE.csv`."""
+    parser = CommandLine(
+        prog="s2s forecast",
+        description="Forecast what comes after the last row of a CSV file, which has a header and a row for each time "
+        "step, oldest first.",
+        epilog="--plot needs matplotlib: pip install 's2s[plots]'",
+    )
+    add = parser.add_argument
+    add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
+    add("file", metavar="FILE", nargs="?", default="-", help="CSV, plain or gzip (default: standard input)")
+    add(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="how many time steps; beyond the model's horizon it reads its own predictions (default: the horizon)",
+    )
+    add(
+        "--date", metavar="COLUMN", help="the column of dates (default: that of the training, if FILE has it)"
+    )
+    add(
+        "--output",
+        metavar="FILE",
+        help="write here; FILE is there when all is done (default: standard output)",
+    )
+    add("--jsonl", action="store_true", help="an object for each time step instead of CSV")
+    add("--plot", metavar="FILE", help="draw the end of the series and the forecast, .png or .svg")
+    add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
+    options = parser.parse_args(argv)
+    if options.steps is not None and options.steps < 1:
+        raise ConfigError(f"--steps is {options.steps}; it must be at least 1")
+
+    from s2s.commands.output import Output
+    from s2s.evaluation.forecast_plot import format_of
+    from s2s.inference.forecaster import Forecaster
+
+    file_format = None if options.plot is None else format_of(options.plot)
+    forecaster = Forecaster.load(options.bundle, device=options.device)
+    table = forecaster.read(options.file, options.date)
+    found = forecaster.forecast(table, options.steps)
+    if file_format is not None:
+        picture = _picture(table, found, file_format)
+        with Output(options.plot) as output:
+            output.write_bytes(picture)
+    with Output(options.output) as output:
+        output.write(_jsonl(found) if options.jsonl else found.csv())
+    return 0
+
+
+def _jsonl(found: Forecast) -> str:
+    rows = zip(found.labels, found.values.tolist(), strict=True)
+    objects = ({found.label: label, **dict(zip(found.names, row, strict=True))} for label, row in rows)
+    return "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in objects)
+
+
+def _picture(table: Table, found: Forecast, file_format: str) -> bytes:
+    from s2s.evaluation.forecast_plot import draw
+
+    start = max(0, len(table) - max(_SEEN_LEAST, _SEEN_TIMES * len(found.labels)))
+    _, before = table.labels(start, len(table))
+    after = found.labels
+    if found.label == "step":  # counted from the end of the series, and shown from its beginning
+        after = [str(len(table) + step) for step in range(1, len(found.labels) + 1)]
+    columns = [table.names.index(name) for name in found.names]
+    return draw(
+        [*before, *after], found.names, table.values[start:, columns], {"forecast": found.values}, file_format
+    )

@@ -1,0 +1,144 @@
+"""Series in, forecasts out, with a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from s2s.errors import ConfigError, DataError
+from s2s.inference.model_bundle import ModelBundle, load_model_bundle
+from s2s.nn.forecaster import ForecastModel
+from s2s.registry.near_names import unknown
+from s2s.series import Table, as_csv, following, read_table
+from s2s.series.table import Values
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is predicted to come after a series.
+
+    Attributes:
+        label: what time steps are called: the name of the column of dates, or "step".
+        labels: dates that go on as those of the series do; numbers from 1, where there are none or they do not tell.
+        names: of what is predicted.
+        values: [steps, names], of float64.
+    """
+
+    label: str
+    labels: list[str]
+    names: list[str]
+    values: Values
+
+    def csv(self) -> str:
+        """A header, and a line for each time step."""
+        return as_csv(self.label, self.labels, self.names, self.values)
+
+
+class Forecaster:
+    """Forecasts with a bundle. Which columns are read, how many steps and on which scale, the bundle knows.
+
+    Args:
+        bundle: as `load_model_bundle` returns it.
+        device: such as "cpu" or "cuda".
+
+    Raises:
+        ConfigError: no such device.
+    """
+
+    def __init__(self, bundle: ModelBundle[ForecastModel], *, device: str = "cpu") -> None:
+        try:
+            self.model = bundle.model.to(device)
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+        self.date: str | None = bundle.config.get("training", {}).get("date")
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "cpu") -> Forecaster:
+        """Make a forecaster of a bundle on disk.
+
+        Raises:
+            BundleError: there is none, it cannot be used here, or it holds a model of another kind.
+        """
+        return cls(load_model_bundle(path, ForecastModel), device=device)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that a series must have."""
+        return self.model.columns
+
+    def read(self, path: str | Path, date: str | None = None) -> Table:
+        """Read what is needed of a CSV file; `-` is standard input.
+
+        Args:
+            path: of the file.
+            date: name of its column of dates; None: that of the training, if the file has it.
+
+        Raises:
+            DataError: see `read_table`.
+        """
+        return read_table(path, columns=self.columns, date=date or self.date, date_optional=date is None)
+
+    def forecast(
+        self,
+        series: str | Path | Table | Mapping[str, Sequence[float] | np.ndarray[Any, Any]],
+        steps: int | None = None,
+    ) -> Forecast:
+        """What comes after a series.
+
+        Args:
+            series: a CSV file; what `read` gave; or values by the names of the columns, oldest first.
+            steps: how many; None: the horizon of the model. With more than that, predictions are read as if they had
+                been seen.
+
+        Raises:
+            ConfigError: fewer than one step; or more than the horizon, of a model that does not predict all it reads.
+            DataError: the file cannot be read, a column is unknown, or the series is too short.
+        """
+        steps = self.model.horizon if steps is None else steps
+        if steps < 1:
+            raise ConfigError(f"steps is {steps}; it must be at least 1")
+        table = self._table(series)
+        if len(table) < self.model.needs:
+            raise DataError(
+                f"{table.path} has {len(table)} time steps, but a forecast of this model is made of "
+                f"{self.model.needs}; give a longer series"
+            )
+        table.check_positive(
+            [name for name in self.columns if self.model.scaling.log[self.columns.index(name)]]
+        )
+        last = torch.from_numpy(np.ascontiguousarray(table.values[-self.model.needs :]))
+        values = self.model.forecast(last.unsqueeze(0), steps)[0].numpy()
+        dates = following(table.dates, steps) if table.date is not None else None
+        label = "step" if dates is None or table.date is None else table.date
+        return Forecast(
+            label, dates or [str(step + 1) for step in range(steps)], list(self.model.targets), values
+        )
+
+    def _table(self, series: Any) -> Table:
+        if isinstance(series, Table):
+            return series
+        if isinstance(series, (str, Path)):
+            return self.read(series)
+        columns = []
+        for name in self.columns:
+            if name not in series:
+                raise DataError(unknown("column", name, map(str, series)))
+            columns.append(np.asarray(series[name], np.float64))
+        lengths = {len(column) for column in columns}
+        if len(lengths) > 1:
+            raise DataError(
+                f"the columns have {' and '.join(map(str, sorted(lengths)))} values; they must have equally many"
+            )
+        values = np.stack(columns, axis=1)
+        if not np.isfinite(values).all():
+            time, column = np.argwhere(~np.isfinite(values))[0]
+            raise DataError(
+                f"column {self.columns[column]!r} has no value at step {time + 1}; fill it in, for a forecast needs "
+                "one at each step"
+            )
+        return Table("the series", list(self.columns), values, [])

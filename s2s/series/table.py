@@ -1,0 +1,200 @@
+"""Series from CSV: a header of names, a row for each time step, oldest first."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from s2s.errors import DataError
+from s2s.registry.near_names import unknown
+from s2s.series.dates import first_fall
+
+STANDARD_INPUT = "-"
+_DELIMITERS = ",;\t"
+_MISSING = {"", "-", "?", ".", "na", "n/a", "nan", "null", "none"}
+_GZIP_MAGIC = b"\x1f\x8b"
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One or more series over the same time steps.
+
+    Attributes:
+        path: where it was read.
+        names: of the columns.
+        values: [time, columns].
+        lines: of the file, from 1, one for each time step; empty where there is no file.
+        date: name of the column of dates; None without one.
+        dates: as they stand there, one for each time step; empty without such a column.
+    """
+
+    path: str
+    names: list[str]
+    values: Values
+    lines: list[int]
+    date: str | None = None
+    dates: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def place(self, time: int) -> str:
+        """Where a time step stands: "file.csv:7"."""
+        return f"{self.path}:{self.lines[time]}" if self.lines else f"{self.path}, step {time + 1}"
+
+    def labels(self, start: int, stop: int) -> tuple[str, list[str]]:
+        """What time steps are called: the name of the dates and the dates, or "step" and numbers from 1."""
+        if self.date is not None:
+            return self.date, list(self.dates[start:stop])
+        return "step", [str(time + 1) for time in range(start, stop)]
+
+    def check_positive(self, names: Sequence[str]) -> None:
+        """See that columns have a logarithm.
+
+        Raises:
+            DataError: there is a value of 0 or less.
+        """
+        for name in names:
+            column = self.values[:, self.names.index(name)]
+            if not (column > 0).all():
+                time = int(np.argmax(column <= 0))
+                raise DataError(
+                    f"{self.place(time)}: column {name!r} holds {column[time]:g}, which has no logarithm; leave it out "
+                    "of data.log"
+                )
+
+
+def read_table(
+    path: str | Path,
+    *,
+    columns: Sequence[str] | None = None,
+    date: str | None = None,
+    date_optional: bool = False,
+) -> Table:
+    """Read a CSV file, plain or gzip, with commas, semicolons or tabs between its cells.
+
+    Args:
+        path: of the file; `-` is standard input.
+        columns: the wanted ones, in the wanted order; None: all but the dates.
+        date: name of the column of dates, which are kept as they stand; None: there is none.
+        date_optional: a file without such a column is read without dates.
+
+    Raises:
+        DataError: the file cannot be read, a column is unknown, a value is missing or no number, or dates do not rise.
+    """
+    path = str(path)
+    reader = csv.reader(io.StringIO(text := _text(path), newline=""), delimiter=_delimiter(text))
+    header = [name.strip() for name in next(reader, [])]
+    if not header or not all(header):
+        raise DataError(f"{path}:1: expected a header with a name for each column, got {','.join(header)!r}")
+    if twice := [name for name in header if header.count(name) > 1]:
+        raise DataError(f"{path}:1: two columns are named {twice[0]!r}; give each a name of its own")
+    if date is not None and date not in header:
+        if not date_optional:
+            raise DataError(f"{path}:1: {unknown('column', date, header)}")
+        date = None
+    wanted = [name for name in header if name != date] if columns is None else list(columns)
+    for name in wanted:
+        if name not in header:
+            raise DataError(f"{path}:1: {unknown('column', name, header)}")
+    places = [header.index(name) for name in wanted]
+    dates: list[str] = []
+    rows: list[list[float]] = []
+    lines: list[int] = []
+    empty = 0
+    for cells in reader:
+        line = reader.line_num
+        if not cells:  # an empty line; at the end it is no row
+            empty = empty or line
+            continue
+        if empty:
+            raise DataError(
+                f"{path}:{empty}: an empty line; each line is a time step, so none may be missing"
+            )
+        if len(cells) != len(header):
+            raise DataError(f"{path}:{line}: {len(cells)} cells, but the header names {len(header)} columns")
+        rows.append(
+            [
+                _number(cells[place], f"{path}:{line}", name)
+                for place, name in zip(places, wanted, strict=True)
+            ]
+        )
+        lines.append(line)
+        if date is not None:
+            dates.append(cells[header.index(date)].strip())
+    if not rows:
+        raise DataError(f"{path}: no row below the header; a series needs at least one")
+    if (fall := first_fall(dates)) is not None:
+        raise DataError(
+            f"{path}:{lines[fall]}: {dates[fall]} comes after {dates[fall - 1]}; sort the rows by time, oldest first"
+        )
+    return Table(path, wanted, np.array(rows, np.float64), lines, date, tuple(dates))
+
+
+def as_csv(label: str, labels: Sequence[str], names: Sequence[str], values: Values) -> str:
+    """A table as CSV, of numbers with seven digits, which is what float32 has.
+
+    Args:
+        label: name of the first column.
+        labels: what stands in it, one for each time step.
+        names: of the other columns.
+        values: [time, columns].
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([label, *names])
+    for one, row in zip(labels, values, strict=True):
+        writer.writerow([one, *map(shown, row)])
+    return text.getvalue()
+
+
+def shown(number: float) -> str:
+    """A number as text with seven digits, never with an exponent."""
+    return np.format_float_positional(number, precision=7, unique=False, fractional=False, trim="-")
+
+
+def _text(path: str) -> str:
+    try:
+        content = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
+        if content.startswith(_GZIP_MAGIC):
+            content = gzip.decompress(content)
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: not UTF-8; convert the file to it") from error
+    except (OSError, EOFError) as error:
+        raise DataError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _delimiter(text: str) -> str:
+    header = text.partition("\n")[0]
+    return max(_DELIMITERS, key=header.count)
+
+
+def _number(cell: str, place: str, name: str) -> float:
+    text = cell.strip()
+    if text.casefold() in _MISSING:
+        raise DataError(
+            f"{place}: column {name!r} has no value ({text!r}); fill it in, for a forecast needs one at each step"
+        )
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or "_" in text:
+        raise DataError(
+            f"{place}: column {name!r} holds {text!r}, which is no number. Write 1234.5; name the columns that are "
+            "series in data.columns, and one of dates in data.date"
+        )
+    return number

@@ -1,0 +1,48 @@
+"""Dates that rise, and those that follow; by hand."""
+
+import pytest
+
+from s2s.series.dates import first_fall, following
+
+
+@pytest.mark.parametrize(
+    ("dates", "expected"),
+    [
+        (["1958", "1959", "1960"], ["1961", "1962"]),
+        (["1960-10", "1960-11", "1960-12"], ["1961-01", "1961-02"]),
+        (["2020-03", "2020-06", "2020-09"], ["2020-12", "2021-03"]),  # quarters
+        (["2024-02-26", "2024-02-27", "2024-02-28"], ["2024-02-29", "2024-03-01"]),
+        (["2023-12-25", "2024-01-01"], ["2024-01-08", "2024-01-15"]),  # weeks
+        (["2023-11-30", "2023-12-31", "2024-01-31"], ["2024-02-29", "2024-03-31"]),  # ends of months
+        (["2023-11-15", "2023-12-15", "2024-01-15"], ["2024-02-15", "2024-03-15"]),
+        (["2024-12-31 22:00", "2024-12-31 23:00"], ["2025-01-01 00:00", "2025-01-01 01:00"]),
+        (["2024-12-31T23:59:30", "2024-12-31T23:59:45"], ["2025-01-01T00:00:00", "2025-01-01T00:00:15"]),
+    ],
+)
+def test_dates_go_on(dates: list[str], expected: list[str]) -> None:
+    assert following(dates, 2) == expected
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        [],
+        ["1960-12"],  # a step cannot be told
+        ["Jan 1960", "Feb 1960"],  # no ISO 8601
+        ["1960-10", "1960-11", "1961-01"],  # not equally far apart
+        ["1960-10", "November", "1960-12"],
+        ["2024-03-04", "2024-03-05", "2024-03-08"],
+    ],
+)
+def test_dates_that_do_not_tell(dates: list[str]) -> None:
+    assert following(dates, 2) is None
+
+
+def test_only_the_last_hundred_tell() -> None:
+    assert following(["1000", *map(str, range(1900, 2001))], 1) == ["2001"]
+
+
+def test_the_first_date_that_falls() -> None:
+    assert first_fall(["1960-10", "1960-11", "1960-11", "1960-09"]) == 2
+    assert first_fall(["1960-10", "1960-11"]) is None
+    assert first_fall(["Oct", "Nov", "Dec", "Apr"]) is None  # text says nothing about time

@@ -25,17 +25,27 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
+def series_for(recipe: str, folder: Path) -> str:
+    """Ten years of two columns, with the dates in the column that a recipe names."""
+    date = yaml.safe_load(recipes()[recipe].read_text(encoding="utf-8"))["data"]["date"]
+    rows = [f"{2001 + t // 12}-{t % 12 + 1:02d},{50 + t % 12 + 0.1 * t},{t % 7}\n" for t in range(120)]
+    path = folder / "series.csv"
+    path.write_text("".join([f"{date},visitors,sunshine\n", *rows]).replace(",0\n", ",1\n"), encoding="utf-8")
+    return str(path)
+
+
 @pytest.mark.filterwarnings("ignore:the text gives .* pieces:UserWarning")
 @pytest.mark.parametrize("name", sorted(recipes()))
 def test_a_recipe_trains_and_leaves_a_bundle_that_answers(
     name: str, pairs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    corpora = {f"data.{split}": pairs for split in ("train", "validation", "test")}
+    task = yaml.safe_load(recipes()[name].read_text(encoding="utf-8")).get("task", "Seq2Seq")
+    text = series_for(name, tmp_path) if task == "Forecast" else pairs
+    corpora = {f"data.{split}": text for split in ("train", "validation", "test")}
     limits = {"trainer.max_epochs": 1, "trainer.limit_train_batches": 2, "trainer.limit_val_batches": 1}
     fitted = s2s.fit(name, **corpora, **limits)
     assert fitted.run_folder == Path("runs") / name
     assert fitted.bundle is not None
-    task = yaml.safe_load(recipes()[name].read_text(encoding="utf-8")).get("task", "Seq2Seq")
     answers = catalogue().load("task", task).answers(fitted.bundle, ["boat net", "", "sea"])
     assert len(answers) == 3 and answers[1] == ""

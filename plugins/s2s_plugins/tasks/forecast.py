@@ -212,7 +212,7 @@ class ForecastModule(TaskModule):
         for name, value in self._figures("test").items():
             self.log(f"test_{name}", value)
         self._tell("test")
-        self._write("test")
+        self.write_forecast("test")
 
     def backtests(self, split: Split) -> list[Result]:
         """The whole part at once, a season, the horizon and one step from rolling origins; see `backtest`."""
@@ -246,7 +246,7 @@ class ForecastModule(TaskModule):
         data: SeriesData = self.data
         self.say("\n".join(table(self.backtests(split), data.target_names)))
 
-    def _write(self, split: Split) -> None:
+    def write_forecast(self, split: Split) -> None:
         """The forecast of a whole part from its beginning, beside what came, as CSV; and as a picture, if it can be."""
         assert isinstance(self.model, ForecastModel)
         data: SeriesData = self.data
@@ -314,16 +314,16 @@ class ForecastTask(Task):
 
     @classmethod
     def answers(cls, bundle: Path, lines: Sequence[str]) -> list[str]:
-        """Forecasts of two series, as text; lines of text are no source here."""
+        """A forecast for each line, of a series that its length decides, as text; of an empty one nothing."""
         from s2s.inference.forecaster import Forecaster
 
         forecaster = Forecaster.load(bundle)
         times = np.arange(forecaster.model.needs, dtype=np.float64)
-        series = [np.sin(times), 0.1 * times]
-        return [
-            str(forecaster.forecast(dict.fromkeys(forecaster.columns, one), steps=3).values.tolist())
-            for one in series
-        ]
+        answers = []
+        for line in lines:
+            series = dict.fromkeys(forecaster.columns, 2.0 + np.sin(times + len(line)))
+            answers.append(forecaster.forecast(series).csv() if line else "")
+        return answers
 
     @classmethod
     def sample_options(cls, folder: Path) -> dict[str, Any]:

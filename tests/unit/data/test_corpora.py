@@ -57,6 +57,19 @@ def test_generating_again_gives_the_same_bytes_without_any_package(tmp_path: Pat
         for split in SPLITS:
             name = f"{corpus}/{split}.tsv"
             assert (tmp_path / name).read_bytes() == (DATA / name).read_bytes(), name
+    assert (tmp_path / "series/museum.csv").read_bytes() == (DATA / "series/museum.csv").read_bytes()
+
+
+def test_the_series_grows_and_has_its_season() -> None:
+    lines = (DATA / "series" / "museum.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "month,visitors,sunshine"
+    months, visitors, sunshine = zip(*(line.split(",") for line in lines[1:]), strict=True)
+    assert list(months) == [f"{year}-{month:02d}" for year in range(2001, 2021) for month in range(1, 13)]
+    years = [sum(map(int, visitors[start : start + 12])) for start in range(0, 240, 12)]
+    assert 1.8 < years[-1] / years[0] < 3.2  # 1.004 a month, 228 months long, is 2.5
+    by_month = [sum(map(int, visitors[month::12])) for month in range(12)]
+    assert by_month.index(max(by_month)) in (6, 7) and by_month.index(min(by_month)) in (0, 1)
+    assert all(0 < int(hours) < 24 * 31 for hours in sunshine)
 
 
 def test_files_are_small() -> None:

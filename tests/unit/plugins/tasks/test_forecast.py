@@ -49,6 +49,16 @@ def test_the_figures_of_a_validation_are_those_of_its_forecasts(run: Any) -> Non
     assert float(figures["val_rmse"]) == pytest.approx(rmse.mean(), rel=1e-5)
 
 
+def test_the_loss_of_a_validation_counts_what_is_after_the_windows_alone(tmp_path: Path) -> None:
+    train = write_series(tmp_path / "series.csv")
+    module = fit(tmp_path / "run", train, **{"data.validation": 8, "model.output": "every"}).module
+    data = module.data
+    batch = data.windows("validation", data.origins("validation"))
+    predicted = module.model.eval()(batch.history)[:, -1]
+    expected = ((predicted - batch.future) ** 2).mean().item()
+    assert float(module.trainer.callback_metrics["val_loss"]) == pytest.approx(expected, rel=1e-5)
+
+
 def test_the_bundle_knows_the_scaling_and_has_no_tokenizer(run: Any) -> None:
     bundle = load_model_bundle(run.bundle, ForecastModel)
     changes = [np.array([float(line.split(",")[column]) for line in rows(28)]) for column in (1, 2)]

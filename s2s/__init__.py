@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from s2s.errors import BundleError, ConfigError, DataError, PluginError, S2SError
+    from s2s.inference.labeller import Labeller
     from s2s.inference.line import Line
     from s2s.inference.summarizer import Summarizer
     from s2s.inference.translator import Translator
@@ -31,6 +32,7 @@ _HOME = {
     "DataError": "s2s.errors",
     "Decoder": "s2s.nn.decoder",
     "Head": "s2s.nn.head",
+    "Labeller": "s2s.inference.labeller",
     "Line": "s2s.inference.line",
     "OnnxTranslator": "s2s.runtime.translator",
     "PluginError": "s2s.errors",
@@ -52,6 +54,7 @@ __all__ = [
     "DataError",
     "Decoder",
     "Head",
+    "Labeller",
     "Line",
     "OnnxTranslator",
     "PluginError",

@@ -104,6 +104,8 @@ def s2s_tokenizers() -> dict[str, str]:
 def s2s_corpora() -> dict[str, str]:
     """Readers of text pairs."""
     return {
+        "Columns": "s2s_plugins.corpora.columns:Columns",
+        "CoNLLU": "s2s_plugins.corpora.conllu:CoNLLU",
         "JSONL": "s2s_plugins.corpora.jsonl:JSONL",
         "Parallel": "s2s_plugins.corpora.parallel:Parallel",
         "TSV": "s2s_plugins.corpora.tsv:TSV",
@@ -139,7 +141,10 @@ def s2s_search_strategies() -> dict[str, str]:
 @hookimpl
 def s2s_tasks() -> dict[str, str]:
     """Tasks that `s2s fit` can train."""
-    return {"Seq2Seq": "s2s_plugins.tasks.seq2seq:Seq2SeqTask"}
+    return {
+        "Seq2Seq": "s2s_plugins.tasks.seq2seq:Seq2SeqTask",
+        "SequenceLabelling": "s2s_plugins.tasks.sequence_labelling:SequenceLabelling",
+    }
 
 
 @hookimpl
@@ -156,6 +161,7 @@ def s2s_commands() -> dict[str, str]:
         "fit": "s2s.commands.fit:main",
         "heatmap": "s2s.commands.heatmap:main",
         "inspect": "s2s.commands.inspect:main",
+        "label": "s2s.commands.label:main",
         "plugins": "s2s.commands.plugins:main",
         "score": "s2s.commands.score:main",
         "shortlist": "s2s.commands.shortlist:main",

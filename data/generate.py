@@ -1,4 +1,4 @@
-"""Write the embedded corpora: English to Orvish (an invented language), and notices to headlines.
+"""Write the embedded corpora: English to Orvish (an invented language), notices to headlines, names in sentences.
 
 Run as `python data/generate.py [FOLDER]`. Only the standard library is needed. Two runs give the same bytes,
 on any version of Python: of the random module only `Random.random` is used, whose sequence is guaranteed.
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chance import Chance, Names
+from labels import Labelled, labelled
 from notices import Reporter
 from orvish import read_lexicon
 from sentences import Grammar
@@ -20,6 +21,7 @@ SPLITS = ("train", "validation", "test")
 UNSEEN_NAMES = 0.45  # in validation and test, the share of names drawn from the reserved pool
 TRANSLATION_SIZES = {"train": 20_000, "validation": 500, "test": 1_000}
 SUMMARIZATION_SIZES = {"train": 10_000, "validation": 500, "test": 500}
+LABELLING_SIZES = {"train": 1_500, "validation": 200, "test": 300}
 LENGTHS = ((3, 6, 0.15), (7, 10, 0.27), (11, 14, 0.24), (15, 20, 0.19), (21, 28, 0.10), (29, 40, 0.05))
 
 Pair = tuple[str, str]
@@ -42,8 +44,8 @@ def distinct(
     return pairs
 
 
-def translation() -> dict[str, list[Pair]]:
-    """Draw the translation corpus; each split has the same distribution of English lengths."""
+def translation() -> tuple[dict[str, list[Pair]], Names]:
+    """Draw the translation corpus and its names; each split has the same distribution of English lengths."""
     chance = Chance(SEED)
     lexicon = read_lexicon(HERE / "translation" / "lexicon.tsv")
     words = [noun.english for nouns in lexicon.nouns.values() for noun in nouns]
@@ -67,7 +69,17 @@ def translation() -> dict[str, list[Pair]]:
 
             pairs += distinct(draw, accepts, round(share * TRANSLATION_SIZES[split]), seen)
         corpus[split] = chance.shuffled(pairs)
-    return corpus
+    return corpus, names
+
+
+def labelling(corpus: dict[str, list[Pair]], names: Names) -> dict[str, list[Labelled]]:
+    """Label the first English sentences of the translation corpus that have names."""
+    kinds = names.kinds()
+    found = {}
+    for split, size in LABELLING_SIZES.items():
+        sentences = [labelled(english, kinds) for english, _ in corpus[split]]
+        found[split] = [one for one in sentences if any(label != "O" for _, label in one)][:size]
+    return found
 
 
 def summarization() -> dict[str, list[Pair]]:
@@ -88,12 +100,17 @@ def summarization() -> dict[str, list[Pair]]:
 
 
 def main(folder: Path) -> None:
-    """Write both corpora below a folder."""
-    for name, corpus in (("translation", translation()), ("summarization", summarization())):
+    """Write all corpora below a folder."""
+    translated, names = translation()
+    for name, corpus in (("translation", translated), ("summarization", summarization())):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for split in SPLITS:
             lines = "".join(f"{source}\t{target}\n" for source, target in corpus[split])
             (folder / name / f"{split}.tsv").write_bytes(lines.encode("utf-8"))
+    (folder / "labelling").mkdir(parents=True, exist_ok=True)
+    for split, sentences in labelling(translated, names).items():
+        text = "".join("".join(f"{word}\t{label}\n" for word, label in one) + "\n" for one in sentences)
+        (folder / "labelling" / f"{split}.conll").write_bytes(text.encode("utf-8"))
 
 
 if __name__ == "__main__":

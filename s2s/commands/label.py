@@ -89,7 +89,7 @@ def _run(
     said = [*incoming.report.notes, *decode.notes(), *annotation.notes()]
     if cut:
         said.append(
-            f"{cut} sentences have more than {MOST_WORDS:,} words; each such part was labelled for itself"
+            f"{cut} of {decode.lines} sentences have more than {MOST_WORDS:,} words; each part was labelled for itself"
         )
     for note in said:
         print(f"s2s: {note}", file=sys.stderr)

@@ -248,7 +248,7 @@ class AnnotatedCorpus(Corpus):
             yield Pair(" ".join(words), " ".join(labels), sentence[rows[0].place][0])
         if spaced:
             report.notes.append(
-                f"{path}: {spaced:,} words have a space within; it is read as {SPACE_WITHIN} (U+2423)"
+                f"{path}: spaces within words ({spaced:,}) are read as {SPACE_WITHIN} (U+2423)"
             )
 
 

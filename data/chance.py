@@ -106,6 +106,10 @@ class Names:
         reserved = self.unseen_share > 0 and self._chance.happens(self.unseen_share)
         return self._chance.pick(self._pools[kind, reserved], 1.0 if reserved else 1.5)
 
+    def kinds(self) -> dict[str, str]:
+        """Return every name with its kind: feminine, masculine, family or town."""
+        return {name: kind for (kind, _), pool in self._pools.items() for name in pool}
+
     def reserved(self) -> set[str]:
         """Return every name that training never sees."""
         return {name for (_, is_reserved), pool in self._pools.items() if is_reserved for name in pool}

@@ -1,4 +1,4 @@
-"""Write the embedded corpora: English to Orvish (an invented language), notices to headlines and to
+"""Write the embedded data: English to Orvish (an invented language), names in sentences, notices to headlines and to
 their kinds, and the series of a museum.
 
 Run as `python data/generate.py [FOLDER]`. Only the standard library is needed. Two runs give the same bytes,
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chance import Chance, Names
+from labels import Labelled, labelled
 from notices import Reporter
 from orvish import read_lexicon
 from sentences import Grammar
@@ -23,6 +24,7 @@ UNSEEN_NAMES = 0.45  # in validation and test, the share of names drawn from the
 TRANSLATION_SIZES = {"train": 20_000, "validation": 500, "test": 1_000}
 SUMMARIZATION_SIZES = {"train": 10_000, "validation": 500, "test": 500}
 CLASSIFICATION_SIZES = {"train": 800, "validation": 200, "test": 200}
+LABELLING_SIZES = {"train": 1_500, "validation": 200, "test": 300}
 LENGTHS = ((3, 6, 0.15), (7, 10, 0.27), (11, 14, 0.24), (15, 20, 0.19), (21, 28, 0.10), (29, 40, 0.05))
 
 Pair = tuple[str, str]
@@ -45,8 +47,8 @@ def distinct(
     return pairs
 
 
-def translation() -> dict[str, list[Pair]]:
-    """Draw the translation corpus; each split has the same distribution of English lengths."""
+def translation() -> tuple[dict[str, list[Pair]], Names]:
+    """Draw the translation corpus and its names; each split has the same distribution of English lengths."""
     chance = Chance(SEED)
     lexicon = read_lexicon(HERE / "translation" / "lexicon.tsv")
     words = [noun.english for nouns in lexicon.nouns.values() for noun in nouns]
@@ -70,7 +72,17 @@ def translation() -> dict[str, list[Pair]]:
 
             pairs += distinct(draw, accepts, round(share * TRANSLATION_SIZES[split]), seen)
         corpus[split] = chance.shuffled(pairs)
-    return corpus
+    return corpus, names
+
+
+def labelling(corpus: dict[str, list[Pair]], names: Names) -> dict[str, list[Labelled]]:
+    """Label the first English sentences of the translation corpus that have names."""
+    kinds = names.kinds()
+    found = {}
+    for split, size in LABELLING_SIZES.items():
+        sentences = [labelled(english, kinds) for english, _ in corpus[split]]
+        found[split] = [one for one in sentences if any(label != "O" for _, label in one)][:size]
+    return found
 
 
 def summarization() -> dict[str, list[Pair]]:
@@ -111,8 +123,9 @@ def classification() -> dict[str, list[Pair]]:
 
 def main(folder: Path) -> None:
     """Write all corpora and the series below a folder."""
+    translated, names = translation()
     for name, corpus in (
-        ("translation", translation()),
+        ("translation", translated),
         ("summarization", summarization()),
         ("classification", classification()),
     ):
@@ -123,6 +136,10 @@ def main(folder: Path) -> None:
     (folder / "series").mkdir(parents=True, exist_ok=True)
     rows = "".join(f"{month},{visitors},{sunshine}\n" for month, visitors, sunshine in museum(SEED + 2))
     (folder / "series" / "museum.csv").write_bytes(f"month,visitors,sunshine\n{rows}".encode())
+    (folder / "labelling").mkdir(parents=True, exist_ok=True)
+    for split, sentences in labelling(translated, names).items():
+        text = "".join("".join(f"{word}\t{label}\n" for word, label in one) + "\n" for one in sentences)
+        (folder / "labelling" / f"{split}.conll").write_bytes(text.encode("utf-8"))
 
 
 if __name__ == "__main__":

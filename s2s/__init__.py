@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from s2s.errors import BundleError, ConfigError, DataError, PluginError, S2SError
     from s2s.inference.classifier import Classifier
     from s2s.inference.forecaster import Forecaster
+    from s2s.inference.labeller import Labeller
     from s2s.inference.line import Line
     from s2s.inference.summarizer import Summarizer
     from s2s.inference.translator import Translator
@@ -35,6 +36,7 @@ _HOME = {
     "Decoder": "s2s.nn.decoder",
     "Forecaster": "s2s.inference.forecaster",
     "Head": "s2s.nn.head",
+    "Labeller": "s2s.inference.labeller",
     "Line": "s2s.inference.line",
     "OnnxTranslator": "s2s.runtime.translator",
     "PluginError": "s2s.errors",
@@ -58,6 +60,7 @@ __all__ = [
     "Decoder",
     "Forecaster",
     "Head",
+    "Labeller",
     "Line",
     "OnnxTranslator",
     "PluginError",

@@ -28,3 +28,21 @@ class Padded(NamedTuple):
     def to(self, device: torch.device | str) -> Padded:
         """The same on another device."""
         return Padded(self.ids.to(device), self.lengths.to(device))
+
+
+class Spelled(NamedTuple):
+    """Sentences of words that are read as a whole and in pieces, such as their characters.
+
+    Attributes:
+        words: each word as a whole, [batch, words].
+        pieces: of each distinct word, [distinct words, pieces].
+        places: the row of `pieces` that each word has, [batch, words]; 0 at padding.
+    """
+
+    words: Padded
+    pieces: Padded
+    places: Tensor
+
+    def to(self, device: torch.device | str) -> Spelled:
+        """The same on another device."""
+        return Spelled(self.words.to(device), self.pieces.to(device), self.places.to(device))

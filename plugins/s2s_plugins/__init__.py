@@ -105,6 +105,8 @@ def s2s_tokenizers() -> dict[str, str]:
 def s2s_corpora() -> dict[str, str]:
     """Readers of text pairs."""
     return {
+        "Columns": "s2s_plugins.corpora.columns:Columns",
+        "CoNLLU": "s2s_plugins.corpora.conllu:CoNLLU",
         "JSONL": "s2s_plugins.corpora.jsonl:JSONL",
         "Parallel": "s2s_plugins.corpora.parallel:Parallel",
         "TSV": "s2s_plugins.corpora.tsv:TSV",
@@ -144,6 +146,7 @@ def s2s_tasks() -> dict[str, str]:
         "Forecast": "s2s_plugins.tasks.forecast:ForecastTask",
         "Seq2Seq": "s2s_plugins.tasks.seq2seq:Seq2SeqTask",
         "SequenceClassification": "s2s_plugins.tasks.classification:SequenceClassification",
+        "SequenceLabelling": "s2s_plugins.tasks.sequence_labelling:SequenceLabelling",
     }
 
 
@@ -164,6 +167,7 @@ def s2s_commands() -> dict[str, str]:
         "forecast": "s2s.commands.forecast:main",
         "heatmap": "s2s.commands.heatmap:main",
         "inspect": "s2s.commands.inspect:main",
+        "label": "s2s.commands.label:main",
         "plugins": "s2s.commands.plugins:main",
         "score": "s2s.commands.score:main",
         "shortlist": "s2s.commands.shortlist:main",

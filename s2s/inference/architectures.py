@@ -40,6 +40,11 @@ ARCHITECTURES = {
         "a recurrent model of series",
         ("s2s forecast {bundle} series.csv --steps 12 > forecast.csv",),
     ),
+    "SequenceLabelling": Architecture(
+        "s2s.nn.labeller:SequenceLabeller",
+        "a recurrent labeller of words",
+        ("s2s label {bundle} < words.txt > labels.txt", "s2s label {bundle} words.conllu > labelled.conllu"),
+    ),
 }
 """By their names, which are those of our tasks that train them. Another task may train one of these, too."""
 

@@ -24,6 +24,7 @@ _TOKENIZERS = {
     "tokenizer": ("source_vocabulary_size", "target_vocabulary_size", "vocabulary_size"),
     "source_tokenizer": ("source_vocabulary_size",),
     "target_tokenizer": ("target_vocabulary_size",),
+    "piece_tokenizer": ("piece_vocabulary_size",),
 }
 """Entries of a configuration that name tokenizers, each also a folder, and those of the model that are their sizes."""
 

@@ -42,6 +42,7 @@ _OUTSIDE = {
     "tokenizer": "tokenizer",
     "source_tokenizer": "tokenizer",
     "target_tokenizer": "tokenizer",
+    "piece_tokenizer": "tokenizer",
 }
 """Parts of a bundle outside of the model, and their kinds."""
 

@@ -13,6 +13,7 @@ from s2s.nn.cell import (
     select_state,
 )
 from s2s.nn.coverage import coverage_loss
+from s2s.nn.crf import CRF
 from s2s.nn.cross_entropy import linear_cross_entropy
 from s2s.nn.decoder import Decoded, Decoder, NextInput, stack_steps
 from s2s.nn.dropout import SequenceDropout, check_rate, drop, dropout_mask
@@ -20,6 +21,7 @@ from s2s.nn.embedding import Embedding
 from s2s.nn.encoder import Bidirectional, Encoded, SequenceEncoder, Unidirectional
 from s2s.nn.head import Head, HeadLoss
 from s2s.nn.kernels import tanh
+from s2s.nn.labeller import SequenceLabeller
 from s2s.nn.linear_recurrence import linear_recurrence
 from s2s.nn.onnx_operator import OnnxOperator
 from s2s.nn.packed import PackedMatrix, pack_matrices
@@ -44,6 +46,7 @@ from s2s.nn.unroll import (
 from s2s.nn.weight_gradients import gathered_weight_gradients
 
 __all__ = [
+    "CRF",
     "AdditiveScore",
     "Attended",
     "Attention",
@@ -69,6 +72,7 @@ __all__ = [
     "Seq2Seq",
     "SequenceDropout",
     "SequenceEncoder",
+    "SequenceLabeller",
     "Shortlisted",
     "Stack",
     "State",

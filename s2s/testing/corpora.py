@@ -90,14 +90,15 @@ def check_pairs(factory: CorpusFactory) -> None:
         found = _read(factory, spec)
         _expect_pairs(found, PAIRS, "of a file")
         texts = [Path(path).read_text(encoding="utf-8").split("\n") for path in spec.paths]
-        for pair in found:
+        for pair, following in zip(found, [*found[1:], None], strict=True):
             if not isinstance(pair, Pair):
                 raise Nonconforming(f"a {type(pair).__name__}", "a Pair", "Yield Pair(source, target, line).")
-            there = [lines[pair.line - 1] for lines in texts if 1 <= pair.line <= len(lines)]
-            if not any(pair.source in line for line in there):
+            end = following.line - 1 if isinstance(following, Pair) else None  # a pair may have several lines
+            there = ["\n".join(lines[max(0, pair.line - 1) : end]) for lines in texts]
+            if not any(all(word in text for word in pair.source.split()) for text in there):
                 raise Nonconforming(
                     f"line {pair.line} for {pair.source!r}",
-                    "the line of the file, from 1, where it stands",
+                    "the line of the file, from 1, where it stands or begins",
                     "read_lines gives the numbers; later, all that is said of a pair names its line.",
                 )
 

@@ -277,6 +277,7 @@ def pair_store(
     max_source_tokens: int | None = None,
     max_target_tokens: int | None = None,
     on_too_long: TooLongPolicy = "skip",
+    one_to_one: bool = False,
 ) -> PairStore:
     """The store of some corpora: opened if it is there, built first if not.
 
@@ -294,11 +295,13 @@ def pair_store(
         max_source_tokens: longest source, in tokens; None: no limit.
         max_target_tokens: longest target, in tokens without bos and eos; None: no limit.
         on_too_long: what happens to pairs beyond these limits.
+        one_to_one: a pair is bad if its sides have unequal numbers of tokens, as words and their labels must not.
 
     Raises:
         DataError: a file cannot be read, a line is bad, or no pair is left.
     """
-    options = [on_bad_line, max_source_tokens, max_target_tokens, on_too_long]
+    options: list[object] = [on_bad_line, max_source_tokens, max_target_tokens, on_too_long]
+    options += ["one to one"] if one_to_one else []
     parts = [_FORMAT, options, source_tokenizer.fingerprint(), target_tokenizer.fingerprint()]
     for spec in corpora:
         digests = [file_digest(path, cache) for path in spec.paths]
@@ -319,6 +322,7 @@ def pair_store(
                     LineReport(on_bad_line),
                     (max_source_tokens, max_target_tokens),
                     on_too_long,
+                    one_to_one,
                 )
                 builder.build(name, corpora)
                 builder.folder.rename(folder)
@@ -337,6 +341,7 @@ class _Builder:
         report: LineReport,
         limits: tuple[int | None, int | None],
         on_too_long: TooLongPolicy,
+        one_to_one: bool,
     ) -> None:
         self.folder = folder
         self.fingerprint = fingerprint
@@ -345,6 +350,7 @@ class _Builder:
         self.too_long = LineReport("error" if on_too_long == "error" else "skip")
         self.limits = dict(zip(_SIDES, limits, strict=True))
         self.truncate = on_too_long == "truncate"
+        self.one_to_one = one_to_one
         self.dtypes = {side: _id_type(self.tokenizers[side].vocabulary_size) for side in _SIDES}
         self.pairs = 0
         self.ends = {name: 0 for side in _SIDES for name in (f"{side}.offsets", f"{side}.text_offsets")}
@@ -443,7 +449,7 @@ class _Builder:
             fits = self._fits(counts)
             if not fits:
                 problems.append((pair.line, counts))
-            if fits or (self.truncate and all(counts.values())):
+            if fits or (self.truncate and all(counts.values()) and self._matches(counts)):
                 kept.append(i)
         columns: dict[str, bytes] = {"lines": np.array([pairs[i].line for i in kept], np.int64).tobytes()}
         lengths: dict[str, npt.NDArray[np.int64]] = {}
@@ -459,7 +465,12 @@ class _Builder:
     def _fits(self, counts: dict[Sides, int]) -> bool:
         """Whether a pair of so many tokens is used as it is."""
         limits = ((counts[side], self.limits[side]) for side in _SIDES)
-        return all(count and (limit is None or count <= limit) for count, limit in limits)
+        short = all(count and (limit is None or count <= limit) for count, limit in limits)
+        return short and self._matches(counts)
+
+    def _matches(self, counts: dict[Sides, int]) -> bool:
+        """Whether each source token has its target token, where it must."""
+        return not self.one_to_one or counts["source"] == counts["target"]
 
     def _write(self, spec: CorpusSpec, chunk: "_Chunk") -> None:
         for line, counts in chunk.problems:
@@ -478,6 +489,10 @@ class _Builder:
             if not counts[side]:  # a normalization may delete characters; attention over nothing is no number
                 self.report.bad(f"no tokens in the {side}", place)
                 return
+        if not self._matches(counts):
+            detail = f"{counts['source']} and {counts['target']}"
+            self.report.bad("not as many tokens in the target as in the source", place, detail)
+            return
         for side in _SIDES:
             limit = self.limits[side]
             if limit is None or counts[side] <= limit:

@@ -108,7 +108,10 @@ class PairData(pl.LightningDataModule):
 
     Attributes:
         copies: whether batches hold ids beyond the vocabulary, see `Batch.words`; for a model that copies.
+        one_to_one: whether each source token has its target token, see `pair_store`; a task that labels says so.
     """
+
+    one_to_one = False
 
     def __init__(
         self,
@@ -203,23 +206,28 @@ class PairData(pl.LightningDataModule):
         if tokenizer is not None:
             self.tokenizer = tokenizer
 
+    def named_tokenizers(self) -> dict[str, tuple[Tokenizer, Callable[[], Tokenizer]]]:
+        """All tokenizers and their factories, by the names that folders have for them."""
+        source, target = self.tokenizers
+        if source is target:
+            return {"tokenizer": (source, self.tokenizer_of("source"))}
+        return {
+            "source_tokenizer": (source, self.tokenizer_of("source")),
+            "target_tokenizer": (target, self.tokenizer_of("target")),
+        }
+
     def save_tokenizers(self, folder: Path) -> None:
         """Writes the tokenizers as `s2s tokenizer` reads them; the folder is replaced.
 
         Args:
             folder: holds config.json, and tokenizer/ or source_tokenizer/ and target_tokenizer/.
         """
-        source, target = self.tokenizers
-        named: dict[str, tuple[Tokenizer, Sides]] = (
-            {"tokenizer": (source, "source")}
-            if source is target
-            else {"source_tokenizer": (source, "source"), "target_tokenizer": (target, "target")}
-        )
+        named = self.named_tokenizers()
         beside = folder.with_name(f"{folder.name}.partial")
         shutil.rmtree(beside, ignore_errors=True)
         for name, (tokenizer, _) in named.items():
             tokenizer.save(beside / name)
-        config = {name: describe(self.tokenizer_of(side)) for name, (_, side) in named.items()}
+        config = {name: describe(made_by) for name, (_, made_by) in named.items()}
         (beside / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
@@ -231,16 +239,29 @@ class PairData(pl.LightningDataModule):
         Raises:
             DataError: they are damaged.
         """
+        joint = (folder / "tokenizer").is_dir()
+        names = ["tokenizer"] if joint else ["source_tokenizer", "target_tokenizer"]
+        made = [self.load_tokenizer(folder, name) for name in names]
+        self.use_tokenizers(made[0][1], made[-1][1], made[0][0])
+
+    def load_tokenizer(self, folder: Path, name: str) -> tuple[Callable[[], Tokenizer], Tokenizer]:
+        """A tokenizer that `save_tokenizers` wrote, and its factory.
+
+        Args:
+            folder: that they are in.
+            name: of one of them, see `named_tokenizers`.
+
+        Raises:
+            DataError: it is damaged.
+        """
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            names = ["tokenizer"] if "tokenizer" in config else ["source_tokenizer", "target_tokenizer"]
-            made = [factory("tokenizer", config[name]) for name in names]
+            made_by = factory("tokenizer", config[name])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder} holds no tokenizers of a run: {error}") from error
-        tokenizers: list[Tokenizer] = [make() for make in made]
-        for name, tokenizer in zip(names, tokenizers, strict=True):
-            tokenizer.load(folder / name)
-        self.use_tokenizers(tokenizers[0], tokenizers[-1], made[0])
+        tokenizer: Tokenizer = made_by()
+        tokenizer.load(folder / name)
+        return made_by, tokenizer
 
     @property
     def source_vocabulary_size(self) -> int:
@@ -253,15 +274,30 @@ class PairData(pl.LightningDataModule):
         return self.tokenizers.target.vocabulary_size
 
     def _make_tokenizers(self) -> Tokenizers:
+        sides: dict[str, list[Sides]] = (
+            {"joint": ["source", "target"]} if self.joint else {"source": ["source"], "target": ["target"]}
+        )
+        made = [self.trained(name, self.tokenizer_of(of[0]), of) for name, of in sides.items()]
+        return Tokenizers(made[0], made[-1])
+
+    def trained(self, name: str, made_by: Callable[[], Tokenizer], sides: list[Sides]) -> Tokenizer:
+        """A tokenizer that has learnt from the training text, or what the cache has of it.
+
+        Args:
+            name: tells it from others.
+            made_by: its factory.
+            sides: of the text, that it learns from.
+
+        Raises:
+            ConfigError: there is no training text.
+            DataError: it cannot be read or is too little.
+        """
         if not self.corpora["train"]:
             raise ConfigError(
                 "data.train names no text; the tokenizers are trained on it: --data.train pairs.tsv"
             )
-        names: dict[str, list[Sides]] = (
-            {"joint": ["source", "target"]} if self.joint else {"source": ["source"], "target": ["target"]}
-        )
-        tokenizers = {name: self.tokenizer_of(sides[0])() for name, sides in names.items()}
-        about = [_FORMAT, self.on_bad_line, *(f"{n} {t.fingerprint()}" for n, t in tokenizers.items())]
+        tokenizer = made_by()
+        about = [_FORMAT, self.on_bad_line, f"{name} {tokenizer.fingerprint()}"]
         for spec in self.corpora["train"]:
             digests = [file_digest(path, self.cache) for path in spec.paths]
             about.append(json.dumps([*spec.treatment, spec.reader, digests]))
@@ -272,15 +308,12 @@ class PairData(pl.LightningDataModule):
                 if not folder.exists():
                     beside = folder.with_name(f"{folder.name}.partial")
                     shutil.rmtree(beside, ignore_errors=True)
-                    for name, sides in names.items():
-                        tokenizers[name].train(corpus_lines(self.corpora["train"], sides, self.on_bad_line))
-                        tokenizers[name].save(beside / name)
+                    tokenizer.train(corpus_lines(self.corpora["train"], sides, self.on_bad_line))
+                    tokenizer.save(beside / name)
                     beside.rename(folder)
-        for name, tokenizer in tokenizers.items():
-            if not tokenizer.trained:
-                tokenizer.load(folder / name)
-        loaded = list(tokenizers.values())
-        return Tokenizers(loaded[0], loaded[-1])
+        if not tokenizer.trained:
+            tokenizer.load(folder / name)
+        return tokenizer
 
     # --- stores ---
 
@@ -308,6 +341,7 @@ class PairData(pl.LightningDataModule):
                 max_source_tokens=self.max_source_tokens if training else None,
                 max_target_tokens=self.max_target_tokens if training else None,
                 on_too_long=self.on_too_long,
+                one_to_one=self.one_to_one,
             )
         return self._stores[split]
 

@@ -34,14 +34,24 @@ def series_for(recipe: str, folder: Path) -> str:
     return str(path)
 
 
+@pytest.fixture(scope="module")
+def words(pairs: str) -> str:
+    """The same words with labels that their first letters decide."""
+    sentences = [line.partition("\t")[0].split() for line in Path(pairs).read_text().splitlines()]
+    rows = ["".join(f"{word}\tB-{word[0].upper()}\n" for word in sentence) for sentence in sentences]
+    path = Path(pairs).with_name("words.conll")
+    path.write_text("\n".join(rows), encoding="utf-8")
+    return str(path)
+
+
 @pytest.mark.filterwarnings("ignore:the text gives .* pieces:UserWarning")
 @pytest.mark.parametrize("name", sorted(recipes()))
 def test_a_recipe_trains_and_leaves_a_bundle_that_answers(
-    name: str, pairs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, pairs: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     task = yaml.safe_load(recipes()[name].read_text(encoding="utf-8")).get("task", "Seq2Seq")
-    text = series_for(name, tmp_path) if task == "Forecast" else pairs
+    text = series_for(name, tmp_path) if task == "Forecast" else {"SequenceLabelling": words}.get(task, pairs)
     corpora = {f"data.{split}": text for split in ("train", "validation", "test")}
     limits = {"trainer.max_epochs": 1, "trainer.limit_train_batches": 2, "trainer.limit_val_batches": 1}
     fitted = s2s.fit(name, **corpora, **limits)

@@ -57,6 +57,9 @@ def test_generating_again_gives_the_same_bytes_without_any_package(tmp_path: Pat
         for split in SPLITS:
             name = f"{corpus}/{split}.tsv"
             assert (tmp_path / name).read_bytes() == (DATA / name).read_bytes(), name
+    for split in SPLITS:
+        name = f"labelling/{split}.conll"
+        assert (tmp_path / name).read_bytes() == (DATA / name).read_bytes(), name
     assert (tmp_path / "series/museum.csv").read_bytes() == (DATA / "series/museum.csv").read_bytes()
 
 
@@ -131,6 +134,51 @@ def test_each_notice_is_of_the_kind_that_it_is_said_to_be() -> None:
         notices += [notice for notice, _ in pairs]
     assert len(set(notices)) == len(notices)
     assert sum((DATA / "classification" / f"{split}.tsv").stat().st_size for split in SPLITS) < 300_000
+
+
+def labelled(split: str) -> list[list[tuple[str, str]]]:
+    text = (DATA / "labelling" / f"{split}.conll").read_text(encoding="utf-8")
+    return [
+        [(line.split("\t")[0], line.split("\t")[1]) for line in block.split("\n")]
+        for block in text.removesuffix("\n\n").split("\n\n")
+    ]
+
+
+def test_labelled_sentences_are_those_of_the_translations(corpora: dict[str, dict[str, list[Pair]]]) -> None:
+    assert {split: len(labelled(split)) for split in SPLITS} == {
+        "train": 1_500,
+        "validation": 182,
+        "test": 300,
+    }
+    assert sum((DATA / "labelling" / f"{split}.conll").stat().st_size for split in SPLITS) < 300_000
+    for split in SPLITS:
+        english = {re.sub(r"\W", "", source) for source, _ in corpora["translation"][split]}
+        texts = [re.sub(r"\W", "", "".join(word for word, _ in sentence)) for sentence in labelled(split)]
+        assert len(set(texts)) == len(texts)
+        assert set(texts) <= english
+
+
+def test_labels_are_those_of_the_names(corpora: dict[str, dict[str, list[Pair]]]) -> None:
+    """Read without the generator: in Orvish an article stands before people, and names are spelt alike."""
+    towns = re.compile(r"(?:mora|stad|holm|gard|dale|ness|wick|burn|fell|vik)$")
+    given = re.compile(r"(?:la|ra|na|ia|ita|issa|va|ron|dan|tik|mir|lo|vos|bert)$")
+    for split in SPLITS:
+        translations = {re.sub(r"\W", "", source): target for source, target in corpora["translation"][split]}
+        for sentence in labelled(split):
+            target = translations[re.sub(r"\W", "", "".join(word for word, _ in sentence))]
+            persons = re.findall(r"\b[Dd](?:e|en|ei|es|a|an|ai|as) ([A-Z]\w+(?: [A-Z]\w+)?)", target)
+            found, last = [], "O"
+            for word, label in sentence:
+                assert (label == "I-PER") <= (last == "B-PER")
+                if label == "B-PER":
+                    assert given.search(word)
+                    found.append(word)
+                elif label == "I-PER":
+                    found[-1] += f" {word}"
+                elif label == "B-LOC":
+                    assert towns.search(word) and re.search(rf"\b{word}\b", target)
+                last = label
+            assert sorted(found) == sorted(persons), sentence
 
 
 def test_about_half_of_the_names_tested_were_never_seen(

@@ -1,0 +1,301 @@
+"""A label for each word: the recurrent labeller as a Lightning module."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pytorch_lightning.trainer.states import TrainerFn
+from torch import distributed
+
+from s2s.errors import ConfigError
+from s2s.evaluation.labelling import are_bio, f1_by_label, most_confused, scores
+from s2s.inference.card import Card, command_of_this_process
+from s2s.inference.model_bundle import build, save_model_bundle
+from s2s.nn import Embedding, HeadLoss, SequenceEncoder, SequenceLabeller
+from s2s.registry.parts import describe
+from s2s.text.annotated import AnnotatedCorpus
+from s2s.text.corpus import open_corpus
+from s2s.text.tokenizer import UNK
+from s2s.training.task import Task, TaskModule
+from s2s_plugins.embeddings.lookup import LookupEmbedding
+from s2s_plugins.encoders.recurrent import RecurrentEncoder
+from s2s_plugins.tasks.labelled_data import LabelledBatch, LabelledData
+
+FIGURES = {"val_accuracy": True, "val_macro_F1": True, "val_span_F1": True, "val_loss": False}
+"""What a validation measures, and whether higher is better."""
+
+SHOWN = 5
+"""Confusions that a validation prints, and unknown labels that it names."""
+
+
+class SequenceLabellingModule(TaskModule):
+    """Labeller trained on the negative log-likelihood of gold labels, validated by what it says.
+
+    Args:
+        encoder: reads the vectors of the words of a sentence.
+        word_embedding: vectors of words as a whole; null: they are their pieces alone.
+        piece_embedding: vectors of the pieces of words.
+        piece_encoder: reads the pieces of each word, and its features are part of the word's vector; null: pieces are
+            not read.
+        dropout: dropout on the vectors of words.
+        crf: labels depend on their neighbours (Lafferty et al. 2001); else each is predicted for itself.
+        learning_rate: highest learning rate of AdamW.
+        weight_decay: decoupled weight decay (Loshchilov & Hutter 2019); 0 makes AdamW Adam.
+        adam_betas: decay of the means of gradient and squared gradient (Kingma & Ba 2015).
+        warmup_steps: steps in which the learning rate rises linearly from 0.
+        schedule: what follows the warm-up; plateau halves when `monitor` has not improved.
+        plateau_patience: validations without improvement before plateau halves the learning rate.
+        patience: validations without improvement of `monitor` before training stops; null: never.
+        monitor: the validation figure that decides which checkpoint is best: val_accuracy, val_macro_F1, val_loss, or,
+            where labels are BIO, val_span_F1.
+        average_decay: validate and ship a moving average of the weights with this decay per step; 0: the weights.
+    """
+
+    data: LabelledData
+
+    def __init__(
+        self,
+        *,
+        encoder: Callable[[int], SequenceEncoder] = RecurrentEncoder,
+        word_embedding: Callable[[int], Embedding] | None = LookupEmbedding,
+        piece_embedding: Callable[[int], Embedding] = LookupEmbedding,
+        piece_encoder: Callable[[int], SequenceEncoder] | None = RecurrentEncoder,
+        dropout: float = 0.0,
+        crf: bool = False,
+        learning_rate: float = 0.001,
+        weight_decay: float = 0.0,
+        adam_betas: tuple[float, float] = (0.9, 0.999),
+        warmup_steps: int = 200,
+        schedule: Literal["constant", "cosine", "inverse_sqrt", "plateau"] = "inverse_sqrt",
+        plateau_patience: int = 2,
+        patience: int | None = None,
+        monitor: str = "val_accuracy",
+        average_decay: float = 0.0,
+    ) -> None:
+        if monitor not in FIGURES:
+            raise ConfigError(f"model.monitor is {monitor!r}; this model measures {', '.join(FIGURES)}")
+        super().__init__(
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            adam_betas=adam_betas,
+            warmup_steps=warmup_steps,
+            schedule=schedule,
+            plateau_patience=plateau_patience,
+            patience=patience,
+            monitor=monitor,
+            higher_is_better=FIGURES[monitor],
+            average_decay=average_decay,
+        )
+        self.parts: dict[str, Callable[..., Any] | None] = {
+            "encoder": encoder,
+            "word_embedding": word_embedding,
+            "piece_embedding": piece_embedding,
+            "piece_encoder": piece_encoder,
+        }
+        self.choice = {"dropout": dropout, "crf": crf}
+        self.said: dict[int, list[str]] = {}
+        self.losses: list[HeadLoss] = []
+
+    def configure_model(self) -> None:
+        """Build the model for the words, pieces and labels that the data module has learnt."""
+        if self.model is not None:
+            return
+        labels = self.data.labels()
+        if self.monitor == "val_span_F1" and not are_bio(labels):
+            raise ConfigError(
+                f"model.monitor is 'val_span_F1', but the labels are not BIO: {', '.join(labels[:SHOWN])}...; choose "
+                "val_accuracy or val_macro_F1"
+            )
+        self.model_config = {
+            "source_vocabulary_size": self.data.source_vocabulary_size,
+            "piece_vocabulary_size": self.data.spelling.pieces.vocabulary_size,
+            "target_vocabulary_size": self.data.target_vocabulary_size,
+            **{name: None if part is None else describe(part) for name, part in self.parts.items()},
+            **self.choice,
+        }
+        self.model = model = build(SequenceLabeller, self.model_config)
+        if self.trainer.state.fn == TrainerFn.FITTING and not self.goes_on:
+            spelling = self.data.spelling
+            for embedding, tokenizer in (
+                (model.word_embedding, spelling.words),
+                (model.piece_embedding, spelling.pieces),
+            ):
+                said = embedding and embedding.begin_with(tokenizer.tokens(range(tokenizer.vocabulary_size)))
+                if said:
+                    self.say(said)
+
+    def batch_loss(self, batch: LabelledBatch) -> HeadLoss:
+        """Negative log-likelihood of the labels that are known."""
+        assert isinstance(self.model, SequenceLabeller)
+        return self.model.loss(batch.source, batch.labels)
+
+    # --- validation and test ----------------------------------------------------------------------------------------
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last validation."""
+        self.said, self.losses = {}, []
+
+    def on_test_epoch_start(self) -> None:
+        """Forget the last test."""
+        self.said, self.losses = {}, []
+
+    def validation_step(self, batch: LabelledBatch, batch_idx: int) -> None:
+        """Loss and labels of a batch."""
+        self.losses.append(self.batch_loss(batch))
+        self._label(batch)
+
+    def test_step(self, batch: LabelledBatch, batch_idx: int) -> None:
+        """Labels of a batch, in float32 as the bundle gives them, whatever training computes in."""
+        with torch.autocast(self.device.type, enabled=False):
+            self._label(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Score, log, and show what is taken for what."""
+        totals = torch.tensor(
+            [sum(float(loss.nll) for loss in self.losses), sum(int(loss.tokens) for loss in self.losses)],
+            dtype=torch.float64,
+            device=self.device,
+        )
+        if self.trainer.world_size > 1:
+            distributed.all_reduce(totals)
+        mean = float(totals[0] / totals[1].clamp(min=1))
+        hypotheses, references = self._gathered("validation")
+        found = scores(hypotheses, references)
+        figures = {"val_loss": mean, **{f"val_{score.name}": score.value for score in found}}
+        if self.monitor not in figures:
+            raise ConfigError(
+                f"model.monitor is {self.monitor!r}, but the labels of the validation text are not BIO; choose "
+                "val_accuracy or val_macro_F1"
+            )
+        self.validated(figures, found)
+        # `s2s validate` has named the checkpoint; the trainer's own counts are of no training then.
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        when = f" after epoch {self.current_epoch + 1}, step {self.global_step}" if fitting else ""
+        values = ", ".join(f"{score.name} {score.value:.2f}" for score in found)
+        self.say(f"\nvalidation{when}: loss {mean:.3f}, {values} ({len(references)} sentences)")
+        self._tell(hypotheses, references)
+
+    def on_test_epoch_end(self) -> None:
+        """Score the test split, show each label's F1, and write what was said."""
+        hypotheses, references = self._gathered("test")
+        for score in scores(hypotheses, references):
+            self.log(f"test_{score.name}", score.value)
+            self.say(str(score))
+        for label, value in f1_by_label(hypotheses, references).items():
+            self.say(f"  F1 of {label:<12} {value:6.2f}")
+        self._tell(hypotheses, references)
+        path = Path(self.trainer.default_root_dir) / "test.labels.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if self.trainer.is_global_zero:
+            path.write_text("".join(f"{' '.join(labels)}\n" for labels in hypotheses), encoding="utf-8")
+        self.say(f"labels: {path}")
+
+    def _label(self, batch: LabelledBatch) -> None:
+        assert isinstance(self.model, SequenceLabeller)
+        labels = self.data.tokenizers.target
+        found = self.model.label(batch.source).ids.tolist()
+        for line, ids, length in zip(
+            batch.lines.tolist(), found, batch.source.words.lengths.tolist(), strict=True
+        ):
+            self.said[line] = labels.tokens(ids[:length])
+
+    def _gathered(self, split: Literal["validation", "test"]) -> tuple[list[list[str]], list[list[str]]]:
+        """Labels that all ranks have said, and those that are right, in the order of the split."""
+        if self.trainer.world_size > 1:
+            parts: list[Any] = [None] * self.trainer.world_size
+            distributed.all_gather_object(parts, self.said)
+            self.said = {line: labels for part in parts for line, labels in part.items()}
+        store = self.data.store(split)
+        lines = sorted(self.said)
+        return [self.said[line] for line in lines], [store.text("target", line).split() for line in lines]
+
+    def _tell(self, hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> None:
+        for ours, right, count in most_confused(hypotheses, references, SHOWN):
+            self.say(f"  {count:6,} times {ours} for {right}")
+        tokenizer = self.data.tokenizers.target
+        unknown = [label for labels in references for label in labels if tokenizer.encode(label) == [UNK]]
+        if unknown:
+            names = ", ".join(sorted(set(unknown))[:SHOWN])
+            self.say(
+                f"  {len(unknown):,} words have a label that the training text has not, and count as wrong: {names}"
+            )
+
+    # --- the bundle -------------------------------------------------------------------------------------------------
+
+    def save_bundle(self, folder: Path, *, epoch: int, step: int) -> None:
+        """Weights, tokenizers and card."""
+        assert isinstance(self.model, SequenceLabeller)
+        data = self.data
+        names = [Path(path).name for spec in data.corpora["train"] for path in spec.paths]
+        readers = [open_corpus(spec) for spec in data.corpora["train"]]
+        columns = {reader.layout.label_name for reader in readers if isinstance(reader, AnnotatedCorpus)}
+        save_model_bundle(
+            folder,
+            model=self.model,
+            model_config=self.model_config,
+            tokenizers={
+                name: (tokenizer, describe(made_by))
+                for name, (tokenizer, made_by) in data.named_tokenizers().items()
+            },
+            training={
+                "epoch": epoch,
+                "step": step,
+                "seed": data.seed,
+                "train": names,
+                "sentences": len(data.store("train")),
+                **({"column": columns.pop()} if len(columns) == 1 else {}),
+            },
+            scores=self.scores,
+            card=Card(
+                description=(
+                    f"A recurrent labeller, trained on the {len(data.store('train')):,} sentences of "
+                    f"{', '.join(names)}; weights of epoch {epoch}, step {step}. The scores are those of the "
+                    "validation text."
+                ),
+                intended_use=(
+                    "Words like those that it was trained on, separated as they were there. Its scores say nothing of "
+                    "other text, and nobody has looked for what it gets wrong in a way that matters."
+                ),
+                command=command_of_this_process(),
+            ),
+        )
+
+
+class SequenceLabelling(Task):
+    """An output at every step: parts of speech, names, and whatever else words have labels for."""
+
+    module = SequenceLabellingModule
+    data = LabelledData
+
+    @classmethod
+    def answers(cls, bundle: Path, lines: Sequence[str]) -> list[str]:
+        """The labels of the words between spaces, with spaces between them."""
+        from s2s.inference.labeller import Labeller
+
+        return [" ".join(labels) for labels in Labeller.load(bundle, threads=1).label(list(lines))]
+
+    @classmethod
+    def sample_options(cls, folder: Path) -> dict[str, Any]:
+        """For the kit: letters of words decide their labels."""
+        from s2s.testing.tasks import PAIRS, SIZE
+
+        text = "".join(
+            "".join(f"{word}\t{'B' if word[0] in 'aeiost' else 'I'}-X\n" for word in source.split()) + "\n"
+            for source, _ in PAIRS
+        )
+        (folder / "words.conll").write_text(text, encoding="utf-8")
+        small = {"class_path": "Recurrent", "init_args": {"hidden_size": SIZE}}
+        table = {"class_path": "Lookup", "init_args": {"size": SIZE}}
+        return {
+            "data.train": str(folder / "words.conll"),
+            "data.validation": str(folder / "words.conll"),
+            "data.cache": str(folder / "cache"),
+            "data.minimum_count": 1,
+            "model.encoder": small,
+            "model.word_embedding": table,
+            "model.piece_embedding": table,
+            "model.piece_encoder": small,
+            "model.crf": True,
+            "model.warmup_steps": 1,
+        }

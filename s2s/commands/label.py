@@ -1,0 +1,141 @@
+"""`s2s label`: words in, labels out, with a bundle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from argparse import Namespace
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from s2s.commands.command_line import CommandLine
+from s2s.errors import ConfigError
+
+if TYPE_CHECKING:
+    from s2s.inference.annotation import Annotation
+    from s2s.inference.incoming import Incoming
+    from s2s.inference.labeller import Labeller
+
+SUMMARY = "label the words of text, CoNLL-U or columns with a bundle"
+
+_FORMS = ("text", "conllu", "columns")
+
+
+def main(argv: list[str]) -> int:
+    """Run `s2s label BUNDLE [FILE...]`."""
+    command = parser().parse_args(argv)
+    if command.resume and command.output is None:
+        raise ConfigError("--resume goes on with a file; say with which: --output FILE")
+
+    from s2s.inference.annotation import Annotation, Sentences, form_of, layout_of
+    from s2s.inference.incoming import Incoming
+    from s2s.inference.labeller import Labeller
+
+    files = command.files or ["-"]
+    form = command.input or form_of(files)
+    incoming = Incoming(files) if form == "text" else Sentences(files)
+    labeller = Labeller.load(command.bundle, device=command.device, threads=command.threads)
+    layout = layout_of(form, command.column, command.word_column, labeller.column)
+    checksums = json.dumps(labeller.bundle.config["sha256"], sort_keys=True)
+    made_of = {
+        "bundle": hashlib.sha256(checksums.encode()).hexdigest(),
+        "input": form,
+        "column": command.column,
+        "word_column": command.word_column,
+        "jsonl": command.jsonl,
+    }
+    return _run(command, incoming, labeller, Annotation(layout, jsonl=command.jsonl), made_of)
+
+
+def _run(
+    command: Namespace,
+    incoming: Incoming,
+    labeller: Labeller,
+    annotation: Annotation,
+    made_of: dict[str, Any],
+) -> int:
+    """Read, label, write, and tell what was strange."""
+    from s2s.inference.incoming import Decoder
+    from s2s.inference.labeller import MOST_WORDS
+    from s2s.inference.outgoing import Outgoing
+    from s2s.inference.progress import progress
+
+    decode = Decoder("sentences")
+    pending: deque[tuple[list[bytes], list[str]]] = deque()
+    cut = 0
+
+    def windows() -> Iterator[list[list[str]]]:
+        for blocks in incoming.windows(skip=out.lines, checksum=out.checksum):
+            texts = [decode(block) for block in blocks]
+            if texts:
+                pending.append((blocks, texts))
+            yield [annotation.words(text) for text in texts]
+
+    at_a_terminal = sys.stderr.isatty() and (command.output is not None or not sys.stdout.isatty())
+    with (
+        Outgoing(command.output, made_of=made_of, resume=command.resume) as out,
+        progress(incoming.size, shown=at_a_terminal) as tell,
+    ):
+        if out.lines:
+            print(f"s2s: going on after sentence {out.lines:,}", file=sys.stderr)
+        for found in labeller.stream_windows(windows()):
+            blocks, texts = pending.popleft()
+            rows = (annotation.written(text, one) for text, one in zip(texts, found, strict=True))
+            out.write("".join(rows), blocks)
+            cut += sum(one.parts > 1 for one in found)
+            tell(len(found), sum(incoming.report.bytes_read.values()))
+    said = [*incoming.report.notes, *decode.notes(), *annotation.notes()]
+    if cut:
+        said.append(
+            f"{cut} of {decode.lines} sentences have more than {MOST_WORDS:,} words; each part was labelled for itself"
+        )
+    for note in said:
+        print(f"s2s: {note}", file=sys.stderr)
+    return 0
+
+
+def parser() -> CommandLine:
+    """The command line."""
+    parser = CommandLine(
+        prog="s2s label",
+        description="Label words, in order. Of text each line becomes a line with as many labels as it has words "
+        "between spaces; CoNLL-U and files with a word in each line are written again with the labels in their column.",
+    )
+    add = parser.add_argument
+    add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
+    add("files", metavar="FILE", nargs="*", default=[], help="plain or gzip (default: standard input)")
+    add(
+        "--input",
+        choices=_FORMS,
+        help="what the files hold: text, CoNLL-U, or columns, a word in each line (default: by their names, .conllu, "
+        ".conll, .bio, .iob, all others text)",
+    )
+    add(
+        "--column",
+        metavar="NAME",
+        help="where labels go: a name or number of a column of CoNLL-U, a number for columns, where the first that is "
+        "missing is added (default: the one that the model has learnt from, or else UPOS, 2)",
+    )
+    add("--word-column", metavar="N", help="where the words of columns are (default: 1)")
+    add(
+        "--output",
+        metavar="FILE",
+        help="write here, compressed if the name ends in .gz; FILE is there when all is done, until then FILE.partial "
+        "(default: standard output)",
+    )
+    add("--resume", action="store_true", help="go on where an earlier run with the same --output stopped")
+    add(
+        "--jsonl",
+        action="store_true",
+        help="for each sentence an object with words, labels and their probabilities",
+    )
+    add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
+    add(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="CPU threads that label at once, a batch each (default: as many as there are cores, 8 at most)",
+    )
+    return parser

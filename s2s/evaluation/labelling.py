@@ -1,0 +1,125 @@
+"""How right labels are: by word, by label, by span."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from s2s import __version__
+from s2s.errors import DataError
+from s2s.evaluation.metric import Score
+
+Sentences = Sequence[Sequence[str]]
+"""The labels of the words of each sentence."""
+
+_BIO = re.compile(r"O|[BI]-.+")
+
+
+class Span(tuple[int, int, int, str]):
+    """Sentence, first word, last word + 1, and what it is."""
+
+
+def are_bio(labels: Iterable[str]) -> bool:
+    """Whether labels say where spans begin (B-X), go on (I-X), or that there is none (O)."""
+    every = set(labels)
+    return every != {"O"} and bool(every) and all(_BIO.fullmatch(label) for label in every)
+
+
+def scores(hypotheses: Sentences, references: Sentences) -> list[Score]:
+    """Accuracy and macro-F1, and span F1 where all labels of the references are BIO; from 0 to 100.
+
+    Raises:
+        DataError: there is no word, or a sentence has not as many labels as its reference.
+    """
+    _check(hypotheses, references)
+    found = [accuracy(hypotheses, references), macro_f1(hypotheses, references)]
+    if are_bio(label for sentence in references for label in sentence):
+        found.append(span_f1(hypotheses, references))
+    return found
+
+
+def accuracy(hypotheses: Sentences, references: Sentences) -> Score:
+    """The share of words whose label is right."""
+    pairs = _pairs(hypotheses, references)
+    right = sum(ours == theirs for ours, theirs in pairs)
+    details = {"words": len(pairs), "right": right}
+    return Score(
+        100 * right / len(pairs), _signature("unit:word"), "accuracy", len(references), details=details
+    )
+
+
+def macro_f1(hypotheses: Sentences, references: Sentences) -> Score:
+    """The mean of F1 over all labels that are said or should be; `details` has each."""
+    by_label = f1_by_label(hypotheses, references)
+    value = sum(by_label.values()) / len(by_label)
+    return Score(value, _signature("unit:word|average:macro"), "macro_F1", len(references), details=by_label)
+
+
+def f1_by_label(hypotheses: Sentences, references: Sentences) -> dict[str, float]:
+    """F1 of each label, from 0 to 100; van Rijsbergen 1979."""
+    pairs = _pairs(hypotheses, references)
+    said, gold = Counter(ours for ours, _ in pairs), Counter(theirs for _, theirs in pairs)
+    right = Counter(ours for ours, theirs in pairs if ours == theirs)
+    return {label: _f1(right[label], said[label], gold[label]) for label in sorted({*said, *gold})}
+
+
+def span_f1(hypotheses: Sentences, references: Sentences) -> Score:
+    """F1 of spans that are right as a whole, in their ends and in what they are, as CoNLL-2000 counts."""
+    ours, theirs = set(spans(hypotheses)), set(spans(references))
+    right = len(ours & theirs)
+    details = {"spans": len(theirs), "said": len(ours), "right": right}
+    value = _f1(right, len(ours), len(theirs))
+    return Score(value, _signature("unit:span|scheme:BIO"), "span_F1", len(references), details=details)
+
+
+def spans(sentences: Sentences) -> list[Span]:
+    """The spans that BIO labels say.
+
+    One begins at B-X, and at an I-X that goes on nothing: behind O, behind a span of another kind, at the beginning of
+    a sentence (Tjong Kim Sang & Buchholz 2000). Any other label is as O.
+    """
+    found = []
+    for number, sentence in enumerate(sentences):
+        start, kind = 0, ""
+        for place, label in enumerate([*sentence, "O"]):
+            prefix, _, here = label.partition("-") if _BIO.fullmatch(label) else ("O", "", "")
+            goes_on = prefix == "I" and here == kind
+            if kind and not goes_on:
+                found.append(Span((number, start, place, kind)))
+            if not goes_on:
+                start, kind = place, here
+    return found
+
+
+def most_confused(hypotheses: Sentences, references: Sentences, most: int) -> list[tuple[str, str, int]]:
+    """What is most often said where something else is right: label said, right label, and how often."""
+    wrong = Counter(pair for pair in _pairs(hypotheses, references) if pair[0] != pair[1])
+    ranked = sorted(wrong.items(), key=lambda item: (-item[1], item[0]))
+    return [(ours, theirs, count) for (ours, theirs), count in ranked[:most]]
+
+
+def _pairs(hypotheses: Sentences, references: Sentences) -> list[tuple[str, str]]:
+    return [
+        pair
+        for ours, theirs in zip(hypotheses, references, strict=True)
+        for pair in zip(ours, theirs, strict=True)
+    ]
+
+
+def _f1(right: int, said: int, gold: int) -> float:
+    return 200 * right / (said + gold) if said + gold else 0.0
+
+
+def _signature(about: str) -> str:
+    return f"{about}|version:s2s-{__version__}"
+
+
+def _check(hypotheses: Sentences, references: Sentences) -> None:
+    if not any(references):
+        raise DataError("there is no label to score")
+    if len(hypotheses) != len(references):
+        raise DataError(f"{len(hypotheses)} sentences are labelled, but the reference has {len(references)}")
+    for number, (ours, theirs) in enumerate(zip(hypotheses, references, strict=True), start=1):
+        if len(ours) != len(theirs):
+            raise DataError(f"sentence {number} has {len(ours)} labels, but {len(theirs)} in the reference")

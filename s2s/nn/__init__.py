@@ -20,6 +20,7 @@ from s2s.nn.embedding import Embedding
 from s2s.nn.encoder import Bidirectional, Encoded, SequenceEncoder, Unidirectional
 from s2s.nn.head import Head, HeadLoss
 from s2s.nn.kernels import tanh
+from s2s.nn.language_model import LanguageModel
 from s2s.nn.linear_recurrence import linear_recurrence
 from s2s.nn.onnx_operator import OnnxOperator
 from s2s.nn.packed import PackedMatrix, pack_matrices
@@ -42,6 +43,7 @@ from s2s.nn.unroll import (
     unroll,
 )
 from s2s.nn.weight_gradients import gathered_weight_gradients
+from s2s.nn.writer import Writer
 
 __all__ = [
     "AdditiveScore",
@@ -55,6 +57,7 @@ __all__ = [
     "Encoded",
     "Head",
     "HeadLoss",
+    "LanguageModel",
     "NextInput",
     "Noise",
     "OnnxOperator",
@@ -72,6 +75,7 @@ __all__ = [
     "Stack",
     "State",
     "Unidirectional",
+    "Writer",
     "advance",
     "attend_rows",
     "check_rate",

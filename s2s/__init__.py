@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from s2s.errors import BundleError, ConfigError, DataError, PluginError, S2SError
+    from s2s.inference.generator import Generator
     from s2s.inference.line import Line
     from s2s.inference.summarizer import Summarizer
     from s2s.inference.translator import Translator
@@ -30,6 +31,7 @@ _HOME = {
     "ConfigError": "s2s.errors",
     "DataError": "s2s.errors",
     "Decoder": "s2s.nn.decoder",
+    "Generator": "s2s.inference.generator",
     "Head": "s2s.nn.head",
     "Line": "s2s.inference.line",
     "OnnxTranslator": "s2s.runtime.translator",
@@ -51,6 +53,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "Decoder",
+    "Generator",
     "Head",
     "Line",
     "OnnxTranslator",

@@ -105,6 +105,7 @@ def s2s_corpora() -> dict[str, str]:
     """Readers of text pairs."""
     return {
         "JSONL": "s2s_plugins.corpora.jsonl:JSONL",
+        "Lines": "s2s_plugins.corpora.lines:Lines",
         "Parallel": "s2s_plugins.corpora.parallel:Parallel",
         "TSV": "s2s_plugins.corpora.tsv:TSV",
     }
@@ -139,7 +140,10 @@ def s2s_search_strategies() -> dict[str, str]:
 @hookimpl
 def s2s_tasks() -> dict[str, str]:
     """Tasks that `s2s fit` can train."""
-    return {"Seq2Seq": "s2s_plugins.tasks.seq2seq:Seq2SeqTask"}
+    return {
+        "LanguageModel": "s2s_plugins.tasks.language_model:LanguageModelTask",
+        "Seq2Seq": "s2s_plugins.tasks.seq2seq:Seq2SeqTask",
+    }
 
 
 @hookimpl
@@ -154,6 +158,7 @@ def s2s_commands() -> dict[str, str]:
         "evaluate": "s2s.commands.evaluate:main",
         "export": "s2s.commands.export:main",
         "fit": "s2s.commands.fit:main",
+        "generate": "s2s.commands.generate:main",
         "heatmap": "s2s.commands.heatmap:main",
         "inspect": "s2s.commands.inspect:main",
         "plugins": "s2s.commands.plugins:main",

@@ -9,7 +9,7 @@ import sys
 import zlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from s2s.resources import locate
 from s2s.text.wanted_length import told
 
 BadLinePolicy: TypeAlias = Literal["error", "skip"]
+Sides: TypeAlias = Literal["source", "target"]
 
 STANDARD_INPUT = "-"
 _SHOWN = 3  # locations kept per reason
@@ -194,6 +195,9 @@ class Corpus(ABC):
     files: int = 1
     """How many files it reads: 1, which holds both sides, or 2, one for each."""
 
+    sides: tuple[Sides, ...] = ("source", "target")
+    """What its texts have. One of texts without a source gives them as targets, and the empty text as each source."""
+
     def __init__(self, spec: CorpusSpec) -> None:
         self.spec = spec
 
@@ -211,14 +215,26 @@ class Corpus(ABC):
         """
 
 
-def open_corpus(given: CorpusInput) -> Corpus:
+def open_corpus(given: CorpusInput, sides: Sequence[Sides] = ()) -> Corpus:
     """The reader of a corpus.
 
+    Args:
+        given: the corpus.
+        sides: what its texts must have.
+
     Raises:
-        ConfigError: no reader, or more than one, takes files of these names, or it reads another number of files.
+        ConfigError: no reader, or more than one, takes files of these names, or it reads another number of files, or
+            its texts lack a side.
     """
     spec = corpus_spec(given)
-    return ToldLengths(_opened_as_it_is(spec)) if spec.tell_length else _opened_as_it_is(spec)
+    opened = _opened_as_it_is(spec)
+    for side in sides:
+        if side not in opened.sides:
+            raise ConfigError(
+                f"{','.join(spec.paths)} holds texts without a {side} (reader {type(opened).__name__}), and pairs are "
+                "wanted; give two files, SOURCE,TARGET, or a file of pairs"
+            )
+    return ToldLengths(opened) if spec.tell_length else opened
 
 
 class ToldLengths(Corpus):
@@ -231,6 +247,7 @@ class ToldLengths(Corpus):
     def __init__(self, corpus: Corpus) -> None:
         super().__init__(corpus.spec)
         self.corpus = corpus
+        self.sides = corpus.sides
 
     @classmethod
     def reads(cls, spec: CorpusSpec) -> bool:

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from argparse import Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2s.commands.command_line import CommandLine
@@ -29,7 +30,8 @@ def main(argv: list[str]) -> int:
     from s2s.nn.language_model import LanguageModel
 
     use_threads(options.threads)
-    of_texts = model_class(options.bundle, read_config(options.bundle)) is LanguageModel
+    folder = Path(options.bundle)
+    of_texts = model_class(folder, read_config(folder)) is LanguageModel
     if of_texts and options.target is not None:
         raise ConfigError(
             f"{options.bundle} holds a language model, which scores one file; leave out {options.target}"

@@ -365,10 +365,13 @@ class _Builder:
             last.flush()
             os.fsync(last.fileno())
         _sync_folder(self.folder)
-        tokens = ", ".join(f"{self.ends[f'{side}.offsets']:,} {side} tokens" for side in _SIDES)
+        both = len(self.sides) == len(_SIDES)
+        tokens = ", ".join(
+            f"{self.ends[f'{side}.offsets']:,} {f'{side} ' * both}tokens" for side in self.sides
+        )
         seconds = time.monotonic() - started
         console.print(
-            f"{name}: {self.pairs:,} pairs, {tokens}, stored in {seconds:.1f} s",
+            f"{name}: {self.pairs:,} {'pairs' if both else 'texts'}, {tokens}, stored in {seconds:.1f} s",
             highlight=False,
             soft_wrap=True,
         )

@@ -7,7 +7,7 @@ from s2s.testing import KITS, Check
 
 
 def test_readers_are_registered() -> None:
-    assert {"JSONL", "Parallel", "TSV"} <= set(catalogue().names("corpus"))
+    assert {"JSONL", "Lines", "Parallel", "TSV"} <= set(catalogue().names("corpus"))
 
 
 @pytest.mark.parametrize("check", KITS["corpus"], ids=str)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from s2s.errors import BundleError, ConfigError, DataError, PluginError, S2SError
     from s2s.inference.classifier import Classifier
     from s2s.inference.forecaster import Forecaster
+    from s2s.inference.generator import Generator
     from s2s.inference.labeller import Labeller
     from s2s.inference.line import Line
     from s2s.inference.summarizer import Summarizer
@@ -35,6 +36,7 @@ _HOME = {
     "DataError": "s2s.errors",
     "Decoder": "s2s.nn.decoder",
     "Forecaster": "s2s.inference.forecaster",
+    "Generator": "s2s.inference.generator",
     "Head": "s2s.nn.head",
     "Labeller": "s2s.inference.labeller",
     "Line": "s2s.inference.line",
@@ -59,6 +61,7 @@ __all__ = [
     "DataError",
     "Decoder",
     "Forecaster",
+    "Generator",
     "Head",
     "Labeller",
     "Line",

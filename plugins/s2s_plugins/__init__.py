@@ -108,6 +108,7 @@ def s2s_corpora() -> dict[str, str]:
         "Columns": "s2s_plugins.corpora.columns:Columns",
         "CoNLLU": "s2s_plugins.corpora.conllu:CoNLLU",
         "JSONL": "s2s_plugins.corpora.jsonl:JSONL",
+        "Lines": "s2s_plugins.corpora.lines:Lines",
         "Parallel": "s2s_plugins.corpora.parallel:Parallel",
         "TSV": "s2s_plugins.corpora.tsv:TSV",
     }
@@ -144,6 +145,7 @@ def s2s_tasks() -> dict[str, str]:
     """Tasks that `s2s fit` can train."""
     return {
         "Forecast": "s2s_plugins.tasks.forecast:ForecastTask",
+        "LanguageModel": "s2s_plugins.tasks.language_model:LanguageModelTask",
         "Seq2Seq": "s2s_plugins.tasks.seq2seq:Seq2SeqTask",
         "SequenceClassification": "s2s_plugins.tasks.classification:SequenceClassification",
         "SequenceLabelling": "s2s_plugins.tasks.sequence_labelling:SequenceLabelling",
@@ -165,6 +167,7 @@ def s2s_commands() -> dict[str, str]:
         "export": "s2s.commands.export:main",
         "fit": "s2s.commands.fit:main",
         "forecast": "s2s.commands.forecast:main",
+        "generate": "s2s.commands.generate:main",
         "heatmap": "s2s.commands.heatmap:main",
         "inspect": "s2s.commands.inspect:main",
         "label": "s2s.commands.label:main",

@@ -63,15 +63,17 @@ class AlignedLines:
                 return
             yield source, target
 
+    def notes(self) -> list[str]:
+        """What was mended on the way, for a person."""
+        notes = list(self._report.notes)
+        if self.invalid:
+            notes.append(f"{self.invalid} lines were not UTF-8; what could not be read became U+FFFD")
+        return notes
+
     def tell(self) -> None:
         """Say on standard error what was mended on the way."""
-        for note in self._report.notes:
+        for note in self.notes():
             print(f"s2s: {note}", file=sys.stderr)
-        if self.invalid:
-            print(
-                f"s2s: {self.invalid} lines were not UTF-8; what could not be read became U+FFFD",
-                file=sys.stderr,
-            )
 
     def _decoded(self, line: bytes) -> str:
         try:

@@ -1,92 +1,173 @@
-"""`s2s score`: how probable given translations are to a model."""
+"""`s2s score`: how probable given translations, or texts, are to a model."""
 
 from __future__ import annotations
 
 import json
 import math
 import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from s2s.commands.command_line import CommandLine
+from s2s.errors import ConfigError
 
-SUMMARY = "log-probability of given translations, and perplexity"
+if TYPE_CHECKING:
+    from s2s.commands.output import Output
+    from s2s.inference.scoring import Scored
+
+SUMMARY = "log-probability of given translations or texts, and perplexity"
 
 
 def main(argv: list[str]) -> int:
-    """Run `s2s score BUNDLE SRC TGT`."""
+    """Run `s2s score BUNDLE SRC TGT` or `s2s score BUNDLE TEXT`."""
+    options = parser().parse_args(argv)
+
+    from s2s.commands.output import Output
+    from s2s.commands.threads import use_threads
+    from s2s.inference.architectures import model_class
+    from s2s.inference.model_bundle import read_config
+    from s2s.nn.language_model import LanguageModel
+
+    use_threads(options.threads)
+    folder = Path(options.bundle)
+    of_texts = model_class(folder, read_config(folder)) is LanguageModel
+    if of_texts and options.target is not None:
+        raise ConfigError(
+            f"{options.bundle} holds a language model, which scores one file; leave out {options.target}"
+        )
+    if not of_texts and options.target is None:
+        raise ConfigError(f"score what against {options.source}? Give the translations, too: SRC TGT")
+    if not of_texts and options.stream:
+        raise ConfigError(f"--stream is for language models, and {options.bundle} holds none; leave it out")
+    with Output(options.output) as output:
+        said = _texts(options, output) if of_texts else _translations(options, output)
+    for line in said:
+        print(f"s2s: {line}", file=sys.stderr)
+    return 0
+
+
+def parser() -> CommandLine:
+    """The command line."""
     parser = CommandLine(
         prog="s2s score",
         description="Print the log-probability (natural logarithm) that a model gives to each translation, a line for "
-        "a line, and the perplexity per token, ends counted, on standard error.",
+        "a line, and the perplexity per token, ends counted, on standard error. A language model scores the lines of "
+        "one file.",
         epilog="Where the source line is empty, an empty translation has log-probability 0 and any other -inf; such "
         "lines have no tokens and do not count in the perplexity.",
     )
     add = parser.add_argument
     add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
-    add("source", metavar="SRC", help="source lines, plain or gzip; - is standard input")
-    add("target", metavar="TGT", help="their translations, as many lines")
+    add("source", metavar="SRC", help="source lines, or the texts, plain or gzip; - is standard input")
+    add(
+        "target", metavar="TGT", nargs="?", help="their translations, as many lines; not for a language model"
+    )
     add(
         "--tokens",
         action="store_true",
         help="add a tab and JSON: [[token, log-probability], ...], the end last",
     )
     add("--json", action="store_true", help="print nothing but the totals, as JSON")
+    add(
+        "--stream",
+        action="store_true",
+        help="read each line after those before it, not alone (language models)",
+    )
     add("--output", metavar="FILE", help="write here when all is done (default: standard output)")
     add("--batch-tokens", type=int, metavar="N", help="most tokens of a batch (default: 4096)")
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     add("--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)")
-    options = parser.parse_args(argv)
+    return parser
 
+
+def _translations(options: Namespace, output: Output) -> list[str]:
     from s2s.commands.aligned_lines import AlignedLines
-    from s2s.commands.output import Output
-    from s2s.commands.threads import use_threads
     from s2s.inference.bundle import load_bundle
     from s2s.inference.scoring import BATCH_TOKENS, exp, score
 
-    use_threads(options.threads)
     bundle = load_bundle(options.bundle)
     pairs = AlignedLines(options.source, options.target)
     batch_tokens = BATCH_TOKENS if options.batch_tokens is None else options.batch_tokens
     lines = tokens = impossible = 0
     total = 0.0
-    with Output(options.output) as output:
-        for sources, targets in pairs.blocks():
-            for one in score(bundle, sources, targets, batch_tokens=batch_tokens, device=options.device):
-                lines += 1
-                tokens += len(one.tokens)
-                impossible += one.log_prob == -math.inf and not one.tokens
-                total += math.fsum(one.log_probs)
-                if options.json:
-                    continue
-                rows = [
-                    [token, _json(round(value, 6))]
-                    for token, value in zip(one.tokens, one.log_probs, strict=True)
-                ]
-                more = f"\t{json.dumps(rows, ensure_ascii=False)}" if options.tokens else ""
-                output.write(f"{one.log_prob:.6f}{more}\n")
-            output.flush()
-        perplexity = exp(-total / tokens) if tokens else math.nan
-        if options.json:
-            totals = {
-                "lines": lines,
-                "tokens": tokens,
-                "log_prob": _json(total),
-                "perplexity": _json(perplexity),
-                "impossible": impossible,
-            }
-            output.write(json.dumps(totals, indent=2) + "\n")
-    pairs.tell()
+    for sources, targets in pairs.blocks():
+        for one in score(bundle, sources, targets, batch_tokens=batch_tokens, device=options.device):
+            lines += 1
+            tokens += len(one.tokens)
+            impossible += one.log_prob == -math.inf and not one.tokens
+            total += math.fsum(one.log_probs)
+            if not options.json:
+                output.write(_row(one, options.tokens))
+        output.flush()
+    perplexity = exp(-total / tokens) if tokens else math.nan
+    said = pairs.notes()
     if impossible:
-        print(
-            f"s2s: {impossible} of {lines} lines have an empty source and a translation; they do not count in the "
-            "perplexity",
-            file=sys.stderr,
+        said.append(
+            f"{impossible} of {lines} lines have an empty source and a translation; they do not count in the perplexity"
         )
-    if not options.json:
-        print(
-            f"s2s: {lines:,} lines, {tokens:,} tokens, log-probability {total:.3f}, perplexity {perplexity:.4g}",
-            file=sys.stderr,
+    if options.json:
+        totals = {
+            "lines": lines,
+            "tokens": tokens,
+            "log_prob": _json(total),
+            "perplexity": _json(perplexity),
+            "impossible": impossible,
+        }
+        output.write(json.dumps(totals, indent=2) + "\n")
+    else:
+        said.append(
+            f"{lines:,} lines, {tokens:,} tokens, log-probability {total:.3f}, perplexity {perplexity:.4g}"
         )
-    return 0
+    return said
+
+
+def _texts(options: Namespace, output: Output) -> list[str]:
+    from s2s.evaluation.perplexity import Perplexity, TextSizes
+    from s2s.inference.generator import Generator
+    from s2s.inference.incoming import Decoder, Incoming
+    from s2s.inference.scoring import BATCH_TOKENS
+
+    generator = Generator.load(options.bundle, device=options.device)
+    incoming, decode = Incoming([options.source]), Decoder()
+    batch_tokens = BATCH_TOKENS if options.batch_tokens is None else options.batch_tokens
+    sizes, total = TextSizes(0, 0, 0, 0, 0), 0.0
+    scorer = generator.scorer(as_stream=options.stream, batch_tokens=batch_tokens)
+    for window in incoming.windows():
+        texts = [decode(line) for line in window]
+        scored = scorer(texts)
+        sizes = sizes.plus(TextSizes.of(zip(texts, generator.pieces(texts), strict=True)))
+        total += math.fsum(value for one in scored for value in one.log_probs)
+        if not options.json:
+            output.write("".join(_row(one, options.tokens) for one in scored))
+            output.flush()
+    said = [*incoming.report.notes, *decode.notes()]
+    measured = Perplexity(-total / sizes.pieces, sizes) if sizes.pieces else None
+    if options.json:
+        totals = {
+            "lines": sizes.texts,
+            "tokens": sizes.pieces,
+            "words": sizes.words,
+            "characters": sizes.characters,
+            "unknown": sizes.unknown,
+            "log_prob": _json(total),
+            "perplexity": None if measured is None else _json(measured.piece),
+            "perplexity_word": None if measured is None else _json(measured.word),
+            "bits_per_character": None if measured is None else _json(measured.bits_per_character),
+        }
+        output.write(json.dumps(totals, indent=2) + "\n")
+    elif measured is not None:
+        said.append(
+            f"{sizes.texts:,} lines, {sizes.pieces:,} tokens, {sizes.words:,} words, {sizes.characters:,} characters "
+            f"(ends counted, {sizes.unknown:,} tokens unknown), log-probability {total:.3f}, {measured}"
+        )
+    return said
+
+
+def _row(one: Scored, with_tokens: bool) -> str:
+    rows = [[token, _json(round(value, 6))] for token, value in zip(one.tokens, one.log_probs, strict=True)]
+    more = f"\t{json.dumps(rows, ensure_ascii=False)}" if with_tokens else ""
+    return f"{one.log_prob:.6f}{more}\n"
 
 
 def _json(value: float) -> float | None:

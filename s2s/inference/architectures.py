@@ -25,6 +25,11 @@ class Architecture(NamedTuple):
 
 
 ARCHITECTURES = {
+    "LanguageModel": Architecture(
+        "s2s.nn.language_model:LanguageModel",
+        "a recurrent language model",
+        ("s2s generate {bundle} --prompt 'How it begins'", "s2s score {bundle} text.txt"),
+    ),
     "Seq2Seq": Architecture(
         "s2s.nn.seq2seq:Seq2Seq",
         "a recurrent encoder-decoder model",

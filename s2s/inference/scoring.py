@@ -14,7 +14,7 @@ from s2s.inference.bundle import Bundle
 from s2s.inference.windows import encodable
 from s2s.nn.decoder import Decoded
 from s2s.nn.head import PIECE_ELEMENTS
-from s2s.nn.seq2seq import Seq2Seq
+from s2s.nn.writer import Writer
 from s2s.padded import Padded
 from s2s.text.batch import pad, pad_targets
 from s2s.text.extended import ExtendedVocabulary
@@ -163,7 +163,7 @@ def forced(
 
 
 @torch.inference_mode()
-def gold_log_probs(model: Seq2Seq, decoded: Decoded, gold: Padded, source: Padded) -> Tensor:
+def gold_log_probs(model: Writer, decoded: Decoded, gold: Padded, source: Padded) -> Tensor:
     """Log-probabilities [batch, target] of `gold`, in pieces that fit into memory, as the loss takes them."""
     batch, target = gold.ids.shape
     span = max(1, PIECE_ELEMENTS // (batch * model.head.vocabulary_size))

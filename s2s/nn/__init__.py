@@ -22,6 +22,7 @@ from s2s.nn.encoder import Bidirectional, Encoded, SequenceEncoder, Unidirection
 from s2s.nn.head import Head, HeadLoss
 from s2s.nn.kernels import tanh
 from s2s.nn.labeller import SequenceLabeller
+from s2s.nn.language_model import LanguageModel
 from s2s.nn.linear_recurrence import linear_recurrence
 from s2s.nn.onnx_operator import OnnxOperator
 from s2s.nn.packed import PackedMatrix, pack_matrices
@@ -44,6 +45,7 @@ from s2s.nn.unroll import (
     unroll,
 )
 from s2s.nn.weight_gradients import gathered_weight_gradients
+from s2s.nn.writer import Writer
 
 __all__ = [
     "CRF",
@@ -59,6 +61,7 @@ __all__ = [
     "Encoded",
     "Head",
     "HeadLoss",
+    "LanguageModel",
     "NextInput",
     "Noise",
     "OnnxOperator",
@@ -77,6 +80,7 @@ __all__ = [
     "Stack",
     "State",
     "Unidirectional",
+    "Writer",
     "advance",
     "attend_rows",
     "check_rate",

@@ -68,6 +68,16 @@ class Decoder(nn.Module, ABC):
             The memory (State-like, one row per sentence; None without attention) and the state before the first token.
         """
 
+    def redraw(self, state: State) -> State:
+        """The same state with other noise, as `start` draws it once per sentence: for the next segment of a long text.
+
+        A decoder whose state carries what it draws writes it; by default there is nothing to draw.
+
+        Args:
+            state: leaves [batch, ...].
+        """
+        return state
+
     @abstractmethod
     def step(self, input: Tensor, memory: Any, state: State) -> tuple[Decoded, State]:
         """Read one token.

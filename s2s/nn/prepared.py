@@ -12,17 +12,17 @@ from torch.nn import functional as F
 from s2s.nn.cell import State
 from s2s.nn.decoder import Decoded
 from s2s.nn.packed import can_pack, pack_matrices
-from s2s.nn.seq2seq import Seq2Seq
 from s2s.nn.shortlist import Shortlisted
 from s2s.nn.twins import holds
+from s2s.nn.writer import Writer
 from s2s.padded import Padded
 
 FOLDED_ELEMENTS = 2**26
 """Largest table of folded tokens: 256 MiB in float32, 32,000 tokens with the gates of an LSTM of 512 units."""
 
 
-def encode_folded(model: Seq2Seq, source: Padded) -> tuple[Any, State]:
-    """`Seq2Seq.encode` for steps alone: the memory is folded if the head does not read the context."""
+def encode_folded(model: Writer, source: Padded) -> tuple[Any, State]:
+    """`Writer.encode` for steps alone: the memory is folded if the head does not read the context."""
     memory, state = model.encode(source)
     if model.head.reads_context or not holds(model.head, "reads_context", "log_probs"):
         return memory, state
@@ -46,7 +46,7 @@ class Prepared:
             for the order in which the terms of a product are summed.
     """
 
-    def __init__(self, model: Seq2Seq, *, narrow: bool = False) -> None:
+    def __init__(self, model: Writer, *, narrow: bool = False) -> None:
         self._device = next(model.parameters()).device
         dtype = torch.bfloat16 if narrow else torch.float32
         packs = can_pack(self._device, dtype)
@@ -57,7 +57,7 @@ class Prepared:
 
     @property
     def vocabulary_size(self) -> int:
-        """See `Seq2Seq.vocabulary_size`."""
+        """See `Writer.vocabulary_size`."""
         return self.model.vocabulary_size
 
     @torch.inference_mode()
@@ -77,14 +77,14 @@ class Prepared:
                 self.folded = decoder.fold_tokens(self.vectors)
 
     def encode(self, source: Padded) -> tuple[Any, State]:
-        """See `Seq2Seq.encode`."""
+        """See `Writer.encode`."""
         with self._precision():
             return encode_folded(self.model, source)
 
     def decode_step(
         self, tokens: Tensor, memory: Any, state: State, source: Padded, head: Shortlisted | None = None
     ) -> tuple[Tensor, State, Tensor | None]:
-        """See `Seq2Seq.decode_step`."""
+        """See `Writer.decode_step`."""
         with self._precision():
             decoded, state = self._read(tokens, memory, state)
             return (head or self.model.head).log_probs(decoded, source), state, decoded.weights
@@ -99,7 +99,7 @@ class Prepared:
         never: Tensor,
         head: Shortlisted | None = None,
     ) -> tuple[Tensor, Tensor, State, Tensor | None]:
-        """See `Seq2Seq.decode_best`."""
+        """See `Writer.decode_best`."""
         with self._precision():
             decoded, state = self._read(tokens, memory, state)
             return *self.model.best(decoded, source, k, never, head), state, decoded.weights

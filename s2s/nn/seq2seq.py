@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from s2s.errors import ConfigError
 from s2s.nn.bridge import Bridge
@@ -16,14 +16,13 @@ from s2s.nn.embedding import Embedding
 from s2s.nn.encoder import SequenceEncoder
 from s2s.nn.head import Head, HeadLoss
 from s2s.nn.scheduled_sampling import with_own_tokens
-from s2s.nn.shortlist import Shortlisted
 from s2s.nn.twins import holds
 from s2s.nn.unroll import length_mask
+from s2s.nn.writer import Writer
 from s2s.padded import Padded
-from s2s.reserved import UNK
 
 
-class Seq2Seq(nn.Module):
+class Seq2Seq(Writer):
     """From source tokens to the probabilities of target tokens.
 
     Every part is given as a factory; the model gives the sizes.
@@ -81,13 +80,7 @@ class Seq2Seq(nn.Module):
                 f"{source_vocabulary_size} and the target {target_vocabulary_size}; set data.joint: true"
             )
         if tie_head:
-            table = self.target_embedding.table()
-            if table is None:
-                raise ConfigError(
-                    f"tie_head needs an embedding with a table, but {type(self.target_embedding).__name__} has none; "
-                    "set model.tie_head: false"
-                )
-            self.head.tie(table)
+            self.tie_head()
 
     def encode(self, source: Padded) -> tuple[Any, State]:
         """What is done once per sentence.
@@ -96,20 +89,6 @@ class Seq2Seq(nn.Module):
             The decoder's memory (one row per sentence; None without attention) and its state before the first token.
         """
         return self._encode(self.source_embedding(self.known(source.ids)), source)
-
-    @property
-    def vocabulary_size(self) -> int:
-        """Target tokens, without what a head copies."""
-        return self.head.vocabulary_size
-
-    def known(self, tokens: Tensor) -> Tensor:
-        """Tokens as an embedding knows them: to it, a sentence's own words (see `Head.copies`) are unknown."""
-        return tokens.masked_fill(tokens >= self.head.vocabulary_size, UNK) if self.head.copies else tokens
-
-    def read(self, tokens: Tensor) -> Tensor:
-        """What the decoder reads of target tokens, [...] to [..., input]."""
-        vectors: Tensor = self.target_embedding(self.known(tokens))
-        return vectors
 
     def _encode(self, vectors: Tensor, source: Padded) -> tuple[Any, State]:
         encoded = self.encoder(vectors, source.lengths)
@@ -142,8 +121,7 @@ class Seq2Seq(nn.Module):
         else:
             read, vectors = self.source_embedding(self.known(source.ids)), self.read(inputs.ids)
         memory, state = self._encode(read, source)
-        fast = holds(self.decoder, "forward", "step", "step_folded", "fold_tokens")
-        run = self.decoder.forward if fast else self.decoder.forward_stepwise
+        run = self.forced
         if gold_share < 1.0:
             mixed = with_own_tokens(
                 inputs,
@@ -174,61 +152,7 @@ class Seq2Seq(nn.Module):
         """
         decoded = self.forward(source, inputs, gold_share=gold_share)
         mask = length_mask(inputs.lengths, gold.size(1))
-        loss = (
-            self.head.loss(decoded, gold, mask, source)
-            if holds(self.head, "loss", "log_probs")
-            else Head.loss(self.head, decoded, gold, mask, source)
-        )
+        loss = self.head_loss(decoded, gold, mask, source)
         if coverage and decoded.weights is not None:
             loss = loss._replace(total=loss.total + coverage * coverage_loss(decoded.weights, mask))
         return loss
-
-    def decode_step(
-        self, tokens: Tensor, memory: Any, state: State, source: Padded, head: Shortlisted | None = None
-    ) -> tuple[Tensor, State, Tensor | None]:
-        """Read one token per row and predict the next.
-
-        Args:
-            tokens: [rows]; rows = sentences * beams, sentence-major.
-            memory: of `sentences` sentences.
-            state: leaves [rows, ...].
-            source: the sentences.
-            head: instead of the model's own.
-
-        Returns:
-            Log-probabilities, see `Head.log_probs`, the next state, attention's weights [rows, source] or None.
-        """
-        decoded, state = self.decoder.step(self.read(tokens), memory, state)
-        return (head or self.head).log_probs(decoded, source), state, decoded.weights
-
-    def decode_best(
-        self,
-        tokens: Tensor,
-        memory: Any,
-        state: State,
-        source: Padded,
-        k: int,
-        never: Tensor,
-        head: Shortlisted | None = None,
-    ) -> tuple[Tensor, Tensor, State, Tensor | None]:
-        """`decode_step` for those who need the best tokens only.
-
-        Args:
-            tokens: as for `decode_step`; so are `memory`, `state` and `source`.
-            k: how many tokens.
-            never: tokens that are not chosen, [tokens] of int64.
-            head: instead of the model's own.
-
-        Returns:
-            Log-probabilities [rows, k], tokens [rows, k], see `Head.best`; the next state; attention's weights or None.
-        """
-        decoded, state = self.decoder.step(self.read(tokens), memory, state)
-        return *self.best(decoded, source, k, never, head), state, decoded.weights
-
-    def best(
-        self, decoded: Decoded, source: Padded, k: int, never: Tensor, head: Shortlisted | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """The best tokens of one step, see `Head.best`."""
-        if head is not None or holds(self.head, "best", "log_probs"):
-            return (head or self.head).best(decoded, source, k, never)
-        return Head.best(self.head, decoded, source, k, never)

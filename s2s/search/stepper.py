@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,8 +18,8 @@ from s2s.text.tokenizer import BOS, PAD
 
 if TYPE_CHECKING:
     from s2s.nn.prepared import Prepared
-    from s2s.nn.seq2seq import Seq2Seq
     from s2s.nn.shortlist import Shortlisted
+    from s2s.nn.writer import Writer
 
 
 class Step(NamedTuple):
@@ -107,8 +108,6 @@ class Stepper(ABC):
 class ModelStepper(Stepper):
     """Steps a model. What was memorized of the source is kept once per sentence, never once per beam.
 
-    Padding and the begin of the sentence are never generated, whatever the model thinks of them.
-
     Args:
         model: in evaluation mode.
         source: ids of the source sentences, [sentences, source].
@@ -116,16 +115,18 @@ class ModelStepper(Stepper):
         with_weights: whether steps carry attention weights (they are kept for every token, so they cost
             memory).
         head: instead of the model's own, for these sentences.
+        never: tokens that are not generated, whatever the model thinks of them.
     """
 
     def __init__(
         self,
-        model: Seq2Seq | Prepared,
+        model: Writer | Prepared,
         source: Padded,
         memory: State,
         *,
         with_weights: bool = False,
         head: Shortlisted | None = None,
+        never: Sequence[int] = (PAD, BOS),
     ) -> None:
         self.model = model
         self.source = source
@@ -133,7 +134,8 @@ class ModelStepper(Stepper):
         self.with_weights = with_weights
         self.head = head
         self.source_lengths = source.lengths
-        self.never = torch.tensor([PAD, BOS], device=source.lengths.device)
+        self.never = torch.tensor(never, device=source.lengths.device)
+        self._never = never
 
     @property
     def vocabulary_size(self) -> int:
@@ -173,4 +175,6 @@ class ModelStepper(Stepper):
         """See `Stepper`."""
         source, memory = select_state((self.source, self.memory), sentences)
         head = None if self.head is None else self.head.keep(sentences)
-        return ModelStepper(self.model, source, memory, with_weights=self.with_weights, head=head)
+        return ModelStepper(
+            self.model, source, memory, with_weights=self.with_weights, head=head, never=self._never
+        )

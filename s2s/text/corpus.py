@@ -9,7 +9,7 @@ import sys
 import zlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from s2s.resources import locate
 from s2s.text.wanted_length import told
 
 BadLinePolicy: TypeAlias = Literal["error", "skip"]
+Sides: TypeAlias = Literal["source", "target"]
 
 STANDARD_INPUT = "-"
 _SHOWN = 3  # locations kept per reason
@@ -214,6 +215,8 @@ class Corpus(ABC):
 
     gives_references: bool = False
     """Whether its pairs have the references that `CorpusSpec.references_key` asks for."""
+    sides: tuple[Sides, ...] = ("source", "target")
+    """What its texts have. One of texts without a source gives them as targets, and the empty text as each source."""
 
     def __init__(self, spec: CorpusSpec) -> None:
         self.spec = spec
@@ -232,15 +235,25 @@ class Corpus(ABC):
         """
 
 
-def open_corpus(given: CorpusInput) -> Corpus:
+def open_corpus(given: CorpusInput, sides: Sequence[Sides] = ()) -> Corpus:
     """The reader of a corpus.
+
+    Args:
+        given: the corpus.
+        sides: what its texts must have.
 
     Raises:
         ConfigError: no reader, or more than one, takes files of these names, or it reads another number of files, or
-            cannot give references.
+            cannot give references; or its texts lack a side.
     """
     spec = corpus_spec(given)
     corpus = _opened_as_it_is(spec)
+    for side in sides:
+        if side not in corpus.sides:
+            raise ConfigError(
+                f"{','.join(spec.paths)} holds texts without a {side} (reader {type(corpus).__name__}), and pairs are "
+                "wanted; give two files, SOURCE,TARGET, or a file of pairs"
+            )
     if spec.references_key:
         if not corpus.gives_references:
             able = [
@@ -294,6 +307,7 @@ class ToldLengths(Corpus):
     def __init__(self, corpus: Corpus) -> None:
         super().__init__(corpus.spec)
         self.corpus = corpus
+        self.sides = corpus.sides
 
     @classmethod
     def reads(cls, spec: CorpusSpec) -> bool:

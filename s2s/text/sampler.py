@@ -264,66 +264,23 @@ def beyond_budget(
     return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
-class Sampler:
-    """The order of training and the place in it: `epoch` and `position`, the number of batches consumed.
-
-    The list of an epoch's batches is made first and then dealt out: rank r of n gets batches r, r + n, r +
-    2n, ...; when the list does not divide evenly, its first batches are dealt once more at the end, so that
-    all ranks get equally many.
+class Place:
+    """Where training stands in an order of batches: `epoch` and `position`, the number of batches consumed.
 
     Args:
-        source_lengths: as for `Epoch`; so are `target_lengths`, `limits`, `seed`, `bounds` and `weights`.
+        seed: decides the order.
         fingerprint: of the data and of everything else that decides about batches.
         rank: which process this is.
         ranks: how many there are.
     """
 
-    def __init__(
-        self,
-        source_lengths: SentenceLengths,
-        target_lengths: SentenceLengths,
-        limits: BatchLimits,
-        *,
-        seed: int,
-        fingerprint: str,
-        bounds: Sequence[tuple[int, int]] | None = None,
-        weights: Sequence[float] | None = None,
-        rank: int = 0,
-        ranks: int = 1,
-    ) -> None:
-        limits.check()
-        self.source_lengths = source_lengths
-        self.target_lengths = target_lengths
-        self.limits = limits
+    def __init__(self, *, seed: int, fingerprint: str, rank: int = 0, ranks: int = 1) -> None:
         self.seed = seed
         self.fingerprint = fingerprint
-        self.bounds = bounds
-        self.weights = weights
         self.rank = rank
         self.ranks = ranks
         self.epoch = 0
         self.position = 0
-        self._made: tuple[int, Epoch] | None = None
-
-    def batches(self, epoch: int) -> Epoch:
-        """All batches of an epoch, before they are dealt out."""
-        if self._made is None or self._made[0] != epoch:
-            made = Epoch(
-                self.source_lengths,
-                self.target_lengths,
-                self.limits,
-                seed=self.seed,
-                epoch=epoch,
-                bounds=self.bounds,
-                weights=self.weights,
-            )
-            self._made = (epoch, made)
-        return self._made[1]
-
-    def dealt(self, batches: Epoch) -> Numbers:
-        """Which batches of the list this rank gets, in order, [batches of this rank]."""
-        each = -(-len(batches) // self.ranks)
-        return (np.arange(each) * self.ranks + self.rank) % max(1, len(batches))
 
     def start(self, epoch: int) -> int:
         """Goes to an epoch: to the saved position if it is the saved epoch, else to its beginning.
@@ -372,3 +329,60 @@ class Sampler:
                 f"are {self.ranks}; resume with {state['ranks']}, or from a checkpoint of an epoch's end"
             )
         self.epoch, self.position = state["epoch"], state["position"]
+
+
+class Sampler(Place):
+    """The order of training and the place in it.
+
+    The list of an epoch's batches is made first and then dealt out: rank r of n gets batches r, r + n, r +
+    2n, ...; when the list does not divide evenly, its first batches are dealt once more at the end, so that
+    all ranks get equally many.
+
+    Args:
+        source_lengths: as for `Epoch`; so are `target_lengths`, `limits`, `seed`, `bounds` and `weights`.
+        fingerprint: of the data and of everything else that decides about batches.
+        rank: which process this is.
+        ranks: how many there are.
+    """
+
+    def __init__(
+        self,
+        source_lengths: SentenceLengths,
+        target_lengths: SentenceLengths,
+        limits: BatchLimits,
+        *,
+        seed: int,
+        fingerprint: str,
+        bounds: Sequence[tuple[int, int]] | None = None,
+        weights: Sequence[float] | None = None,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        limits.check()
+        super().__init__(seed=seed, fingerprint=fingerprint, rank=rank, ranks=ranks)
+        self.source_lengths = source_lengths
+        self.target_lengths = target_lengths
+        self.limits = limits
+        self.bounds = bounds
+        self.weights = weights
+        self._made: tuple[int, Epoch] | None = None
+
+    def batches(self, epoch: int) -> Epoch:
+        """All batches of an epoch, before they are dealt out."""
+        if self._made is None or self._made[0] != epoch:
+            made = Epoch(
+                self.source_lengths,
+                self.target_lengths,
+                self.limits,
+                seed=self.seed,
+                epoch=epoch,
+                bounds=self.bounds,
+                weights=self.weights,
+            )
+            self._made = (epoch, made)
+        return self._made[1]
+
+    def dealt(self, batches: Epoch) -> Numbers:
+        """Which batches of the list this rank gets, in order, [batches of this rank]."""
+        each = -(-len(batches) // self.ranks)
+        return (np.arange(each) * self.ranks + self.rank) % max(1, len(batches))

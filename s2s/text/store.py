@@ -23,11 +23,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from s2s.errors import DataError
-from s2s.text.corpus import BadLinePolicy, CorpusSpec, LineReport, Pair, open_corpus
+from s2s.text.corpus import BadLinePolicy, CorpusSpec, LineReport, Pair, Sides, open_corpus
 from s2s.text.tokenizer import Tokenizer
 
 TooLongPolicy: TypeAlias = Literal["skip", "truncate", "error"]
-Sides: TypeAlias = Literal["source", "target"]
 
 _SIDES: tuple[Sides, Sides] = ("source", "target")
 _FORMAT = 2  # part of every fingerprint: raise it when the files' layout or the treatment of text changes
@@ -182,6 +181,10 @@ class PairStore:
         """One sentence as it stood in the file."""
         return self._text[side][self._place(self._text_offsets[side], pair)].tobytes().decode("utf-8")
 
+    def ends(self, side: Sides) -> npt.NDArray[np.int64]:
+        """Tokens up to the end of each sentence, without bos and eos, [pairs]."""
+        return self._id_offsets[side][1:]
+
     @staticmethod
     def _place(offsets: Column, pair: int) -> slice:
         start, stop = offsets[pair : pair + 2].tolist()
@@ -278,6 +281,7 @@ def pair_store(
     max_target_tokens: int | None = None,
     on_too_long: TooLongPolicy = "skip",
     one_to_one: bool = False,
+    sides: Sequence[Sides] = _SIDES,
 ) -> PairStore:
     """The store of some corpora: opened if it is there, built first if not.
 
@@ -296,12 +300,15 @@ def pair_store(
         max_target_tokens: longest target, in tokens without bos and eos; None: no limit.
         on_too_long: what happens to pairs beyond these limits.
         one_to_one: a pair is bad if its sides have unequal numbers of tokens, as words and their labels must not.
+        sides: that are stored; of the other each text is empty.
 
     Raises:
         DataError: a file cannot be read, a line is bad, or no pair is left.
     """
     options: list[object] = [on_bad_line, max_source_tokens, max_target_tokens, on_too_long]
     options += ["one to one"] if one_to_one else []
+    if len(sides) < len(_SIDES):
+        options += sides
     parts = [_FORMAT, options, source_tokenizer.fingerprint(), target_tokenizer.fingerprint()]
     for spec in corpora:
         digests = [file_digest(path, cache) for path in spec.paths]
@@ -323,6 +330,7 @@ def pair_store(
                     (max_source_tokens, max_target_tokens),
                     on_too_long,
                     one_to_one,
+                    sides,
                 )
                 builder.build(name, corpora)
                 builder.folder.rename(folder)
@@ -342,6 +350,7 @@ class _Builder:
         limits: tuple[int | None, int | None],
         on_too_long: TooLongPolicy,
         one_to_one: bool,
+        sides: Sequence[Sides],
     ) -> None:
         self.folder = folder
         self.fingerprint = fingerprint
@@ -351,6 +360,7 @@ class _Builder:
         self.limits = dict(zip(_SIDES, limits, strict=True))
         self.truncate = on_too_long == "truncate"
         self.one_to_one = one_to_one
+        self.sides = sides
         self.dtypes = {side: _id_type(self.tokenizers[side].vocabulary_size) for side in _SIDES}
         self.pairs = 0
         self.ends = {name: 0 for side in _SIDES for name in (f"{side}.offsets", f"{side}.text_offsets")}
@@ -400,17 +410,20 @@ class _Builder:
             last.flush()
             os.fsync(last.fileno())
         _sync_folder(self.folder)
-        tokens = ", ".join(f"{self.ends[f'{side}.offsets']:,} {side} tokens" for side in _SIDES)
+        both = len(self.sides) == len(_SIDES)
+        tokens = ", ".join(
+            f"{self.ends[f'{side}.offsets']:,} {f'{side} ' * both}tokens" for side in self.sides
+        )
         seconds = time.monotonic() - started
         console.print(
-            f"{name}: {self.pairs:,} pairs, {tokens}, stored in {seconds:.1f} s",
+            f"{name}: {self.pairs:,} {'pairs' if both else 'texts'}, {tokens}, stored in {seconds:.1f} s",
             highlight=False,
             soft_wrap=True,
         )
 
     def _corpus(self, spec: CorpusSpec, progress: Progress, task: TaskID) -> None:
         before = progress.tasks[task].completed
-        pairs = open_corpus(spec).pairs(self.report)
+        pairs = open_corpus(spec, self.sides).pairs(self.report)
         self.report.bytes_read.clear()
         chunks = iter(lambda: list(islice(pairs, _CHUNK_PAIRS)), [])
         for chunk in self._encoded(chunks, _size(spec)):
@@ -442,10 +455,14 @@ class _Builder:
     def encode(self, pairs: list[Pair]) -> "_Chunk":
         """What is written of some pairs; changes nothing, so that any process may do it."""
         texts = {"source": [pair.source for pair in pairs], "target": [pair.target for pair in pairs]}
-        ids = {side: self.tokenizers[side].encode_batch(texts[side]) for side in _SIDES}
+        texts |= {side: [""] * len(pairs) for side in _SIDES if side not in self.sides}
+        ids: dict[Sides, list[list[int]]] = {
+            side: self.tokenizers[side].encode_batch(texts[side]) if side in self.sides else [[]] * len(pairs)
+            for side in _SIDES
+        }
         kept, problems = [], []
         for i, pair in enumerate(pairs):
-            counts: dict[Sides, int] = {side: len(ids[side][i]) for side in _SIDES}
+            counts: dict[Sides, int] = {side: len(ids[side][i]) for side in self.sides}
             fits = self._fits(counts)
             if not fits:
                 problems.append((pair.line, counts))
@@ -464,7 +481,7 @@ class _Builder:
 
     def _fits(self, counts: dict[Sides, int]) -> bool:
         """Whether a pair of so many tokens is used as it is."""
-        limits = ((counts[side], self.limits[side]) for side in _SIDES)
+        limits = ((counts[side], self.limits[side]) for side in counts)
         short = all(count and (limit is None or count <= limit) for count, limit in limits)
         return short and self._matches(counts)
 
@@ -485,7 +502,7 @@ class _Builder:
 
     def _tell(self, place: str, counts: dict[Sides, int]) -> None:
         """Says why a pair is not used, or not whole."""
-        for side in _SIDES:
+        for side in counts:
             if not counts[side]:  # a normalization may delete characters; attention over nothing is no number
                 self.report.bad(f"no tokens in the {side}", place)
                 return
@@ -493,7 +510,7 @@ class _Builder:
             detail = f"{counts['source']} and {counts['target']}"
             self.report.bad("not as many tokens in the target as in the source", place, detail)
             return
-        for side in _SIDES:
+        for side in counts:
             limit = self.limits[side]
             if limit is None or counts[side] <= limit:
                 continue
@@ -563,7 +580,7 @@ def corpus_lines(
         before, nothing = 0, True
         for spec in corpora:
             report.bytes_read.clear()
-            for number, pair in enumerate(open_corpus(spec).pairs(report)):
+            for number, pair in enumerate(open_corpus(spec, sides).pairs(report)):
                 nothing = False
                 for side in sides:
                     yield pair.source if side == "source" else pair.target

@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 import pytorch_lightning as pl
@@ -20,12 +20,11 @@ from s2s.registry import catalogue
 from s2s.registry.near_names import unknown
 from s2s.registry.parts import describe, factory
 from s2s.text.batch import Batch, pad, pad_targets
-from s2s.text.corpus import BadLinePolicy, CorpusSpec, corpus_spec
+from s2s.text.corpus import BadLinePolicy, CorpusSpec, Sides, corpus_spec
 from s2s.text.extended import ExtendedVocabulary
-from s2s.text.sampler import Batches, BatchLimits, Epoch, Numbers, Sampler, beyond_budget, by_length
+from s2s.text.sampler import Batches, BatchLimits, Epoch, Numbers, Place, Sampler, beyond_budget, by_length
 from s2s.text.store import (
     PairStore,
-    Sides,
     TooLongPolicy,
     corpus_lines,
     file_digest,
@@ -36,6 +35,8 @@ from s2s.text.tokenizer import UNK, Tokenizer
 
 Corpora: TypeAlias = str | dict[str, Any] | list[str | dict[str, Any]]
 Split: TypeAlias = Literal["train", "validation", "test"]
+Made = TypeVar("Made")
+"""What a task calls a batch."""
 _Ids: TypeAlias = Sequence[int] | np.ndarray[Any, Any]
 
 _DEFAULT_TOKENIZER = "SentencePiece"
@@ -170,8 +171,11 @@ class PairData(pl.LightningDataModule):
         self._tokenizers: Tokenizers | None = None
         self._stores: dict[str, PairStore] = {}
         self._further: dict[str, list[list[str]]] = {}
-        self._sampler: Sampler | None = None
+        self._sampler: Place | None = None
         self._restored: dict[str, Any] | None = None
+
+    sides: tuple[Sides, ...] = ("source", "target")
+    """Of the pairs; a task without sources has targets alone, and every source is empty."""
 
     # --- tokenizers ---
 
@@ -275,7 +279,7 @@ class PairData(pl.LightningDataModule):
 
     def _make_tokenizers(self) -> Tokenizers:
         sides: dict[str, list[Sides]] = (
-            {"joint": ["source", "target"]} if self.joint else {"source": ["source"], "target": ["target"]}
+            {"joint": [*self.sides]} if self.joint else {"source": ["source"], "target": ["target"]}
         )
         made = [self.trained(name, self.tokenizer_of(of[0]), of) for name, of in sides.items()]
         return Tokenizers(made[0], made[-1])
@@ -298,6 +302,7 @@ class PairData(pl.LightningDataModule):
             )
         tokenizer = made_by()
         about = [_FORMAT, self.on_bad_line, f"{name} {tokenizer.fingerprint()}"]
+        about += sides if len(self.sides) == 1 else []
         for spec in self.corpora["train"]:
             digests = [file_digest(path, self.cache) for path in spec.paths]
             about.append(json.dumps([*spec.treatment, spec.reader, digests]))
@@ -342,6 +347,7 @@ class PairData(pl.LightningDataModule):
                 max_target_tokens=self.max_target_tokens if training else None,
                 on_too_long=self.on_too_long,
                 one_to_one=self.one_to_one,
+                sides=self.sides,
             )
         return self._stores[split]
 
@@ -386,7 +392,7 @@ class PairData(pl.LightningDataModule):
             if any(spec.references_key for spec in self.corpora[split]):
                 self.references(split)  # what is wrong with them is told before training
 
-    def _make_sampler(self) -> Sampler:
+    def _make_sampler(self) -> Place:
         store = self.store("train")
         weights = [spec.weight for spec in self.corpora["train"]]
         return Sampler(
@@ -404,7 +410,7 @@ class PairData(pl.LightningDataModule):
     def _report(self) -> None:
         """Says what was left out, and how well batches are filled."""
         sampler = self.sampler
-        lines = [f"{split}: {line}" for split, store in self._stores.items() for line in store.report]
+        lines = self._left_out()
         batches = sampler.batches(0)
         rows = batches.pairs_seen / max(1, len(batches))
         lines.append(
@@ -419,20 +425,34 @@ class PairData(pl.LightningDataModule):
             lines.append(
                 f"train: {what} and left out, first at {place}; see batch_tokens and max_source_tokens"
             )
-        if sampler.rank != 0:
+        self._tell(lines)
+
+    def _left_out(self) -> list[str]:
+        return [f"{split}: {line}" for split, store in self._stores.items() for line in store.report]
+
+    def _tell(self, lines: Sequence[str]) -> None:
+        """Print on the first process."""
+        if self.place.rank != 0:
             return
         console = Console(stderr=True)
         for line in lines:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     @property
-    def sampler(self) -> Sampler:
-        """The order of training and the place in it."""
+    def place(self) -> Place:
+        """Where training stands."""
         if self._sampler is None:
             raise DataError(
                 "the data module is not set up for training; call prepare_data() and setup('fit')"
             )
         return self._sampler
+
+    @property
+    def sampler(self) -> Sampler:
+        """The order of training and the place in it."""
+        sampler = self.place
+        assert isinstance(sampler, Sampler)
+        return sampler
 
     def batches_per_epoch(self) -> int:
         """Training batches of this process in the first epoch; later ones may differ by a few."""
@@ -440,9 +460,9 @@ class PairData(pl.LightningDataModule):
 
     def batch_done(self) -> None:
         """Counts a training batch as consumed; to be called before a checkpoint that includes it is made."""
-        self.sampler.batch_done()
+        self.place.batch_done()
 
-    def train_dataloader(self) -> "PairLoader":
+    def train_dataloader(self) -> "PairLoader[Batch]":
         """The batches of the trainer's current epoch from the saved position on.
 
         The trainer must ask anew in each epoch: `reload_dataloaders_every_n_epochs=1`.
@@ -457,7 +477,7 @@ class PairData(pl.LightningDataModule):
         )
         return PairLoader(dataset, start=start, num_workers=self.num_workers)
 
-    def val_dataloader(self) -> "PairLoader | list[PairLoader]":
+    def val_dataloader(self) -> "PairLoader[Batch] | list[PairLoader[Batch]]":
         """The validation text, the longest batch first, then any order, the same each time; nothing if there is none.
 
         Sentences of like length share a batch. Were batches in the order of length too, `limit_val_batches` would
@@ -465,11 +485,11 @@ class PairData(pl.LightningDataModule):
         """
         return self._evaluated("validation", shuffled=True) if self.corpora["validation"] else []
 
-    def test_dataloader(self) -> "PairLoader":
+    def test_dataloader(self) -> "PairLoader[Batch]":
         """The test text sorted by length."""
         return self._evaluated("test")
 
-    def _evaluated(self, split: Split, *, shuffled: bool = False) -> "PairLoader":
+    def _evaluated(self, split: Split, *, shuffled: bool = False) -> "PairLoader[Batch]":
         store = self.store(split)
         batches = by_length(store.lengths("source")[:], store.lengths("target")[:], self.limits)
         chosen = np.arange(len(batches))
@@ -575,13 +595,13 @@ class PairBatches(Dataset[Batch]):
         return sampled if limit is None or len(sampled) <= limit else stored
 
 
-class PairLoader(DataLoader[Any]):
+class PairLoader(DataLoader[Made]):
     """Yields batches from `start` on; its length is that of the whole epoch, as Lightning counts.
 
     Draws nothing from the global random generator.
     """
 
-    def __init__(self, batches: Dataset[Any], *, start: int = 0, num_workers: int = 0) -> None:
+    def __init__(self, batches: Dataset[Made], *, start: int = 0, num_workers: int = 0) -> None:
         super().__init__(
             batches,
             batch_size=None,

@@ -22,7 +22,7 @@ CASES = [
 
 
 def test_readers_are_registered() -> None:
-    assert {"Columns", "CoNLLU", "JSONL", "Parallel", "TSV"} <= set(READERS)
+    assert {"Columns", "CoNLLU", "JSONL", "Lines", "Parallel", "TSV"} <= set(READERS)
 
 
 @pytest.mark.parametrize(("name", "check"), CASES)

@@ -17,6 +17,7 @@ from s2s.nn import (
     advance,
     attend_rows,
     gathered_weight_gradients,
+    leaves,
     length_mask,
     map_state,
     stand_still,
@@ -99,14 +100,20 @@ class ConditionedDecoder(Decoder):
             memory = self.attention.memorize(encoded.outputs, mask)
             attention = self.attention.initial_state(memory)
         parts = features.split([self.first.feature_size, self.upper.feature_size], dim=-1)
-        rows = features.size(0)
-        drawn = Drawn(
-            self.draw_first(rows, like=features),
-            self.upper.draw(rows, like=features),
-            self.dropout.draw(rows, self.hidden_size, like=features),
-        )
         first, upper = self.first.state_from(parts[0]), self.upper.state_from(parts[1])
-        return memory, ConditionedState(first, attention, upper, drawn)
+        return memory, ConditionedState(first, attention, upper, self._draw(features))
+
+    def redraw(self, state: ConditionedState) -> State:
+        """Other masks."""
+        return state._replace(drawn=self._draw(leaves(state.first)[0]))
+
+    def _draw(self, like: Tensor) -> Drawn:
+        rows = like.size(0)
+        return Drawn(
+            self.draw_first(rows, like=like),
+            self.upper.draw(rows, like=like),
+            self.dropout.draw(rows, self.hidden_size, like=like),
+        )
 
     def draw_first(self, batch_size: int, *, like: Tensor) -> Any:
         """What the first layer draws once per sentence."""

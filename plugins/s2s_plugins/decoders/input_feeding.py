@@ -86,6 +86,10 @@ class InputFeedingDecoder(AttentionalDecoder):
         fed = features.new_zeros(features.size(0), self.hidden_size)
         return memory, FeedingState(self.cells.state_from(features), attention, fed, self.draw(features))
 
+    def redraw(self, state: FeedingState) -> State:
+        """Other masks."""
+        return state._replace(masks=self.draw(state.fed))
+
     def step(self, input: Tensor, memory: Any, state: FeedingState) -> tuple[Decoded, State]:
         """One token."""
         return self.step_folded(self.fold_tokens(input), input, memory, state)

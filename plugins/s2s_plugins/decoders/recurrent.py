@@ -5,7 +5,18 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from s2s.nn import Attention, Decoded, Encoded, NextInput, RecurrentCell, State, advance, length_mask, unroll
+from s2s.nn import (
+    Attention,
+    Decoded,
+    Encoded,
+    NextInput,
+    RecurrentCell,
+    State,
+    advance,
+    leaves,
+    length_mask,
+    unroll,
+)
 from s2s_plugins.attention.luong import LuongGeneral
 from s2s_plugins.cells.lstm import LSTM
 from s2s_plugins.decoders.attentional import AttentionalDecoder, Masks
@@ -65,6 +76,10 @@ class RecurrentDecoder(AttentionalDecoder):
         """Memory and first state."""
         memory, attention = self.memorize(encoded)
         return memory, RecurrentState(self.cells.state_from(features), attention, self.draw(features))
+
+    def redraw(self, state: RecurrentState) -> State:
+        """Other masks."""
+        return state._replace(masks=self.draw(leaves(state.cell)[0]))
 
     def step(self, input: Tensor, memory: Any, state: RecurrentState) -> tuple[Decoded, State]:
         """One token."""

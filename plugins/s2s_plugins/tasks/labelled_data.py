@@ -11,9 +11,9 @@ from torch import Tensor
 from s2s.errors import ConfigError
 from s2s.padded import Padded, Spelled
 from s2s.text.batch import Batch
-from s2s.text.corpus import BadLinePolicy
+from s2s.text.corpus import BadLinePolicy, Sides
 from s2s.text.spelling import Spelling
-from s2s.text.store import Sides, TooLongPolicy
+from s2s.text.store import TooLongPolicy
 from s2s.text.tokenizer import Tokenizer
 from s2s.training.datamodule import Corpora, PairData
 from s2s_plugins.tokenizers.characters import Characters

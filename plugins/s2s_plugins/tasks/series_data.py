@@ -311,7 +311,7 @@ class SeriesData(pl.LightningDataModule):
         """Counts a training batch as consumed; to be called before a checkpoint that includes it is made."""
         self.sampler.batch_done()
 
-    def train_dataloader(self) -> PairLoader:
+    def train_dataloader(self) -> PairLoader[SeriesBatch]:
         """The batches of the trainer's current epoch from the saved position on."""
         epoch = self.trainer.current_epoch if self.trainer is not None else self.sampler.epoch
         start = self.sampler.start(epoch)
@@ -320,15 +320,15 @@ class SeriesData(pl.LightningDataModule):
         mine = [origins[batches.pairs(int(batch))] for batch in self.sampler.dealt(batches)]
         return PairLoader(SeriesWindows(self, "train", mine), start=start)
 
-    def val_dataloader(self) -> PairLoader | list[PairLoader]:
+    def val_dataloader(self) -> PairLoader[SeriesBatch] | list[PairLoader[SeriesBatch]]:
         """The windows of the validation part in the order of time; nothing if there is none."""
         return self._evaluated("validation") if self.given["validation"] is not None else []
 
-    def test_dataloader(self) -> PairLoader:
+    def test_dataloader(self) -> PairLoader[SeriesBatch]:
         """The windows of the test part in the order of time."""
         return self._evaluated("test")
 
-    def _evaluated(self, split: Split) -> PairLoader:
+    def _evaluated(self, split: Split) -> PairLoader[SeriesBatch]:
         origins = self.origins(split)
         if self.trainer is not None:
             origins = origins[self.trainer.global_rank :: self.trainer.world_size]

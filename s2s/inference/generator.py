@@ -1,0 +1,420 @@
+"""Texts that a language model writes: from the begin of a text, or from what a person says, word after word."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from collections.abc import Generator as Flow
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, overload
+
+import regex
+import torch
+from torch import Tensor
+
+from s2s.errors import ConfigError, DataError
+from s2s.inference.model_bundle import ModelBundle, built_here, load_model_bundle
+from s2s.inference.options import Options
+from s2s.inference.scoring import BATCH_TOKENS, Scored
+from s2s.inference.strategies import strategy_of
+from s2s.inference.text_scoring import StreamScorer, score_texts
+from s2s.inference.windows import encodable
+from s2s.inference.workers import GivenUp
+from s2s.nn.cell import State, select_state
+from s2s.nn.language_model import LanguageModel
+from s2s.nn.prepared import Prepared
+from s2s.registry.near_names import unknown
+from s2s.registry.parts import factory
+from s2s.search.constraints import constrain
+from s2s.search.hypotheses import Hypothesis
+from s2s.search.stepper import Best, ModelStepper, Step, Stepper
+from s2s.search.strategy import SearchStrategy
+from s2s.text.batch import pad
+from s2s.text.tokenizer import BOS, EOS, PAD, UNK
+from s2s.text.words import UNSPACED
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+MAX_TOKENS = 256
+"""Of a text that does not end before, its prompt not counted."""
+
+ROWS = 64
+"""Texts that are drawn side by side."""
+
+_LAST_WORD = regex.compile(rf"[\s{UNSPACED}](?=[^\s{UNSPACED}]*$)")
+"""Where the last word of a text begins, with the space before it: a word that may still become longer."""
+
+
+class Given(TypedDict, total=False):
+    """How texts are written; what each means, `s2s.inference.options.Options` says."""
+
+    search: str | None
+    beam: int | None
+    normalization: str | None
+    alpha: float | None
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    seed: int | None
+    max_tokens: int | None
+    min_tokens: int
+    no_repeat_ngram: int | None
+    banned: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A text that a model wrote.
+
+    Attributes:
+        text: all of it, the prompt first.
+        prompt: what it was to begin with.
+        score: what the search ranks by; of a text that was drawn the log-probability of what follows the prompt.
+        tokens: that follow the prompt, as a person should see them; the end last, if it was said.
+        log_probs: of each of `tokens`, natural logarithms, as the model gives them, whatever was drawn from.
+        finished: False if it was cut at its limit.
+    """
+
+    text: str
+    prompt: str
+    score: float
+    tokens: list[str]
+    log_probs: list[float]
+    finished: bool
+
+
+class _Asked(NamedTuple):
+    """What one call asks for."""
+
+    options: Options
+    strategy: SearchStrategy
+    texts: int
+
+
+class Generator:
+    """Writes texts with a language model, and tells how probable given ones are.
+
+    By default it draws from the model, as it was trained. What is drawn is a function of the seed, of the prompt and of
+    the text's number: text 3 of 10 is the same as text 3 of 100. A token that stands for unknown words is never said.
+
+    Args:
+        bundle: as `load_model_bundle` returns it.
+        device: such as "cpu" or "cuda".
+
+    Raises:
+        ConfigError: an unknown device.
+    """
+
+    def __init__(self, bundle: ModelBundle[LanguageModel], *, device: str = "cpu") -> None:
+        try:
+            self.device = torch.device(device)
+            self._prepared = Prepared(bundle.model.to(self.device).eval())
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigError(f"device {device!r} cannot be used here ({error}); cpu always can") from error
+        self.bundle = bundle
+        self.tokenizer = bundle.tokenizers["tokenizer"]
+        self._spec = bundle.config.get("search", "Sampling")
+        with built_here(Path(), bundle.config):
+            self._search: SearchStrategy = factory("search", self._spec)()
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "cpu") -> Generator:
+        """Make a generator of a bundle on disk.
+
+        Raises:
+            BundleError: see `load_model_bundle`; or it holds a model of another kind.
+        """
+        return cls(load_model_bundle(path, LanguageModel), device=device)
+
+    @overload
+    def generate(
+        self,
+        prompt: str = ...,
+        *,
+        count: None = ...,
+        results: Literal[False] = ...,
+        **options: Unpack[Given],
+    ) -> str: ...
+
+    @overload
+    def generate(
+        self, prompt: str = ..., *, count: None = ..., results: Literal[True], **options: Unpack[Given]
+    ) -> Generated: ...
+
+    @overload
+    def generate(
+        self, prompt: str = ..., *, count: int, results: Literal[False] = ..., **options: Unpack[Given]
+    ) -> list[str]: ...
+
+    @overload
+    def generate(
+        self, prompt: str = ..., *, count: int, results: Literal[True], **options: Unpack[Given]
+    ) -> list[Generated]: ...
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        count: int | None = None,
+        results: bool = False,
+        **options: Unpack[Given],
+    ) -> str | Generated | list[str] | list[Generated]:
+        """Write a text, or several.
+
+        Args:
+            prompt: what each begins with.
+            count: how many; of a search that does not draw, its best ones.
+            results: give objects with tokens and log-probabilities instead of strings.
+            options: see `Given`; `s2s generate` has the same.
+
+        Returns:
+            a str, or with `count` a list; `Generated` instead of str if `results`.
+
+        Raises:
+            ConfigError: an option that does not exist or cannot be.
+        """
+        asked = self._asked(options, 1 if count is None else count)
+        found: list[Generated] = []
+        for start in range(0, asked.texts, ROWS if asked.strategy.draws else asked.texts):
+            numbers = list(range(start, min(start + ROWS, asked.texts))) if asked.strategy.draws else [0]
+            for hypotheses in self._written(prompt, numbers, asked):
+                best = hypotheses[:1] if asked.strategy.draws else hypotheses[: asked.texts]
+                found += [self._generated(prompt, one) for one in best]
+        given = found if results else [one.text for one in found]
+        return given[0] if count is None else given
+
+    def stream(self, prompt: str = "", *, number: int = 0, **options: Unpack[Given]) -> Flow[str]:
+        """Write a text, and give each word as soon as it is there; the prompt comes first.
+
+        All parts together are the text that `generate` gives. A search with several beams gives all at its end.
+
+        Args:
+            prompt: what it begins with.
+            number: which of the texts that can be drawn, from 0.
+            options: see `generate`.
+
+        Raises:
+            ConfigError: see `generate`.
+        """
+        asked = self._asked(options, 1)
+        return self._words(prompt, number, asked)
+
+    def draws(self, **options: Unpack[Given]) -> bool:
+        """Whether these options ask for texts that are drawn, of which there are as many as one likes.
+
+        Raises:
+            ConfigError: see `generate`.
+        """
+        return self._asked(options, 1).strategy.draws
+
+    @torch.inference_mode()
+    def following(self, prompt: str = "", count: int = 5) -> list[tuple[str, float]]:
+        """The most probable tokens after a prompt, each with its probability.
+
+        Args:
+            prompt: what stands before; "" is the begin of a text.
+            count: how many; the end mark is one of them, where it is among the most probable.
+        """
+        stepper, state, last = self._begun(prompt, [0])
+        best = stepper.best(torch.full((1, 1), last, device=self.device), state, count)
+        names = self.tokenizer.tokens(best.tokens.flatten().tolist())
+        return list(zip(names, best.log_probs.flatten().exp().tolist(), strict=True))
+
+    def score(
+        self, texts: Sequence[str], *, as_stream: bool = False, batch_tokens: int = BATCH_TOKENS
+    ) -> list[Scored]:
+        """How probable given texts are: their pieces, the end last, and the log-probability of each.
+
+        Args:
+            texts: any number of them.
+            as_stream: read each after those before it, as a model that was trained on a stream does, not alone.
+            batch_tokens: most tokens of a batch, padding counted. Speed and memory only.
+
+        Raises:
+            DataError: one is no str.
+            ConfigError: an impossible `batch_tokens`.
+        """
+        for position, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise DataError(f"text {position} is a {type(text).__name__}, not a str: {text!r}")
+        return self.scorer(as_stream=as_stream, batch_tokens=batch_tokens)(texts)
+
+    def scorer(
+        self, *, as_stream: bool = False, batch_tokens: int = BATCH_TOKENS
+    ) -> Callable[[Sequence[str]], list[Scored]]:
+        """`score` for texts that come in several calls; in a stream, each call goes on where the one before ended.
+
+        Args:
+            as_stream: see `score`.
+            batch_tokens: see `score`.
+        """
+        if as_stream:
+            return StreamScorer(self.bundle.model, self.tokenizer)
+        return partial(score_texts, self.bundle.model, self.tokenizer, batch_tokens=batch_tokens)
+
+    def pieces(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of texts, without their ends."""
+        return self.tokenizer.encode_batch([encodable(text) for text in texts])
+
+    # --- the search -------------------------------------------------------------------------------------------------
+
+    def _asked(self, given: Given, count: int) -> _Asked:
+        if count < 1:
+            raise ConfigError(f"count is {count}; it must be 1 or more")
+        for name in given:
+            if name not in Given.__annotations__:
+                raise ConfigError(unknown("option", name, Given.__annotations__))
+        named = dict(given)
+        strategy = strategy_of(Options.of(named), self._search, self._spec)
+        if count > 1 and not strategy.draws:
+            named["n_best"] = count
+            strategy = strategy_of(Options.of(named), self._search, self._spec)
+        return _Asked(Options.of(named), strategy, count)
+
+    @torch.inference_mode()
+    def _begun(self, prompt: str, numbers: Sequence[int]) -> tuple[ModelStepper, State, int]:
+        """A stepper of as many texts, the state before the prompt's last token, and that token."""
+        read = [BOS, *self.tokenizer.encode(encodable(prompt))]
+        model = self.bundle.model
+        state = model.begin(1)
+        if read[1:]:
+            state = model(pad([read[:-1]]).to(self.device), state)[1]
+        state = select_state(state, torch.zeros(len(numbers), dtype=torch.int64, device=self.device))
+        # The model does not look at its source: here it is what tells the texts apart for those who draw.
+        source = pad([[*read, number] for number in numbers]).to(self.device)
+        return ModelStepper(self._prepared, source, None, never=(PAD, UNK, BOS)), state, read[-1]
+
+    def _written(
+        self,
+        prompt: str,
+        numbers: Sequence[int],
+        asked: _Asked,
+        tell: Callable[[Tensor], None] | None = None,
+    ) -> list[list[Hypothesis]]:
+        """What the search finds for texts of these numbers; `tell` is told the last tokens at each step."""
+        begun, state, last = self._begun(prompt, numbers)
+        options = asked.options
+        banned = [self.tokenizer.encode(encodable(word)) for word in options.banned]
+        stepper, state = constrain(
+            begun,
+            state,
+            no_repeat_ngram=options.no_repeat_ngram,
+            banned=[banned] * len(numbers),
+        )
+        most = MAX_TOKENS if options.max_tokens is None else options.max_tokens
+        like = begun.source_lengths
+        return asked.strategy.search(
+            stepper if tell is None else _Told(stepper, tell),
+            state,
+            bos=last,
+            eos=EOS,
+            limits=torch.full_like(like, most),
+            minimums=torch.full_like(like, min(options.min_tokens, most)),
+        )
+
+    def _generated(self, prompt: str, found: Hypothesis) -> Generated:
+        said = [*found.tokens, EOS] if found.finished else found.tokens
+        return Generated(
+            self._text(prompt, found.tokens),
+            prompt,
+            found.score,
+            self.tokenizer.tokens(said),
+            found.log_probs,
+            found.finished,
+        )
+
+    def _text(self, prompt: str, tokens: Sequence[int]) -> str:
+        """A prompt as it was given, and what follows it."""
+        before = self.tokenizer.encode(encodable(prompt))
+        known, whole = self.tokenizer.decode(before), self.tokenizer.decode([*before, *tokens])
+        more = whole[len(known) :] if whole.startswith(known) else self.tokenizer.decode(tokens)
+        # A tokenizer of words knows no space at the end of a prompt, and puts one in front of the next word.
+        return f"{prompt.rstrip() if more[:1].isspace() else prompt}{more}"
+
+    def _words(self, prompt: str, number: int, asked: _Asked) -> Flow[str]:
+        given = 0  # characters
+        text = ""
+        with closing(self._steps(prompt, number, asked)) as steps:
+            for tokens in steps:
+                text = self._text(prompt, tokens.tokens if isinstance(tokens, Hypothesis) else tokens)
+                unfinished = None if isinstance(tokens, Hypothesis) else _LAST_WORD.search(text)
+                end = len(text) if isinstance(tokens, Hypothesis) else unfinished.start() if unfinished else 0
+                if end > given:
+                    yield text[given:end]
+                    given = end
+
+    def _steps(self, prompt: str, number: int, asked: _Asked) -> Flow[list[int] | Hypothesis]:
+        """The tokens so far, after each step of a search that goes on in another thread; at last what it found."""
+        told: queue.SimpleQueue[int | Hypothesis | BaseException] = queue.SimpleQueue()
+        given_up = threading.Event()
+
+        def tell(tokens: Tensor) -> None:
+            if given_up.is_set():
+                raise GivenUp
+            if tokens.numel() == 1:  # one beam, which nothing takes back
+                told.put(int(tokens))
+
+        def search() -> None:
+            try:
+                told.put(self._written(prompt, [number], asked, tell)[0][0])
+            except BaseException as error:  # to be raised where somebody waits
+                told.put(error)
+
+        thread = threading.Thread(target=search, daemon=True)
+        thread.start()
+        said: list[int] = []
+        begun = False
+        try:
+            while not isinstance(one := told.get(), Hypothesis):
+                if isinstance(one, BaseException):
+                    raise one
+                said += [one] if begun else []  # the first token is the prompt's last
+                begun = True
+                if said:
+                    yield list(said)
+            yield one
+        finally:
+            given_up.set()
+            thread.join()
+
+
+class _Told(Stepper):
+    """Steps as another stepper does, and tells which tokens it is given.
+
+    Args:
+        stepper: that steps.
+        tell: is given the last token of each beam, [sentences, beams].
+    """
+
+    def __init__(self, stepper: Stepper, tell: Callable[[Tensor], None]) -> None:
+        self.stepper = stepper
+        self.source_lengths = stepper.source_lengths
+        self._tell = tell
+
+    @property
+    def vocabulary_size(self) -> int | None:
+        """See `Stepper.vocabulary_size`."""
+        return self.stepper.vocabulary_size
+
+    def __call__(self, tokens: Tensor, state: State) -> Step:
+        """See `Stepper`."""
+        self._tell(tokens)
+        return self.stepper(tokens, state)
+
+    def best(self, tokens: Tensor, state: State, k: int) -> Best:
+        """See `Stepper`."""
+        self._tell(tokens)
+        return self.stepper.best(tokens, state, k)
+
+    def fingerprints(self) -> Tensor:
+        """See `Stepper`."""
+        return self.stepper.fingerprints()
+
+    def keep(self, sentences: Tensor) -> _Told:
+        """See `Stepper`."""
+        return _Told(self.stepper.keep(sentences), self._tell)

@@ -1,0 +1,83 @@
+"""How probable given texts are to a language model: each alone, or one after the other as a stream."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import torch
+
+from s2s.errors import ConfigError
+from s2s.inference.scoring import Scored, gold_log_probs
+from s2s.inference.windows import encodable
+from s2s.nn.cell import State
+from s2s.nn.language_model import LanguageModel, no_source
+from s2s.padded import Padded
+from s2s.text.batch import pad
+from s2s.text.tokenizer import BOS, EOS, Tokenizer
+
+
+def score_texts(
+    model: LanguageModel, tokenizer: Tokenizer, texts: Sequence[str], *, batch_tokens: int
+) -> list[Scored]:
+    """The probability of each text; it depends on nothing else in the list.
+
+    Args:
+        model: in evaluation mode.
+        tokenizer: its own.
+        texts: an empty one has the probability of ending at once.
+        batch_tokens: most tokens of a batch, padding counted.
+
+    Raises:
+        ConfigError: an impossible `batch_tokens`.
+    """
+    if batch_tokens < 1:
+        raise ConfigError(f"batch_tokens is {batch_tokens}; it must be 1 or more")
+    pieces = tokenizer.encode_batch([encodable(text) for text in texts])
+    # Longest first, so that too large a budget shows at once.
+    order = sorted(range(len(pieces)), key=lambda index: -len(pieces[index]))
+    found: dict[int, Scored] = {}
+    while order:
+        rows = max(1, batch_tokens // (len(pieces[order[0]]) + 1))
+        batch, order = order[:rows], order[rows:]
+        scored, _ = _scored(model, tokenizer, [pieces[index] for index in batch], None)
+        found.update(zip(batch, scored, strict=True))
+    return [found[index] for index in range(len(pieces))]
+
+
+class StreamScorer:
+    """The probability of each text after those before it, however many they are and in however many calls they come.
+
+    Args:
+        model: in evaluation mode.
+        tokenizer: its own.
+    """
+
+    def __init__(self, model: LanguageModel, tokenizer: Tokenizer) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self._state: State = None
+
+    def __call__(self, texts: Iterable[str]) -> list[Scored]:
+        """The texts that come next."""
+        found = []
+        for text in texts:
+            pieces = [self.tokenizer.encode(encodable(text))]
+            (scored,), self._state = _scored(self.model, self.tokenizer, pieces, self._state)
+            found.append(scored)
+        return found
+
+
+@torch.inference_mode()
+def _scored(
+    model: LanguageModel, tokenizer: Tokenizer, pieces: Sequence[Sequence[int]], state: State
+) -> tuple[list[Scored], State]:
+    place = next(model.parameters()).device
+    golds = [[*row, EOS] for row in pieces]
+    inputs, gold = pad([[BOS, *row] for row in pieces]).to(place), pad(golds).to(place)
+    decoded, state = model(inputs, state)
+    rows = gold_log_probs(model, decoded, Padded(gold.ids, gold.lengths), no_source(gold.lengths))
+    values = [row[: len(said)] for row, said in zip(rows.double().tolist(), golds, strict=True)]
+    return [
+        Scored(math.fsum(row), tokenizer.tokens(said), row) for said, row in zip(golds, values, strict=True)
+    ], state

@@ -682,7 +682,11 @@ def _short_help(command: str, argv: Sequence[str]) -> str:
         f"  --ckpt_path last|best|FILE      {checkpoint}",
         "  --run_folder FOLDER             checkpoints, logs, bundle (default: runs/RECIPE)",
         f"  --seed_everything INT           (default: {DEFAULT_SEED})",
-        f"  --task TASK                     {choices('task')} (default: {DEFAULT_TASK})",
+        *textwrap.wrap(
+            f"  --task TASK                     {choices('task')} (default: {DEFAULT_TASK})",
+            WIDTH,
+            subsequent_indent=" " * 34,
+        ),
         *(["  --overwrite true                replace the run that is in the folder"] if fits else []),
         "  --print_config                  print the whole configuration and stop",
         "",

@@ -105,6 +105,7 @@ def module_of(
         limit_train_batches=1.0,
         accumulate_grad_batches=accumulated,
         datamodule=SimpleNamespace(batches_per_epoch=lambda: batches),
+        strategy=SimpleNamespace(root_device=torch.device("cpu")),
     )
     module._trainer = trainer
     return module

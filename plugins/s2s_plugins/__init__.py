@@ -157,6 +157,7 @@ def s2s_commands() -> dict[str, str]:
         "convert": "s2s.commands.convert:main",
         "data": "s2s.commands.data:main",
         "demo": "s2s.commands.demo:main",
+        "diagnose": "s2s.commands.diagnose:main",
         "evaluate": "s2s.commands.evaluate:main",
         "export": "s2s.commands.export:main",
         "fit": "s2s.commands.fit:main",

@@ -62,8 +62,12 @@ def _at(path: Path, kind: str | None) -> list[Entry]:
     return found
 
 
-def given_options(pairs: Sequence[str]) -> dict[str, Any]:
+def given_options(pairs: Sequence[str], where: str = "--option") -> dict[str, Any]:
     """`KEY=VALUE` words as a mapping; values are read as YAML, as in a configuration.
+
+    Args:
+        pairs: the words.
+        where: the option of the command line that they were given to, for messages.
 
     Raises:
         ConfigError: a word without "=", or a value that is no YAML.
@@ -72,9 +76,9 @@ def given_options(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign or not name:
-            raise ConfigError(f"--option {pair!r}: expected KEY=VALUE")
+            raise ConfigError(f"{where} {pair!r}: expected KEY=VALUE")
         try:
             options[name] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise ConfigError(f"--option {pair!r}: the value is no YAML") from error
+            raise ConfigError(f"{where} {pair!r}: the value is no YAML") from error
     return options

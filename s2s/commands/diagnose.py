@@ -1,0 +1,127 @@
+"""`s2s diagnose`: how far back recurrent cells remember and learn, in tables and pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+from s2s.commands.command_line import CommandLine
+from s2s.diagnosis.settings import CELLS, QUICK, Settings
+from s2s.errors import DataError
+
+SUMMARY = "see memory fade: gradients against distance, and how far back cells learn"
+
+
+def main(argv: list[str]) -> int:
+    """Run `s2s diagnose [--cells NAME...] [--output DIR]`."""
+    usual = Settings()
+    parser = CommandLine(
+        prog="s2s diagnose",
+        description="How far recurrent cells remember: the gradient of the last output with respect to each earlier "
+        "input, before and after training; the longest lag at which they learn to add and to copy; what larger "
+        "recurrent weights, the forget gate and clipping change.",
+        epilog="docs/recurrence.md shows and explains what it finds.",
+    )
+    add = parser.add_argument
+    add(
+        "--cells",
+        nargs="+",
+        metavar="NAME[,KEY=VALUE...]",
+        default=list(CELLS),
+        help=f"cells, with options of theirs, as LSTM,forget_bias=3 (default: {' '.join(CELLS)}); "
+        "see: s2s plugins list --kind cell",
+    )
+    numbers = [
+        ("input-size", int, "width of the inputs before training"),
+        ("hidden-size", int, "width of every cell"),
+        ("distance", int, "steps over which gradients are followed before training"),
+        ("scales", float, "what the recurrent weights are multiplied by, before training"),
+        ("lags", int, "steps to be bridged, one training for each, cell and problem"),
+        ("steps", int, "most updates of a training; it ends when the problem is solved"),
+        ("batch-size", int, "sequences of an update"),
+        ("learning-rate", float, "of Adam"),
+        ("clip", float, "longest gradient, 0 for any"),
+        ("seed", int, "of weights and sequences"),
+    ]
+    for name, kind, told in numbers:
+        default = getattr(usual, name.replace("-", "_"))
+        several = isinstance(default, tuple)
+        shown = " ".join(map(str, default)) if several else str(default)
+        more: dict[str, Any] = {"nargs": "+"} if several else {}
+        add(
+            f"--{name}",
+            type=kind,
+            metavar="N" if kind is int else "X",
+            help=f"{told} (default: {shown})",
+            **more,
+        )
+    add("--quick", action="store_true", help="small sizes, short lags, few updates: to see what it does")
+    add(
+        "--output",
+        metavar="DIR",
+        help="folder for report.txt, report.json, two CSV files and two pictures (PNG)",
+    )
+    add(
+        "--threads",
+        type=int,
+        default=1,
+        metavar="N",
+        help="CPU threads (default: 1; small cells gain nothing by more)",
+    )
+    options = parser.parse_args(argv)
+
+    settings = _settings(options, QUICK if options.quick else usual)
+    cells = [_spec(word) for word in options.cells]
+    folder = None if options.output is None else _folder(options.output)
+
+    from s2s.commands.output import Output
+    from s2s.commands.threads import use_threads
+    from s2s.diagnosis.diagnosis import diagnose
+    from s2s.diagnosis.plot import check_matplotlib, pictures
+    from s2s.diagnosis.report import files, text
+
+    use_threads(options.threads)
+    if folder is not None:
+        check_matplotlib()  # before minutes are spent
+    found = diagnose(cells, settings, tell=lambda line: print(f"s2s: {line}", file=sys.stderr, flush=True))
+    print(text(found), flush=True)
+    if folder is not None:
+        contents = {name: written.encode() for name, written in files(found).items()}
+        for name, content in {**contents, **pictures(found)}.items():
+            with Output(str(folder / name)) as output:
+                output.write_bytes(content)
+        print(f"s2s: {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}", file=sys.stderr)
+    return 0
+
+
+def _settings(options: Any, usual: Settings) -> Settings:
+    chosen: dict[str, Any] = dataclasses.asdict(usual)
+    for name in chosen:
+        value = getattr(options, name)
+        if value is not None:
+            chosen[name] = tuple(value) if isinstance(value, list) else value
+    return Settings(**chosen)
+
+
+def _spec(word: str) -> dict[str, Any]:
+    """`NAME,KEY=VALUE,...` as a spec."""
+    from s2s.commands.plugins.parts import given_options
+
+    name, *pairs = word.split(",")
+    return {"class_path": name, "init_args": given_options(pairs, where="--cells")}
+
+
+def _folder(path: str) -> Path:
+    """The folder, made now: what cannot be written is better known before minutes are spent.
+
+    Raises:
+        DataError: it cannot be made.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"--output {path}: cannot make the folder: {error.strerror or error}") from error
+    return folder

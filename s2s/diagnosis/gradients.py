@@ -1,0 +1,52 @@
+"""How much of an input is left in an output some steps later: the norm of the Jacobian against distance.
+
+Hochreiter et al. 2001 and Pascanu et al. 2013 (eq. 5) write it as a product with one factor for each step between them;
+a product of many factors vanishes or explodes.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from s2s.nn.cell import RecurrentCell
+from s2s.nn.unroll import unroll
+
+
+def input_gradients(cell: RecurrentCell, x: Tensor) -> Tensor:
+    """The Frobenius norm of d h_T / d x_t, the whole Jacobian [output, input] of the last output, exactly.
+
+    A sequence stands in the batch once for each unit of the output, and each copy asks for the gradient of its own
+    unit; so one pass backward gives all rows, whatever the cell. In float64: float32 would lose what is far away.
+
+    Args:
+        cell: any cell; it is left as it is.
+        x: sequences of equal length, [batch, time, input].
+
+    Returns:
+        [batch, time]: the norm at distance T - t, so the last input comes first.
+    """
+    cell = copy.deepcopy(cell).double().eval()  # eval: no dropout
+    units = torch.arange(cell.output_size)
+    norms = []
+    for sequence in x.double():
+        copies = sequence.expand(cell.output_size, -1, -1).clone().requires_grad_()
+        outputs, _ = unroll(cell, copies, torch.full((cell.output_size,), x.size(1)))
+        (jacobian,) = torch.autograd.grad(outputs[units, -1, units].sum(), copies)
+        norms.append(jacobian.transpose(0, 1).flatten(1).norm(dim=1).flip(0))
+    return torch.stack(norms)
+
+
+def per_step(norms: list[float]) -> float | None:
+    """The factor by which the norm changes in a step, as a geometric mean over all steps but the first.
+
+    None where there is no such step, or nothing is left: a norm that is 0 or is no number.
+
+    Args:
+        norms: by distance.
+    """
+    if len(norms) < 3 or not all(0 < norm < float("inf") for norm in (norms[1], norms[-1])):
+        return None
+    return float((norms[-1] / norms[1]) ** (1 / (len(norms) - 2)))

@@ -45,7 +45,7 @@ class Settings:
     hidden_size: int = 64
     distance: int = 100
     scales: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0)
-    lags: tuple[int, ...] = (10, 20, 50, 100)
+    lags: tuple[int, ...] = (10, 20, 40, 80)
     steps: int = 2000
     batch_size: int = 32
     learning_rate: float = 0.005

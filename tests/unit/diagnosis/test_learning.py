@@ -69,9 +69,9 @@ def test_clipping_bounds_a_step(clip: float) -> None:
     """Gradient descent at rate 1 moves the weights by the gradient itself, cut to its longest length."""
     problem = Copying()
     cell = built(Elman, problem)
-    before = torch.nn.utils.parameters_to_vector(cell.parameters()).clone()
+    before = torch.nn.utils.parameters_to_vector(cell.parameters()).detach().clone()
     learnt = trained(cell, problem, steps=1, clip=clip, optimizer=functools.partial(torch.optim.SGD, lr=1.0))
-    moved = float((torch.nn.utils.parameters_to_vector(cell.parameters()) - before).norm())
+    moved = float((torch.nn.utils.parameters_to_vector(cell.parameters()).detach() - before).norm())
     (norm,) = learnt.norms
     assert norm > 0.01
     if clip:

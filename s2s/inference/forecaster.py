@@ -14,6 +14,7 @@ from s2s.errors import ConfigError, DataError
 from s2s.inference.model_bundle import ModelBundle, load_model_bundle
 from s2s.nn.forecaster import ForecastModel
 from s2s.registry.near_names import unknown
+from s2s.resources import locate
 from s2s.series import Table, as_csv, following, read_table
 from s2s.series.table import Values
 
@@ -72,7 +73,7 @@ class Forecaster:
         return self.model.columns
 
     def read(self, path: str | Path, date: str | None = None) -> Table:
-        """Read what is needed of a CSV file; `-` is standard input.
+        """Read what is needed of a CSV file; `-` is standard input, `embedded:series/museum.csv` travels with s2s.
 
         Args:
             path: of the file.
@@ -81,7 +82,9 @@ class Forecaster:
         Raises:
             DataError: see `read_table`.
         """
-        return read_table(path, columns=self.columns, date=date or self.date, date_optional=date is None)
+        return read_table(
+            locate(str(path)), columns=self.columns, date=date or self.date, date_optional=date is None
+        )
 
     def forecast(
         self,

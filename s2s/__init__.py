@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from s2s.diagnosis.diagnosis import diagnose
     from s2s.errors import BundleError, ConfigError, DataError, PluginError, S2SError
     from s2s.inference.classifier import Classifier
     from s2s.inference.forecaster import Forecaster
@@ -50,6 +51,7 @@ _HOME = {
     "Tokenizer": "s2s.text.tokenizer",
     "Translator": "s2s.inference.translator",
     "catalogue": "s2s.registry",
+    "diagnose": "s2s.diagnosis.diagnosis",
     "fit": "s2s.training.cli",
 }
 
@@ -76,6 +78,7 @@ __all__ = [
     "Translator",
     "__version__",
     "catalogue",
+    "diagnose",
     "fit",
 ]
 

@@ -24,7 +24,7 @@ LEAST, MOST = 1e-12, 1e12
 """Norms beyond these are cut off: what is so small or so large is as good as none."""
 
 _ACROSS = 3
-_DOTS_PER_INCH = 120
+_DOTS_PER_INCH = 100
 _PANEL_INCHES = (3.4, 2.7)
 _MARKED = 8
 
@@ -113,7 +113,7 @@ def _clipping(axes: Any, found: Diagnosis, looks: dict[str, dict[str, Any]]) -> 
         shares = [error / guessing for error in one.learnt.curve]
         axes.plot(points, shares, linestyle="-" if one.clip else "--", linewidth=1.5, **looks[one.cell])
     axes.set_ylim(-0.05, 1.35)
-    axes.set_title(f"clipping (copying, lag {CLIPPING_LAG}, large weights)", fontsize=9)
+    axes.set_title(f"clipping, copying at lag {CLIPPING_LAG}")
     axes.set_xlabel("updates of gradient descent")
     axes.set_ylabel("share of wrong symbols,\nas a share of guessing's")
     _two_styles(axes, f"cut to {found.settings.clip:g}", "not cut")

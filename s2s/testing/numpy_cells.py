@@ -2,7 +2,8 @@
 
 They are the slow twins of the cells in torch, and are written to be read: one sentence, one time step after
 the other, float64, no stacked weights. `x` is [time, input]; a hidden state is [hidden]; `W` is what an input
-is
+is multiplied by, `U` what a hidden state is multiplied by, `b` a bias.
+
 Every cell has two functions. `*_forward` returns the outputs, the last state and a trace: what each time step
 computed. `*_backward` reads the trace from the last step to the first (back-propagation through time, Werbos
 1990). It takes what the loss says of the outputs (dL/d output, [time, hidden]) and of the last state, and

@@ -6,8 +6,8 @@
 * speed: the test set through the command (files in and out, all its counting) with a loaded model, and by
   `Translator.translate` of a list, which is what decoding.py measures, in turns; and the command in a process of its
   own, beginning and loading included.
-* memory: LINES lines through the command in a process of its own, with a tiny model that says three tokens; what the
-  process holds, again and again.
+* memory: LINES lines of many lengths through the command in a process of its own, with a tiny model whose outputs are
+  of many lengths too, so that products have any number of rows; what the process holds, again and again.
 """
 
 import json
@@ -16,7 +16,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 from unittest import mock
 
@@ -32,7 +34,7 @@ from s2s.text.tokenizer import EOS
 
 SEARCHES = {"greedy": 1, "beam 5": 5}
 SAMPLES = 5
-LINES = 2_000_000
+LINES = 300_000  # level from 40,000 on
 PRECISION = "float32"  # the command's default
 TINY = 16
 
@@ -76,23 +78,34 @@ def memory() -> dict[str, Any]:
         command = [sys.executable, __file__, "child", folder, str(LINES)]
         given = Path(folder, "in.txt")
         tiny(Path(folder, "bundle"))
-        sources = lines("train", "en")
         with given.open("w", encoding="utf-8") as file:
-            for number in range(LINES):
-                file.write(f"{sources[number % len(sources)]}\n")
+            file.writelines(f"{line}\n" for line in of_many_lengths(LINES))
         began = time.perf_counter()
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         return {"seconds": time.perf_counter() - began, "points": json.loads(output.splitlines()[-1])}
 
 
+def of_many_lengths(number: int) -> Iterator[str]:
+    """Lines of 1 to 60 words, most often of about 10, cut from the training text at random places."""
+    words = " ".join(lines("train", "en")).split()
+    random = Random(1)
+    for _ in range(number):
+        length = min(60, max(1, int(random.lognormvariate(2.3, 0.6))))
+        begin = random.randrange(len(words) - length)
+        yield " ".join(words[begin : begin + length])
+
+
 def tiny(folder: Path) -> None:
-    """A bundle of a model with random weights that is small."""
+    """A bundle of a small model with random weights, which says from 1 to a few dozen tokens, most often 2."""
     config = model_config(size=TINY)
     pieces = tokenizer()
     torch.manual_seed(1)
     model = build_model(config)
     with torch.no_grad():
-        model.head.bias[EOS] = 20.0  # it ends as soon as it may
+        for weight in model.parameters():
+            if weight.dim() > 1:
+                weight *= 8.0  # what is said depends on what was read
+        model.head.bias[EOS] = 8.0
     spec = {"class_path": "SentencePiece", "init_args": {"vocabulary_size": PIECES}}
     save_bundle(
         folder,
@@ -123,7 +136,7 @@ def child(folder: str, number: int) -> None:
     watcher = threading.Thread(target=watch)
     watcher.start()
     words = ["translate", f"{folder}/bundle", f"{folder}/in.txt", "--output", f"{folder}/out.txt"]
-    s2s([*words, "--beam", "1", "--min-tokens", "3"])
+    s2s([*words, "--beam", "1"])
     ended.set()
     watcher.join()
     print(json.dumps(points))

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from s2s.commands.command_line import CommandLine
+from s2s.commands.kernels import keep_few_kernels
 from s2s.errors import ConfigError
 from s2s.inference.line import Line
 from s2s.inference.options import Options, flags
@@ -273,6 +274,7 @@ def load(command: Namespace) -> LineTranslator[Any]:
     from s2s.inference.exported import is_exported
 
     if not is_exported(command.bundle):
+        keep_few_kernels()
         from s2s.inference.translator import Translator
 
         return Translator.load(

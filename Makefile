@@ -59,6 +59,9 @@ bench-full: env
 	for recipe in multi30k-en-de multi30k-de-en; do \
 		test -d runs/$$recipe/bundle || $(BIN)/python benchmarks/multi30k.py $$recipe || exit 1; \
 	done
+	for recipe in multi30k-en-lm aeslc-lm; do \
+		test -d runs/$$recipe/bundle || $(BIN)/python benchmarks/language_models.py $$recipe || exit 1; \
+	done
 	test -f benchmarks/results/nsmc.json || $(BIN)/python benchmarks/nsmc.py
 	$(MAKE) bench-summary
 

@@ -217,6 +217,10 @@ def compute(raw: Raw) -> dict[str, float]:
         figures[name] = lambda s=system: raw["airline"]["test"]["48 steps from the first 96 months"][s][
             "MASE"
         ]["mean"]
+    for corpus, recipe in (("multi30k_en", "multi30k-en-lm"), ("aeslc", "aeslc-lm")):
+        figures[f"{corpus}_lm_perplexity_word"] = lambda r=recipe: raw["language_models"][r]["test"][
+            "perplexity_word"
+        ]
     figures["ewt_upos_accuracy"] = lambda: raw["ewt"]["test"]["accuracy"]["value"]
     found = {}
     for name in [*TARGETS, *(name for name in figures if name not in TARGETS)]:

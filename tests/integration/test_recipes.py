@@ -58,4 +58,5 @@ def test_a_recipe_trains_and_leaves_a_bundle_that_answers(
     assert fitted.run_folder == Path("runs") / name
     assert fitted.bundle is not None
     answers = catalogue().load("task", task).answers(fitted.bundle, ["boat net", "", "sea"])
-    assert len(answers) == 3 and answers[1] == ""
+    assert len(answers) == 3
+    assert answers[1] == "" or task == "LanguageModel"  # which goes on from nothing, too

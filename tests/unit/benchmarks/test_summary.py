@@ -101,6 +101,7 @@ def test_formulas() -> None:
             "search": {"1": {"samples": [sample(pointer_seconds=3.0, softmax_seconds=2.0)] * 3}},
             "memory": {"2000": {"pointer": {"mebibytes": 800.0}}},
         },
+        "language_models": {"multi30k-en-lm": {"test": {"perplexity_word": 42.5, "perplexity": 20.0}}},
         "nsmc": {
             "test": {"accuracy": 86.5},
             "bag_of_words": {
@@ -139,6 +140,7 @@ def test_formulas() -> None:
     assert figures["nsmc_accuracy"] == 86.5
     assert figures["nsmc_bag_of_words_accuracy"] == 78.75  # chosen on dev, not on test
     assert figures["nsmc_bag_of_letters_accuracy"] == 81.25
+    assert figures["multi30k_en_lm_perplexity_word"] == 42.5 and "aeslc_lm_perplexity_word" not in figures
     assert figures["pointer_source2000_peak_mebibytes"] == 800
     assert "memory_growth_30k_to_10m" not in figures and "train_nofeed_vs_eole" not in figures
     assert "| train_nofeed_of_limit | 0.25 | ≥ 0.60 |" in summary.table(figures, {})

@@ -7,7 +7,7 @@
   `Translator.translate` of a list, which is what decoding.py measures, in turns; and the command in a process of its
   own, beginning and loading included.
 * memory: LINES lines of many lengths through the command in a process of its own, with a tiny model whose outputs are
-  of many lengths too, so that products have any number of rows; what the process holds, again and again.
+  of many lengths too, so that products have any number of rows, on one thread; what the process holds, again and again.
 """
 
 import json
@@ -136,7 +136,8 @@ def child(folder: str, number: int) -> None:
     watcher = threading.Thread(target=watch)
     watcher.start()
     words = ["translate", f"{folder}/bundle", f"{folder}/in.txt", "--output", f"{folder}/out.txt"]
-    s2s([*words, "--beam", "1"])
+    # Of several threads what is held goes up and down with the batches that meet; of one it shows any growth.
+    s2s([*words, "--beam", "1", "--threads", "1"])
     ended.set()
     watcher.join()
     print(json.dumps(points))

@@ -1,8 +1,8 @@
 """`s2s generate`, and `s2s score` with a language model, as a person runs them."""
 
+import io
 import json
 import math
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -81,16 +81,23 @@ def test_newlines_of_a_text_become_spaces(tmp_path: Path, capsys: Any) -> None:
     assert out == "".join(text.replace("\n", " ") + "\n" for text in texts)
 
 
-def test_each_word_is_flushed(bundle: Path) -> None:
-    """Words come through a pipe while the text still goes on: it would not end in a test's lifetime."""
-    command = ["generate", bundle, "--min-tokens", 10_000_000, "--max-tokens", 10_000_000, "--prompt", "the"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "s2s", *map(str, command)], stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        first = process.stdout.read(200)
-        process.terminate()
-    assert len(first.split()) > 10 and first.startswith(b"the ") and b"\n" not in first
+def test_each_word_is_flushed(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What reaches the terminal is a word at a time, not a buffer."""
+    written: list[str] = []
+
+    class Terminal(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, content: Any) -> int:
+            written.append(bytes(content).decode())
+            return len(content)
+
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(Terminal())))
+    command = ["generate", str(bundle), "--prompt", "the", "--min-tokens", "20", "--max-tokens", "20"]
+    assert main(command) == 0
+    words = list(Generator.load(bundle).stream("the", min_tokens=20, max_tokens=20))
+    assert len(words) > 15 and written == [*words, "\n"]
 
 
 def test_texts_are_scored(bundle: Path, tmp_path: Path, capsys: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,16 @@ CellFactory = Callable[[int, int], RecurrentCell]
 
 INPUT_SIZE, HIDDEN_SIZE = 3, 4
 LENGTHS = (5, 1, 3, 5)  # the longest twice, the shortest possible, one between
+
+WELL_CONDITIONED = TOLERANCES[torch.float32] / 10
+"""Most that float32 may round the steps of an example in which two ways are to agree within its tolerance.
+
+Where layer normalization divides by small deviations, what is rounded grows from step to step, by up to 155 in the five
+steps of one example; half a bit more or less in its inputs and weights moves its gradients by 1e-5 even in float64. No
+two ways agree there. Most cells round by 1e-6 or less wherever they are looked at."""
+
+DRAWS = 10
+"""Examples that are drawn until one is well conditioned; the last one counts, whatever it is."""
 
 
 def walk(
@@ -331,24 +341,17 @@ def compare_with_walk(
         training: in training mode, both ways with the same noise.
     """
     mixed = dtype == torch.bfloat16
-    kept = torch.float32 if mixed else dtype
-    cell = _cell(factory, kept).train(training)
     real = torch.tensor(lengths)
-    x = torch.randn(len(lengths), max(lengths), INPUT_SIZE, dtype=kept)
-    x[torch.arange(max(lengths)) >= real.unsqueeze(1)] = float("nan")
-    state = reachable_state(cell, len(lengths), kept) if given_state else None
-    noise = cell.noise(len(lengths), like=x)
+    for _ in range(DRAWS):
+        example = _draw(factory, real, torch.float32 if mixed else dtype, given_state, training)
+        if dtype != torch.float32 or _rounding(example, real, reverse) <= WELL_CONDITIONED:
+            break
+    cell, x, state, noise = example
     with torch.autocast(x.device.type, torch.bfloat16, enabled=mixed):
         found = _values_and_gradients(cell, x, real, state, reverse=reverse, noise=noise)
         expected = _values_and_gradients(cell, x, real, state, reverse=reverse, noise=noise, run=walk)
     with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=mixed):
         ungraded, _ = unroll(cell, x, real, state, reverse=reverse, noise=noise)
-    exact = {}
-    if dtype == torch.float32:  # some cells enlarge what is rounded: their steps tell by how much
-        wide = [map_state(Tensor.double, part) for part in (x, state, noise)]
-        exact = _values_and_gradients(
-            copy.deepcopy(cell).double(), wide[0], real, wide[1], reverse=reverse, noise=wide[2], run=walk
-        )
     where = (
         f"{'bfloat16 autocast' if mixed else dtype}, lengths {tuple(lengths)}, "
         f"{'backward' if reverse else 'forward'}, {'given' if given_state else 'first'} state, "
@@ -374,7 +377,6 @@ def compare_with_walk(
             value,
             "Where the cell has a fused way, it must do what step does, and stand still where mask is False.",
             TOLERANCES[dtype],
-            rounding=float((exact[name] - value).abs().max()) if name in exact and value.numel() else 0.0,
         )
     for i, leaf in enumerate(leaves(state)):
         last = found[f"last state leaf {i}"]
@@ -384,6 +386,42 @@ def compare_with_walk(
                 f"{leaf.dtype}, as it began",
                 "A state keeps the type that initial_state gave it.",
             )
+
+
+class _Example(NamedTuple):
+    """A cell, inputs [batch, time, input] with NaN in their padding, a first state and noise for them."""
+
+    cell: RecurrentCell
+    x: Tensor
+    state: State
+    noise: Noise
+
+
+def _draw(
+    factory: CellFactory, lengths: Tensor, dtype: torch.dtype, given_state: bool, training: bool
+) -> _Example:
+    cell = _cell(factory, dtype).train(training)
+    rows, time = len(lengths), int(lengths.max())
+    x = torch.randn(rows, time, INPUT_SIZE, dtype=dtype)
+    x[torch.arange(time) >= lengths.unsqueeze(1)] = float("nan")
+    state = reachable_state(cell, rows, dtype) if given_state else None
+    return _Example(cell, x, state, cell.noise(rows, like=x))
+
+
+def _rounding(example: _Example, lengths: Tensor, reverse: bool) -> float:
+    """How far the steps of an example in float32 are off those in float64, as tolerances count."""
+    cell, *parts = example
+    x, state, noise = (map_state(Tensor.double, part) for part in parts)
+    wide = _Example(copy.deepcopy(cell).double(), x, state, noise)
+    found, exact = (
+        _values_and_gradients(one.cell, one.x, lengths, one.state, reverse=reverse, noise=one.noise, run=walk)
+        for one in (example, wide)
+    )
+    return max(
+        float((found[name] - value).abs().max() / value.abs().max().clamp(min=1.0))
+        for name, value in exact.items()
+        if value.numel()
+    )
 
 
 def _values_and_gradients(

@@ -19,7 +19,6 @@ def expect_close(
     expected: Tensor,
     remedy: str,
     tolerance: float = TOLERANCES[torch.float64],
-    rounding: float = 0.0,
 ) -> None:
     """Two tensors are equal but for rounding; infinity equals itself, NaN nothing.
 
@@ -29,7 +28,6 @@ def expect_close(
         expected: by another.
         remedy: what to do where they differ.
         tolerance: of their difference, relative to the largest value expected, absolute below 1.
-        rounding: how far what is expected is off itself, for its type rounds; `found` may be off as far.
 
     Raises:
         Nonconforming: telling the place where they differ most.
@@ -42,7 +40,6 @@ def expect_close(
     difference = (found.double() - expected.double()).abs().masked_fill(found == expected, 0.0)
     sizes = expected.double().abs()
     allowed = tolerance * max(1.0, float(sizes.masked_fill(sizes.isinf(), 0.0).max()))
-    allowed += min(2 * rounding, allowed)  # however much a cell rounds, not more than as much again
     worst = int(difference.nan_to_num(nan=float("inf")).argmax())
     if not bool((difference <= allowed).all()):  # written so that NaN fails
         place = [int(i) for i in torch.unravel_index(torch.tensor(worst), found.shape)]

@@ -1,12 +1,12 @@
 """A number and what it counts, as a person says it."""
 
 
-def counted(number: int, thing: str) -> str:
+def counted(number: int, one: str, several: str | None = None) -> str:
     """Such as "1 line", "2 lines", "1,000 batches".
 
     Args:
         number: of things.
-        thing: in the singular; its plural ends with s.
+        one: what one of them is called.
+        several: what several are called; None is the same with an s.
     """
-    ending = "" if number == 1 else "es" if thing.endswith(("ch", "s")) else "s"
-    return f"{number:,} {thing}{ending}"
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"

@@ -415,7 +415,7 @@ class PairData(pl.LightningDataModule):
         batches = sampler.batches(0)
         rows = batches.pairs_seen / max(1, len(batches))
         lines.append(
-            f"train: {counted(len(batches), 'batch')} per epoch, {rows:.0f} pairs each, "
+            f"train: {counted(len(batches), 'batch', 'batches')} per epoch, {rows:.0f} pairs each, "
             f"{batches.padding_share:.1%} padding"
         )
         beyond = beyond_budget(sampler.source_lengths, sampler.target_lengths, self.limits)

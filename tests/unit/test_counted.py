@@ -6,15 +6,14 @@ from s2s.counted import counted
 
 
 @pytest.mark.parametrize(
-    ("number", "thing", "said"),
+    ("number", "names", "said"),
     [
-        (0, "line", "0 lines"),
-        (1, "line", "1 line"),
-        (2, "line", "2 lines"),
-        (1_000, "batch", "1,000 batches"),
-        (1, "class", "1 class"),
-        (3, "class", "3 classes"),
+        (0, ["line"], "0 lines"),
+        (1, ["line"], "1 line"),
+        (2, ["epoch"], "2 epochs"),
+        (1_000, ["batch", "batches"], "1,000 batches"),
+        (1, ["batch", "batches"], "1 batch"),
     ],
 )
-def test_one_and_several(number, thing, said):
-    assert counted(number, thing) == said
+def test_one_and_several(number, names, said):
+    assert counted(number, *names) == said

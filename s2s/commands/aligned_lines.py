@@ -6,6 +6,7 @@ import itertools
 import sys
 from collections.abc import Iterator
 
+from s2s.counted import counted
 from s2s.errors import DataError
 from s2s.text.corpus import STANDARD_INPUT, LineReport, raw_lines, shown
 
@@ -38,8 +39,8 @@ class AlignedLines:
             counts = [sum(1 for _ in raw_lines(path, LineReport())) for path in self.paths]
             if counts[0] != counts[1]:
                 raise DataError(
-                    f"{source} has {counts[0]} lines, {target} has {counts[1]}; line i of one must belong to line i "
-                    "of the other"
+                    f"{source} has {counted(counts[0], 'line')}, {target} has {counts[1]}; line i of "
+                    "one must belong to line i of the other"
                 )
 
     def blocks(self) -> Iterator[tuple[list[str], list[str]]]:
@@ -67,7 +68,10 @@ class AlignedLines:
         """What was mended on the way, for a person."""
         notes = list(self._report.notes)
         if self.invalid:
-            notes.append(f"{self.invalid} lines were not UTF-8; what could not be read became U+FFFD")
+            were = "was" if self.invalid == 1 else "were"
+            notes.append(
+                f"{counted(self.invalid, 'line')} {were} not UTF-8; what could not be read became U+FFFD"
+            )
         return notes
 
     def tell(self) -> None:

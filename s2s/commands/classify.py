@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     given = {name: getattr(command, name) for name in ("max_source_tokens", "batch_tokens")}
     numbers = {name: value for name, value in given.items() if value is not None}
     if command.confusion is not None:
-        from s2s.inference.heatmap import format_of
+        from s2s.evaluation.pictures import format_of
 
         format_of(command.confusion)
     classifier = Classifier.load(command.bundle, device=command.device, threads=command.threads)

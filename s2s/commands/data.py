@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2s.commands.command_line import CommandLine
+from s2s.counted import counted
 
 if TYPE_CHECKING:
     from s2s.text.statistics import CorpusStatistics, Lengths, Overlap, SideStatistics
@@ -84,7 +85,8 @@ def _show(corpora: "list[CorpusStatistics]", shared: "list[Overlap]") -> None:
                 table.add_row(measure, *row)
         console.print(table)
         if corpus.repeated_pairs:
-            console.print(f"{corpus.repeated_pairs:,} pairs repeat an earlier one")
+            repeat = "repeats" if corpus.repeated_pairs == 1 else "repeat"
+            console.print(f"{counted(corpus.repeated_pairs, 'pair')} {repeat} an earlier one")
         for line in corpus.report:
             console.print(line)
     for overlap in shared:

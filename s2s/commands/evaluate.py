@@ -9,12 +9,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from s2s.commands.command_line import CommandLine
+from s2s.counted import counted
 from s2s.errors import DataError
 
 if TYPE_CHECKING:
     from s2s.evaluation.evaluate import Row
 
-SUMMARY = "score outputs against references: BLEU, chrF, TER, cased and lower-cased"
+SUMMARY = "score outputs against references: BLEU, chrF, TER, cased and lower-cased; ROUGE for summaries"
 
 
 def main(argv: list[str]) -> int:
@@ -95,6 +96,10 @@ def main(argv: list[str]) -> int:
             parser.error(f"--{name} is about the documents; add --sources FILE")
     if options.lead is not None and options.lead < 1:
         parser.error(f"--lead is {options.lead}; it must be 1 or more")
+    if options.plot is not None:
+        from s2s.evaluation.pictures import format_of
+
+        format_of(options.plot)  # what cannot be drawn is said before the work
 
     from s2s.evaluation.evaluate import METRICS, SUMMARY_METRICS, evaluate
     from s2s.evaluation.significance import RESAMPLES
@@ -133,7 +138,7 @@ def main(argv: list[str]) -> int:
             quiet=options.json,
         )
     if not options.json:
-        print(f"{len(references[0])} sentences", flush=True)
+        print(counted(len(references[0]), "sentence"), flush=True)
     return 0
 
 
@@ -157,7 +162,7 @@ def _texts(options: Namespace) -> tuple[dict[str, list[str]], list[list[str]], l
     for path, sets in texts.items():
         if len(sets[0]) != len(first):
             raise DataError(
-                f"{shown(options.hypotheses)} has {len(first)} lines, {shown(path)} has {len(sets[0])}; "
+                f"{shown(options.hypotheses)} has {counted(len(first), 'line')}, {shown(path)} has {len(sets[0])}; "
                 "line i of one must belong to line i of the other"
             )
         if len(sets) > 1 and path in single:

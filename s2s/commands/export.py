@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
     add(
         "--int8",
         action="store_true",
-        help="weights of eight bits: a quarter of the size, often faster, a little less exact; see --compare",
+        help="weights of eight bits: about a third of the size, often faster, a little less exact; see --compare",
     )
     add(
         "--output",

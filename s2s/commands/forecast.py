@@ -51,7 +51,7 @@ def main(argv: list[str]) -> int:
         raise ConfigError(f"--steps is {options.steps}; it must be at least 1")
 
     from s2s.commands.output import Output
-    from s2s.evaluation.forecast_plot import format_of
+    from s2s.evaluation.pictures import format_of
     from s2s.inference.forecaster import Forecaster
 
     file_format = None if options.plot is None else format_of(options.plot)

@@ -30,9 +30,10 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
 
     from s2s.commands.output import Output
+    from s2s.evaluation.pictures import format_of
     from s2s.inference.alignment import attention_of_search
     from s2s.inference.bundle import load_bundle
-    from s2s.inference.heatmap import draw, format_of
+    from s2s.inference.heatmap import draw
     from s2s.inference.translator import Translator
     from s2s.registry.parts import factory
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2s.commands.command_line import CommandLine
+from s2s.counted import counted
 from s2s.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def _translations(options: Namespace, output: Output) -> list[str]:
         output.write(json.dumps(totals, indent=2) + "\n")
     else:
         said.append(
-            f"{lines:,} lines, {tokens:,} tokens, log-probability {total:.3f}, perplexity {perplexity:.4g}"
+            f"{counted(lines, 'line')}, {counted(tokens, 'token')}, log-probability {total:.3f}, "
+            f"perplexity {perplexity:.4g}"
         )
     return said
 
@@ -158,8 +160,9 @@ def _texts(options: Namespace, output: Output) -> list[str]:
         output.write(json.dumps(totals, indent=2) + "\n")
     elif measured is not None:
         said.append(
-            f"{sizes.texts:,} lines, {sizes.pieces:,} tokens, {sizes.words:,} words, {sizes.characters:,} characters "
-            f"(ends counted, {sizes.unknown:,} tokens unknown), log-probability {total:.3f}, {measured}"
+            f"{counted(sizes.texts, 'line')}, {counted(sizes.pieces, 'token')}, {counted(sizes.words, 'word')}, "
+            f"{counted(sizes.characters, 'character')} "
+            f"(ends counted, {counted(sizes.unknown, 'token')} unknown), log-probability {total:.3f}, {measured}"
         )
     return said
 

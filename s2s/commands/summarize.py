@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from s2s.commands.command_line import CommandLine
 from s2s.commands.translate import add_options, load, made_of, options_of, run
-from s2s.errors import ConfigError
 
 if TYPE_CHECKING:
     from s2s.inference.documents import Documents
@@ -21,12 +20,11 @@ def main(argv: list[str]) -> int:
     """Run `s2s summarize BUNDLE [FILE...]`."""
     command = parser().parse_args(argv)
     given, chosen = options_of(command)
-    if command.words is not None and command.words < 1:
-        raise ConfigError(f"words is {command.words}; it must be 1 or more")
 
     from s2s.inference.documents import Documents
-    from s2s.inference.summarizer import Summarizer
+    from s2s.inference.summarizer import Summarizer, check_words
 
+    check_words(command.words, chosen.split)
     incoming = Documents(command.files or ["-"], fields=command.field, whole=command.whole)
     translator = load(command)
     wanted = {"words": command.words, "fields": command.field, "whole": command.whole}

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from s2s.counted import counted
 from s2s.errors import DataError
 from s2s.evaluation.metric import Score
 
@@ -115,7 +116,8 @@ class Classes:
             for one in self.each
         ]
         scores = [
-            f"{one.name} {one.value:.2f} ({self.texts:,} texts; {one.signature})" for one in self.scores
+            f"{one.name} {one.value:.2f} ({counted(self.texts, 'text')}; {one.signature})"
+            for one in self.scores
         ]
         return [*scores, *table]
 

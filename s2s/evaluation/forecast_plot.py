@@ -4,28 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from s2s.errors import ConfigError
 from s2s.evaluation.forecasts import Values
 
-FORMATS = ("png", "svg")
 _DOTS_PER_INCH = 150
 _TICKS = 9
-
-
-def format_of(path: str | Path) -> str:
-    """The format that a file's name asks for.
-
-    Raises:
-        ConfigError: none that can be drawn.
-    """
-    suffix = Path(path).suffix.lower().removeprefix(".")
-    if suffix not in FORMATS:
-        raise ConfigError(
-            f"{path} ends with {Path(path).suffix or 'nothing'!r}; name a file that ends with .png or .svg"
-        )
-    return suffix
 
 
 def draw(

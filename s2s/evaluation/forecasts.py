@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from s2s.counted import counted
 from s2s.errors import DataError
 
 Values = npt.NDArray[np.float64]
@@ -154,7 +155,7 @@ def table(results: Sequence[Result], names: Sequence[str]) -> list[str]:
     wide = max(map(len, names))
     lines = [f"{'forecasts':<22} {'':<14} {'':<{wide}} {'MAE':>10} {'RMSE':>10} {'MASE':>7}"]
     for result in results:
-        what = f"{result.origins} of {result.steps} step{'s' if result.steps > 1 else ''}"
+        what = f"{result.origins} of {counted(result.steps, 'step')}"
         for column, name in enumerate(names):
             mae, rmse, mase = (float(figure[column]) for figure in result.accuracy)
             lines.append(

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from s2s import __version__
+from s2s.counted import counted
 from s2s.errors import DataError
 from s2s.evaluation.metric import Score
 
@@ -119,7 +120,9 @@ def _check(hypotheses: Sentences, references: Sentences) -> None:
     if not any(references):
         raise DataError("there is no label to score")
     if len(hypotheses) != len(references):
-        raise DataError(f"{len(hypotheses)} sentences are labelled, but the reference has {len(references)}")
+        raise DataError(
+            f"{counted(len(hypotheses), 'sentence')} labelled, but the reference has {len(references)}"
+        )
     for number, (ours, theirs) in enumerate(zip(hypotheses, references, strict=True), start=1):
         if len(ours) != len(theirs):
             raise DataError(f"sentence {number} has {len(ours)} labels, but {len(theirs)} in the reference")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from s2s.errors import ConfigError
 from s2s.evaluation.abstraction import ORDERS, Abstraction
+from s2s.evaluation.pictures import format_of
 
-FORMATS = ("png", "svg")
 _DOTS_PER_INCH = 150
 _LEGEND_LETTERS = 40
 
@@ -27,11 +26,7 @@ def draw(found: Mapping[str, Abstraction], path: str) -> bytes:
     Raises:
         ConfigError: matplotlib is not installed, or no format is known by that ending.
     """
-    file_format = Path(path).suffix.lower().removeprefix(".")
-    if file_format not in FORMATS:
-        raise ConfigError(
-            f"{path} ends with {Path(path).suffix or 'nothing'!r}; name a file that ends with .png or .svg"
-        )
+    file_format = format_of(path)
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure

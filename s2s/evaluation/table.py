@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
+from s2s.counted import counted
 from s2s.evaluation.evaluate import Row
 
 
@@ -37,7 +38,7 @@ def _metric(rows: list[Row], unit: str | None) -> Iterator[str]:
         least, most = lengths
         bucket = list(group)
         named = f"{least}-{most}" if most is not None else f"{least} and more"
-        label = f"{named} {unit}, {bucket[0].sentences} sentences"
+        label = f"{named} {unit}, {counted(bucket[0].sentences, 'sentence')}"
         yield f"  {label:<36} {'  '.join(f'{row.score:7.2f}' for row in bucket)}"
 
 

@@ -8,6 +8,7 @@ import onnxruntime
 import torch
 from torch import Tensor
 
+from s2s.counted import counted
 from s2s.errors import ConfigError
 from s2s.export.graphs import Graphs
 from s2s.nn.cell import State, leaves, map_state
@@ -38,7 +39,7 @@ def verify(model: Seq2Seq, graphs: Graphs, *, exact: bool = True) -> None:
     model.eval()
     generator = torch.Generator().manual_seed(0)
     for sentences, source, beams in SIZES:
-        sizes = f"{sentences} sentences of up to {source} tokens and {beams} beams"
+        sizes = f"{counted(sentences, 'sentence')} of up to {counted(source, 'token')} and {counted(beams, 'beam')}"
         lengths = torch.arange(source, source - sentences, -1).clamp(min=1)
         own = source if model.head.copies else 0  # so many words that the vocabulary lacks a source may have
         tokens = _draw((sentences, source), model.source_embedding.vocabulary_size + own, generator)

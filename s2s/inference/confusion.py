@@ -7,7 +7,8 @@ from typing import Any
 
 from s2s.errors import ConfigError, DataError
 from s2s.evaluation.classes import Classes, shown
-from s2s.inference.heatmap import fonts_for, format_of
+from s2s.evaluation.pictures import format_of
+from s2s.inference.heatmap import fonts_for
 
 MOST_CLASSES = 200
 """What is larger no viewer shows."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import unicodedata
 import warnings
-from pathlib import Path
 from typing import Any
 
 from s2s.errors import ConfigError, DataError
+from s2s.evaluation.pictures import FORMATS
 from s2s.inference.alignment import Alignment
 
-FORMATS = ("png", "svg")
 MOST_WORDS = 400
 """On a side: what is larger no viewer shows."""
 
@@ -35,20 +34,6 @@ _BROAD_FONTS = (
     "Yu ",
 )
 """Looked into first, beginnings of their names: sans serif, with many signs of a script that most others lack."""
-
-
-def format_of(path: str | Path) -> str:
-    """The format that a file's name asks for.
-
-    Raises:
-        ConfigError: none that can be drawn.
-    """
-    suffix = Path(path).suffix.lower().removeprefix(".")
-    if suffix not in FORMATS:
-        raise ConfigError(
-            f"{path} ends with {Path(path).suffix or 'nothing'!r}; name a file that ends with .png or .svg"
-        )
-    return suffix
 
 
 def draw(alignment: Alignment, file_format: str) -> tuple[bytes, list[str]]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
+from s2s.counted import counted
 from s2s.errors import DataError
 from s2s.text.corpus import STANDARD_INPUT, LineReport, raw_lines
 
@@ -89,8 +90,8 @@ class Incoming:
                 yield []
         if skip:
             raise DataError(
-                f"the input has {skip} lines less than are already translated; give the same input, or begin "
-                "anew without --resume"
+                f"the input has {counted(skip, 'line')} less than are already translated; give the same input, or "
+                "begin anew without --resume"
             )
         if window:
             yield window

@@ -302,8 +302,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     if is_exported(folder) and not (folder / CONFIG).exists():
         raise BundleError(
-            f"{folder} was written by s2s export: it is for `s2s translate` and s2s.OnnxTranslator; all else needs the "
-            "bundle that it was made of"
+            f"{folder} was written by s2s export: it is for `s2s translate`, `s2s summarize` and s2s.OnnxTranslator; "
+            "all else needs the bundle that it was made of"
         )
     return BUNDLE.read_config(folder)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from s2s.counted import counted
 from s2s.errors import DataError
 from s2s.inference.incoming import of_lines
 
@@ -141,7 +142,7 @@ class Outgoing:
                 self._about.unlink()
             else:
                 print(
-                    f"s2s: {self.lines:,} lines are translated, in {self._partial}; go on with --resume",
+                    f"s2s: {counted(self.lines, 'line')} translated, in {self._partial}; go on with --resume",
                     file=sys.stderr,
                 )
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from s2s.counted import counted
+
 
 @contextmanager
 def progress(size: int | None, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
@@ -34,6 +36,6 @@ def progress(size: int | None, *, shown: bool) -> Iterator[Callable[[int, int], 
             nonlocal done
             done += lines
             speed = done / max(time.perf_counter() - start, 1e-9)
-            bars.update(task, completed=read, said=f"{done:,} lines, {speed:,.1f} sentences/s")
+            bars.update(task, completed=read, said=f"{counted(done, 'line')}, {speed:,.1f} sentences/s")
 
         yield tell

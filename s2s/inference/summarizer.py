@@ -183,8 +183,8 @@ class Summarizer:
             ConfigError: see `summarize`.
         """
         if words is not None:
+            check_words(words, options.get("split"))
             self._check_told()
-            with_length("", words)
             windows = (
                 [with_length(text, words) if text.strip() else "" for text in window] for window in windows
             )
@@ -225,6 +225,26 @@ class Summarizer:
                 "this model has not learnt to be asked for a length; train it with a corpus that tells lengths "
                 "(data.train: [{path: FILE, tell_length: true}, {path: FILE}]), or use min_tokens and max_tokens"
             )
+
+
+def check_words(words: int | None, split: str | None) -> None:
+    """Refuse a length that cannot be asked for.
+
+    Args:
+        words: how long a summary shall be; None if it may be of any length.
+        split: see `s2s.inference.options.Options`.
+
+    Raises:
+        ConfigError: fewer than one word, or each sentence of a document would be summarized for itself.
+    """
+    if words is None:
+        return
+    with_length("", words)
+    if split is not None:
+        raise ConfigError(
+            f"words {words} is for the summary of a whole document, but split {split!r} has each of its sentences "
+            "summarized for itself; leave out words or split"
+        )
 
 
 def _checked(documents: Iterable[str]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from typing import IO, Literal, NamedTuple, TypeAlias, cast
 
 import yaml
 
+from s2s.counted import counted
 from s2s.errors import ConfigError, DataError
 from s2s.registry import catalogue
 from s2s.registry.near_names import unknown
@@ -199,7 +200,7 @@ class LineReport:
     def lines(self) -> list[str]:
         """The report for a person, a line per reason; empty if there is nothing to say."""
         said = [
-            f"{done} {count:,} line{'s' if count != 1 else ''}: {reason}, "
+            f"{done} {counted(count, 'line')}: {reason}, "
             f"{'first ' if count > len(self.first[reason]) else ''}at {', '.join(self.first[reason])}"
             for done, counts in (("skipped", self.skipped), ("shortened", self.cut))
             for reason, count in sorted(counts.items())

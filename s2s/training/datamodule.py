@@ -15,6 +15,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from rich.console import Console
 from torch.utils.data import DataLoader, Dataset
 
+from s2s.counted import counted
 from s2s.errors import ConfigError, DataError
 from s2s.registry import catalogue
 from s2s.registry.near_names import unknown
@@ -414,7 +415,8 @@ class PairData(pl.LightningDataModule):
         batches = sampler.batches(0)
         rows = batches.pairs_seen / max(1, len(batches))
         lines.append(
-            f"train: {len(batches):,} batches per epoch, {rows:.0f} pairs each, {batches.padding_share:.1%} padding"
+            f"train: {counted(len(batches), 'batch', 'batches')} per epoch, {rows:.0f} pairs each, "
+            f"{batches.padding_share:.1%} padding"
         )
         beyond = beyond_budget(sampler.source_lengths, sampler.target_lengths, self.limits)
         if len(beyond):

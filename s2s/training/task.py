@@ -12,6 +12,7 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, nn
 
+from s2s.counted import counted
 from s2s.errors import ConfigError, DataError
 from s2s.evaluation.metric import Score
 from s2s.nn import BeginsLate, HeadLoss, Scheduled
@@ -350,11 +351,14 @@ class TaskModule(pl.LightningModule):
             return None
         per_epoch = self.epoch_steps()
         epochs = self.trainer.max_epochs or 0
-        product = f", {per_epoch} per epoch x {epochs} epochs" if total == per_epoch * epochs else ""
+        product = (
+            f", {per_epoch} per epoch x {counted(epochs, 'epoch')}" if total == per_epoch * epochs else ""
+        )
         return (
-            f"model.warmup_steps is {self.warmup_steps}, but the whole training has only {total} steps{product}: most "
-            f"of it runs at a low learning rate. Set --model.warmup_steps {max(1, int(total) // 10)}; or take more "
-            "steps: smaller --data.batch_sentences or --data.batch_tokens, more --trainer.max_epochs"
+            f"model.warmup_steps is {self.warmup_steps}, but the whole training has only "
+            f"{counted(int(total), 'step')}{product}: most of it runs at a low learning rate. Set "
+            f"--model.warmup_steps {max(1, int(total) // 10)}; or take more steps: smaller "
+            "--data.batch_sentences or --data.batch_tokens, more --trainer.max_epochs"
         )
 
     def total_steps(self) -> int:

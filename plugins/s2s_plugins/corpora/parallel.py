@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import zip_longest
 
+from s2s.counted import counted
 from s2s.text.corpus import Corpus, CorpusSpec, LineReport, Pair, read_lines
 
 
@@ -27,7 +28,7 @@ class Parallel(Corpus):
                 longer, shorter = (source_path, target_path) if source_longer else (target_path, source_path)
                 first, _ = source_line or target_line
                 rest = 1 + sum(1 for _ in (sources if source_longer else targets))
-                detail = f"{longer} has {first - 1 + rest} lines, {shorter} has {first - 1}"
+                detail = f"{longer} has {counted(first - 1 + rest, 'line')}, {shorter} has {first - 1}"
                 report.bad("no partner in the other file", f"{longer}:{first}", detail, count=rest)
                 return
             (line, source), (_, target) = source_line, target_line

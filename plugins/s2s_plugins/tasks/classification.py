@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, distributed
 
+from s2s.counted import counted
 from s2s.errors import ConfigError, DataError
 from s2s.evaluation.classes import Classes
 from s2s.inference.card import Card, command_of_this_process
@@ -202,7 +203,7 @@ class ClassificationModule(TaskModule):
         when = f" after epoch {self.current_epoch + 1}, step {self.global_step}" if fitting else ""
         self.say(
             f"validation{when}: loss {mean:.3f}, accuracy {classes.accuracy:.2f}, macro-F1 {classes.macro_f1:.2f} "
-            f"({classes.texts:,} texts)"
+            f"({counted(classes.texts, 'text')})"
         )
         if (note := classes.note()) is not None:
             self.say(f"validation: {note}")

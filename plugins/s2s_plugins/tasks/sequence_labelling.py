@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import distributed
 
+from s2s.counted import counted
 from s2s.errors import ConfigError
 from s2s.evaluation.labelling import are_bio, f1_by_label, most_confused, scores
 from s2s.inference.card import Card, command_of_this_process
@@ -173,7 +174,7 @@ class SequenceLabellingModule(TaskModule):
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         when = f" after epoch {self.current_epoch + 1}, step {self.global_step}" if fitting else ""
         values = ", ".join(f"{score.name} {score.value:.2f}" for score in found)
-        self.say(f"\nvalidation{when}: loss {mean:.3f}, {values} ({len(references)} sentences)")
+        self.say(f"\nvalidation{when}: loss {mean:.3f}, {values} ({counted(len(references), 'sentence')})")
         self._tell(hypotheses, references)
 
     def on_test_epoch_end(self) -> None:

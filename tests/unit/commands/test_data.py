@@ -40,5 +40,5 @@ def test_as_tables(files: list[str], capsys: pytest.CaptureFixture[str]) -> None
     told = capsys.readouterr().out
     assert "1.7 / 2 / 2 / 2" in told
     assert "pieces" not in told
-    assert "1 pairs repeat an earlier one" in told
+    assert "1 pair repeats an earlier one" in told
     assert f"has 1 source lines, 1 target lines, 1 pairs of {files[0]}" in told

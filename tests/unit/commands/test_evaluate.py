@@ -59,6 +59,7 @@ def test_standard_input(files, capsys, monkeypatch):
     [
         (b"one\ntwo\nthree\n", "hyp has 3 lines, "),
         (b"one\n\xff\n", "hyp, line 2: not UTF-8 (byte 0xff at 0); convert the file"),
+        (b"one\n", "hyp has 1 line, "),
         (b"", "hyp has 0 lines, "),
         (None, "hyp; paths are relative to"),
     ],
@@ -210,8 +211,11 @@ def test_a_picture(summaries, capsys):
     command = ["evaluate", str(summaries / "hyp"), f"{rows}#notes", "--sources", f"{rows}#body", "--plot"]
     assert main([*command, str(summaries / "a.png")]) == 0
     assert (summaries / "a.png").read_bytes().startswith(b"\x89PNG")
+    capsys.readouterr()
     assert main([*command, str(summaries / "a.pdf")]) == 2
-    assert "ends with '.pdf'; name a file that ends with .png or .svg" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "ends with '.pdf'; name a file that ends with .png or .svg" in told.err
+    assert told.out == ""  # before anything is scored
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_standard_input(files, capsys, monkeypatch):
     (files / "three").write_text("a\nb\nc\n")
     assert main(["score", str(files / "bundle"), "-", str(files / "three")]) == 0
     told = capsys.readouterr()
-    assert len(told.out.splitlines()) == 3 and "s2s: 1 lines were not UTF-8" in told.err
+    assert len(told.out.splitlines()) == 3 and "s2s: 1 line was not UTF-8" in told.err
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\n")))
     assert main(["score", str(files / "bundle"), str(files / "three"), "-"]) == 2
     assert "standard input has fewer lines than " in capsys.readouterr().err

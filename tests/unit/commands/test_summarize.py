@@ -109,6 +109,11 @@ def test_objects_through_a_pipe(bundle: Path, capsys: Any, monkeypatch: pytest.M
     ("words", "message"),
     [
         (["--words", "0"], "words is 0; it must be 1 or more"),
+        (
+            ["--words", "5", "--split", "sentences"],
+            "words 5 is for the summary of a whole document, but split 'sentences' has each of its sentences "
+            "summarized for itself; leave out words or split",
+        ),
         (["--beams", "3"], "unknown option '--beams'; did you mean '--beam'?"),
         (["missing.jsonl"], "there is no file missing.jsonl"),
     ],

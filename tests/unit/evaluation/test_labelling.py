@@ -96,7 +96,7 @@ def test_against_a_count_by_letters() -> None:
     ("hypotheses", "references", "message"),
     [
         ([], [], "there is no label to score"),
-        (split("A"), split("A", "B"), "1 sentences are labelled, but the reference has 2"),
+        (split("A"), split("A", "B"), "1 sentence labelled, but the reference has 2"),
         (split("A", "B C"), split("A", "B"), "sentence 2 has 2 labels, but 1 in the reference"),
     ],
 )

@@ -33,7 +33,7 @@ def test_other_weights(model, graphs, which):
     weight = max(getattr(changed, which).graph.initializer, key=lambda tensor: len(tensor.raw_data))
     weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) + np.float32(0.01), weight.name))
     with pytest.raises(
-        ConfigError, match=r"gives other numbers than the model with 1 sentences of up to 1 tokens"
+        ConfigError, match=r"gives other numbers than the model with 1 sentence of up to 1 token and "
     ):
         verify(model, changed)
 
@@ -43,6 +43,6 @@ def test_a_graph_of_one_size(model, graphs):
     for value in changed.encoder.graph.input:
         value.type.tensor_type.shape.dim[0].dim_value = 3
     with pytest.raises(
-        ConfigError, match=r"cannot be run with 1 sentences .*`s2s plugins check` tells which part"
+        ConfigError, match=r"cannot be run with 1 sentence of .*`s2s plugins check` tells which part"
     ):
         verify(model, changed)

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from s2s.errors import ConfigError, DataError
+from s2s.evaluation.pictures import format_of
 from s2s.inference import heatmap
 from s2s.inference.alignment import Alignment
-from s2s.inference.heatmap import draw, fonts_for, format_of
+from s2s.inference.heatmap import draw, fonts_for
 
 plt = pytest.importorskip("matplotlib.image")
 

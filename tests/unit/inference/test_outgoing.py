@@ -58,7 +58,7 @@ def test_an_error_keeps_what_there_is(tmp_path, capsys):
     with pytest.raises(KeyboardInterrupt), Outgoing(str(path)) as out:
         out.write("1\n2\n", [b"a", b"b"])
         raise KeyboardInterrupt
-    assert f"s2s: 2 lines are translated, in {path}.partial; go on with --resume" in capsys.readouterr().err
+    assert f"s2s: 2 lines translated, in {path}.partial; go on with --resume" in capsys.readouterr().err
     assert names(tmp_path) == ["out.partial", "out.partial.json"]
     with Outgoing(str(path), resume=True) as out:
         assert out.lines == 2

@@ -48,6 +48,10 @@ def test_a_wanted_length_stands_before_the_document(asked: Path) -> None:
     assert summarizer.summarize(documents, words=16) == Translator.load(asked).translate(expected)
     with pytest.raises(ConfigError, match="words is 0; it must be 1 or more"):
         summarizer.summarize(documents, words=0)
+    with pytest.raises(
+        ConfigError, match="words 5 is for the summary of a whole document, but split 'sentences'"
+    ):
+        summarizer.summarize(documents, words=5, split="sentences")
 
 
 def test_what_cannot_be(bundle: Path) -> None:

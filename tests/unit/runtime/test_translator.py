@@ -239,7 +239,8 @@ def test_two_tokenizers(exported, tmp_path, monkeypatch):
 
 def test_an_export_is_no_bundle(exported):
     with pytest.raises(
-        BundleError, match="written by s2s export: it is for `s2s translate` and s2s.OnnxTranslator"
+        BundleError,
+        match="written by s2s export: it is for `s2s translate`, `s2s summarize` and s2s.OnnxTranslator",
     ):
         Translator.load(exported)
 

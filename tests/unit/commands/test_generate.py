@@ -110,7 +110,7 @@ def test_texts_are_scored(bundle: Path, tmp_path: Path, capsys: Any) -> None:
         value, tokens = line.split("\t")
         assert float(value) == pytest.approx(one.log_prob, abs=1e-5)
         assert [token for token, _ in json.loads(tokens)] == one.tokens
-    assert "3 lines, 9 tokens, 9 words, 30 characters (ends counted, 1 tokens unknown)" in err
+    assert "3 lines, 9 tokens, 9 words, 30 characters (ends counted, 1 token unknown)" in err
     nll = -sum(one.log_prob for one in scored)
     totals = json.loads(out_of(capsys, "score", bundle, file, "--json")[0])
     assert totals["perplexity"] == pytest.approx(math.exp(nll / 9), rel=1e-5)

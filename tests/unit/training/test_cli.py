@@ -471,4 +471,6 @@ def test_what_cannot_be_trained_is_refused_at_once(
 
 def test_a_training_without_recipe_or_data_is_told_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit"]) == 2
-    assert capsys.readouterr().err.startswith("s2s: error: no data: name a recipe (-c aeslc, ")
+    told = capsys.readouterr().err
+    assert told.startswith("s2s: error: no data: name a recipe (-c ")
+    assert " -c aeslc, " in told and " -c default, " in told and told.endswith("SOURCE,TARGET\n")

@@ -24,7 +24,7 @@ def folder(name: str) -> Path:
 
 def recipes() -> dict[str, Path]:
     """The recipes that travel with s2s: name -> YAML file."""
-    return {path.stem: path for path in sorted(folder("configs").glob("*.yaml"))}
+    return {path.stem: path for path in sorted(folder("configs").glob("*.yaml"), key=lambda path: path.stem)}
 
 
 def recipe(name: str) -> Path:

@@ -8,7 +8,8 @@ its files are written, for the kit alone:
     def write_sample(cls, folder: Path, pairs: Sequence[tuple[str, str]]) -> CorpusSpec:
         ...
 
-A reader of texts without a source (`Corpus.sides`) is given pairs all the same, and writes the targets alone.
+A reader of texts without a source (`Corpus.sides`) is given pairs all the same, and writes the targets alone. One of
+words and their labels (`Corpus.labelled`) is given as many words as labels, with single spaces between them.
 
 What is written there is read again as it is, compressed, with other ends of lines, and with a byte that is no UTF-8.
 """
@@ -24,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,9 @@ CorpusFactory = Callable[[CorpusSpec], Corpus]
 Pairs = Sequence[tuple[str, str]]
 
 PAIRS: Pairs = tuple((f"source number {i}", f"Ziel Nummer {i}") for i in range(1, 8))
+WORDS: Pairs = tuple((f"source-{i}", f"Ziel-{i}") for i in range(1, 8))
+"""For readers of words and their labels, in whose files a text of several words does not stand as it is."""
+
 SPOILT = 4
 """Which of them gets a byte that is no UTF-8, from 1."""
 
@@ -110,6 +114,8 @@ def check_texts(factory: CorpusFactory) -> None:
     """Texts come back as they stand, spaces and unusual characters included; lines end at a line feed alone."""
     pairs = [(text, f"target of {i}") for i, text in enumerate(UNUSUAL)]
     pairs += [(f"source of {i}", text) for i, text in enumerate(UNUSUAL)]
+    if part_of(factory).labelled:
+        pairs = [_matched(source, target) for source, target in pairs]
     with _written(factory, [("first", "pair"), *pairs]) as spec:  # where no byte order mark can stand
         _expect_pairs(_read(factory, spec)[1:], _known(factory, pairs), "of unusual texts")
 
@@ -151,12 +157,13 @@ def check_compressed(factory: CorpusFactory) -> None:
 
 def check_bad_lines(factory: CorpusFactory) -> None:
     """A line that is not UTF-8 ends the reading with its place, or is counted; the others come all the same."""
-    known = _known(factory, PAIRS)
+    pairs = WORDS if part_of(factory).labelled else PAIRS
+    known = _known(factory, pairs)
     others = [pair for i, pair in enumerate(known, start=1) if i != SPOILT]
     remedy = (
         "Tell report.bad(reason, f'{path}:{line}') of each line that is no good, and go on with the next."
     )
-    with _written(factory, PAIRS) as spec:
+    with _written(factory, pairs) as spec:
         for text in filter(None, known[SPOILT - 1]):
             with _changed(spec, partial(_spoilt, text=text.encode())) as changed:
                 place = _place_of(b"\xff", changed)
@@ -332,6 +339,13 @@ def _known(factory: CorpusFactory, pairs: Pairs) -> Pairs:
     return [(source if "source" in sides else "", target) for source, target in pairs]
 
 
+def _matched(source: str, target: str) -> tuple[str, str]:
+    """As many words as labels: those of the longer text, and those of the other over and over."""
+    words, labels = source.split(), target.split()
+    most = max(len(words), len(labels))
+    return " ".join(islice(cycle(words), most)), " ".join(islice(cycle(labels), most))
+
+
 @contextmanager
 def _written(factory: CorpusFactory, pairs: Pairs) -> Iterator[CorpusSpec]:
     with tempfile.TemporaryDirectory() as folder:
@@ -434,7 +448,8 @@ def _place_of(mark: bytes, spec: CorpusSpec) -> str:
     raise Nonconforming(
         "that a text does not stand in the file as it is",
         "that write_sample writes UTF-8",
-        "Declare bad_lines in expected_failures where the format holds no plain text.",
+        "Set `labelled` if the file has a word and its label in each line; declare bad_lines in expected_failures "
+        "where the format holds no plain text.",
     )
 
 

@@ -224,6 +224,8 @@ class AnnotatedCorpus(Corpus):
         layout: of its file.
     """
 
+    labelled = True
+
     def __init__(self, spec: CorpusSpec, layout: Layout) -> None:
         super().__init__(spec)
         self.layout = layout

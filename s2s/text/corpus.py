@@ -216,6 +216,10 @@ class Corpus(ABC):
 
     gives_references: bool = False
     """Whether its pairs have the references that `CorpusSpec.references_key` asks for."""
+
+    labelled: bool = False
+    """Whether a source is words, single spaces between them, and its target as many labels. No other space is kept."""
+
     sides: tuple[Sides, ...] = ("source", "target")
     """What its texts have. One of texts without a source gives them as targets, and the empty text as each source."""
 

@@ -122,11 +122,6 @@ def test_long_rows(name: str, dtype: torch.dtype) -> None:
     compare_with_walk(CELLS[name], (40, 1, 17), dtype=dtype)
 
 
-FORMATS_OF_WORDS = {"CoNLLU": {"texts"}, "Columns": {"texts", "bad_lines"}}
-"""A file of words, a line for each, cannot hold a text as it stands."""
-
-
-def test_no_part_of_ours_declares_a_failure_but_formats_of_words() -> None:
-    parts = {name: catalogue().load(kind, name) for kind in KITS for name in catalogue().names(kind)}
-    declared = {name: set(getattr(part, "expected_failures", {})) for name, part in parts.items()}
-    assert {name: checks for name, checks in declared.items() if checks} == FORMATS_OF_WORDS
+def test_no_part_of_ours_declares_a_failure() -> None:
+    parts = [catalogue().load(kind, name) for kind in KITS for name in catalogue().names(kind)]
+    assert not [part for part in parts if getattr(part, "expected_failures", {})]

@@ -16,11 +16,6 @@ class Columns(AnnotatedCorpus):
     and 2) are their numbers. A space within a word is read as U+2423, and how many words have one is told.
     """
 
-    expected_failures = {
-        "texts": "a sentence is words with a label each; whitespace between them is not in the file",
-        "bad_lines": "no text of several words stands in the file as it is",
-    }
-
     def __init__(self, spec: CorpusSpec) -> None:
         try:
             layout = ColumnsLayout(spec.source_key, spec.target_key)

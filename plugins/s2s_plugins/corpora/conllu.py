@@ -15,10 +15,6 @@ class CoNLLU(AnnotatedCorpus):
     many words have one is told.
     """
 
-    expected_failures = {
-        "texts": "a sentence is words with a label each; whitespace between them is not in the file"
-    }
-
     def __init__(self, spec: CorpusSpec) -> None:
         super().__init__(spec, ConlluLayout(spec.target_key))
 
@@ -29,11 +25,11 @@ class CoNLLU(AnnotatedCorpus):
 
     @classmethod
     def write_sample(cls, folder: Path, pairs: Sequence[tuple[str, str]]) -> CorpusSpec:
-        """For the kit: both texts as comments, and a word with its label in each line."""
+        """For the kit."""
         text = ""
         for source, target in pairs:
             both = zip_longest(source.split(" "), target.split(" "), fillvalue="")
-            text += f"# text = {source}\n# labels = {target}\n" + "".join(
+            text += "".join(
                 f"{number}\t{word}\t_\t{label}\t_\t_\t_\t_\t_\t_\n"
                 for number, (word, label) in enumerate(both, start=1)
             )

@@ -313,7 +313,11 @@ def unsigned(damage):
             r"made by a newer s2s \(9.9; format 2, .*pip install --upgrade s2s",
         ),
         (without("search"), "config.json lacks search; get the bundle again"),
-        (config(architecture="Oracle"), "'Oracle', which this s2s does not know; it knows .*Seq2Seq"),
+        (
+            config(architecture="Oracle"),
+            r"'Oracle', which this s2s does not know; it knows LanguageModel, Seq2Seq, SequenceClassification, "
+            r"Forecast, SequenceLabelling\.",
+        ),
         (without("search", "model"), "config.json lacks model; get the bundle again"),
         (without("tokenizer"), "config.json lacks source_tokenizer, target_tokenizer"),
         (config(model=[]), r"model is \[\], not a mapping"),

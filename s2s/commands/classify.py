@@ -12,6 +12,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from s2s.commands.command_line import CommandLine
+from s2s.commands.output_options import add_output_options
 from s2s.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -81,13 +82,7 @@ def parser() -> CommandLine:
         help="an object for each text, with the probabilities of all classes, or of the --top N; with --evaluate one "
         "object with all figures",
     )
-    add(
-        "--output",
-        metavar="FILE",
-        help="write here, compressed if the name ends in .gz; FILE is there when all is done, until then FILE.partial "
-        "(default: standard output)",
-    )
-    add("--resume", action="store_true", help="go on where an earlier run with the same --output stopped")
+    add_output_options(parser)
     known = parser.add_argument_group("texts whose class is known")
     known.add_argument(
         "--evaluate",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from s2s.commands.command_line import CommandLine
+from s2s.commands.output_options import add_output_options
 from s2s.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -119,13 +120,7 @@ def parser() -> CommandLine:
         "missing is added (default: the one that the model has learnt from, or else UPOS, 2)",
     )
     add("--word-column", metavar="N", help="where the words of columns are (default: 1)")
-    add(
-        "--output",
-        metavar="FILE",
-        help="write here, compressed if the name ends in .gz; FILE is there when all is done, until then FILE.partial "
-        "(default: standard output)",
-    )
-    add("--resume", action="store_true", help="go on where an earlier run with the same --output stopped")
+    add_output_options(parser)
     add(
         "--jsonl",
         action="store_true",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from s2s.commands.command_line import CommandLine
 from s2s.commands.kernels import keep_few_kernels
+from s2s.commands.output_options import add_output_options
 from s2s.errors import ConfigError
 from s2s.inference.line import Line
 from s2s.inference.options import Options, flags
@@ -229,13 +230,7 @@ def add_options(
         help="a further model with the same target pieces: all say each token together, with the mean of their "
         "probabilities; may be given more than once",
     )
-    add(
-        "--output",
-        metavar="FILE",
-        help="write here, compressed if the name ends in .gz; FILE is there when all is done, until then FILE.partial "
-        "(default: standard output)",
-    )
-    add("--resume", action="store_true", help="go on where an earlier run with the same --output stopped")
+    add_output_options(parser)
     add(
         "--format",
         choices=_FORMATS,

@@ -15,7 +15,7 @@ import torch
 
 from s2s.errors import BundleError, ConfigError, DataError
 from s2s.evaluation.classes import NONE
-from s2s.inference.cores import default_threads
+from s2s.inference.devices import threads_on, usable_device
 from s2s.inference.model_bundle import ModelBundle, load_model_bundle
 from s2s.inference.one_thread import use_one_thread
 from s2s.inference.options import MAX_SOURCE_TOKENS
@@ -73,13 +73,8 @@ class Classifier:
     def __init__(
         self, bundle: ModelBundle[SequenceClassifier], *, device: str = "cpu", threads: int | None = None
     ) -> None:
-        if threads is not None and threads < 1:
-            raise ConfigError(f"threads is {threads}; it must be 1 or more")
-        try:
-            self.device = torch.device(device)
+        with usable_device(device) as self.device:
             self.model = bundle.model.to(self.device).eval()
-        except (RuntimeError, AssertionError) as error:
-            raise ConfigError(f"device {device!r} cannot be used here ({error}); cpu always can") from error
         self.bundle = bundle
         self._tokenizer = bundle.tokenizers["source_tokenizer"]
         target = bundle.tokenizers["target_tokenizer"]
@@ -89,8 +84,7 @@ class Classifier:
                 f"the model has {self.model.classes} classes, and target_tokenizer has {len(self.classes)}; make the "
                 "bundle again: s2s fit"
             )
-        own = threads or default_threads(torch.get_num_threads())
-        self._threads = own if self.device.type == "cpu" else 1
+        self._threads = threads_on(self.device, threads)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu", threads: int | None = None) -> Classifier:

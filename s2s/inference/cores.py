@@ -6,6 +6,8 @@ import math
 import os
 from pathlib import Path
 
+from s2s.errors import ConfigError
+
 MOST_THREADS = 8
 """As many are used unasked: between the products of a step Python runs, one thread at a time, so that many more would
 bring little (docs/translating.md), and others want the cores of a large machine, too."""
@@ -14,6 +16,17 @@ _QUOTAS = (
     ("cpu.max",),  # cgroup v2: quota and period
     ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"),  # cgroup v1
 )
+
+
+def threads_to_use(threads: int | None, library: int) -> int:
+    """So many threads as are asked for; where none are, `default_threads`.
+
+    Raises:
+        ConfigError: fewer than one.
+    """
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads is {threads}; it must be 1 or more")
+    return threads or default_threads(library)
 
 
 def default_threads(library: int) -> int:

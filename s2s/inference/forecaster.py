@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from s2s.errors import ConfigError, DataError
+from s2s.inference.devices import usable_device
 from s2s.inference.model_bundle import ModelBundle, load_model_bundle
 from s2s.nn.forecaster import ForecastModel
 from s2s.registry.near_names import unknown
@@ -52,10 +53,8 @@ class Forecaster:
     """
 
     def __init__(self, bundle: ModelBundle[ForecastModel], *, device: str = "cpu") -> None:
-        try:
-            self.model = bundle.model.to(device)
-        except (RuntimeError, AssertionError) as error:
-            raise ConfigError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+        with usable_device(device) as place:
+            self.model = bundle.model.to(place)
         self.date: str | None = bundle.config.get("training", {}).get("date")
 
     @classmethod

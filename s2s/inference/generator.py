@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from s2s.errors import ConfigError, DataError
+from s2s.inference.devices import usable_device
 from s2s.inference.model_bundle import ModelBundle, built_here, load_model_bundle
 from s2s.inference.options import Options
 from s2s.inference.scoring import BATCH_TOKENS, Scored
@@ -111,11 +112,8 @@ class Generator:
     """
 
     def __init__(self, bundle: ModelBundle[LanguageModel], *, device: str = "cpu") -> None:
-        try:
-            self.device = torch.device(device)
+        with usable_device(device) as self.device:
             self._prepared = Prepared(bundle.model.to(self.device).eval())
-        except (RuntimeError, AssertionError) as error:
-            raise ConfigError(f"device {device!r} cannot be used here ({error}); cpu always can") from error
         self.bundle = bundle
         self.tokenizer = bundle.tokenizers["tokenizer"]
         self._spec = bundle.config.get("search", "Sampling")

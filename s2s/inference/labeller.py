@@ -10,8 +10,8 @@ from typing import Literal, overload
 
 import torch
 
-from s2s.errors import BundleError, ConfigError, DataError
-from s2s.inference.cores import default_threads
+from s2s.errors import BundleError, DataError
+from s2s.inference.devices import threads_on, usable_device
 from s2s.inference.model_bundle import BUNDLE, CONFIG, ModelBundle, load_model_bundle
 from s2s.inference.one_thread import use_one_thread
 from s2s.inference.windows import encodable, in_batches
@@ -66,20 +66,15 @@ class Labeller:
     def __init__(
         self, bundle: ModelBundle[SequenceLabeller], *, device: str = "cpu", threads: int | None = None
     ) -> None:
-        if threads is not None and threads < 1:
-            raise ConfigError(f"threads is {threads}; it must be 1 or more")
         names = ["source_tokenizer", "piece_tokenizer", "target_tokenizer"]
         if missing := [name for name in names if name not in bundle.tokenizers]:
             raise BundleError(f"{CONFIG} of the bundle lacks {', '.join(missing)}; {BUNDLE.again}")
-        try:
-            self.device = torch.device(device)
+        with usable_device(device) as self.device:
             self.model = bundle.model.to(self.device).eval()
-        except (RuntimeError, AssertionError) as error:
-            raise ConfigError(f"device {device!r} cannot be used here ({error}); cpu always can") from error
         self.bundle = bundle
         words, pieces, self.label_tokenizer = (bundle.tokenizers[name] for name in names)
         self.spelling = Spelling(words, pieces)
-        self._threads = (threads or default_threads(torch.get_num_threads())) if device == "cpu" else 1
+        self._threads = threads_on(self.device, threads)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu", threads: int | None = None) -> Labeller:

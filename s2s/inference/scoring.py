@@ -11,6 +11,7 @@ from torch import Tensor
 
 from s2s.errors import ConfigError, DataError
 from s2s.inference.bundle import Bundle
+from s2s.inference.devices import usable_device
 from s2s.inference.windows import encodable
 from s2s.nn.decoder import Decoded
 from s2s.nn.head import PIECE_ELEMENTS
@@ -134,11 +135,8 @@ def forced(
         for position, text in enumerate(texts):
             if not isinstance(text, str):
                 raise DataError(f"{side} {position} is a {type(text).__name__}, not a str: {text!r}")
-    try:
-        place = torch.device(device)
+    with usable_device(device) as place:
         model = bundle.model.to(place).eval()
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {device!r} cannot be used here ({error}); cpu always can") from error
     read = bundle.source_tokenizer.encode_batch([encodable(text) for text in sources])
     said = bundle.target_tokenizer.encode_batch([encodable(text) for text in targets])
     if model.head.copies:

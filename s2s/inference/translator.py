@@ -11,7 +11,7 @@ import torch
 
 from s2s.errors import ConfigError
 from s2s.inference.bundle import Bundle, load_bundle
-from s2s.inference.cores import default_threads
+from s2s.inference.devices import threads_on, usable_device
 from s2s.inference.interruption import Interruptible
 from s2s.inference.lines import Hypotheses, LineTranslator, Tokens
 from s2s.inference.member import Member, check_targets, same_sources
@@ -63,17 +63,12 @@ class Translator(LineTranslator[Sentence]):
         models: Sequence[Bundle] = (),
         threads: int | None = None,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise ConfigError(f"threads is {threads}; it must be 1 or more")
         if precision not in PRECISIONS:
             raise ConfigError(f"unknown precision {precision!r}; choose one of {', '.join(PRECISIONS)}")
         bundles = [bundle, *models]
         check_targets(bundles)
-        try:
-            self.device = torch.device(device)
+        with usable_device(device) as self.device:
             self._members = [Member(one, self.device, narrow=precision == "bfloat16") for one in bundles]
-        except (RuntimeError, AssertionError) as error:
-            raise ConfigError(f"device {device!r} cannot be used here ({error}); cpu always can") from error
         self.bundle = bundle
         self.bundles = bundles
         self.model = bundle.model
@@ -81,8 +76,7 @@ class Translator(LineTranslator[Sentence]):
         self._copies = any(member.copies for member in self._members)
         # Attention can be compared where sources are split alike.
         self._comparable = [one is bundle or same_sources(bundle, one) for one in bundles]
-        own = threads or default_threads(torch.get_num_threads())
-        super().__init__(own if self.device.type == "cpu" else 1)
+        super().__init__(threads_on(self.device, threads))
 
     @classmethod
     def load(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from s2s.errors import BundleError, ConfigError, DataError, PluginError
-from s2s.inference.cores import default_threads
+from s2s.inference.cores import threads_to_use
 from s2s.inference.exported import EXPORTED
 from s2s.inference.line import Line
 from s2s.inference.lines import Hypotheses, LineTranslator, Tokens
@@ -103,9 +103,7 @@ class OnnxTranslator(LineTranslator[_Sentence]):
         *,
         threads: int | None = None,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise ConfigError(f"threads is {threads}; it must be 1 or more")
-        super().__init__(threads or default_threads(os.cpu_count() or 1))
+        super().__init__(threads_to_use(threads, os.cpu_count() or 1))
         self.config = config
         self._model = model
         self._source_tokenizer = source_tokenizer

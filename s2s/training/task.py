@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from s2s.counted import counted
 from s2s.errors import ConfigError, DataError
 from s2s.evaluation.metric import Score
-from s2s.nn import BeginsLate, HeadLoss, Scheduled
+from s2s.nn import BeginsLate, Embedding, HeadLoss, Scheduled
 from s2s.nn.kernels import kernels_here
 from s2s.registry.versions import versions_of
+from s2s.text.tokenizer import Tokenizer
 
 MIX = 0x9E3779B97F4A7C15
 """2**64 / golden ratio: spreads neighbouring (seed, step, rank) over the seeds (Knuth, TAOCP 3, section 6.4)."""
@@ -205,6 +206,13 @@ class TaskModule(pl.LightningModule):
             self.say(difference)
         if (warning := self.long_warmup()) is not None and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             self.say(warning)
+
+    def begin(self, embedding: Embedding, tokenizer: Tokenizer) -> None:
+        """Let the embedding of a new model take over what others have learnt; nothing where training goes on."""
+        if self.trainer.state.fn == TrainerFn.FITTING and not self.goes_on:
+            said = embedding.begin_with(tokenizer.tokens(range(tokenizer.vocabulary_size)))
+            if said is not None:
+                self.say(said)
 
     def say(self, text: str) -> None:
         """Print on the first process, without disturbing the progress bar."""

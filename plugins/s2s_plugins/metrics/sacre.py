@@ -1,12 +1,45 @@
 """From sacreBLEU's results to signed scores and comparisons."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from sacrebleu.significance import PairedTest
 
-from s2s.evaluation.metric import Score, check_sizes
-from s2s.evaluation.significance import Compared
+from s2s.evaluation.metric import Metric, Score, check_sizes
+from s2s.evaluation.significance import RESAMPLES, Compared
+
+
+class SacreMetric(Metric):
+    """One of sacreBLEU's metrics.
+
+    Args:
+        resamples: bootstrap resamples for a 95 % interval; 0 for none.
+    """
+
+    details: ClassVar[list[str]] = []
+    """Attributes of sacreBLEU's result that a score hands on."""
+
+    def __init__(self, resamples: int) -> None:
+        self.resamples = resamples
+
+    @abstractmethod
+    def sacre(self) -> Any:
+        """An instance of a class of `sacrebleu.metrics`, with this metric's options."""
+
+    def score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
+        """See `Metric.score`."""
+        return sign(self.sacre(), hypotheses, references, self.resamples, self.details)
+
+    def compare(
+        self,
+        systems: Sequence[Sequence[str]],
+        references: Sequence[Sequence[str]],
+        *,
+        resamples: int = RESAMPLES,
+    ) -> list[Compared]:
+        """See `Metric.compare`; sacreBLEU's own."""
+        return compare(self.sacre(), systems, references, resamples)
 
 
 def sign(

@@ -1,15 +1,11 @@
 """Translation edit rate (Snover et al. 2006) as sacreBLEU computes it."""
 
-from collections.abc import Sequence
-
 from sacrebleu.metrics.ter import TER as SacreTER
 
-from s2s.evaluation.metric import Metric, Score
-from s2s.evaluation.significance import RESAMPLES, Compared
-from s2s_plugins.metrics.sacre import compare, sign
+from s2s_plugins.metrics.sacre import SacreMetric
 
 
-class TER(Metric):
+class TER(SacreMetric):
     """Edits and shifts that turn the output into the reference, for 100 words of the reference; lower is
     better.
 
@@ -20,23 +16,12 @@ class TER(Metric):
 
     higher_is_better = False
 
+    details = ["num_edits", "ref_length"]
+
     def __init__(self, lowercase: bool = False, resamples: int = 0) -> None:
+        super().__init__(resamples)
         self.lowercase = lowercase
-        self.resamples = resamples
 
-    def score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
-        """See `Metric.score`."""
-        return sign(self._sacre(), hypotheses, references, self.resamples, ["num_edits", "ref_length"])
-
-    def compare(
-        self,
-        systems: Sequence[Sequence[str]],
-        references: Sequence[Sequence[str]],
-        *,
-        resamples: int = RESAMPLES,
-    ) -> list[Compared]:
-        """See `Metric.compare`; sacreBLEU's own."""
-        return compare(self._sacre(), systems, references, resamples)
-
-    def _sacre(self) -> SacreTER:
+    def sacre(self) -> SacreTER:
+        """See `SacreMetric.sacre`."""
         return SacreTER(case_sensitive=not self.lowercase)

@@ -14,6 +14,7 @@ from s2s.search.strategy import SearchStrategy
 from s2s_plugins.search.coverage import check_weights, coverage_penalty
 from s2s_plugins.search.normalization import LengthNormalization, Normalization
 from s2s_plugins.search.paths import Paths
+from s2s_plugins.search.sizes import check_beam
 
 
 class _Outcome(NamedTuple):
@@ -61,12 +62,7 @@ class Beam(SearchStrategy):
         alpha: float = 0.6,
         beta: float = 0.0,
     ) -> None:
-        if size < 1:
-            raise ConfigError(f"beam size {size} is impossible; it must be 1 or more")
-        if not 1 <= n_best <= size:
-            raise ConfigError(
-                f"n_best {n_best} is impossible with a beam of {size}; choose 1 to {size} or a larger beam"
-            )
+        check_beam(size, n_best)
         if beta < 0:
             raise ConfigError(f"beta {beta} is impossible; it must be 0 or more")
         self.size = size

@@ -19,6 +19,7 @@ from s2s.search.strategy import SearchStrategy
 from s2s_plugins.search.normalization import LengthNormalization, Normalization
 from s2s_plugins.search.paths import Paths
 from s2s_plugins.search.phrases import Phrases, Progress
+from s2s_plugins.search.sizes import check_beam
 
 
 class _Prefix(NamedTuple):
@@ -86,12 +87,7 @@ class ConstrainedBeam(SearchStrategy):
         normalization: Normalization = "wu",
         alpha: float = 0.6,
     ) -> None:
-        if size < 1:
-            raise ConfigError(f"beam size {size} is impossible; it must be 1 or more")
-        if not 1 <= n_best <= size:
-            raise ConfigError(
-                f"n_best {n_best} is impossible with a beam of {size}; choose 1 to {size} or a larger beam"
-            )
+        check_beam(size, n_best)
         self.size = size
         self.n_best = n_best
         self.lengths = LengthNormalization(normalization, alpha)

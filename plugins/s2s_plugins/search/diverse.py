@@ -13,6 +13,7 @@ from s2s.search.stepper import Best, Stepper
 from s2s.search.strategy import SearchStrategy
 from s2s_plugins.search.normalization import LengthNormalization, Normalization
 from s2s_plugins.search.paths import Paths
+from s2s_plugins.search.sizes import check_beam
 
 _NOTHING = -1  # no token: what a prefix says that cannot be extended
 
@@ -72,8 +73,7 @@ class DiverseBeam(SearchStrategy):
         normalization: Normalization = "wu",
         alpha: float = 0.6,
     ) -> None:
-        if size < 1:
-            raise ConfigError(f"beam size {size} is impossible; it must be 1 or more")
+        check_beam(size, n_best)
         if not 1 <= groups <= size or size % groups:
             fitting = [number for number in range(1, size + 1) if size % number == 0]
             raise ConfigError(
@@ -81,10 +81,6 @@ class DiverseBeam(SearchStrategy):
             )
         if strength < 0:
             raise ConfigError(f"strength {strength} is impossible; it must be 0 or more")
-        if not 1 <= n_best <= size:
-            raise ConfigError(
-                f"n_best {n_best} is impossible with a beam of {size}; choose 1 to {size} or a larger beam"
-            )
         self.size = size
         self.groups = groups
         self.strength = strength

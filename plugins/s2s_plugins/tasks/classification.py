@@ -122,11 +122,7 @@ class ClassificationModule(TaskModule):
         counts = self.data.class_counts()
         self.weights = self._weights(counts)
         self.say(_told(counts))
-        if not self.goes_on:
-            source = self.data.tokenizers.source
-            said = model.embedding.begin_with(source.tokens(range(source.vocabulary_size)))
-            if said is not None:
-                self.say(said)
+        self.begin(model.embedding, self.data.tokenizers.source)
 
     def _weights(self, counts: dict[str, int]) -> Tensor | None:
         if self.class_weights == "none":

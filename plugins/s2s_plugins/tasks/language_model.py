@@ -105,11 +105,7 @@ class LanguageModelModule(TaskModule):
             **self.ties,
         }
         self.model = model = build(LanguageModel, self.model_config)
-        if self.trainer.state.fn == TrainerFn.FITTING and not self.goes_on:
-            tokenizer = self.data.tokenizers.target
-            said = model.target_embedding.begin_with(tokenizer.tokens(range(tokenizer.vocabulary_size)))
-            if said is not None:
-                self.say(said)
+        self.begin(model.target_embedding, self.data.tokenizers.target)
 
     # --- a step -----------------------------------------------------------------------------------------------------
 

@@ -199,18 +199,10 @@ class Seq2SeqModule(TaskModule):
                 f"{type(model.head).__name__} copies source tokens as they are, which needs one tokenizer for both "
                 "sides, but data.joint is false; set data.joint: true or choose another model.head"
             )
-        if self.trainer.state.fn == TrainerFn.FITTING and not self.goes_on:
-            self._begin_embeddings(model)
-        return model
-
-    def _begin_embeddings(self, model: Seq2Seq) -> None:
-        """What a new model's embeddings begin with, where that is not chance."""
-        source, target = self.data.tokenizers
         sides = {model.source_embedding: source, model.target_embedding: target}  # one, if it is shared
         for embedding, tokenizer in sides.items():
-            said = embedding.begin_with(tokenizer.tokens(range(tokenizer.vocabulary_size)))
-            if said is not None:
-                self.say(said)
+            self.begin(embedding, tokenizer)
+        return model
 
     def _not_used(self, given: Any, used: Any, path: str = "model") -> list[str]:
         """Lines that name where the configuration differs from the bundle that training starts from."""

@@ -116,15 +116,10 @@ class SequenceLabellingModule(TaskModule):
             **self.choice,
         }
         self.model = model = build(SequenceLabeller, self.model_config)
-        if self.trainer.state.fn == TrainerFn.FITTING and not self.goes_on:
-            spelling = self.data.spelling
-            for embedding, tokenizer in (
-                (model.word_embedding, spelling.words),
-                (model.piece_embedding, spelling.pieces),
-            ):
-                said = embedding and embedding.begin_with(tokenizer.tokens(range(tokenizer.vocabulary_size)))
-                if said:
-                    self.say(said)
+        words, pieces = self.data.spelling.words, self.data.spelling.pieces
+        for embedding, tokenizer in ((model.word_embedding, words), (model.piece_embedding, pieces)):
+            if embedding is not None:
+                self.begin(embedding, tokenizer)
 
     def batch_loss(self, batch: LabelledBatch) -> HeadLoss:
         """Negative log-likelihood of the labels that are known."""

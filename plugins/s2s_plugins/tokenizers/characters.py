@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from s2s.errors import ConfigError
-from s2s.text.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, UNKNOWN_TEXT, Tokenizer, untrained
-from s2s_plugins.tokenizers.vocabulary import Vocabulary
+from s2s.text.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, UNKNOWN_TEXT
+from s2s_plugins.tokenizers.vocabulary import ListTokenizer, Vocabulary
 
 
-class Characters(Tokenizer):
+class Characters(ListTokenizer):
     """Each Unicode code point, spaces included, is a token; those that training did not keep are unknown.
 
     Lossless for text made of known code points; an unknown one decodes to U+2047.
@@ -22,30 +22,14 @@ class Characters(Tokenizer):
             raise ConfigError(
                 f"vocabulary_size is {vocabulary_size}; it must be at least {len(SPECIALS) + 1}"
             )
+        super().__init__()
         self.maximum_size = vocabulary_size
         self.minimum_count = minimum_count
-        self._vocabulary: Vocabulary | None = None
-
-    @property
-    def _known(self) -> Vocabulary:
-        if self._vocabulary is None:
-            raise untrained(self)
-        return self._vocabulary
 
     def train(self, lines: Iterable[str]) -> None:
         """Keeps the most frequent code points."""
         characters = (character for line in lines for character in line)
         self._vocabulary = Vocabulary.count(characters, self.maximum_size, self.minimum_count)
-
-    @property
-    def trained(self) -> bool:
-        """Whether `train` or `load` has been called."""
-        return self._vocabulary is not None
-
-    @property
-    def vocabulary_size(self) -> int:
-        """How many ids there are."""
-        return len(self._known)
 
     def encode(self, text: str) -> list[int]:
         """The ids of the code points of a line."""
@@ -60,15 +44,3 @@ class Characters(Tokenizer):
     def unknown_texts(self, text: str, ids: Sequence[int]) -> list[str]:
         """The code points that are not known."""
         return [character for character, token in zip(text, ids, strict=False) if token == UNK]
-
-    def tokens(self, ids: Sequence[int]) -> list[str]:
-        """The code points."""
-        return [self._known.token(i) for i in ids]
-
-    def dump(self) -> bytes:
-        """The list of code points."""
-        return self._known.dump()
-
-    def restore(self, model: bytes) -> None:
-        """Reads the list of code points."""
-        self._vocabulary = Vocabulary.restore(model)

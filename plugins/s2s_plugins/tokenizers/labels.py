@@ -3,40 +3,21 @@
 import sys
 from collections.abc import Iterable, Sequence
 
-from s2s.text.tokenizer import BOS, EOS, PAD, UNK, UNKNOWN_TEXT, Tokenizer, untrained
-from s2s_plugins.tokenizers.vocabulary import Vocabulary
+from s2s.text.tokenizer import BOS, EOS, PAD, UNK, UNKNOWN_TEXT
+from s2s_plugins.tokenizers.vocabulary import ListTokenizer, Vocabulary
 
 
-class Labels(Tokenizer):
+class Labels(ListTokenizer):
     """A text is one token, spaces and all; one that training has not seen is unknown.
 
     The most frequent label has the lowest id. Whitespace around a label is no part of it. An unknown label decodes to
     U+2047.
     """
 
-    def __init__(self) -> None:
-        self._vocabulary: Vocabulary | None = None
-
-    @property
-    def _known(self) -> Vocabulary:
-        if self._vocabulary is None:
-            raise untrained(self)
-        return self._vocabulary
-
     def train(self, lines: Iterable[str]) -> None:
         """Keeps every label."""
         labels = (label for label in map(self.normalize, lines) if label)
         self._vocabulary = Vocabulary.count(labels, sys.maxsize, 1)
-
-    @property
-    def trained(self) -> bool:
-        """Whether `train` or `load` has been called."""
-        return self._vocabulary is not None
-
-    @property
-    def vocabulary_size(self) -> int:
-        """How many ids there are."""
-        return len(self._known)
 
     def encode(self, text: str) -> list[int]:
         """The id of a label; none for an empty text."""
@@ -55,15 +36,3 @@ class Labels(Tokenizer):
     def unknown_texts(self, text: str, ids: Sequence[int]) -> list[str]:
         """The label itself, if it is not known."""
         return [self.normalize(text)] if UNK in ids else []
-
-    def tokens(self, ids: Sequence[int]) -> list[str]:
-        """The labels."""
-        return [self._known.token(i) for i in ids]
-
-    def dump(self) -> bytes:
-        """The list of labels."""
-        return self._known.dump()
-
-    def restore(self, model: bytes) -> None:
-        """Reads the list of labels."""
-        self._vocabulary = Vocabulary.restore(model)

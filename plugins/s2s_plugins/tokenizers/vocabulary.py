@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from s2s.errors import DataError
-from s2s.text.tokenizer import SPECIALS, UNK
+from s2s.text.tokenizer import SPECIALS, UNK, Tokenizer, untrained
 
 
 class Vocabulary:
@@ -57,3 +57,38 @@ class Vocabulary:
                 "this is not the file of a word or character tokenizer: 'vocabulary' must list strings"
             )
         return cls(entries)
+
+
+class ListTokenizer(Tokenizer):
+    """A tokenizer that learns a list of tokens and nothing else."""
+
+    def __init__(self) -> None:
+        self._vocabulary: Vocabulary | None = None
+
+    @property
+    def _known(self) -> Vocabulary:
+        if self._vocabulary is None:
+            raise untrained(self)
+        return self._vocabulary
+
+    @property
+    def trained(self) -> bool:
+        """Whether `train` or `load` has been called."""
+        return self._vocabulary is not None
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many ids there are."""
+        return len(self._known)
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """The tokens themselves."""
+        return [self._known.token(i) for i in ids]
+
+    def dump(self) -> bytes:
+        """The list."""
+        return self._known.dump()
+
+    def restore(self, model: bytes) -> None:
+        """Reads the list."""
+        self._vocabulary = Vocabulary.restore(model)

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from s2s.errors import ConfigError
-from s2s.text.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, UNKNOWN_TEXT, Tokenizer, untrained
-from s2s_plugins.tokenizers.vocabulary import Vocabulary
+from s2s.text.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, UNKNOWN_TEXT
+from s2s_plugins.tokenizers.vocabulary import ListTokenizer, Vocabulary
 
 
-class Words(Tokenizer):
+class Words(ListTokenizer):
     """Each word between whitespace is a token; words that training did not keep are unknown.
 
     Lossless only for known words with single spaces between them: other whitespace is not kept, and an
@@ -23,30 +23,14 @@ class Words(Tokenizer):
             raise ConfigError(
                 f"vocabulary_size is {vocabulary_size}; it must be at least {len(SPECIALS) + 1}"
             )
+        super().__init__()
         self.maximum_size = vocabulary_size
         self.minimum_count = minimum_count
-        self._vocabulary: Vocabulary | None = None
-
-    @property
-    def _known(self) -> Vocabulary:
-        if self._vocabulary is None:
-            raise untrained(self)
-        return self._vocabulary
 
     def train(self, lines: Iterable[str]) -> None:
         """Keeps the most frequent words."""
         words = (word for line in lines for word in line.split())
         self._vocabulary = Vocabulary.count(words, self.maximum_size, self.minimum_count)
-
-    @property
-    def trained(self) -> bool:
-        """Whether `train` or `load` has been called."""
-        return self._vocabulary is not None
-
-    @property
-    def vocabulary_size(self) -> int:
-        """How many ids there are."""
-        return len(self._known)
 
     def encode(self, text: str) -> list[int]:
         """The ids of the words of a line."""
@@ -64,15 +48,3 @@ class Words(Tokenizer):
     def unknown_texts(self, text: str, ids: Sequence[int]) -> list[str]:
         """The words that are not known."""
         return [word for word, token in zip(text.split(), ids, strict=False) if token == UNK]
-
-    def tokens(self, ids: Sequence[int]) -> list[str]:
-        """The words."""
-        return [self._known.token(i) for i in ids]
-
-    def dump(self) -> bytes:
-        """The list of words."""
-        return self._known.dump()
-
-    def restore(self, model: bytes) -> None:
-        """Reads the list of words."""
-        self._vocabulary = Vocabulary.restore(model)

@@ -8,9 +8,9 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from s2s.commands.plugins.parts import given_options, meant
+from s2s.commands.plugins.parts import add_part_options, given_options, meant
 from s2s.errors import ConfigError
-from s2s.registry import KINDS, Entry, catalogue
+from s2s.registry import Entry, catalogue
 
 SUMMARY = "whether a part keeps its protocol, check by check"
 
@@ -21,14 +21,7 @@ def add_to(parser: ArgumentParser) -> None:
         "part", nargs="?", metavar="NAME|PATH", help="a part's name, or a plugin's file or folder"
     )
     parser.add_argument("--all", action="store_true", help="every part for whose kind there is a kit")
-    parser.add_argument("--kind", help=f"of the part: {', '.join(KINDS)}")
-    parser.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an option of the part (repeatable)",
-    )
+    add_part_options(parser)
     parser.add_argument(
         "--compiled", action="store_true", help="also what torch.compile makes of it (slower)"
     )

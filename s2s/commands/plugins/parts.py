@@ -1,5 +1,6 @@
 """Which parts a person means by a name or a path, and the options given for them."""
 
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,18 @@ from s2s.registry import KINDS, Entry, catalogue, use_plugins
 from s2s.registry.near_names import unknown
 
 REMEDY = "See: s2s plugins list"
+
+
+def add_part_options(parser: ArgumentParser) -> None:
+    """Of which kind the part is, and its options; see `meant` and `given_options`."""
+    parser.add_argument("--kind", help=f"of the part: {', '.join(KINDS)}")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the part (repeatable)",
+    )
 
 
 def meant(word: str, kind: str | None) -> list[Entry]:

@@ -5,9 +5,9 @@ import json
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from s2s.commands.plugins.parts import given_options, meant
+from s2s.commands.plugins.parts import add_part_options, given_options, meant
 from s2s.errors import ConfigError
-from s2s.registry import KINDS, Entry, catalogue
+from s2s.registry import Entry, catalogue
 
 SUMMARY = "what a part is: docs, options, state, number of parameters"
 SIZE, VOCABULARY = 512, 8000
@@ -17,14 +17,7 @@ SIZE, VOCABULARY = 512, 8000
 def add_to(parser: ArgumentParser) -> None:
     """The action's options."""
     parser.add_argument("part", metavar="NAME|PATH", help="a part's name, or a plugin's file or folder")
-    parser.add_argument("--kind", help=f"of the part: {', '.join(KINDS)}")
-    parser.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an option of the part (repeatable)",
-    )
+    add_part_options(parser)
     parser.add_argument(
         "--size",
         action="append",

@@ -98,3 +98,8 @@ def test_what_cannot_be(folder: Path, tmp_path: Path) -> None:
         Labeller.load(other)
     with pytest.raises(BundleError, match="holds a recurrent labeller of words; use it with: s2s label"):
         s2s.Translator.load(folder)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu:0"])
+def test_threads_label_at_once_whatever_the_processor_is_called(folder: Path, device: str) -> None:
+    assert Labeller.load(folder, device=device, threads=3)._threads == 3

@@ -1,0 +1,37 @@
+"""Where a model computes, and how many batches at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from s2s.errors import ConfigError
+from s2s.inference.cores import threads_to_use
+
+
+@contextmanager
+def usable_device(device: str) -> Iterator[torch.device]:
+    """Within it models may be moved to a device.
+
+    Args:
+        device: such as "cpu" or "cuda".
+
+    Raises:
+        ConfigError: there is no such device, or it cannot be used here.
+    """
+    try:
+        yield torch.device(device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {device!r} cannot be used here ({error}); cpu always can") from error
+
+
+def threads_on(device: torch.device, threads: int | None) -> int:
+    """How many threads work at once, a batch each: on a CPU so many, or as many as torch would use; elsewhere one.
+
+    Raises:
+        ConfigError: fewer than one.
+    """
+    wanted = threads_to_use(threads, torch.get_num_threads())
+    return wanted if device.type == "cpu" else 1

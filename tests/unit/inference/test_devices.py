@@ -1,0 +1,28 @@
+"""Where models compute, and how many batches at once."""
+
+import pytest
+import torch
+
+from s2s.errors import ConfigError
+from s2s.inference.devices import threads_on, usable_device
+
+
+@pytest.mark.parametrize(("device", "threads"), [("cpu", 3), ("cpu:0", 3), ("cuda", 1), ("cuda:1", 1)])
+def test_batches_are_for_cores(device: str, threads: int) -> None:
+    assert threads_on(torch.device(device), 3) == threads
+
+
+def test_fewer_than_one_thread() -> None:
+    with pytest.raises(ConfigError, match="threads is 0; it must be 1 or more"):
+        threads_on(torch.device("cpu"), 0)
+
+
+def test_a_device_that_is_not_there() -> None:
+    with usable_device("cpu") as device:
+        assert device == torch.device("cpu")
+    for name in ("abacus", "cuda:99"):
+        with (
+            pytest.raises(ConfigError, match=rf"device '{name}' cannot be used here \(.*\); cpu always can"),
+            usable_device(name) as device,
+        ):
+            torch.zeros(1).to(device)

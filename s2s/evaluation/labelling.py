@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from s2s import __version__
 from s2s.counted import counted
 from s2s.errors import DataError
+from s2s.evaluation.classes import NONE, Classes
 from s2s.evaluation.metric import Score
 
 Sentences = Sequence[Sequence[str]]
@@ -42,12 +43,10 @@ def scores(hypotheses: Sentences, references: Sentences) -> list[Score]:
 
 def accuracy(hypotheses: Sentences, references: Sentences) -> Score:
     """The share of words whose label is right."""
-    pairs = _pairs(hypotheses, references)
-    right = sum(ours == theirs for ours, theirs in pairs)
-    details = {"words": len(pairs), "right": right}
-    return Score(
-        100 * right / len(pairs), _signature("unit:word"), "accuracy", len(references), details=details
-    )
+    found = _of_words(hypotheses, references)
+    right = sum(found.counts[place][place] for place in range(len(found.names)))
+    details = {"words": found.texts, "right": right}
+    return Score(found.accuracy, _signature("unit:word"), "accuracy", len(references), details=details)
 
 
 def macro_f1(hypotheses: Sentences, references: Sentences) -> Score:
@@ -59,10 +58,7 @@ def macro_f1(hypotheses: Sentences, references: Sentences) -> Score:
 
 def f1_by_label(hypotheses: Sentences, references: Sentences) -> dict[str, float]:
     """F1 of each label, from 0 to 100; van Rijsbergen 1979."""
-    pairs = _pairs(hypotheses, references)
-    said, gold = Counter(ours for ours, _ in pairs), Counter(theirs for _, theirs in pairs)
-    right = Counter(ours for ours, theirs in pairs if ours == theirs)
-    return {label: _f1(right[label], said[label], gold[label]) for label in sorted({*said, *gold})}
+    return {one.name: one.f1 for one in _of_words(hypotheses, references).each}
 
 
 def span_f1(hypotheses: Sentences, references: Sentences) -> Score:
@@ -98,6 +94,12 @@ def most_confused(hypotheses: Sentences, references: Sentences, most: int) -> li
     wrong = Counter(pair for pair in _pairs(hypotheses, references) if pair[0] != pair[1])
     ranked = sorted(wrong.items(), key=lambda item: (-item[1], item[0]))
     return [(ours, theirs, count) for (ours, theirs), count in ranked[:most]]
+
+
+def _of_words(hypotheses: Sentences, references: Sentences) -> Classes:
+    # A label of a word is its class.
+    ours, theirs = zip(*_pairs(hypotheses, references), strict=True)
+    return Classes(theirs, ours, sorted({*ours, *theirs} - {NONE}))
 
 
 def _pairs(hypotheses: Sentences, references: Sentences) -> list[tuple[str, str]]:

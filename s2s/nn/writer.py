@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from s2s.padded import Padded
 from s2s.reserved import UNK
 
 
-class Writer(nn.Module):
+class Writer(nn.Module, ABC):
     """An embedding of what was said, a decoder, and a head that says the next token; a subclass makes them.
 
     Attributes:
@@ -30,13 +31,13 @@ class Writer(nn.Module):
     decoder: Decoder
     head: Head
 
+    @abstractmethod
     def encode(self, source: Padded) -> tuple[Any, State]:
         """What is done once per sentence.
 
         Returns:
             The decoder's memory (one row per sentence; None without attention) and its state before the first token.
         """
-        raise NotImplementedError
 
     @property
     def vocabulary_size(self) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import random
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,12 +13,12 @@ import sentencepiece
 
 from s2s.errors import ConfigError, DataError
 from s2s.text.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, UNKNOWN_TEXT, Tokenizer, untrained
+from s2s_plugins.tokenizers.subword_sampling import BPESampler, Piece, SubwordSampler, UnigramSampler
 
 _META = "\u2581"  # SentencePiece writes a space so, and would read it back as a space
 _META_BYTES = tuple(_META.encode("utf-8"))
 # characters; SentencePiece drops longer lines without a word, so they are cut for training
 _LONGEST_LINE = 100_000
-_SEEDS = 2**32 - 1  # SentencePiece takes the greatest number of 32 bits for no seed at all
 _LEAST_COVERAGE = 0.98  # SentencePiece refuses less
 _SAMPLED_LINES = 2_000_000  # training reads at most so many, drawn at random: memory grows with them
 
@@ -197,6 +198,24 @@ class SentencePiece(Tokenizer):
         )
         self._processor = processor
         self._model = model
+        if self.sampling_alpha is not None:
+            self._sampler = self._made_sampler(self.sampling_alpha)
+
+    def _made_sampler(self, alpha: float) -> SubwordSampler:
+        processor = self._processor
+        texts = {
+            processor.id_to_piece(i): Piece(i, processor.get_score(i))
+            for i in range(processor.get_piece_size())
+            if not (
+                processor.is_control(i)
+                or processor.is_unknown(i)
+                or processor.is_byte(i)
+                or processor.is_unused(i)
+            )
+        }
+        # A model of others need not be of our `algorithm`; only the scores of bpe are ranks.
+        ranks = all(piece.score.is_integer() for piece in texts.values())
+        return (BPESampler if ranks else UnigramSampler)(texts, alpha)
 
     @property
     def _ready(self) -> sentencepiece.SentencePieceProcessor:
@@ -244,12 +263,17 @@ class SentencePiece(Tokenizer):
         if self.sampling_alpha is None:
             return self.encode(text)
         processor = self._ready
+        chance = random.Random(seed)
 
         def draw(line: str) -> list[int]:
-            sentencepiece.set_random_generator_seed(seed % _SEEDS)
-            ids: list[int] = processor.encode(
-                line, enable_sampling=True, alpha=self.sampling_alpha, nbest_size=-1
-            )
+            ids: list[int] = []
+            for piece in self._sampler.draw(processor.normalize(line), chance):
+                if piece in self._sampler.pieces:
+                    ids.append(self._sampler.pieces[piece].id)
+                elif self._has_bytes:
+                    ids += [self._byte_ids[byte] for byte in piece.encode("utf-8")]
+                elif not ids or ids[-1] != processor.unk_id():  # what is unknown is so as a whole
+                    ids.append(processor.unk_id())
             return ids
 
         ids = self._encode_meta(text, draw) if _META in text else draw(text)

@@ -1,0 +1,139 @@
+"""Segmentations drawn at random from the pieces of a SentencePiece model.
+
+SentencePiece draws, too, but mixes its seed with a number that is new in each process: a run that is resumed would read
+other pieces than the run that was not stopped. Here the generator is given, and nothing else decides.
+"""
+
+import heapq
+import math
+import random
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+META = "\u2581"
+"""How SentencePiece writes a space."""
+
+_UNKNOWN_PENALTY = 10.0
+"""A character without a piece costs so much more than the least probable piece, as in SentencePiece."""
+
+_MOST_CACHED = 2**16
+"""Words whose lattice is kept: the words of a corpus come again and again."""
+
+_WORD = re.compile(f"{META}*[^{META}]+|{META}+")
+
+
+class Piece(NamedTuple):
+    """A piece of the vocabulary: its id, and its log-probability (unigram) or minus its rank (bpe)."""
+
+    id: int
+    score: float
+
+
+class SubwordSampler(ABC):
+    """Draws segmentations of normalized text, word by word where no piece goes beyond a word.
+
+    Args:
+        pieces: of the vocabulary, without those that stand for no text.
+        alpha: see `SentencePiece`.
+    """
+
+    def __init__(self, pieces: Mapping[str, Piece], alpha: float) -> None:
+        self.pieces = pieces
+        self.alpha = alpha
+        self.longest = max(map(len, pieces), default=1)
+        self.by_word = not any(META in piece[1:] for piece in pieces)
+
+    def draw(self, text: str, chance: random.Random) -> list[str]:
+        """The pieces of a text; a character that none has stands for itself.
+
+        Args:
+            text: as the model normalizes it, spaces written as `META`.
+            chance: all that is drawn comes from it.
+        """
+        words = _WORD.findall(text) if self.by_word else [text]
+        return [piece for word in words if word for piece in self.draw_word(word, chance)]
+
+    @abstractmethod
+    def draw_word(self, word: str, chance: random.Random) -> Sequence[str]:
+        """The pieces of one word."""
+
+
+class UnigramSampler(SubwordSampler):
+    """``P(segmentation) ~ (product of the pieces' probabilities) ** alpha`` (Kudo 2018, section 3.2, all of them).
+
+    Drawn backwards after a forward pass: the last piece by the probability of all segmentations that end with it, then
+    the last one of what is left.
+    """
+
+    def __init__(self, pieces: Mapping[str, Piece], alpha: float) -> None:
+        super().__init__(pieces, alpha)
+        self.unknown = min((piece.score for piece in pieces.values()), default=0.0) - _UNKNOWN_PENALTY
+        self._lattices: dict[str, list[tuple[list[int], list[float]]]] = {}
+
+    def draw_word(self, word: str, chance: random.Random) -> Sequence[str]:
+        """Backwards through the lattice."""
+        lattice = self._lattices.get(word)
+        if lattice is None:
+            if len(self._lattices) >= _MOST_CACHED:
+                self._lattices.clear()
+            lattice = self._lattices[word] = self.lattice(word)
+        drawn, end = [], len(word)
+        while end:
+            starts, cumulated = lattice[end]
+            begin = starts[0] if len(starts) == 1 else chance.choices(starts, cum_weights=cumulated)[0]
+            drawn.append(word[begin:end])
+            end = begin
+        return drawn[::-1]
+
+    def lattice(self, word: str) -> list[tuple[list[int], list[float]]]:
+        """For each end where the last piece may begin, and the cumulated probabilities of that."""
+        log_sums = [0.0]  # of all segmentations up to each place
+        lattice: list[tuple[list[int], list[float]]] = [([], [])]
+        for end in range(1, len(word) + 1):
+            starts, logs = [], []
+            for begin in range(max(0, end - self.longest), end):
+                piece = self.pieces.get(word[begin:end])
+                if piece is not None or begin == end - 1:
+                    score = self.unknown if piece is None else piece.score
+                    starts.append(begin)
+                    logs.append(log_sums[begin] + self.alpha * score)
+            most = max(logs)
+            weights = [math.exp(log - most) for log in logs]
+            log_sums.append(most + math.log(sum(weights)))
+            lattice.append((starts, list(accumulate(weights))))
+        return lattice
+
+
+class BPESampler(SubwordSampler):
+    """Byte-pair encoding that leaves out each merge, when its turn comes, by chance alpha (Provilkov et al. 2020)."""
+
+    def draw_word(self, word: str, chance: random.Random) -> Sequence[str]:
+        """Merges the best pair of neighbours, again and again."""
+        symbols, before, behind = list(word), list(range(-1, len(word) - 1)), list(range(1, len(word) + 1))
+        agenda: list[tuple[float, int, int, str]] = []
+
+        def add(left: int, right: int) -> None:
+            if left >= 0 and right < len(symbols):
+                pair = symbols[left] + symbols[right]
+                merged = self.pieces.get(pair)
+                if merged is not None:
+                    heapq.heappush(agenda, (-merged.score, left, right, pair))
+
+        for left in range(len(symbols) - 1):
+            add(left, left + 1)
+        while agenda:
+            _, left, right, pair = heapq.heappop(agenda)
+            if not symbols[left] or not symbols[right] or symbols[left] + symbols[right] != pair:
+                continue  # one of the two was merged with another
+            if chance.random() < self.alpha:
+                continue
+            symbols[left], symbols[right] = pair, ""
+            behind[left] = behind[right]
+            if behind[right] < len(symbols):
+                before[behind[right]] = left
+            add(before[left], left)
+            add(left, behind[left])
+        return [symbol for symbol in symbols if symbol]

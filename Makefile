@@ -5,7 +5,7 @@ STAMP := .venv/s2s.stamp
 BIN := .venv/bin
 PROCESSES ?= 2
 
-.PHONY: env demo test fuzz test-real lint bench bench-full bench-summary
+.PHONY: env demo test fuzz soak test-real lint bench bench-full bench-summary
 
 env: $(STAMP)
 
@@ -24,6 +24,10 @@ test: env
 # A hundred thousand broken lines through s2s translate.
 fuzz: env
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) -m long
+
+# Attacks on what is promised, for hours; goes on where it was stopped. One alone: .venv/bin/python -m soak NAME
+soak: env
+	OMP_NUM_THREADS=1 $(BIN)/python -m soak
 
 test-real: env
 	$(BIN)/python -m pytest -m real

@@ -1,0 +1,31 @@
+"""`python -m soak [NAME …]`: run the attacks named, or all, each to its end or `--attempts`."""
+
+import argparse
+
+from soak import campaign, table
+from soak.catalogue import attacks
+
+
+def main() -> int:
+    """Run; the exit status says whether a promise was broken."""
+    known = attacks()
+    parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; all by default")
+    parser.add_argument("--attempts", type=int, help="instead of those of the long form")
+    parser.add_argument("--again", action="store_true", help="begin anew, whatever is in soak/results")
+    parser.add_argument("--table", action="store_true", help="only write the table in docs/reliability.md")
+    given = parser.parse_args()
+    unknown = [name for name in given.names if name not in known]
+    if unknown:
+        parser.error(f"unknown attack {unknown[0]!r}; known: {', '.join(known)}")
+    broken = 0
+    if not given.table:
+        for name in given.names or known:
+            attack = known[name]
+            broken += campaign.run(attack, given.attempts or attack.attempts, again=given.again).broken
+    table.write()
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -6,6 +6,7 @@ import random
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -20,7 +21,7 @@ _META_BYTES = tuple(_META.encode("utf-8"))
 # characters; SentencePiece drops longer lines without a word, so they are cut for training
 _LONGEST_LINE = 100_000
 _LEAST_COVERAGE = 0.98  # SentencePiece refuses less
-_SAMPLED_LINES = 2_000_000  # training reads at most so many, drawn at random: memory grows with them
+_SAMPLED_LINES = 2_000_000  # training reads at most so many: memory grows with them
 
 
 class SentencePiece(Tokenizer):
@@ -103,9 +104,8 @@ class SentencePiece(Tokenizer):
 
         model = io.BytesIO()
         try:
-            sentencepiece.set_random_generator_seed(1)
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=guarded(),
+                sentence_iterator=_drawn(guarded(), _SAMPLED_LINES),
                 model_writer=model,
                 model_type=self.algorithm,
                 vocab_size=self.maximum_size,
@@ -116,8 +116,6 @@ class SentencePiece(Tokenizer):
                 normalization_rule_name=self.normalization,
                 remove_extra_whitespaces=self.normalization != "identity",
                 max_sentence_length=4 * _LONGEST_LINE,
-                input_sentence_size=_SAMPLED_LINES,
-                shuffle_input_sentence=True,
                 num_threads=1,  # the unigram model's sums depend on the number of threads
                 minloglevel=2,
                 pad_id=PAD,
@@ -330,3 +328,19 @@ def _refuse_surrogates(texts: Sequence[str]) -> None:
     """Says what is behind a complaint of SentencePiece's, if it is half a surrogate pair."""
     if any("\ud800" <= character <= "\udfff" for text in texts for character in text):
         raise DataError("the text holds code points that UTF-8 cannot carry (lone surrogates)")
+
+
+def _drawn(lines: Iterator[str], most: int) -> Iterator[str]:
+    """At most `most` of the lines, each as likely as any other (Vitter 1985, algorithm R); the same ones every time.
+
+    SentencePiece would draw them by a seed that is another one in each process (0.2.3).
+    """
+    kept = list(islice(lines, most))
+    draw = random.Random(1)
+    for number, line in enumerate(lines, most):
+        place = draw.randrange(number + 1)
+        if place < most:
+            kept[place] = line
+    kept.reverse()
+    while kept:  # what was given is held by SentencePiece, and no longer here
+        yield kept.pop()

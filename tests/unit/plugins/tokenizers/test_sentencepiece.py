@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -6,7 +8,7 @@ import sentencepiece
 
 from s2s.errors import ConfigError, DataError
 from s2s.text.tokenizer import UNK
-from s2s_plugins.tokenizers.sentencepiece import SentencePiece
+from s2s_plugins.tokenizers.sentencepiece import SentencePiece, _drawn
 
 TEXT = [
     f"the {a} {b} saw the {c}"
@@ -135,3 +137,41 @@ def test_very_long_lines_are_learnt_from() -> None:
 def test_impossible_options(options: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):
         SentencePiece(**options)  # type: ignore[arg-type]
+
+
+def test_from_much_text_the_same_lines_are_drawn_in_every_process(monkeypatch) -> None:
+    lines = [f"{number:04} {number % 7 * 'ab'}{number % 11 * 'cd'}" for number in range(1_000)]
+    monkeypatch.setattr("s2s_plugins.tokenizers.sentencepiece._SAMPLED_LINES", 50)
+    few = SentencePiece(vocabulary_size=330)
+    few.train(lines)
+    other = subprocess.run(
+        [sys.executable, "-c", _TRAINED_ELSEWHERE],
+        input="\n".join(lines).encode(),
+        stdout=subprocess.PIPE,
+        check=True,
+    ).stdout
+    assert few.dump() == other
+    monkeypatch.undo()
+    all_of_them = SentencePiece(vocabulary_size=330)
+    all_of_them.train(lines)
+    assert all_of_them.dump() != few.dump()
+
+
+_TRAINED_ELSEWHERE = """
+import sys
+from s2s_plugins.tokenizers import sentencepiece
+sentencepiece._SAMPLED_LINES = 50
+tokenizer = sentencepiece.SentencePiece(vocabulary_size=330)
+tokenizer.train(sys.stdin.read().split("\\n"))
+sys.stdout.buffer.write(tokenizer.dump())
+"""
+
+
+def test_each_line_is_as_likely_to_be_drawn() -> None:
+    drawn = [int(line) for line in _drawn(iter(map(str, range(10_000))), 1_000)]
+    assert len(set(drawn)) == 1_000
+    tenths = [sum(number // 1_000 == tenth for number in drawn) for tenth in range(10)]
+    # a hypergeometric count of mean 100 and standard deviation 9; 5 of them
+    assert all(abs(count - 100) < 45 for count in tenths), tenths
+    assert list(_drawn(iter("abc"), 3)) == list("abc")  # as many as there may be: in their order
+    assert list(_drawn(iter(""), 3)) == []

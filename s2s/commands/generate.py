@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -55,20 +57,57 @@ def main(argv: list[str]) -> int:
 
     use_threads(command.threads)
     generator = Generator.load(command.bundle, device=command.device)
+    prompts = _Prompts(command.prompt or [""], command.prompts)
     with Output(command.output) as output:
         drawn = generator.draws(**options)
-        if command.jsonl or command.output is not None or not drawn and command.count > 1:
-            found = generator.generate(command.prompt, count=command.count, results=True, **options)
-            for one in found:
-                row = {name: value for name, value in asdict(one).items()}
-                output.write(
-                    f"{json.dumps(row, ensure_ascii=False)}\n"
-                    if command.jsonl
-                    else f"{_one_line(one.text)}\n"
-                )
-        else:
-            _stream(generator, command.prompt, command.count, options, output)
+        waited_for = command.jsonl or command.output is not None or not drawn and command.count > 1
+        if prompts.alone is not None and not waited_for:
+            _stream(generator, prompts.alone, command.count, options, output)
+            return 0
+        for some in prompts.windows():
+            for one in generator.generate(some, count=command.count, results=True, **options):
+                row = json.dumps(asdict(one), ensure_ascii=False) if command.jsonl else _one_line(one.text)
+                output.write(f"{row}\n")
+            output.flush()
+    for note in prompts.notes:
+        print(f"s2s: {note}", file=sys.stderr)
     return 0
+
+
+class _Prompts:
+    """What texts begin with.
+
+    Args:
+        given: on the command line.
+        file: that has one in each line; None: there is none, and those of the command line count.
+
+    Attributes:
+        notes: on the file, when it has been read.
+    """
+
+    def __init__(self, given: list[str], file: str | None) -> None:
+        self._given = given
+        self._file = file
+        self.notes: list[str] = []
+
+    @property
+    def alone(self) -> str | None:
+        """The only one."""
+        return self._given[0] if self._file is None and len(self._given) == 1 else None
+
+    def windows(self) -> Iterator[list[str]]:
+        """A few at once, in their order."""
+        from s2s.inference.generator import ROWS
+        from s2s.inference.incoming import Decoder, Incoming
+
+        if self._file is None:
+            yield self._given
+            return
+        incoming, decode = Incoming([self._file]), Decoder()
+        for window in incoming.windows():
+            for start in range(0, len(window), ROWS):
+                yield [decode(line) for line in window[start : start + ROWS]]
+        self.notes += [*incoming.report.notes, *decode.notes()]
 
 
 def _stream(generator: Generator, prompt: str, count: int, options: dict[str, Any], output: Output) -> None:
@@ -94,8 +133,19 @@ def parser() -> CommandLine:
     )
     add = parser.add_argument
     add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit --task LanguageModel` writes it")
-    add("--prompt", default="", metavar="TEXT", help="what each text begins with (default: nothing)")
-    add("--count", type=int, default=1, metavar="N", help="how many texts (default: 1)")
+    begins = parser.add_mutually_exclusive_group()
+    begins.add_argument(
+        "--prompt",
+        action="append",
+        metavar="TEXT",
+        help="what a text begins with (default: nothing); may be given more than once",
+    )
+    begins.add_argument(
+        "--prompts",
+        metavar="FILE",
+        help="the same from a file, one in a line, plain or gzip; - is standard input",
+    )
+    add("--count", type=int, default=1, metavar="N", help="how many texts of each prompt (default: 1)")
     add("--jsonl", action="store_true", help="an object in a line: text, tokens, their log-probabilities")
     add("--output", metavar="FILE", help="write here when all is done (default: standard output)")
     known = {flag.name: flag for flag in flags()}

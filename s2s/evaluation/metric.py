@@ -24,6 +24,7 @@ class Score:
             asked for.
         details: further numbers of the metric, such as n-gram precisions.
         unit: what was scored.
+        decimals: with how many the value is printed.
     """
 
     value: float
@@ -33,10 +34,16 @@ class Score:
     confidence: float | None = None
     details: dict[str, Any] = field(default_factory=dict)
     unit: str = "sentences"
+    decimals: int = 2
+
+    @property
+    def figure(self) -> str:
+        """Name and value, as a person should see them."""
+        return f"{self.name} {self.value:.{self.decimals}f}"
 
     def __str__(self) -> str:
         interval = "" if self.confidence is None else f" ± {self.confidence:.2f}"
-        return f"{self.name} {self.value:.2f}{interval} ({self.sentences} {self.unit}; {self.signature})"
+        return f"{self.figure}{interval} ({self.sentences} {self.unit}; {self.signature})"
 
 
 class Metric(ABC):

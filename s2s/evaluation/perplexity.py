@@ -75,11 +75,14 @@ class Perplexity(NamedTuple):
         """With their signatures."""
         about = f"ends:counted|unknown:{self.sizes.unknown}|version:s2s.{__version__}"
         rows = (
-            (self.word, "perplexity per word", "words:whitespace"),
-            (self.piece, "perplexity per piece", f"pieces:{self.sizes.pieces}"),
-            (self.bits_per_character, "bits per character", "characters:unicode"),
+            (self.word, "perplexity per word", "words:whitespace", 2),
+            (self.piece, "perplexity per piece", f"pieces:{self.sizes.pieces}", 2),
+            (self.bits_per_character, "bits per character", "characters:unicode", 3),
         )
-        return [Score(value, f"{unit}|{about}", name, self.sizes.texts) for value, name, unit in rows]
+        return [
+            Score(value, f"{unit}|{about}", name, self.sizes.texts, decimals=decimals)
+            for value, name, unit, decimals in rows
+        ]
 
     def __str__(self) -> str:
         return (

@@ -149,7 +149,8 @@ def described(origin: Mapping[str, str]) -> str:
 def _scores(config: Mapping[str, Any]) -> str:
     # A list: the bars of a signature would end the cells of a table.
     return "\n".join(
-        f"- {score['name']} {score['value']:.2f}, {score['sentences']} {score.get('unit', 'sentences')}, "
+        f"- {score['name']} {score['value']:.{score.get('decimals', 2)}f}, "
+        f"{score['sentences']} {score.get('unit', 'sentences')}, "
         f"`{score['signature']}`"
         for score in config["scores"]
     )

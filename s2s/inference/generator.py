@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from collections.abc import Generator as Flow
 from contextlib import closing
@@ -23,9 +24,9 @@ from s2s.inference.options import Options
 from s2s.inference.scoring import BATCH_TOKENS, Scored
 from s2s.inference.strategies import strategy_of
 from s2s.inference.text_scoring import StreamScorer, score_texts
-from s2s.inference.windows import encodable
+from s2s.inference.windows import encodable, in_batches
 from s2s.inference.workers import GivenUp
-from s2s.nn.cell import State, select_state
+from s2s.nn.cell import State, map_state, select_state
 from s2s.nn.language_model import LanguageModel
 from s2s.nn.prepared import Prepared
 from s2s.registry.near_names import unknown
@@ -46,6 +47,9 @@ MAX_TOKENS = 256
 
 ROWS = 64
 """Texts that are drawn side by side."""
+
+_UNFINISHED = "\ufffd"
+"""What stands in a text for bytes of which the character has more."""
 
 _LAST_WORD = regex.compile(rf"[\s{UNSPACED}](?=[^\s{UNSPACED}]*$)")
 """Where the last word of a text begins, with the space before it: a word that may still become longer."""
@@ -89,6 +93,13 @@ class Generated:
     finished: bool
 
 
+class _Wanted(NamedTuple):
+    """A text: which prompt it begins with, and which it is of those that can be drawn."""
+
+    prompt: str
+    number: int
+
+
 class _Asked(NamedTuple):
     """What one call asks for."""
 
@@ -101,7 +112,8 @@ class Generator:
     """Writes texts with a language model, and tells how probable given ones are.
 
     By default it draws from the model, as it was trained. What is drawn is a function of the seed, of the prompt and of
-    the text's number: text 3 of 10 is the same as text 3 of 100. A token that stands for unknown words is never said.
+    the text's number: text 3 of 10 is the same as text 3 of 100, whatever other prompts there are. A token that stands
+    for unknown words is never said.
 
     Args:
         bundle: as `load_model_bundle` returns it.
@@ -146,17 +158,27 @@ class Generator:
 
     @overload
     def generate(
-        self, prompt: str = ..., *, count: int, results: Literal[False] = ..., **options: Unpack[Given]
+        self,
+        prompt: str | Sequence[str] = ...,
+        *,
+        count: int | None = ...,
+        results: Literal[False] = ...,
+        **options: Unpack[Given],
     ) -> list[str]: ...
 
     @overload
     def generate(
-        self, prompt: str = ..., *, count: int, results: Literal[True], **options: Unpack[Given]
+        self,
+        prompt: str | Sequence[str] = ...,
+        *,
+        count: int | None = ...,
+        results: Literal[True],
+        **options: Unpack[Given],
     ) -> list[Generated]: ...
 
     def generate(
         self,
-        prompt: str = "",
+        prompt: str | Sequence[str] = "",
         *,
         count: int | None = None,
         results: bool = False,
@@ -165,26 +187,33 @@ class Generator:
         """Write a text, or several.
 
         Args:
-            prompt: what each begins with.
-            count: how many; of a search that does not draw, its best ones.
+            prompt: what a text begins with; or several prompts, whose texts are written side by side.
+            count: how many of each prompt; of a search that does not draw, its best ones.
             results: give objects with tokens and log-probabilities instead of strings.
             options: see `Given`; `s2s generate` has the same.
 
         Returns:
-            a str, or with `count` a list; `Generated` instead of str if `results`.
+            a str, or with `count` or several prompts a list, prompt by prompt; `Generated` instead of str if `results`.
 
         Raises:
             ConfigError: an option that does not exist or cannot be.
+            DataError: a prompt is no str.
         """
         asked = self._asked(options, 1 if count is None else count)
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        for position, one in enumerate(prompts):
+            if not isinstance(one, str):
+                raise DataError(f"prompt {position} is a {type(one).__name__}, not a str: {one!r}")
+        numbers = range(asked.texts if asked.strategy.draws else 1)
+        wanted = [_Wanted(one, number) for one in prompts for number in numbers]
         found: list[Generated] = []
-        for start in range(0, asked.texts, ROWS if asked.strategy.draws else asked.texts):
-            numbers = list(range(start, min(start + ROWS, asked.texts))) if asked.strategy.draws else [0]
-            for hypotheses in self._written(prompt, numbers, asked):
+        for start in range(0, len(wanted), ROWS):
+            some = wanted[start : start + ROWS]
+            for (begin, _), hypotheses in zip(some, self._written(some, asked), strict=True):
                 best = hypotheses[:1] if asked.strategy.draws else hypotheses[: asked.texts]
-                found += [self._generated(prompt, one) for one in best]
+                found += [self._generated(begin, one) for one in best]
         given = found if results else [one.text for one in found]
-        return given[0] if count is None else given
+        return given[0] if count is None and isinstance(prompt, str) else given
 
     def stream(self, prompt: str = "", *, number: int = 0, **options: Unpack[Given]) -> Flow[str]:
         """Write a text, and give each word as soon as it is there; the prompt comes first.
@@ -218,8 +247,8 @@ class Generator:
             prompt: what stands before; "" is the begin of a text.
             count: how many; the end mark is one of them, where it is among the most probable.
         """
-        stepper, state, last = self._begun(prompt, [0])
-        best = stepper.best(torch.full((1, 1), last, device=self.device), state, count)
+        stepper, state, last = self._begun([_Wanted(prompt, 0)])
+        best = stepper.best(last.unsqueeze(1), state, count)
         names = self.tokenizer.tokens(best.tokens.flatten().tolist())
         return list(zip(names, best.log_probs.flatten().exp().tolist(), strict=True))
 
@@ -275,41 +304,46 @@ class Generator:
         return _Asked(Options.of(named), strategy, count)
 
     @torch.inference_mode()
-    def _begun(self, prompt: str, numbers: Sequence[int]) -> tuple[ModelStepper, State, int]:
-        """A stepper of as many texts, the state before the prompt's last token, and that token."""
-        read = [BOS, *self.tokenizer.encode(encodable(prompt))]
+    def _begun(self, wanted: Sequence[_Wanted]) -> tuple[ModelStepper, State, Tensor]:
+        """A stepper of as many texts, the state before the last token of each prompt, and these tokens, [texts]."""
+        prompts = list(dict.fromkeys(prompt for prompt, _ in wanted))
+        read = {prompt: [BOS, *tokens] for prompt, tokens in zip(prompts, self.pieces(prompts), strict=True)}
         model = self.bundle.model
-        state = model.begin(1)
-        if read[1:]:
-            state = model(pad([read[:-1]]).to(self.device), state)[1]
-        state = select_state(state, torch.zeros(len(numbers), dtype=torch.int64, device=self.device))
+        rows: dict[str, int] = {}
+        states = []
+        for batch in in_batches([len(read[prompt]) for prompt in prompts], BATCH_TOKENS):
+            for place in batch:
+                rows[prompts[place]] = len(rows)
+            before = pad([read[prompts[place]][:-1] for place in batch]).to(self.device)
+            states.append(model(before)[1] if before.ids.numel() else model.begin(len(batch)))
+        state = map_state(lambda *leaves: torch.cat(leaves), *states)
+        places = torch.tensor([rows[prompt] for prompt, _ in wanted], device=self.device)
         # The model does not look at its source: here it is what tells the texts apart for those who draw.
-        source = pad([[*read, number] for number in numbers]).to(self.device)
-        return ModelStepper(self._prepared, source, None, never=(PAD, UNK, BOS)), state, read[-1]
+        source = pad([[*read[prompt], number] for prompt, number in wanted]).to(self.device)
+        last = torch.tensor([read[prompt][-1] for prompt, _ in wanted], device=self.device)
+        stepper = ModelStepper(self._prepared, source, None, never=(PAD, UNK, BOS))
+        return stepper, select_state(state, places), last
 
     def _written(
-        self,
-        prompt: str,
-        numbers: Sequence[int],
-        asked: _Asked,
-        tell: Callable[[Tensor], None] | None = None,
+        self, wanted: Sequence[_Wanted], asked: _Asked, tell: Callable[[Tensor], None] | None = None
     ) -> list[list[Hypothesis]]:
-        """What the search finds for texts of these numbers; `tell` is told the last tokens at each step."""
-        begun, state, last = self._begun(prompt, numbers)
+        """What the search finds for each of these texts; `tell` is told the last tokens at each step."""
+        begun, state, last = self._begun(wanted)
         options = asked.options
         banned = [self.tokenizer.encode(encodable(word)) for word in options.banned]
         stepper, state = constrain(
             begun,
             state,
             no_repeat_ngram=options.no_repeat_ngram,
-            banned=[banned] * len(numbers),
+            banned=[banned] * len(wanted),
         )
+        stepper = _Prompted(stepper, last)
         most = MAX_TOKENS if options.max_tokens is None else options.max_tokens
         like = begun.source_lengths
         return asked.strategy.search(
             stepper if tell is None else _Told(stepper, tell),
             state,
-            bos=last,
+            bos=BOS,
             eos=EOS,
             limits=torch.full_like(like, most),
             minimums=torch.full_like(like, min(options.min_tokens, most)),
@@ -328,26 +362,55 @@ class Generator:
 
     def _text(self, prompt: str, tokens: Sequence[int]) -> str:
         """A prompt as it was given, and what follows it."""
-        before = self.tokenizer.encode(encodable(prompt))
+        return _joined(prompt, self._more(self.tokenizer.encode(encodable(prompt)), tokens))
+
+    def _more(self, before: Sequence[int], tokens: Sequence[int]) -> str:
+        """What tokens add to the text of those before them."""
         known, whole = self.tokenizer.decode(before), self.tokenizer.decode([*before, *tokens])
-        more = whole[len(known) :] if whole.startswith(known) else self.tokenizer.decode(tokens)
-        # A tokenizer of words knows no space at the end of a prompt, and puts one in front of the next word.
-        return f"{prompt.rstrip() if more[:1].isspace() else prompt}{more}"
+        return whole[len(known) :] if whole.startswith(known) else self.tokenizer.decode(tokens)
 
     def _words(self, prompt: str, number: int, asked: _Asked) -> Flow[str]:
         given = 0  # characters
-        text = ""
         with closing(self._steps(prompt, number, asked)) as steps:
-            for tokens in steps:
-                text = self._text(prompt, tokens.tokens if isinstance(tokens, Hypothesis) else tokens)
-                unfinished = None if isinstance(tokens, Hypothesis) else _LAST_WORD.search(text)
-                end = len(text) if isinstance(tokens, Hypothesis) else unfinished.start() if unfinished else 0
-                if end > given:
-                    yield text[given:end]
-                    given = end
+            for one in self._growing(prompt, steps):
+                if isinstance(one, Hypothesis):
+                    yield from filter(None, [self._text(prompt, one.tokens)[given:]])
+                    return
+                given += len(one)
+                yield one
 
-    def _steps(self, prompt: str, number: int, asked: _Asked) -> Flow[list[int] | Hypothesis]:
-        """The tokens so far, after each step of a search that goes on in another thread; at last what it found."""
+    def _growing(self, prompt: str, steps: Flow[int | Hypothesis]) -> Flow[str | Hypothesis]:
+        """Words as soon as they are whole, and at last what the search found.
+
+        To decode all tokens at each step would take time that grows with the square of their number: what is new is
+        decoded with the few tokens before it, where the text of those stands and the rest does not hang on what is
+        further back.
+        """
+        before, tokens = self.tokenizer.encode(encodable(prompt)), list[int]()
+        start, more = prompt, ""  # the text up to `tokens`, and what these add to it
+        given = 0  # characters of both
+        joined: Callable[[str, str], str] = (
+            _joined  # a prompt may lose its last space, what the model said loses none
+        )
+        for step in steps:
+            if isinstance(step, Hypothesis):
+                yield step
+                return
+            tokens.append(step)
+            known, more = more, self._more(before, tokens)
+            stands = known != "" and not known.endswith(_UNFINISHED) and more.startswith(known)
+            if stands and self._more(tokens[:-1], tokens[-1:]) == more[len(known) :]:
+                start, more, given = joined(start, known)[given:], more[len(known) :], 0
+                before, tokens, joined = tokens[:-1], tokens[-1:], str.__add__
+            text = joined(start, more)
+            unfinished = _LAST_WORD.search(text)
+            end = unfinished.start() if unfinished else 0
+            if end > given:
+                yield text[given:end]
+                given = end
+
+    def _steps(self, prompt: str, number: int, asked: _Asked) -> Flow[int | Hypothesis]:
+        """The tokens of a search that goes on in another thread, as they come; at last what it found."""
         told: queue.SimpleQueue[int | Hypothesis | BaseException] = queue.SimpleQueue()
         given_up = threading.Event()
 
@@ -359,40 +422,40 @@ class Generator:
 
         def search() -> None:
             try:
-                told.put(self._written(prompt, [number], asked, tell)[0][0])
+                told.put(self._written([_Wanted(prompt, number)], asked, tell)[0][0])
             except BaseException as error:  # to be raised where somebody waits
                 told.put(error)
 
         thread = threading.Thread(target=search, daemon=True)
         thread.start()
-        said: list[int] = []
         begun = False
         try:
             while not isinstance(one := told.get(), Hypothesis):
                 if isinstance(one, BaseException):
                     raise one
-                said += [one] if begun else []  # the first token is the prompt's last
+                if begun:  # the first token is the begin mark
+                    yield one
                 begun = True
-                if said:
-                    yield list(said)
             yield one
         finally:
             given_up.set()
             thread.join()
 
 
-class _Told(Stepper):
-    """Steps as another stepper does, and tells which tokens it is given.
+class _Around(Stepper):
+    """Steps as another stepper does, with tokens that it has had in its hands.
 
     Args:
         stepper: that steps.
-        tell: is given the last token of each beam, [sentences, beams].
     """
 
-    def __init__(self, stepper: Stepper, tell: Callable[[Tensor], None]) -> None:
+    def __init__(self, stepper: Stepper) -> None:
         self.stepper = stepper
         self.source_lengths = stepper.source_lengths
-        self._tell = tell
+
+    @abstractmethod
+    def _read(self, tokens: Tensor) -> Tensor:
+        """What the stepper is given for the last token of each beam, [sentences, beams]."""
 
     @property
     def vocabulary_size(self) -> int | None:
@@ -401,18 +464,58 @@ class _Told(Stepper):
 
     def __call__(self, tokens: Tensor, state: State) -> Step:
         """See `Stepper`."""
-        self._tell(tokens)
-        return self.stepper(tokens, state)
+        return self.stepper(self._read(tokens), state)
 
     def best(self, tokens: Tensor, state: State, k: int) -> Best:
         """See `Stepper`."""
-        self._tell(tokens)
-        return self.stepper.best(tokens, state, k)
+        return self.stepper.best(self._read(tokens), state, k)
 
     def fingerprints(self) -> Tensor:
         """See `Stepper`."""
         return self.stepper.fingerprints()
 
+
+class _Prompted(_Around):
+    """Reads the last token of each prompt where a search, which has one begin mark for all, begins.
+
+    Args:
+        stepper: that steps.
+        last: token of each prompt, [sentences].
+    """
+
+    def __init__(self, stepper: Stepper, last: Tensor) -> None:
+        super().__init__(stepper)
+        self.last = last
+
+    def _read(self, tokens: Tensor) -> Tensor:
+        return torch.where(tokens == BOS, self.last.unsqueeze(1), tokens)  # nothing else says a begin mark
+
+    def keep(self, sentences: Tensor) -> _Prompted:
+        """See `Stepper`."""
+        return _Prompted(self.stepper.keep(sentences), self.last[sentences])
+
+
+class _Told(_Around):
+    """Tells which tokens it is given.
+
+    Args:
+        stepper: that steps.
+        tell: is given the last token of each beam, [sentences, beams].
+    """
+
+    def __init__(self, stepper: Stepper, tell: Callable[[Tensor], None]) -> None:
+        super().__init__(stepper)
+        self._tell = tell
+
+    def _read(self, tokens: Tensor) -> Tensor:
+        self._tell(tokens)
+        return tokens
+
     def keep(self, sentences: Tensor) -> _Told:
         """See `Stepper`."""
         return _Told(self.stepper.keep(sentences), self._tell)
+
+
+def _joined(begin: str, more: str) -> str:
+    # A tokenizer of words knows no space at the end of a prompt, and puts one in front of the next word.
+    return f"{begin.rstrip() if more[:1].isspace() else begin}{more}"

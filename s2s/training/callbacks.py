@@ -328,14 +328,14 @@ class BundleWriter(pl.Callback):
             # the epoch is over, so that the trainer counts it
             epoch, step = trainer.current_epoch, trainer.global_step
         pl_module.save_bundle(self.folder, epoch=epoch, step=step)
-        scores = "".join(f", {score.name} {score.value:.1f}" for score in pl_module.scores)
+        scores = "".join(f", {score.figure}" for score in pl_module.scores)
         print(f"bundle: {self.folder} (epoch {epoch}{scores})")
 
 
 class Progress(ProgressBar):
     """One bar for the whole training where there is a terminal, else a line now and then.
 
-    Shows epoch, loss and perplexity per token, target tokens per second, and the time left.
+    Shows epoch, loss and perplexity per token, what is counted per second (`TaskModule.unit`), and the time left.
     """
 
     def __init__(self) -> None:
@@ -423,7 +423,7 @@ class Progress(ProgressBar):
         perplexity = (
             f"perplexity {torch.tensor(measured.loss).exp().item():.1f}, " if pl_module.likelihood else ""
         )
-        return f"loss {measured.loss:.3f}, {perplexity}{measured.tokens_per_second:,.0f} tokens/s"
+        return f"loss {measured.loss:.3f}, {perplexity}{measured.tokens_per_second:,.0f} {pl_module.unit}/s"
 
     @staticmethod
     def _total(trainer: Any) -> int | None:

@@ -272,7 +272,7 @@ class CommandLine(LightningCLI):
         named = any(isinstance(item, Config) for item in self.written)
         if not named and "train" in options(self.task.data) and not self.config.data.train:
             raise ConfigError(
-                f"no data: name a recipe (-c {', -c '.join(recipes())}) or give text: --data.train SOURCE,TARGET"
+                f"no data: name a recipe (-c {', -c '.join(recipes())}) or give {self.task.reads}"
             )
         trainer = self.config.trainer
         if trainer.max_epochs == 0:

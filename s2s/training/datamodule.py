@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
@@ -178,6 +178,9 @@ class PairData(pl.LightningDataModule):
     sides: tuple[Sides, ...] = ("source", "target")
     """Of the pairs; a task without sources has targets alone, and every source is empty."""
 
+    further_tokenizers: tuple[str, ...] = ()
+    """Names of those that a task has beside those of the sides; see `named_tokenizers`."""
+
     # --- tokenizers ---
 
     def tokenizer_of(self, side: Sides) -> Callable[[], Tokenizer]:
@@ -210,6 +213,12 @@ class PairData(pl.LightningDataModule):
         self.joint = source is target
         if tokenizer is not None:
             self.tokenizer = tokenizer
+
+    def use_named_tokenizers(self, named: Mapping[str, tuple[Tokenizer, Callable[[], Tokenizer]]]) -> None:
+        """Takes trained tokenizers, all that `named_tokenizers` names, instead of training any; to be called first."""
+        source = named.get("tokenizer") or named["source_tokenizer"]
+        target = named.get("tokenizer") or named["target_tokenizer"]
+        self.use_tokenizers(source[0], target[0], source[1])
 
     def named_tokenizers(self) -> dict[str, tuple[Tokenizer, Callable[[], Tokenizer]]]:
         """All tokenizers and their factories, by the names that folders have for them."""
@@ -246,10 +255,10 @@ class PairData(pl.LightningDataModule):
         """
         joint = (folder / "tokenizer").is_dir()
         names = ["tokenizer"] if joint else ["source_tokenizer", "target_tokenizer"]
-        made = [self.load_tokenizer(folder, name) for name in names]
-        self.use_tokenizers(made[0][1], made[-1][1], made[0][0])
+        names += self.further_tokenizers
+        self.use_named_tokenizers({name: self.load_tokenizer(folder, name) for name in names})
 
-    def load_tokenizer(self, folder: Path, name: str) -> tuple[Callable[[], Tokenizer], Tokenizer]:
+    def load_tokenizer(self, folder: Path, name: str) -> tuple[Tokenizer, Callable[[], Tokenizer]]:
         """A tokenizer that `save_tokenizers` wrote, and its factory.
 
         Args:
@@ -266,7 +275,7 @@ class PairData(pl.LightningDataModule):
             raise DataError(f"{folder} holds no tokenizers of a run: {error}") from error
         tokenizer: Tokenizer = made_by()
         tokenizer.load(folder / name)
-        return made_by, tokenizer
+        return tokenizer, made_by
 
     @property
     def source_vocabulary_size(self) -> int:
@@ -366,6 +375,18 @@ class PairData(pl.LightningDataModule):
         if split not in self._further:
             self._further[split] = further_references(store, self.corpora[split])
         return [[store.text("target", pair) for pair in range(len(store))], *self._further[split]]
+
+    def unknown_targets(self, split: Split) -> list[str]:
+        """What the targets of a split have that their tokenizer does not know, each once, in the order of its name."""
+        store, tokenizer = self.store(split), self.tokenizers.target
+        if not store.id_counts("target")[UNK : UNK + 1].any():  # most often: no text need be read
+            return []
+        found = set()
+        for pair in range(len(store)):
+            ids = store.ids("target", pair)
+            if UNK in ids:
+                found.update(tokenizer.unknown_texts(store.text("target", pair), ids.tolist()))
+        return sorted(found)
 
     # --- what Lightning calls ---
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import pytorch_lightning as pl
 import torch
@@ -15,16 +15,24 @@ from torch import Tensor, nn
 from s2s.counted import counted
 from s2s.errors import ConfigError, DataError
 from s2s.evaluation.metric import Score
+from s2s.inference.model_bundle import ModelBundle
 from s2s.nn import BeginsLate, Embedding, HeadLoss, Scheduled
 from s2s.nn.kernels import kernels_here
+from s2s.registry.parts import options
 from s2s.registry.versions import versions_of
 from s2s.text.tokenizer import Tokenizer
+from s2s.training.fine_tuning import begun_from, model_of, named_tokenizers, not_used
+
+Model = TypeVar("Model", bound=nn.Module)
 
 MIX = 0x9E3779B97F4A7C15
 """2**64 / golden ratio: spreads neighbouring (seed, step, rank) over the seeds (Knuth, TAOCP 3, section 6.4)."""
 
 LOG_BATCHES = 20
 """Loss and speed are read, and shown, once in so many batches: reading them makes an accelerator wait."""
+
+SMALL = 100_000
+"""Of a model with fewer parameters their exact number is told."""
 
 CLIP_EPSILON = 1e-6
 """Added to the norm that a gradient is divided by, as torch.nn.utils.clip_grad_norm_ does."""
@@ -44,10 +52,12 @@ class Task:
         module: a `TaskModule`.
         data: a LightningDataModule with `seed`, `batches_per_epoch()` and `batch_done()` (called after each batch).
         defaults: options that this task sets otherwise than their classes do, by dotted keys.
+        reads: what it learns from, and the option that names it, for who has named nothing.
     """
 
     module: type["TaskModule"]
     data: type[pl.LightningDataModule]
+    reads = "text: --data.train SOURCE,TARGET"
     defaults: dict[str, Any] = {
         "trainer.gradient_clip_val": 1.0,
         "trainer.enable_model_summary": False,
@@ -83,7 +93,19 @@ class Task:
 
     @classmethod
     def connect(cls, module: "TaskModule", data: Any) -> None:
-        """Called once when both are made: for what the one must know of the other before data is prepared."""
+        """Called once when both are made: for what the one must know of the other before data is prepared.
+
+        Who writes another calls this one: fine-tuning uses the tokenizers of the bundle.
+
+        Raises:
+            BundleError: there is no bundle where `model.start_from` says, or it cannot be used here.
+            ConfigError: it holds a model of another kind.
+        """
+        if module.start_from is None:
+            return
+        module.bundle = begun_from(module.start_from, module.ships)
+        if module.bundle.tokenizers:
+            data.use_named_tokenizers(named_tokenizers(module.bundle))
 
 
 def seed_of(seed: int, step: int, rank: int) -> int:
@@ -116,6 +138,18 @@ class TaskModule(pl.LightningModule):
 
     likelihood = True
     """Whether the loss is a negative log-likelihood in nats, so that its exponential is the perplexity."""
+
+    unit = "tokens"
+    """What the loss is a mean over, as people call it."""
+
+    start_from: str | None = None
+    """The bundle that training starts from, of a task that has this option."""
+
+    ships: type[nn.Module]
+    """The class of the model, of a task that has the option `start_from`."""
+
+    bundle: ModelBundle[Any] | None = None
+    """What `start_from` names, read."""
 
     def __init__(
         self,
@@ -201,15 +235,33 @@ class TaskModule(pl.LightningModule):
         self.scheduled = [part for part in self.modules() if isinstance(part, Scheduled)]
         self.scheduled_step = -1
         parameters = sum(parameter.numel() for parameter in self.parameters())
-        self.say(f"model: {parameters / 1e6:.1f} million parameters, trained in {self.trainer.precision}")
+        self.say(f"model: {_size(parameters)}, trained in {self.trainer.precision}")
         if (difference := self._other_kernels()) is not None:
             self.say(difference)
         if (warning := self.long_warmup()) is not None and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             self.say(warning)
 
+    def made(self, wanted: type[Model], given: dict[str, Any]) -> Model:
+        """The model to train: that of the bundle that training starts from, or a new one; `model_config` describes it.
+
+        Args:
+            wanted: its class.
+            given: what the configuration makes it of; where the bundle's is made of something else, it is told.
+
+        Raises:
+            ConfigError: a new one cannot be made.
+        """
+        model, self.model_config = model_of(wanted, given, self.bundle)
+        if self.bundle is not None:
+            told = [f"the model is that of {self.start_from}", *not_used(given, self.model_config)]
+            self.say("\n".join(told))
+        self.model = model
+        return model
+
     def begin(self, embedding: Embedding, tokenizer: Tokenizer) -> None:
-        """Let the embedding of a new model take over what others have learnt; nothing where training goes on."""
-        if self.trainer.state.fn == TrainerFn.FITTING and not self.goes_on:
+        """Let the embedding of a new model take over what others have learnt; nothing where it is not new."""
+        new = self.bundle is None and not self.goes_on
+        if self.trainer.state.fn == TrainerFn.FITTING and new:
             said = embedding.begin_with(tokenizer.tokens(range(tokenizer.vocabulary_size)))
             if said is not None:
                 self.say(said)
@@ -308,7 +360,7 @@ class TaskModule(pl.LightningModule):
             if self.likelihood:
                 self.log("train_perplexity", math.exp(min(measured.loss, 100.0)))
             # of all ranks, which have equal shares of every step
-            self.log("tokens_per_second", measured.tokens_per_second * self.trainer.world_size)
+            self.log(f"{self.unit}_per_second", measured.tokens_per_second * self.trainer.world_size)
             self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def validated(self, figures: dict[str, float], scores: list[Score]) -> None:
@@ -457,8 +509,7 @@ class TaskModule(pl.LightningModule):
             if now.get(part, before) != before:
                 raise ConfigError(
                     f"the checkpoint was made with version {before} of {part}, and the installed one is version "
-                    f"{now[part]}. Install the former, or start a new run from the bundle, which is brought up to "
-                    "date: --model.start_from BUNDLE"
+                    f"{now[part]}. Install the former, or {self._anew('which is brought up to date')}"
                 )
         if self.trainer.state.fn == TrainerFn.FITTING:
             choices = self._choices()
@@ -466,15 +517,26 @@ class TaskModule(pl.LightningModule):
                 if choices[name] != before:
                     raise ConfigError(
                         f"{name} is {choices[name]}, but the run to go on with was begun with {before}, and a resumed "
-                        f"run is the same run; set --{name} {before}, or start a new run with --model.start_from BUNDLE"
+                        f"run is the same run; set --{name} {before}, or {self._anew()}"
                     )
             self.kernels_before = checkpoint.get("kernels", {})
         self.plateau.load_state_dict(checkpoint["plateau"])
         self.load_scores(checkpoint)
 
+    def _anew(self, bundle: str = "") -> str:
+        """How to start a new run; from the bundle of this one, if the task can do so."""
+        if "start_from" not in options(type(self)):
+            return "start a new run: --run_folder ANOTHER"
+        return f"start a new run from the bundle{bundle and f', {bundle}'}: --model.start_from BUNDLE"
+
     def load_scores(self, checkpoint: dict[str, Any]) -> None:
         """What the validation before a checkpoint gave, for the card of the bundle."""
         self.scores = [Score(**score) for score in checkpoint["scores"]]
+
+
+def _size(parameters: int) -> str:
+    small = parameters < SMALL
+    return counted(parameters, "parameter") if small else f"{parameters / 1e6:.1f} million parameters"
 
 
 class Plateau:

@@ -7,7 +7,7 @@ import torch
 
 from s2s.inference.model_bundle import build, save_model_bundle
 from s2s.nn import LanguageModel
-from s2s.registry.parts import factory
+from s2s.registry.parts import Spec, factory
 from s2s.text.tokenizer import EOS
 
 
@@ -15,7 +15,7 @@ def tiny_language_model(
     folder: Path,
     *,
     text: str = "the old sea is calm",
-    tokenizer: str = "Words",
+    tokenizer: Spec = "Words",
     decoder: str = "Recurrent",
     seed: int = 0,
     end: float = 1.0,

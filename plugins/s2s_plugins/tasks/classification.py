@@ -14,7 +14,7 @@ from s2s.errors import ConfigError, DataError
 from s2s.evaluation.classes import Classes
 from s2s.inference.card import Card, command_of_this_process
 from s2s.inference.confusion import draw
-from s2s.inference.model_bundle import build, save_model_bundle
+from s2s.inference.model_bundle import save_model_bundle
 from s2s.nn import Embedding, HeadLoss, SequenceEncoder
 from s2s.nn.classifier import UNKNOWN_CLASS, SequenceClassifier, class_loss
 from s2s.nn.pooling import Pooling
@@ -25,6 +25,7 @@ from s2s.text.corpus import BadLinePolicy, Sides
 from s2s.text.store import TooLongPolicy
 from s2s.text.tokenizer import SPECIALS, Tokenizer
 from s2s.training.datamodule import Corpora, PairData
+from s2s.training.fine_tuning import check_labels
 from s2s.training.task import Task, TaskModule
 from s2s_plugins.embeddings.lookup import LookupEmbedding
 from s2s_plugins.encoders.recurrent import RecurrentEncoder
@@ -55,9 +56,14 @@ class ClassificationModule(TaskModule):
         patience: validations without improvement of `monitor` before training stops; null: never.
         monitor: the validation figure that decides which checkpoint is best: val_accuracy, val_macro_F1 or val_loss.
         average_decay: validate and ship a moving average of the weights with this decay per step; 0: the weights.
+        start_from: a bundle whose model, tokenizer and classes training starts from (fine-tuning); what the
+            configuration says of them and the bundle says otherwise is named and not used.
     """
 
+    ships = SequenceClassifier
+
     likelihood = False  # it is one, but of classes nobody reads a perplexity
+    unit = "texts"
 
     def __init__(
         self,
@@ -77,6 +83,7 @@ class ClassificationModule(TaskModule):
         patience: int | None = None,
         monitor: str = "val_accuracy",
         average_decay: float = 0.0,
+        start_from: str | None = None,
     ) -> None:
         figures = {"val_accuracy": True, "val_macro_F1": True, "val_loss": False}
         if monitor not in figures:
@@ -99,6 +106,7 @@ class ClassificationModule(TaskModule):
             higher_is_better=figures[monitor],
             average_decay=average_decay,
         )
+        self.start_from = start_from
         self.parts: dict[str, Callable[..., Any]] = {"embedding": embedding, "encoder": encoder}
         self.settings = {"pooling": pooling, "hidden_size": hidden_size, "dropout": dropout}
         self.class_weights = class_weights
@@ -110,15 +118,17 @@ class ClassificationModule(TaskModule):
         """Build the model for the vocabulary and the classes that the data module has learnt."""
         if self.model is not None:
             return
-        self.model_config = {
+        config = {
             "vocabulary_size": self.data.source_vocabulary_size,
             "classes": len(self.data.classes),
             **{name: describe(part) for name, part in self.parts.items()},
             **self.settings,
         }
-        self.model = model = build(SequenceClassifier, self.model_config)
+        model = self.made(SequenceClassifier, config)
         if self.trainer.state.fn != TrainerFn.FITTING:
             return
+        if self.start_from is not None:
+            check_labels(self.start_from, self.data.unknown_targets("train"), self.data.classes)
         counts = self.data.class_counts()
         self.weights = self._weights(counts)
         self.say(_told(counts))
@@ -375,6 +385,7 @@ class SequenceClassification(Task):
 
     module = ClassificationModule
     data = ClassificationData
+    reads = "texts with their classes: --data.train TEXTS.tsv"
 
     @classmethod
     def answers(cls, bundle: Path, lines: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from s2s.evaluation.forecast_plot import draw
 from s2s.evaluation.forecasts import Result, Values, backtest, seasonal_naive, table
 from s2s.evaluation.metric import Score
 from s2s.inference.card import Card, command_of_this_process
-from s2s.inference.model_bundle import build, save_model_bundle
+from s2s.inference.model_bundle import save_model_bundle
 from s2s.nn import HeadLoss, SequenceEncoder
 from s2s.nn.forecaster import ForecastModel
 from s2s.registry.parts import describe
@@ -47,9 +47,14 @@ class ForecastModule(TaskModule):
         monitor: the validation figure that decides which checkpoint is best: val_loss, of scaled values; or val_mae,
             val_rmse, val_mase, the mean over the targets of what the forecasts of data.horizon steps are off.
         average_decay: validate and ship a moving average of the weights with this decay per step; 0: the weights.
+        start_from: a bundle whose model and scaling training starts from (fine-tuning); what the configuration says of
+            the model and the bundle says otherwise is named and not used. It must read and predict the same columns.
     """
 
+    ships = ForecastModel
+
     likelihood = False
+    unit = "values"
 
     def __init__(
         self,
@@ -66,6 +71,7 @@ class ForecastModule(TaskModule):
         patience: int | None = None,
         monitor: str = "val_loss",
         average_decay: float = 0.0,
+        start_from: str | None = None,
     ) -> None:
         if monitor not in FIGURES:
             raise ConfigError(f"model.monitor is {monitor!r}; this model measures {', '.join(FIGURES)}")
@@ -81,6 +87,7 @@ class ForecastModule(TaskModule):
             higher_is_better=False,
             average_decay=average_decay,
         )
+        self.start_from = start_from
         self.encoder = encoder
         self.output = output
         self.error: Literal["squared", "absolute"] = error
@@ -92,20 +99,10 @@ class ForecastModule(TaskModule):
             return
         self._check_precision()
         data: SeriesData = self.data
-        self.model_config = {
-            "columns": data.names,
-            "targets": data.target_names,
-            "encoder": describe(self.encoder),
-            "history": data.history,
-            "horizon": data.horizon,
-            "output": self.output,
-            "scaling": data.scale,
-            "log": data.logarithms,
-            "difference": data.difference,
-        }
-        self.model = model = build(ForecastModel, self.model_config)
+        config = {**_read_as(data), "encoder": describe(self.encoder), "output": self.output}
+        model = self.made(ForecastModel, config)
         model.scaling.load_state_dict(data.scaling.state_dict())
-        if self.output == "every" and model.looks_ahead():
+        if self.model_config["output"] == "every" and model.looks_ahead():
             raise ConfigError(
                 "model.output every needs an encoder that reads from left to right, but this one sees the time steps "
                 "that are to be predicted; set --model.encoder.bidirectional false, or model.output: last"
@@ -196,7 +193,7 @@ class ForecastModule(TaskModule):
         signature = (
             f"horizon:{data.horizon}|season:{data.season}|origins:rolling|scale:in-sample seasonal naive"
         )
-        score = Score(figures["mase"], signature, "MASE", int(self.windows), unit="forecasts")
+        score = Score(figures["mase"], signature, "MASE", int(self.windows), unit="forecasts", decimals=3)
         self.validated({f"val_{name}": value for name, value in figures.items()}, [score])
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         when = f" after epoch {self.current_epoch + 1}, step {self.global_step}" if fitting else ""
@@ -306,11 +303,48 @@ class ForecastModule(TaskModule):
         )
 
 
+def _read_as(data: SeriesData) -> dict[str, Any]:
+    """What a model knows of how it is given a series."""
+    return {
+        "columns": data.names,
+        "targets": data.target_names,
+        "history": data.history,
+        "horizon": data.horizon,
+        "scaling": data.scale,
+        "log": data.logarithms,
+        "difference": data.difference,
+    }
+
+
 class ForecastTask(Task):
     """Forecasts of series of numbers."""
 
     module = ForecastModule
     data = SeriesData
+    reads = "a series: --data.train SERIES.csv"
+
+    @classmethod
+    def connect(cls, module: TaskModule, data: Any) -> None:
+        """See `Task`; a bundle's model must read the series as the data gives it, and keeps its scaling.
+
+        Raises:
+            ConfigError: it reads another series, or in another way.
+        """
+        super().connect(module, data)
+        if module.bundle is None:
+            return
+        used = module.bundle.config["model"]
+        differing = [
+            f"data.{name} is {value!r}, and there {used.get(name)!r}"
+            for name, value in _read_as(data).items()
+            if used.get(name) != value
+        ]
+        if differing:
+            raise ConfigError(
+                f"model.start_from {module.start_from} does not read the series in the same way: "
+                f"{'; '.join(differing)}. Set data as it was there, or train anew, without model.start_from"
+            )
+        data.use_scaling(module.bundle.model.scaling)
 
     @classmethod
     def answers(cls, bundle: Path, lines: Sequence[str]) -> list[str]:

@@ -1,8 +1,7 @@
 """Sentences of labelled words as batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -72,6 +71,7 @@ class LabelledData(PairData):
     """
 
     one_to_one = True
+    further_tokenizers = (PIECES,)
 
     def __init__(
         self,
@@ -132,10 +132,10 @@ class LabelledData(PairData):
         """Those of words as a whole, of labels, and of pieces."""
         return {**super().named_tokenizers(), PIECES: (self.spelling.pieces, self.piece_tokenizer)}
 
-    def load_tokenizers(self, folder: Path) -> None:
-        """See `PairData.load_tokenizers`."""
-        super().load_tokenizers(folder)
-        self.piece_tokenizer, pieces = self.load_tokenizer(folder, PIECES)
+    def use_named_tokenizers(self, named: Mapping[str, tuple[Tokenizer, Callable[[], Tokenizer]]]) -> None:
+        """See `PairData.use_named_tokenizers`."""
+        super().use_named_tokenizers(named)
+        pieces, self.piece_tokenizer = named[PIECES]
         self._spelling = Spelling(self.tokenizers.source, _unsampled(pieces))
 
     def prepare_data(self) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, distributed
 from s2s.errors import ConfigError
 from s2s.evaluation.perplexity import Perplexity
 from s2s.inference.card import Card, command_of_this_process
-from s2s.inference.model_bundle import build, save_model_bundle
+from s2s.inference.model_bundle import save_model_bundle
 from s2s.nn import (
     Decoder,
     Embedding,
@@ -53,7 +53,11 @@ class LanguageModelModule(TaskModule):
         patience: validations without improvement of `monitor` before training stops; null: never.
         monitor: the validation figure that decides which checkpoint is best; all of them agree on it.
         average_decay: validate and ship a moving average of the weights with this decay per step; 0: the weights.
+        start_from: a bundle whose model and tokenizer training starts from (fine-tuning); what the configuration says
+            of them and the bundle says otherwise is named and not used.
     """
+
+    ships = LanguageModel
 
     def __init__(
         self,
@@ -71,6 +75,7 @@ class LanguageModelModule(TaskModule):
         patience: int | None = None,
         monitor: str = "val_loss",
         average_decay: float = 0.0,
+        start_from: str | None = None,
     ) -> None:
         known = ("val_loss", "val_perplexity", "val_perplexity_word", "val_bits_per_character")
         if monitor not in known:
@@ -87,6 +92,7 @@ class LanguageModelModule(TaskModule):
             higher_is_better=False,
             average_decay=average_decay,
         )
+        self.start_from = start_from
         self.parts: dict[str, Callable[..., Any]] = {"embedding": embedding, "decoder": decoder, "head": head}
         self.ties = {"tie_head": tie_head}
         self.losses: list[HeadLoss] = []
@@ -99,12 +105,12 @@ class LanguageModelModule(TaskModule):
         """Build the model for the vocabulary that the data module has learnt."""
         if self.model is not None:
             return
-        self.model_config = {
+        config = {
             "vocabulary_size": self.data.vocabulary_size,
             **{name: describe(part) for name, part in self.parts.items()},
             **self.ties,
         }
-        self.model = model = build(LanguageModel, self.model_config)
+        model = self.made(LanguageModel, config)
         self.begin(model.target_embedding, self.data.tokenizers.target)
 
     # --- a step -----------------------------------------------------------------------------------------------------
@@ -251,6 +257,7 @@ class LanguageModelTask(Task):
 
     module = LanguageModelModule
     data = LanguageModelData
+    reads = "text: --data.train TEXTS.txt"
     defaults = {**Task.defaults, "model.decoder.attention": None}
 
     @classmethod

@@ -15,11 +15,11 @@ from s2s.evaluation.extracts import extracts
 from s2s.evaluation.metric import Metric
 from s2s.evaluation.significance import RESAMPLES
 from s2s.evaluation.table import table
-from s2s.inference.bundle import Bundle, build_model, load_bundle, save_bundle
+from s2s.inference.bundle import save_bundle
 from s2s.inference.card import Card, command_of_this_process
 from s2s.nn import Bridge, Decoder, Embedding, Head, HeadLoss, Seq2Seq, SequenceEncoder
 from s2s.registry import catalogue
-from s2s.registry.parts import describe, factory
+from s2s.registry.parts import describe
 from s2s.search.limits import output_limits
 from s2s.search.stepper import ModelStepper
 from s2s.search.strategy import SearchStrategy
@@ -78,6 +78,8 @@ class Seq2SeqModule(TaskModule):
         coverage_loss_after: optimizer steps before it begins to count. See et al. switch it on when training is all but
             over.
     """
+
+    ships = Seq2Seq
 
     def __init__(
         self,
@@ -157,7 +159,6 @@ class Seq2SeqModule(TaskModule):
         self.start_from = start_from
         self.decoded: dict[int, str] = {}
         self.losses: list[HeadLoss] = []
-        self.bundle: Bundle | None = None
 
     def configure_model(self) -> None:
         """Build the model for the vocabularies that the data module has learnt."""
@@ -167,33 +168,18 @@ class Seq2SeqModule(TaskModule):
             "source_vocabulary_size": self.data.source_vocabulary_size,
             "target_vocabulary_size": self.data.target_vocabulary_size,
         }
-        self.model_config = {
+        config = {
             **sizes,
             **{name: describe(part) for name, part in self.parts.items()},
             **self.ties,
         }
-        self.model = model = self._of_bundle() if self.bundle is not None else self._fresh()
-        self.data.copies = model.head.copies
-        if self.coverage.weight and not model.decoder.context_size:
-            raise ConfigError(
-                f"model.coverage_loss {self.coverage.weight} needs attention, and the decoder has none; give it one, "
-                "as --model.decoder.attention Coverage, or set model.coverage_loss: 0"
-            )
-
-    def _of_bundle(self) -> Seq2Seq:
-        assert self.bundle is not None
-        given, self.model_config = self.model_config, dict(self.bundle.config["model"])
-        self.say("\n".join(self._not_used(given, self.model_config)))
-        return self.bundle.model.train()
-
-    def _fresh(self) -> Seq2Seq:
         source, target = self.data.tokenizers
-        if self.ties["share_embeddings"] and source is not target:
+        if self.ties["share_embeddings"] and source is not target and self.bundle is None:
             raise ConfigError(
                 "share_embeddings needs one tokenizer for both sides, but data.joint is false; set data.joint: true or "
                 "model.share_embeddings: false"
             )
-        model = build_model(self.model_config)
+        model = self.made(Seq2Seq, config)
         if model.head.copies and source is not target:
             raise ConfigError(
                 f"{type(model.head).__name__} copies source tokens as they are, which needs one tokenizer for both "
@@ -202,24 +188,12 @@ class Seq2SeqModule(TaskModule):
         sides = {model.source_embedding: source, model.target_embedding: target}  # one, if it is shared
         for embedding, tokenizer in sides.items():
             self.begin(embedding, tokenizer)
-        return model
-
-    def _not_used(self, given: Any, used: Any, path: str = "model") -> list[str]:
-        """Lines that name where the configuration differs from the bundle that training starts from."""
-        if path == "model":
-            differing = [
-                line for key in used for line in self._not_used(given.get(key), used[key], f"model.{key}")
-            ]
-            return [f"the model is that of {self.start_from}", *differing]
-        if isinstance(given, dict) and isinstance(used, dict):
-            return [
-                line
-                for key in used
-                for line in self._not_used(
-                    given.get(key), used[key], path if key == "init_args" else f"{path}.{key}"
-                )
-            ]
-        return [] if given == used else [f"  {path} is {used!r}, not {given!r} as configured"]
+        self.data.copies = model.head.copies
+        if self.coverage.weight and not model.decoder.context_size:
+            raise ConfigError(
+                f"model.coverage_loss {self.coverage.weight} needs attention, and the decoder has none; give it one, "
+                "as --model.decoder.attention Coverage, or set model.coverage_loss: 0"
+            )
 
     def batch_loss(self, batch: Batch) -> Any:
         """Teacher forcing; in training with tokens of the model's own, where scheduled sampling is asked for."""
@@ -379,11 +353,3 @@ class Seq2SeqTask(Task):
 
     module = Seq2SeqModule
     data = PairData
-
-    @classmethod
-    def connect(cls, module: TaskModule, data: Any) -> None:
-        """Fine-tuning uses the bundle's tokenizers."""
-        if isinstance(module, Seq2SeqModule) and module.start_from is not None:
-            bundle = module.bundle = load_bundle(module.start_from)
-            spec = bundle.config.get("source_tokenizer") or bundle.config["tokenizer"]
-            data.use_tokenizers(bundle.source_tokenizer, bundle.target_tokenizer, factory("tokenizer", spec))

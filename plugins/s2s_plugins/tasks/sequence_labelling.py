@@ -12,12 +12,13 @@ from s2s.counted import counted
 from s2s.errors import ConfigError
 from s2s.evaluation.labelling import are_bio, f1_by_label, most_confused, scores
 from s2s.inference.card import Card, command_of_this_process
-from s2s.inference.model_bundle import build, save_model_bundle
+from s2s.inference.model_bundle import save_model_bundle
 from s2s.nn import Embedding, HeadLoss, SequenceEncoder, SequenceLabeller
 from s2s.registry.parts import describe
 from s2s.text.annotated import AnnotatedCorpus
 from s2s.text.corpus import open_corpus
 from s2s.text.tokenizer import UNK
+from s2s.training.fine_tuning import check_labels
 from s2s.training.task import Task, TaskModule
 from s2s_plugins.embeddings.lookup import LookupEmbedding
 from s2s_plugins.encoders.recurrent import RecurrentEncoder
@@ -51,8 +52,13 @@ class SequenceLabellingModule(TaskModule):
         monitor: the validation figure that decides which checkpoint is best: val_accuracy, val_macro_F1, val_loss, or,
             where labels are BIO, val_span_F1.
         average_decay: validate and ship a moving average of the weights with this decay per step; 0: the weights.
+        start_from: a bundle whose model, tokenizers and labels training starts from (fine-tuning); what the
+            configuration says of them and the bundle says otherwise is named and not used.
     """
 
+    ships = SequenceLabeller
+
+    unit = "words"
     data: LabelledData
 
     def __init__(
@@ -73,6 +79,7 @@ class SequenceLabellingModule(TaskModule):
         patience: int | None = None,
         monitor: str = "val_accuracy",
         average_decay: float = 0.0,
+        start_from: str | None = None,
     ) -> None:
         if monitor not in FIGURES:
             raise ConfigError(f"model.monitor is {monitor!r}; this model measures {', '.join(FIGURES)}")
@@ -88,6 +95,7 @@ class SequenceLabellingModule(TaskModule):
             higher_is_better=FIGURES[monitor],
             average_decay=average_decay,
         )
+        self.start_from = start_from
         self.parts: dict[str, Callable[..., Any] | None] = {
             "encoder": encoder,
             "word_embedding": word_embedding,
@@ -108,14 +116,16 @@ class SequenceLabellingModule(TaskModule):
                 f"model.monitor is 'val_span_F1', but the labels are not BIO: {', '.join(labels[:SHOWN])}...; choose "
                 "val_accuracy or val_macro_F1"
             )
-        self.model_config = {
+        config = {
             "source_vocabulary_size": self.data.source_vocabulary_size,
             "piece_vocabulary_size": self.data.spelling.pieces.vocabulary_size,
             "target_vocabulary_size": self.data.target_vocabulary_size,
             **{name: None if part is None else describe(part) for name, part in self.parts.items()},
             **self.choice,
         }
-        self.model = model = build(SequenceLabeller, self.model_config)
+        model = self.made(SequenceLabeller, config)
+        if self.start_from is not None and self.trainer.state.fn == TrainerFn.FITTING:
+            check_labels(self.start_from, self.data.unknown_targets("train"), labels)
         words, pieces = self.data.spelling.words, self.data.spelling.pieces
         for embedding, tokenizer in ((model.word_embedding, words), (model.piece_embedding, pieces)):
             if embedding is not None:
@@ -263,6 +273,7 @@ class SequenceLabelling(Task):
 
     module = SequenceLabellingModule
     data = LabelledData
+    reads = "words with their labels: --data.train WORDS.conllu"
 
     @classmethod
     def answers(cls, bundle: Path, lines: Sequence[str]) -> list[str]:

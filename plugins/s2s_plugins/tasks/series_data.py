@@ -211,14 +211,29 @@ class SeriesData(pl.LightningDataModule):
             difference=self.difference,
         )
         self.scaling.fit(torch.from_numpy(table.values[:stop]))
-        # A value is scaled by itself and those before it alone.
-        self._scaled = {
-            name: self.scaling(torch.from_numpy(part.table.values)).float() for name, part in parts.items()
-        }
         self.parts = parts
+        self._scale_parts()
         for split in later:
             if split in parts:
                 self.in_sample_error(split)  # what cannot be is told before training, not after it
+
+    def _scale_parts(self) -> None:
+        # A value is scaled by itself and those before it alone.
+        self._scaled = {
+            name: self.scaling(torch.from_numpy(part.table.values)).float()
+            for name, part in self.parts.items()
+        }
+
+    def use_scaling(self, scaling: Scaling) -> None:
+        """Scales by what has been learnt of the same columns elsewhere, instead of what the training part says.
+
+        Raises:
+            ConfigError: see `part`.
+            DataError: see `part`.
+        """
+        self.part("train")
+        self.scaling.load_state_dict(scaling.state_dict())
+        self._scale_parts()
 
     def logarithms_of(self, table: Table) -> list[str]:
         """The columns of a table whose logarithm is taken."""

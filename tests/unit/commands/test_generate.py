@@ -38,6 +38,29 @@ def test_a_line_for_each_text(bundle: Path, capsys: Any) -> None:
     assert out.split("\n") == [*Generator.load(bundle).generate("the old", count=3, top_k=4, seed=5), ""]
 
 
+def test_several_prompts(bundle: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = ["the old", "", "Grüße sea", "calm"]
+    file = tmp_path / "prompts.txt"
+    file.write_text("".join(f"{prompt}\r\n" for prompt in prompts), encoding="utf-8")
+    expected = Generator.load(bundle).generate(prompts, count=2, max_tokens=7)
+    limits = ("--count", 2, "--max-tokens", 7)
+    assert out_of(capsys, "generate", bundle, "--prompts", file, *limits) == (
+        "".join(f"{text}\n" for text in expected),
+        "",
+    )
+    given = [word for prompt in prompts for word in ("--prompt", prompt)]
+    assert out_of(capsys, "generate", bundle, *given, *limits)[0].splitlines() == expected
+    monkeypatch.setattr("s2s.inference.generator.ROWS", 2)
+    rows, _ = out_of(capsys, "generate", bundle, "--prompts", file, *limits, "--jsonl")
+    assert [json.loads(row)["text"] for row in rows.splitlines()] == expected
+    assert [json.loads(row)["prompt"] for row in rows.splitlines()] == [p for p in prompts for _ in "ab"]
+    assert "not allowed with argument --prompt" in error_of(
+        capsys, "generate", bundle, "--prompt", "a", "--prompts", file
+    )
+    file.write_bytes(b"")
+    assert out_of(capsys, "generate", bundle, "--prompts", file) == ("", "")
+
+
 def test_greedy_and_beams(bundle: Path, capsys: Any) -> None:
     generator = Generator.load(bundle)
     out, _ = out_of(capsys, "generate", bundle, "--beam", 1, "--max-tokens", 9)

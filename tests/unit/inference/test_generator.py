@@ -17,6 +17,7 @@ from s2s.nn import LanguageModel
 from s2s.nn.language_model import no_source
 from s2s.nn.prepared import Prepared
 from s2s.padded import Padded
+from s2s.search.hypotheses import Hypothesis
 from s2s.text.tokenizer import BOS, EOS, PAD, UNK
 from tests.references.tiny import tiny_bundle
 from tests.references.tiny_language_model import tiny_language_model
@@ -142,6 +143,42 @@ def test_what_is_streamed_is_what_is_generated(tmp_path: Path, tokenizer: str, d
     )
 
 
+SPACED = "the  old sea, \u6d77\u306f is\tcalm \u2581 \U0001f30a caf\u00e9 "
+"""Spaces in a row, a script without spaces, characters of several bytes, the sign of SentencePiece for a space."""
+
+
+@pytest.mark.parametrize(
+    "tokenizer",
+    [
+        "Words",
+        "Characters",
+        "Bytes",
+        {"class_path": "SentencePiece", "init_args": {"vocabulary_size": 300}},
+        {"class_path": "SentencePiece", "init_args": {"vocabulary_size": 300, "normalization": "nmt_nfkc"}},
+    ],
+)
+def test_a_long_text_is_decoded_in_time_that_grows_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokenizer: Any
+) -> None:
+    """A text of 600 tokens in short words: its parts are the whole, and few tokens are decoded often."""
+    folder = tiny_language_model(tmp_path / "bundle", tokenizer=tokenizer, text=SPACED)
+    generator = Generator.load(folder)
+    said = generator.tokenizer.encode(SPACED * 30)[:600]
+    found = Hypothesis(said, 0.0, [0.0] * len(said), False, None)
+    decoded: list[int] = []
+    decode = generator.tokenizer.decode
+    monkeypatch.setattr(generator.tokenizer, "decode", lambda ids: (decoded.append(len(ids)), decode(ids))[1])
+    for prompt in ("", "the ", "old sea"):
+        decoded.clear()
+        parts = list(generator._growing(prompt, iter([*said, found])))
+        assert parts.pop() is found
+        assert sum(decoded) < 20 * len(said)
+        text = generator._text(prompt, said)
+        given = "".join(map(str, parts))
+        assert text.startswith(given) and not set(" \t\u6d77\u306f") & set(text[len(given) + 1 :].rstrip())
+        assert len(parts) > 100
+
+
 def test_words_come_while_the_search_goes_on(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = 0
     real = Prepared.decode_step
@@ -169,6 +206,40 @@ def test_an_error_of_the_search_comes_out_of_the_stream(
     monkeypatch.setattr(Prepared, "decode_step", broken)
     with pytest.raises(RuntimeError, match="no memory"):
         list(Generator.load(bundle).stream())
+
+
+@pytest.mark.parametrize(
+    "options", [{"top_p": 0.9}, {"search": "Greedy"}, {"beam": 3}, {"no_repeat_ngram": 2}]
+)
+def test_several_prompts_give_what_each_gives_alone(
+    generator: Generator, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    prompts = ["the old sea", "", "calm", "strange sea", "the", "the"]
+    alone = [generator.generate(prompt, max_tokens=12, results=True, **options) for prompt in prompts]
+    for rows in (64, 4, 1):
+        monkeypatch.setattr("s2s.inference.generator.ROWS", rows)
+        monkeypatch.setattr("s2s.inference.generator.BATCH_TOKENS", 2 * rows)
+        found = generator.generate(prompts, max_tokens=12, results=True, **options)
+        assert [(one.text, one.prompt, one.tokens) for one in found] == [
+            (one.text, one.prompt, one.tokens) for one in alone
+        ]
+        for one, other in zip(found, alone, strict=True):
+            assert one.log_probs == pytest.approx(other.log_probs, abs=1e-5)
+    assert generator.generate(prompts, max_tokens=12, **options) == [one.text for one in alone]
+
+
+def test_several_texts_of_several_prompts(generator: Generator) -> None:
+    """Prompt by prompt; of a search that does not draw its best ones."""
+    drawn: dict[str, Any] = {"seed": 3, "min_tokens": 3}
+    for options in (drawn, {"beam": 4}):
+        expected = [
+            text for prompt in ("sea", "the") for text in generator.generate(prompt, count=3, **options)
+        ]
+        assert generator.generate(("sea", "the"), count=3, **options) == expected
+        assert len(set(expected)) > 3
+    assert generator.generate([]) == [] and generator.generate(["sea"]) == [generator.generate("sea")]
+    with pytest.raises(DataError, match="prompt 1 is a int, not a str: 3"):
+        generator.generate(["sea", 3])  # type: ignore[list-item]
 
 
 def test_limits(generator: Generator) -> None:

@@ -15,15 +15,17 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 
 from s2s.errors import ConfigError
+from s2s.evaluation.metric import Score
 from s2s.training.callbacks import (
     DUE_STEPS,
     AverageWeights,
     BestAndLast,
     BundleWriter,
     DeferredInterrupt,
+    Progress,
     StopEarly,
 )
-from s2s.training.task import TaskModule
+from s2s.training.task import Measured, TaskModule, _size
 from s2s_plugins.cells.lstm import LSTM
 
 
@@ -124,8 +126,59 @@ def test_a_warmup_longer_than_training_is_told() -> None:
     assert module_of(500, 3).long_warmup() is None, "nobody knows how long"
 
 
+class Able(TaskModule):
+    """One that can start from a bundle."""
+
+    def __init__(self, *, start_from: str | None = None) -> None: ...
+
+
+def test_a_task_without_fine_tuning_recommends_none() -> None:
+    module = module_of(1, 3)
+    module.trainer.state = SimpleNamespace(fn=TrainerFn.FITTING)
+    module.trainer.precision, module.trainer.gradient_clip_val = "32-true", 1.0
+    checkpoint: dict[str, Any] = {}
+    module.on_save_checkpoint(checkpoint)
+    other = {**checkpoint, "choices": {**module._choices(), "trainer.precision": "bf16-mixed"}}
+    with pytest.raises(
+        ConfigError, match="set --trainer.precision bf16-mixed, or start a new run: --run_folder ANOTHER$"
+    ):
+        module.on_load_checkpoint(other)
+    module.__class__ = Able
+    with pytest.raises(ConfigError, match="or start a new run from the bundle: --model.start_from BUNDLE$"):
+        module.on_load_checkpoint(other)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [((3, 7), "21 parameters"), ((1,), "1 parameter"), ((313, 320), "0.1 million parameters")],
+)
+def test_the_size_of_a_model_is_told(sizes: tuple[int, ...], said: str) -> None:
+    assert _size(math.prod(sizes)) == said
+
+
+def test_the_bundle_is_told_with_the_digits_of_its_scores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = [Score(94.664, "", "accuracy", 7), Score(1.72349, "", "MASE", 7, decimals=3)]
+    module: Any = SimpleNamespace(scores=scores, save_bundle=lambda folder, **of: None)
+    trainer: Any = SimpleNamespace(fast_dev_run=False, is_global_zero=True, current_epoch=2, global_step=7)
+    BundleWriter(tmp_path / "bundle", BestAndLast(tmp_path)).on_fit_end(trainer, module)
+    assert capsys.readouterr().out == f"bundle: {tmp_path / 'bundle'} (epoch 2, accuracy 94.66, MASE 1.723)\n"
+
+
+def test_progress_says_what_is_counted() -> None:
+    measured = Measured(0.5, 1234.0)
+    for unit, likelihood, expected in (
+        ("tokens", True, "loss 0.500, perplexity 1.6, 1,234 tokens/s"),
+        ("texts", False, "loss 0.500, 1,234 texts/s"),
+    ):
+        module = SimpleNamespace(pace=SimpleNamespace(latest=measured), unit=unit, likelihood=likelihood)
+        assert Progress._figures(module) == expected
+
+
 def test_a_checkpoint_of_another_version_of_a_part_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     module = module_of(1, 3)
+    module.__class__ = Able
     module.model = LSTM(3, 4)
     checkpoint: dict[str, Any] = {}
     module.on_save_checkpoint(checkpoint)

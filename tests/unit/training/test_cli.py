@@ -472,4 +472,20 @@ def test_what_cannot_be_trained_is_refused_at_once(
 def test_a_training_without_recipe_or_data_is_told_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit"]) == 2
     names = "-c aeslc, -c aeslc-lm, -c airline-passengers, -c default, "
-    assert capsys.readouterr().err.startswith(f"s2s: error: no data: name a recipe ({names}")
+    told = capsys.readouterr().err
+    assert told.startswith(f"s2s: error: no data: name a recipe ({names}")
+    assert told.endswith(") or give text: --data.train SOURCE,TARGET\n")
+
+
+@pytest.mark.parametrize(
+    ("task", "wanted"),
+    [
+        ("LanguageModel", "text: --data.train TEXTS.txt"),
+        ("SequenceLabelling", "words with their labels: --data.train WORDS.conllu"),
+        ("SequenceClassification", "texts with their classes: --data.train TEXTS.tsv"),
+        ("Forecast", "a series: --data.train SERIES.csv"),
+    ],
+)
+def test_each_task_says_what_it_reads(task: str, wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--task", task]) == 2
+    assert capsys.readouterr().err.endswith(f") or give {wanted}\n")

@@ -1,0 +1,29 @@
+"""What demos read and print."""
+
+from collections.abc import Mapping, Sequence
+
+SHOWN = 10
+
+
+def read_pairs(path: str) -> tuple[list[str], list[str]]:
+    """Sources and targets of a corpus, such as `embedded:translation/test.tsv`."""
+    from s2s.text.corpus import LineReport, open_corpus
+
+    pairs = list(open_corpus(path).pairs(LineReport()))
+    return [pair.source for pair in pairs], [pair.target for pair in pairs]
+
+
+def print_examples(columns: Mapping[str, Sequence[str]]) -> None:
+    """Some of many, each as a few lines.
+
+    Args:
+        columns: what all have, by what it is called.
+    """
+    wide = max(map(len, columns))
+    number = len(next(iter(columns.values())))
+    step = max(1, number // SHOWN)
+    print()
+    for place in range(0, step * SHOWN, step)[:number]:
+        for name, texts in columns.items():
+            print(f"  {name:<{wide}}  {texts[place]}")
+        print()

@@ -26,7 +26,9 @@ fuzz: env
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) -m long
 
 # Attacks on what is promised, for hours; goes on where it was stopped. One alone: .venv/bin/python -m soak NAME
+# Where there is no atheris for this machine, files are mutated blindly.
 soak: env
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m soak
 
 test-real: env

@@ -5,6 +5,7 @@ from importlib import import_module
 from soak.attack import Attack
 
 ATTACKS: list[str] = [
+    "soak.hostile_text:HostileText",
     "soak.fuzzed_readers:FuzzedReaders",
 ]
 

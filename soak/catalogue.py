@@ -4,7 +4,10 @@ from importlib import import_module
 
 from soak.attack import Attack
 
-ATTACKS: list[str] = []
+ATTACKS: list[str] = [
+    "soak.hostile_text:HostileText",
+    "soak.fuzzed_readers:FuzzedReaders",
+]
 
 
 def attacks() -> dict[str, Attack]:

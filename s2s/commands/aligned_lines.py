@@ -12,6 +12,8 @@ from s2s.text.corpus import STANDARD_INPUT, LineReport, raw_lines, shown
 
 LINES_AT_ONCE = 4096
 """Enough to sort by length, little enough to bound memory and to see progress."""
+BYTES_AT_ONCE = 2**22
+"""And no more of these, so that long lines do not fill the memory."""
 
 
 class AlignedLines:
@@ -50,19 +52,23 @@ class AlignedLines:
             DataError: one side has ended before the other.
         """
         sides = [raw_lines(path, self._report) for path in self.paths]
-        while True:
-            source, target = (
-                [self._decoded(line) for line in itertools.islice(side, LINES_AT_ONCE)] for side in sides
-            )
-            if len(source) != len(target):
-                shorter, longer = sorted(zip((len(source), len(target)), self.paths, strict=True))
+        block: tuple[list[str], list[str]] = [], []
+        size = 0
+        for lines in itertools.zip_longest(*sides):
+            if None in lines:
+                longer, shorter = self.paths if lines[1] is None else self.paths[::-1]
                 raise DataError(
-                    f"{shown(shorter[1])} has fewer lines than {shown(longer[1])}; line i of one must belong to line i "
+                    f"{shown(shorter)} has fewer lines than {shown(longer)}; line i of one must belong to line i "
                     "of the other"
                 )
-            if not source:
-                return
-            yield source, target
+            for side, line in zip(block, lines, strict=True):
+                side.append(self._decoded(line))
+                size += len(line)
+            if len(block[0]) == LINES_AT_ONCE or size >= BYTES_AT_ONCE:
+                yield block
+                block, size = ([], []), 0
+        if block[0]:
+            yield block
 
     def notes(self) -> list[str]:
         """What was mended on the way, for a person."""

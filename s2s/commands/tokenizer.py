@@ -5,12 +5,12 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s2s.commands.command_line import CommandLine
 from s2s.errors import ConfigError, DataError
+from s2s.foreign_json import parsed
 
 if TYPE_CHECKING:
     from s2s.text.tokenizer import Tokenizer
@@ -77,15 +77,18 @@ def read_tokenizer(folder: Path, side: str = "source") -> "Tokenizer":
     from s2s.registry.parts import factory
 
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = parsed((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(
             f"{folder} is neither a trained tokenizer nor a bundle ({error}); see: s2s tokenizer train"
         ) from error
-    name = "tokenizer" if "tokenizer" in config else f"{side}_tokenizer"
-    if name not in config:
+    name = "tokenizer" if isinstance(config, dict) and "tokenizer" in config else f"{side}_tokenizer"
+    if not isinstance(config, dict) or name not in config:
         raise DataError(f"{folder / 'config.json'} names no tokenizer")
-    tokenizer: Tokenizer = factory("tokenizer", config[name])()
+    try:
+        tokenizer: Tokenizer = factory("tokenizer", config[name])()
+    except (ConfigError, TypeError, ValueError) as error:
+        raise DataError(f"{folder / 'config.json'}: {name} cannot be made: {error}") from error
     tokenizer.load(folder / name)
     return tokenizer
 
@@ -160,8 +163,9 @@ def _lines(path: str) -> Iterator[str]:
 
 
 def _encode(options: argparse.Namespace, tokenizer: "Tokenizer") -> Iterator[str]:
-    lines = _lines(options.file)
-    while chunk := list(islice(lines, _CHUNK_LINES)):
+    from s2s.inference.windows import in_windows
+
+    for chunk in in_windows(_lines(options.file), _CHUNK_LINES):
         for ids in tokenizer.encode_batch(chunk):
             yield " ".join(tokenizer.tokens(ids) if options.tokens else map(str, ids))
 
@@ -172,7 +176,8 @@ def _decode(options: argparse.Namespace, tokenizer: "Tokenizer") -> Iterator[str
     for number, line in enumerate(_lines(options.file), start=1):
         ids = []
         for word in line.split():
-            if not (word.isascii() and word.isdecimal() and int(word) < tokenizer.vocabulary_size):
+            known = word.isascii() and word.isdecimal() and len(word) < 20
+            if not (known and int(word) < tokenizer.vocabulary_size):
                 raise DataError(
                     f"{shown(options.file)}:{number}: {word!r} is no id of this tokenizer; they go from 0 to "
                     f"{tokenizer.vocabulary_size - 1}"

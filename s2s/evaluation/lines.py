@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from s2s.errors import DataError
-from s2s.text.corpus import LineReport, plain_suffix, raw_lines, shown
+from s2s.foreign_json import parsed
+from s2s.text.corpus import LINE_COST, LineReport, plain_suffix, raw_lines, shown
+
+MOST_TEXT = 2**28
+"""Bytes of a file whose sentences are kept together, each line counted with `LINE_COST` more: 2 million of 64."""
 
 
 def read_lines(path: str, report: LineReport | None = None) -> list[str]:
@@ -17,10 +20,17 @@ def read_lines(path: str, report: LineReport | None = None) -> list[str]:
         report: is told of a byte order mark that was taken off.
 
     Raises:
-        DataError: the file cannot be read or is not UTF-8.
+        DataError: the file cannot be read, is not UTF-8, or holds more than `MOST_TEXT`.
     """
     lines = []
+    size = 0
     for number, line in enumerate(raw_lines(path, report or LineReport()), start=1):
+        size += len(line) + LINE_COST
+        if size > MOST_TEXT:
+            raise DataError(
+                f"{shown(path)} holds more than {MOST_TEXT >> 20} MiB of text (each line counted with {LINE_COST} "
+                f"bytes more) at line {number}; scores are made of all sentences together: split the file"
+            )
         try:
             lines.append(line.decode("utf-8"))
         except UnicodeDecodeError as error:
@@ -51,8 +61,8 @@ def read_texts(path: str, report: LineReport | None = None) -> list[list[str]]:
     rows: list[list[str]] = []
     for number, line in enumerate(read_lines(file, report), start=1):
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            record = parsed(line)
+        except ValueError as error:
             raise DataError(f"{file}, line {number}: not JSON ({error})") from error
         found: Any = record.get(key) if isinstance(record, dict) else None
         texts: list[str] = found if isinstance(found, list) else [found]

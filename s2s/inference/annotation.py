@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from s2s.errors import ConfigError
+from s2s.errors import ConfigError, DataError
 from s2s.inference.incoming import Incoming
 from s2s.inference.labeller import Labelled
-from s2s.text.annotated import CONLLU_COLUMNS, BadRow, ColumnsLayout, ConlluLayout, Layout
-from s2s.text.corpus import plain_suffix
+from s2s.text.annotated import (
+    CONLLU_COLUMNS,
+    LONGEST_SENTENCE,
+    TOO_LONG,
+    BadRow,
+    ColumnsLayout,
+    ConlluLayout,
+    Layout,
+)
+from s2s.text.corpus import LINE_COST, plain_suffix, shown
 
 FORMS = ("text", "conllu", "columns")
 _SUFFIXES = {".conllu": "conllu", ".conll": "columns", ".bio": "columns", ".iob": "columns"}
@@ -60,12 +68,16 @@ class Sentences(Incoming):
 
     def _lines_of(self, path: str) -> Iterator[tuple[bytes, bool]]:
         block: list[bytes] = []
-        for line, waits in super()._lines_of(path):
+        size = 0
+        for number, (line, waits) in enumerate(super()._lines_of(path), start=1):
             if line.strip():
                 block.append(line)
+                size += len(line) + LINE_COST
+                if size > LONGEST_SENTENCE:
+                    raise DataError(f"{shown(path)}:{number - len(block) + 1}: {TOO_LONG}")
                 continue
             yield b"".join(one + b"\n" for one in block), waits
-            block = []
+            block, size = [], 0
         if block:
             yield b"".join(one + b"\n" for one in block), True
 

@@ -100,7 +100,7 @@ def check_architecture(folder: Path, config: Mapping[str, Any], wanted: type) ->
 
 def _known(folder: Path, config: Mapping[str, Any]) -> Architecture:
     name = config.get(ENTRY, "Seq2Seq")
-    if name not in ARCHITECTURES:
+    if not isinstance(name, str) or name not in ARCHITECTURES:
         raise BundleError(
             f"{folder} holds a model of the architecture {name!r}, which this s2s does not know; it knows "
             f"{', '.join(ARCHITECTURES)}. Update with: pip install --upgrade s2s"

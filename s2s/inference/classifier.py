@@ -204,7 +204,7 @@ class Classifier:
         if isinstance(texts, str):
             raise DataError("stream takes texts, such as a list; for one text there is classify")
         windows: Iterable[Sequence[str]]
-        windows = in_windows(_checked(texts), max(1, window // 2))  # type: ignore[assignment]
+        windows = in_windows(_checked(texts), max(1, window // 2))
         if window == 1:  # an empty window asks for the answers to those before it
             windows = (one for each in windows for one in (each, []))
         flow = self.stream_windows(windows, max_source_tokens=max_source_tokens, batch_tokens=batch_tokens)

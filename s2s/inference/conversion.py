@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ import yaml
 
 from s2s.errors import BundleError, ConfigError, DataError, PluginError
 from s2s.evaluation.metric import Score
+from s2s.foreign_json import parsed
 from s2s.inference.bundle import CONFIG, Bundle, add_shortlist, build_model, load_bundle, save_bundle
 from s2s.inference.card import Card
 from s2s.inference.upgrade import MODEL_PARTS
@@ -175,7 +175,7 @@ def _run_config(run: Path) -> dict[str, Any]:
             f"{run} is no folder of a run: {path.name} cannot be read ({error.strerror}); a checkpoint must lie where "
             "`s2s fit` has put it, in the folder of its run"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BundleError(f"{path} is no YAML: {error}") from error
     model = config.get("model") if isinstance(config, dict) else None
     if not isinstance(model, dict) or (missing := [part for part in MODEL_PARTS if part not in model]):
@@ -205,11 +205,13 @@ def _model_config(config: Mapping[str, Any], source: Tokenizer, target: Tokenize
 
 def _tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer, dict[str, Spec]]:
     try:
-        specs: dict[str, Spec] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        specs: dict[str, Spec] = parsed((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BundleError(
             f"the run's tokenizers cannot be read: {folder / 'config.json'}: {error}"
         ) from error
+    if not isinstance(specs, dict) or not specs:
+        raise BundleError(f"the run's tokenizers cannot be read: {folder / 'config.json'} names none")
     found = []
     for name, spec in specs.items():
         tokenizer = factory("tokenizer", spec)()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from s2s.errors import DataError
+from s2s.foreign_json import parsed
 from s2s.inference.incoming import Incoming
-from s2s.text.corpus import STANDARD_INPUT, plain_suffix, raw_lines, shown
+from s2s.text.corpus import LONGEST_LINE, STANDARD_INPUT, plain_suffix, raw_lines, shown
 
 
 class Documents(Incoming):
@@ -57,16 +57,26 @@ class Documents(Incoming):
     def _lines_of(self, path: str) -> Iterator[tuple[bytes, bool]]:
         if path in self._whole:
             self._names.append(shown(path))
-            yield b"\n".join(raw_lines(path, self.report)), True
+            yield b"\n".join(self._whole_file(path)), True
             return
         for number, (line, waits) in enumerate(super()._lines_of(path), start=1):
             self._names.append(f"{shown(path)}:{number}")
             yield self._text(line, self._names[-1]) if path in self._objects else line, waits
 
+    def _whole_file(self, path: str) -> Iterator[bytes]:
+        size = 0
+        for line in raw_lines(path, self.report):
+            size += len(line) + 1
+            if size > LONGEST_LINE:
+                raise DataError(
+                    f"{shown(path)} as one document is longer than {LONGEST_LINE >> 20} MiB; split it, or leave it out"
+                )
+            yield line
+
     def _text(self, line: bytes, place: str) -> bytes:
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            record = parsed(line)
+        except ValueError as error:
             raise DataError(f"{place}: not JSON ({error})") from error
         texts = []
         for key in self._fields:

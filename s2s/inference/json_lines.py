@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import fields
 
 from s2s.errors import DataError
+from s2s.foreign_json import parsed
 from s2s.inference.line import Line
 
 _FIELDS = {"source": "text", **{one.name: one.name for one in fields(Line) if one.name != "text"}}
@@ -34,13 +34,13 @@ class JsonLines:
             return Line("")
         try:
             return self._line(text)
-        except (ValueError, RecursionError, DataError) as error:
+        except (ValueError, DataError) as error:
             self.broken += 1
             self._first = self._first or f"line {self.lines}: {error}"
             return Line("")
 
     def _line(self, text: str) -> Line:
-        row = json.loads(text)
+        row = parsed(text)
         if not isinstance(row, dict):
             raise DataError(f"it is no object, but a {type(row).__name__}")
         if not isinstance(source := row.get("source"), str):

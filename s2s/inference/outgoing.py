@@ -7,12 +7,14 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from operator import index
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from s2s.counted import counted
 from s2s.errors import DataError
+from s2s.foreign_json import parsed
 from s2s.inference.incoming import of_lines
 
 
@@ -56,9 +58,9 @@ class Outgoing:
             self._about.unlink()  # it was whole already
             return 0
         try:
-            about = json.loads(self._about.read_text(encoding="utf-8"))
-            made_of, size = about["made_of"], about["bytes"]
-            self.lines, self.checksum = about["lines"], about["checksum"]
+            about = parsed(self._about.read_text(encoding="utf-8"))
+            made_of, size = dict(about["made_of"]), index(about["bytes"])
+            self.lines, self.checksum = index(about["lines"]), index(about["checksum"])
         except FileNotFoundError:
             return 0
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -71,7 +73,7 @@ class Outgoing:
                 )
         if not self._partial.is_file() or self._partial.stat().st_size < size:
             raise DataError(f"{self._partial} has lost its end; begin anew without --resume")
-        return int(size)
+        return size
 
     def _open(self, start: int) -> None:
         try:

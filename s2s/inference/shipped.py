@@ -16,6 +16,7 @@ from typing import Any
 
 from s2s import __version__
 from s2s.errors import BundleError
+from s2s.foreign_json import parsed
 from s2s.inference import checksums
 from s2s.registry.parts import Spec, factory
 from s2s.text.tokenizer import Tokenizer
@@ -69,7 +70,7 @@ class Shipped:
             )
         path = folder / self.config
         try:
-            config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            config: dict[str, Any] = parsed(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise BundleError(
                 f"{folder} is no {self.name}: it has no {self.config}; make one with: {self.command}"

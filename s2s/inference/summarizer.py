@@ -171,7 +171,7 @@ class Summarizer:
         windows = in_windows(_checked(documents), max(1, window // 2))
         if window == 1:  # an empty window asks for the answers to those before it
             windows = (one for each in windows for one in (each, []))
-        return self._stream(windows, results, words, options)  # type: ignore[arg-type, return-value]
+        return self._stream(windows, results, words, options)  # type: ignore[return-value]
 
     def stream_windows(
         self, windows: Iterable[Sequence[str]], *, words: int | None = None, **options: Unpack[Given]

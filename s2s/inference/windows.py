@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from s2s.errors import DataError
 from s2s.inference.line import Line
+
+Text = TypeVar("Text", bound=str | Line)
 
 WINDOW = 4096
 """Texts that are read ahead: enough to sort by length, few enough to see progress."""
@@ -44,9 +47,9 @@ def lines_of(text: str | Line) -> Sequence[str | Line]:
     return text.split("\n") if isinstance(text, str) else [text]
 
 
-def in_windows(texts: Iterable[str | Line], size: int) -> Iterator[list[str | Line]]:
+def in_windows(texts: Iterable[Text], size: int) -> Iterator[list[Text]]:
     """At most `size` texts at once, and fewer if they are long."""
-    window: list[str | Line] = []
+    window: list[Text] = []
     letters = 0
     for text in texts:
         window.append(text)

@@ -37,7 +37,10 @@ def read_spec(kind: str, spec: Any) -> tuple[str, dict[str, Any]]:
         strange = set(spec) - {"class_path", "init_args"}
         if strange:
             raise ConfigError(f"{kind}: " + unknown("key", min(strange), ["class_path", "init_args"]))
-        return spec["class_path"], dict(spec.get("init_args") or {})
+        arguments = spec.get("init_args") or {}
+        if not isinstance(arguments, Mapping):
+            raise ConfigError(f"{kind}: init_args are {arguments!r}, not a mapping of options")
+        return spec["class_path"], dict(arguments)
     raise ConfigError(f"{kind}: expected a name or {{class_path: NAME, init_args: {{...}}}}, got {spec!r}")
 
 

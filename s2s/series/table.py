@@ -7,7 +7,10 @@ import gzip
 import io
 import math
 import sys
-from collections.abc import Sequence
+import zlib
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +25,11 @@ STANDARD_INPUT = "-"
 _DELIMITERS = ",;\t"
 _MISSING = {"", "-", "?", ".", "na", "n/a", "nan", "null", "none"}
 _GZIP_MAGIC = b"\x1f\x8b"
+
+MOST_BYTES = 2**28
+"""Of a file, unpacked: three times a year of 800 sensors, hour by hour."""
+MOST_ROWS = 10_000_000
+"""Of a table: four months of seconds."""
 
 Values = npt.NDArray[np.float64]
 
@@ -94,8 +102,9 @@ def read_table(
         DataError: the file cannot be read, a column is unknown, a value is missing or no number, or dates do not rise.
     """
     path = str(path)
-    reader = csv.reader(io.StringIO(text := _text(path), newline=""), delimiter=_delimiter(text))
-    header = [name.strip() for name in next(reader, [])]
+    content = _content(path)
+    reader = _rows(path, content)
+    header = [name.strip() for name in next(reader, (0, []))[1]]
     if not header or not all(header):
         raise DataError(f"{path}:1: expected a header with a name for each column, got {','.join(header)!r}")
     if twice := [name for name in header if header.count(name) > 1]:
@@ -110,11 +119,10 @@ def read_table(
             raise DataError(f"{path}:1: {unknown('column', name, header)}")
     places = [header.index(name) for name in wanted]
     dates: list[str] = []
-    rows: list[list[float]] = []
+    values = array("d")
     lines: list[int] = []
     empty = 0
-    for cells in reader:
-        line = reader.line_num
+    for line, cells in reader:
         if not cells:  # an empty line; at the end it is no row
             empty = empty or line
             continue
@@ -124,22 +132,24 @@ def read_table(
             )
         if len(cells) != len(header):
             raise DataError(f"{path}:{line}: {len(cells)} cells, but the header names {len(header)} columns")
-        rows.append(
-            [
-                _number(cells[place], f"{path}:{line}", name)
-                for place, name in zip(places, wanted, strict=True)
-            ]
+        if len(lines) == MOST_ROWS:
+            raise DataError(
+                f"{path}:{line}: more than {MOST_ROWS:,} rows; leave out the oldest, or thin them out"
+            )
+        values.extend(
+            _number(cells[place], f"{path}:{line}", name) for place, name in zip(places, wanted, strict=True)
         )
         lines.append(line)
         if date is not None:
             dates.append(cells[header.index(date)].strip())
-    if not rows:
+    if not lines:
         raise DataError(f"{path}: no row below the header; a series needs at least one")
     if (fall := first_fall(dates)) is not None:
         raise DataError(
             f"{path}:{lines[fall]}: {dates[fall]} comes after {dates[fall - 1]}; sort the rows by time, oldest first"
         )
-    return Table(path, wanted, np.array(rows, np.float64), lines, date, tuple(dates))
+    table = np.array(values, np.float64).reshape(len(lines), len(wanted))
+    return Table(path, wanted, table, lines, date, tuple(dates))
 
 
 def as_csv(label: str, labels: Sequence[str], names: Sequence[str], values: Values) -> str:
@@ -164,22 +174,44 @@ def shown(number: float) -> str:
     return np.format_float_positional(number, precision=7, unique=False, fractional=False, trim="-")
 
 
-def _text(path: str) -> str:
+def _content(path: str) -> bytes:
+    """What a file holds, unpacked."""
     try:
-        content = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
-        if content.startswith(_GZIP_MAGIC):
-            content = gzip.decompress(content)
-        return content.decode("utf-8-sig")
+        with nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else open(path, "rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
+        if content.startswith(_GZIP_MAGIC) and len(content) <= MOST_BYTES:
+            content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(MOST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    if len(content) > MOST_BYTES:
+        raise DataError(
+            f"{path} holds more than {MOST_BYTES >> 20} MiB; leave out columns that are not wanted, or the oldest rows"
+        )
+    return content
+
+
+def _rows(path: str, content: bytes) -> Iterator[tuple[int, list[str]]]:
+    """The line at which each row ends, and its cells."""
+    header, _, _ = content.partition(b"\n")
+    delimiter = max(_DELIMITERS, key=lambda one: header.count(one.encode()))
+    lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
+    reader = csv.reader(lines, delimiter=delimiter)
+    try:
+        for cells in reader:
+            yield reader.line_num, cells
+    except UnicodeDecodeError:
+        yield from _no_utf8(path, content)
+    except csv.Error as error:
+        raise DataError(f"{path}:{reader.line_num}: not CSV ({error})") from error
+
+
+def _no_utf8(path: str, content: bytes) -> Iterator[tuple[int, list[str]]]:
+    try:
+        content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}:{line}: not UTF-8; convert the file to it") from error
-    except (OSError, EOFError) as error:
-        raise DataError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _delimiter(text: str) -> str:
-    header = text.partition("\n")[0]
-    return max(_DELIMITERS, key=header.count)
+    return iter(())
 
 
 def _number(cell: str, place: str, name: str) -> float:

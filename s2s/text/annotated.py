@@ -11,12 +11,15 @@ from typing import NamedTuple
 
 from s2s.errors import ConfigError
 from s2s.registry.near_names import unknown
-from s2s.text.corpus import Corpus, CorpusSpec, LineReport, Pair, read_lines
+from s2s.text.corpus import LINE_COST, LONGEST_LINE, Corpus, CorpusSpec, LineReport, Pair, read_lines
 
 SPACE_WITHIN = "\u2423"
 """What stands for a space within a word (an open box), so that a word is what stands between spaces."""
 
 UNSPECIFIED = "_"
+LONGEST_SENTENCE = LONGEST_LINE
+"""Letters of a sentence that is read, each line counted with `LINE_COST` more: at most 260,000 words."""
+TOO_LONG = "a sentence of more lines than can be; an empty line ends each"
 CONLLU_COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 
 
@@ -255,13 +258,20 @@ class AnnotatedCorpus(Corpus):
 
 
 def _sentences(path: str, report: LineReport) -> Iterator[list[tuple[int, str | None]]]:
-    """Number and text of the lines of each sentence; see `read_lines`."""
+    """Number and text of the lines of each sentence; see `read_lines`. One that is too long is reported."""
     sentence: list[tuple[int, str | None]] = []
+    size = 0
     for line, text in read_lines(path, report):
         if text is None or text.strip():
-            sentence.append((line, text))
-        elif sentence:
+            if size <= LONGEST_SENTENCE:
+                sentence.append((line, text))
+                size += len(text or "") + LINE_COST
+                if size > LONGEST_SENTENCE:
+                    report.bad(TOO_LONG, f"{path}:{sentence[0][0]}")
+                    sentence.clear()
+            continue
+        if sentence:
             yield sentence
-            sentence = []
+        sentence, size = [], 0
     if sentence:
         yield sentence

@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain
+from operator import index
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, TypeAlias
 
@@ -23,14 +24,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from s2s.errors import DataError
+from s2s.foreign_json import parsed
 from s2s.text.corpus import BadLinePolicy, CorpusSpec, LineReport, Pair, Sides, open_corpus
 from s2s.text.tokenizer import Tokenizer
 
 TooLongPolicy: TypeAlias = Literal["skip", "truncate", "error"]
 
 _SIDES: tuple[Sides, Sides] = ("source", "target")
+_ID_TYPES: dict[str, np.dtype[Any]] = {"uint16": np.dtype(np.uint16), "uint32": np.dtype(np.uint32)}
 _FORMAT = 2  # part of every fingerprint: raise it when the files' layout or the treatment of text changes
 _CHUNK_PAIRS = 10_000  # encoded at once: enough for the tokenizer's threads, few megabytes
+_CHUNK_LETTERS = 2**23  # and no more than these, so that long lines do not fill the memory
 _PARALLEL_BYTES = (
     2**24
 )  # of text, some 100,000 pairs: seconds of work for one core, and starting the others takes 0.1 s
@@ -108,6 +112,31 @@ class Lengths:
         return np.diff(self._offsets[start : max(start, stop) + 1])
 
 
+class _About(NamedTuple):
+    """What store.json says; see `PairStore`."""
+
+    fingerprint: str
+    bounds: list[tuple[int, int]]
+    report: list[str]
+    pairs: int
+    dtypes: dict[Sides, np.dtype[Any]]
+
+    @staticmethod
+    def read(path: Path) -> "_About":
+        """Raises ValueError where it says something else."""
+        about = parsed(path.read_text(encoding="utf-8"))
+        try:
+            fingerprint, report, pairs = str(about["fingerprint"]), [*about["report"]], index(about["pairs"])
+            bounds = [(index(start), index(stop)) for start, stop in about["bounds"]]
+            dtypes: dict[Sides, np.dtype[Any]] = {side: _ID_TYPES[about[f"{side}_dtype"]] for side in _SIDES}
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"store.json is damaged ({type(error).__name__}: {error})") from error
+        ends = [0, *(stop for _, stop in bounds)]
+        if [*(start for start, _ in bounds), pairs] != ends:
+            raise ValueError(f"store.json is damaged: {pairs} pairs in parts {bounds}")
+        return _About(fingerprint, bounds, [*map(str, report)], pairs, dtypes)
+
+
 class PairStore:
     """Read access to a finished store; costs no memory to speak of, whatever its size.
 
@@ -122,16 +151,14 @@ class PairStore:
         self.folder = folder
         self._paths = [tuple(corpus) for corpus in paths]
         try:
-            about = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+            about = _About.read(folder / "store.json")
         except (OSError, ValueError) as error:
-            raise DataError(f"{folder} is no finished token store: {error}") from error
-        self.fingerprint: str = about["fingerprint"]
-        self.bounds: list[tuple[int, int]] = [(start, stop) for start, stop in about["bounds"]]
-        self.report: list[str] = about["report"]
-        self._pairs: int = about["pairs"]
-        self._ids = {
-            side: Column(folder / f"{side}.ids", np.dtype(about[f"{side}_dtype"])) for side in _SIDES
-        }
+            raise DataError(f"{folder} is no finished token store: {error}; delete it") from error
+        self.fingerprint = about.fingerprint
+        self.bounds = about.bounds
+        self.report = about.report
+        self._pairs = about.pairs
+        self._ids = {side: Column(folder / f"{side}.ids", about.dtypes[side]) for side in _SIDES}
         self._id_offsets = {side: self._offsets(f"{side}.offsets") for side in _SIDES}
         self._text = {side: Column(folder / f"{side}.text", np.dtype(np.uint8)) for side in _SIDES}
         self._text_offsets = {side: self._offsets(f"{side}.text_offsets") for side in _SIDES}
@@ -179,7 +206,11 @@ class PairStore:
 
     def text(self, side: Sides, pair: int) -> str:
         """One sentence as it stood in the file."""
-        return self._text[side][self._place(self._text_offsets[side], pair)].tobytes().decode("utf-8")
+        text = self._text[side][self._place(self._text_offsets[side], pair)].tobytes()
+        try:
+            return text.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{self._text[side].path} is damaged; delete the folder") from error
 
     def ends(self, side: Sides) -> npt.NDArray[np.int64]:
         """Tokens up to the end of each sentence, without bos and eos, [pairs]."""
@@ -237,15 +268,18 @@ def file_digest(path: str, cache: Path) -> str:
     """
     known_path = cache / "files.json"
     try:
-        known: dict[str, list[Any]] = json.loads(known_path.read_text(encoding="utf-8"))
+        known = parsed(known_path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        known = {}
+    if not isinstance(known, dict):  # only a memory: without it the digest is computed
         known = {}
     key = str(Path(path).resolve())
     try:
         status = os.stat(path)
         stamp = [status.st_size, status.st_mtime_ns]
-        if key in known and known[key][:2] == stamp:
-            return str(known[key][2])
+        match known.get(key):
+            case [size, time_ns, str(digest)] if [size, time_ns] == stamp:
+                return digest
         now = time.time_ns()
         with open(path, "rb") as file:
             digest = _digest(file)
@@ -425,8 +459,7 @@ class _Builder:
         before = progress.tasks[task].completed
         pairs = open_corpus(spec, self.sides).pairs(self.report)
         self.report.bytes_read.clear()
-        chunks = iter(lambda: list(islice(pairs, _CHUNK_PAIRS)), [])
-        for chunk in self._encoded(chunks, _size(spec)):
+        for chunk in self._encoded(_chunks(pairs), _size(spec)):
             self._write(spec, chunk)
             done = before + sum(self.report.bytes_read.values())
             progress.update(task, completed=done, lines=f"{self.pairs:,} pairs")
@@ -527,6 +560,20 @@ class _Builder:
                 return
 
 
+def _chunks(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
+    """Pairs that are encoded together."""
+    chunk: list[Pair] = []
+    letters = 0
+    for pair in pairs:
+        chunk.append(pair)
+        letters += len(pair.source) + len(pair.target)
+        if len(chunk) == _CHUNK_PAIRS or letters >= _CHUNK_LETTERS:
+            yield chunk
+            chunk, letters = [], 0
+    if chunk:
+        yield chunk
+
+
 class _Chunk(NamedTuple):
     """Some pairs as they are written.
 
@@ -612,7 +659,7 @@ def _progress(console: Console) -> Progress:
 
 
 def _id_type(vocabulary_size: int) -> np.dtype[Any]:
-    return np.dtype(np.uint16 if vocabulary_size <= 2**16 else np.uint32)
+    return _ID_TYPES["uint16" if vocabulary_size <= 2**16 else "uint32"]
 
 
 def _sync_folder(folder: Path) -> None:

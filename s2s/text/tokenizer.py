@@ -147,6 +147,8 @@ class Tokenizer(ABC):
         path = Path(folder) / self.model_file
         try:
             self.restore(path.read_bytes())
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
         except OSError as error:
             raise DataError(
                 f"cannot read the tokenizer {path}: {error.strerror}; make it with: s2s tokenizer train"

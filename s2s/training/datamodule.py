@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from s2s.counted import counted
 from s2s.errors import ConfigError, DataError
+from s2s.foreign_json import parsed
 from s2s.registry import catalogue
 from s2s.registry.near_names import unknown
 from s2s.registry.parts import describe, factory
@@ -269,11 +270,11 @@ class PairData(pl.LightningDataModule):
             DataError: it is damaged.
         """
         try:
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            config = parsed((folder / "config.json").read_text(encoding="utf-8"))
             made_by = factory("tokenizer", config[name])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            tokenizer: Tokenizer = made_by()
+        except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
             raise DataError(f"{folder} holds no tokenizers of a run: {error}") from error
-        tokenizer: Tokenizer = made_by()
         tokenizer.load(folder / name)
         return tokenizer, made_by
 

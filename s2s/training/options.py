@@ -81,6 +81,8 @@ def read_config(name: str) -> Config:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise DataError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from error
+    except (ValueError, RecursionError) as error:  # no UTF-8, a date like 2001-99-99, a thousand brackets
+        raise DataError(f"{path}: not YAML that can be read: {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected `key: value` lines, got {type(tree).__name__}")
     return Config(_run_name(path), tree)
@@ -95,7 +97,7 @@ def read_value(text: str) -> Any:
     """A value of the command line as YAML: number, truth value, list, mapping, or text."""
     try:
         return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         return text
 
 

@@ -1,8 +1,8 @@
 """Pairs from a file with one JSON object per line."""
 
-import json
 from collections.abc import Iterator
 
+from s2s.foreign_json import parsed
 from s2s.text.corpus import Corpus, CorpusSpec, LineReport, Pair, plain_suffix, read_lines
 
 
@@ -35,7 +35,7 @@ class JSONL(Corpus):
                 report.bad("empty line", place)
                 continue
             try:
-                record = json.loads(text)
+                record = parsed(text)
             except ValueError as error:
                 report.bad("not JSON", place, str(error))
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -12,6 +11,7 @@ from s2s.resources import locate
 from s2s.text.corpus import LineReport, read_lines
 from s2s_plugins.embeddings.lookup import LookupEmbedding
 
+_LARGEST = torch.finfo(torch.float32).max
 _SPACE = "\u2581"  # how pieces of words show that a word begins
 
 
@@ -105,7 +105,7 @@ def vectors(path: str, size: int, wanted: set[str], report: LineReport) -> Itera
         fields = text.rstrip(" ").split(" ")
         if not told and len(fields) > 1:
             told = True
-            header = len(fields) == 2 and all(field.isdecimal() for field in fields)
+            header = len(fields) == 2 and all(field.isdecimal() and len(field) < 20 for field in fields)
             _check_width(path, int(fields[1]) if header else len(fields) - 1, size)
             if header:
                 continue
@@ -140,7 +140,7 @@ def _number(field: str) -> float | None:
         value = float(field)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return value if abs(value) <= _LARGEST else None
 
 
 def _words(tokens: Sequence[str]) -> tuple[dict[str, list[int]], dict[str, list[int]]]:

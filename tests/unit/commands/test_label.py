@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from s2s.__main__ import main
+from s2s.errors import DataError
 from s2s.inference import labeller as module
+from s2s.inference.annotation import Sentences
 from s2s.inference.labeller import Labeller
 from tests.references.tiny_labeller import tiny_labeller
 
@@ -165,3 +167,11 @@ def test_a_very_long_line_is_told(
 def test_what_cannot_be(bundle: Path, capsys: Any, words: list[str], message: str) -> None:
     assert main(["label", str(bundle), *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_sentence_without_an_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("s2s.inference.annotation.LONGEST_SENTENCE", 10 * 70)
+    path = tmp_path / "a.conll"
+    path.write_bytes(b"a X\n\n" + b"b Y\n" * 11)
+    with pytest.raises(DataError, match=r"a\.conll:3: a sentence of more lines than can be"):
+        list(Sentences([str(path)]).windows())

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from s2s.__main__ import main
+from s2s.commands.aligned_lines import AlignedLines
 from s2s.inference.bundle import load_bundle
 from s2s.inference.scoring import perplexity, score
 from tests.references.tiny import sentences, tiny_bundle
@@ -109,3 +110,11 @@ def test_help_starts_without_torch(command):
         "sys.exit(bool({'torch', 'numpy', 'matplotlib'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_long_lines_are_scored_few_at_a_time(files, monkeypatch):
+    monkeypatch.setattr("s2s.commands.aligned_lines.BYTES_AT_ONCE", 10)
+    (files / "long").write_text("abcdefgh\na\nb\n")
+    (files / "three").write_text("ab\nc\nd\n")
+    blocks = list(AlignedLines(str(files / "long"), str(files / "three")).blocks())
+    assert blocks == [(["abcdefgh"], ["ab"]), (["a", "b"], ["c", "d"])]

@@ -90,3 +90,37 @@ def test_standard_input(text: Path) -> None:
     )
     assert encoded.stdout == b"101 36 102\n\n"
     assert encoded.stderr == b"s2s: took the byte order mark off standard input\n"
+
+
+def test_an_id_of_too_many_digits(text: Path, tmp_path: Path) -> None:
+    folder = train(text)
+    (tmp_path / "ids").write_text("9" * 5_000)
+    with pytest.raises(DataError, match="ids:1: '9+' is no id of this tokenizer"):
+        main(["decode", str(folder), str(tmp_path / "ids")])
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("1", "config.json names no tokenizer"),
+        ("[" * 9_999, "is neither a trained tokenizer nor a bundle"),
+        ('{"tokenizer": "Wrods"}', "config.json: tokenizer cannot be made: .*did you mean 'Words'"),
+        ('{"tokenizer": {"class_path": "Words", "init_args": [1]}}', r"config.json: .*init_args are \[1\]"),
+        (
+            '{"tokenizer": {"class_path": "Words", "init_args": {"vocabulary_size": "x"}}}',
+            "config.json: tokenizer cannot be made",
+        ),
+    ],
+)
+def test_a_folder_that_says_something_else(tmp_path: Path, config: str, message: str) -> None:
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(DataError, match=message):
+        main(["encode", str(tmp_path)])
+
+
+def test_what_was_learnt_is_damaged(text: Path) -> None:
+    folder = train(text)
+    (model,) = (folder / "tokenizer").iterdir()
+    model.write_bytes(b"x")
+    with pytest.raises(DataError, match=f"{model}: this is not"):
+        main(["encode", str(folder)])

@@ -40,3 +40,12 @@ def test_what_cannot_be(rows: str) -> None:
         file.write("[]\n{\n")
     with pytest.raises(DataError, match="line 4: no text under 'body'; it has no keys: it is no object"):
         read_texts(f"{rows}#body")
+
+
+def test_more_than_can_be_scored_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "out.txt").write_text("abcd\n" * 10)
+    monkeypatch.setattr("s2s.evaluation.lines.MOST_TEXT", 10 * 68)
+    assert len(read_texts(str(tmp_path / "out.txt"))[0]) == 10
+    monkeypatch.setattr("s2s.evaluation.lines.MOST_TEXT", 9 * 68)
+    with pytest.raises(DataError, match=r"out\.txt holds more than .* at line 10; .*: split the file"):
+        read_texts(str(tmp_path / "out.txt"))

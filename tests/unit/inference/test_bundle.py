@@ -306,6 +306,7 @@ def unsigned(damage):
         (flip("tokenizer/tokenizer.json"), "tokenizer.json is damaged: its checksum"),
         (unsigned(write("tokenizer/tokenizer.json", "{")), "get the bundle again"),
         (truncate("config.json"), "config.json cannot be read"),
+        (write("config.json", "[" * 99_999), r"config.json cannot be read \(it is nested too deeply\)"),
         (write("config.json", "[1]"), "is no configuration of a bundle: it states no format"),
         (write("config.json", "{}"), "is no configuration of a bundle: it states no format"),
         (
@@ -313,6 +314,7 @@ def unsigned(damage):
             r"made by a newer s2s \(9.9; format 2, .*pip install --upgrade s2s",
         ),
         (without("search"), "config.json lacks search; get the bundle again"),
+        (config(architecture={}), r"a model of the architecture \{\}, which this s2s does not know"),
         (
             config(architecture="Oracle"),
             r"'Oracle', which this s2s does not know; it knows LanguageModel, Seq2Seq, SequenceClassification, "

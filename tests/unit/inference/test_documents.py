@@ -73,3 +73,14 @@ def test_what_cannot_be(folder: Path) -> None:
     (folder / "empty").mkdir()
     with pytest.raises(DataError, match="empty has no files; each file in it would be a document"):
         Documents([str(folder / "empty")])
+
+
+def test_a_document_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s2s.inference.documents.LONGEST_LINE", 2**20)
+    path = tmp_path / "long.txt"
+    path.write_bytes(b"x\n" * 2**19)
+    ((_, text),) = read(Documents([str(path)], whole=True))
+    assert len(text) == 2**20 - 1
+    path.write_bytes(b"x\n" * 2**19 + b"y")
+    with pytest.raises(DataError, match=r"long\.txt as one document is longer than 1 MiB; split it"):
+        read(Documents([str(path)], whole=True))

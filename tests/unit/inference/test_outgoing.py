@@ -131,3 +131,22 @@ def test_standard_output(capfdbinary):
         out.write("1\nä\ud800\n", [b"a", b"b"])
         assert out.lines == 2
     assert capfdbinary.readouterr().out == "1\nä?\n".encode()
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        "[" * 9_999,
+        "1",
+        '{"made_of": 0, "lines": 1, "checksum": 1, "bytes": 1}',
+        '{"made_of": {}, "lines": "1", "checksum": 1, "bytes": 1}',
+        '{"made_of": {}, "lines": 1, "checksum": [], "bytes": 1}',
+        '{"made_of": {}, "lines": 1, "checksum": 1, "bytes": NaN}',
+    ],
+)
+def test_a_note_that_says_something_else(tmp_path, about):
+    (tmp_path / "out.partial").write_bytes(b"1\n")
+    (tmp_path / "out.partial.json").write_text(about)
+    with pytest.raises(DataError, match=r"out\.partial\.json cannot be read .*; begin anew without --resume"):
+        Outgoing(str(tmp_path / "out"), resume=True)
+    assert (tmp_path / "out.partial").read_bytes() == b"1\n"

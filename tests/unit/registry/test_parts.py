@@ -164,3 +164,8 @@ def test_what_is_in_no_hook_cannot_be_described() -> None:
         describe(Stranger)
     with pytest.raises(ConfigError, match="expected a class of the catalogue"):
         describe(lambda input_size, hidden_size: Cell(input_size, hidden_size))
+
+
+def test_options_that_are_none() -> None:
+    with pytest.raises(ConfigError, match=r"cell: init_args are \[1\], not a mapping of options"):
+        factory("cell", {"class_path": "Plain", "init_args": [1]})

@@ -93,6 +93,8 @@ def test_dates_may_be_missing_where_nobody_named_them_here(tmp_path: Path) -> No
         ),
         (PLAIN.encode().replace(b"1.5", b"\xff"), "{path}:2: not UTF-8; convert the file to it"),
         (gzip.compress(PLAIN.encode(), mtime=0)[:-9], "cannot read {path}: "),
+        (gzip.compress(PLAIN.encode(), mtime=0)[:10] + b"\xff" * 20, "cannot read {path}: Error -3"),
+        (PLAIN.replace("1.5", "x" * 200_000), "{path}:2: not CSV (field larger than field limit"),
     ],
 )
 def test_what_cannot_be_read_is_told_with_its_place(tmp_path: Path, text: str | bytes, expected: str) -> None:
@@ -126,3 +128,14 @@ def test_as_csv() -> None:
         as_csv("day", ["1", "2"], ["a", "b,c"], values)
         == 'day,a,"b,c"\n1,123456.8,0.1234568\n2,10000000000,-5\n'
     )
+
+
+def test_files_of_any_size_are_read_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s2s.series.table.MOST_ROWS", 2)
+    assert len(read_table(written(tmp_path, PLAIN), date="day")) == 2
+    with pytest.raises(DataError, match=r"csv:4: more than 2 rows; leave out the oldest"):
+        read_table(written(tmp_path, PLAIN + "2024-01-03,1,1\n"), date="day")
+    monkeypatch.setattr("s2s.series.table.MOST_BYTES", 2**20)
+    for content in (bytes(2**20 + 1), gzip.compress(bytes(2**25), 1)):
+        with pytest.raises(DataError, match=r"series\.csv holds more than 1 MiB; leave out columns"):
+            read_table(written(tmp_path, content))

@@ -2,6 +2,8 @@ import gc
 import gzip
 import io
 import sys
+import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +34,8 @@ def test_three_ways_to_name_a_corpus() -> None:
         ({"pth": "a.tsv"}, "did you mean 'path'"),
         ("{pth: a.tsv}", "did you mean 'path'"),
         ("{pth: a.tsv", "is no mapping"),
+        ("{path: 2001-99-99}", "is no mapping"),
+        ("{path: " + "[" * 999, "is no mapping"),
         ({"source": "a"}, "`path`, or `source` and `target`"),
         ({"path": "a", "source": "b"}, "`path`, or `source` and `target`"),
         ({"path": "a.tsv", "weight": 0}, "must be above 0"),
@@ -113,3 +117,39 @@ def test_standard_input_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) -
 def test_a_reader_of_another_number_of_files(given: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         open_corpus(given)
+
+
+@pytest.fixture
+def longest(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    monkeypatch.setattr("s2s.text.corpus.LONGEST_LINE", 2**20)
+    return b"x" * 2**20
+
+
+def test_the_longest_line(tmp_path: Path, longest: bytes) -> None:
+    path = tmp_path / "a.txt"
+    for content in (longest, longest + b"\n", b"\n" + longest + b"\n"):
+        path.write_bytes(content)
+        assert list(raw_lines(str(path), LineReport()))[-1] == longest
+    path.write_bytes(b"a\n\xef\xbb\xbf" + longest)  # the mark of the byte order counts
+    with pytest.raises(DataError, match=r"a\.txt:2: longer than 1 MiB; split it, or leave it out"):
+        list(raw_lines(str(path), LineReport("skip")))
+    path.write_bytes(b"\xef\xbb\xbf" + longest + b"\nb")
+    report = LineReport("skip")
+    assert list(read_lines(str(path), report)) == [(1, None), (2, "b")]
+    assert report.skipped == {"longer than 1 MiB": 1}
+
+
+def test_a_small_file_that_unpacks_to_much(tmp_path: Path, longest: bytes) -> None:
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(gzip.compress(b"a\n" + bytes(2**25), 1))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"bomb\.gz:2: longer than 1 MiB"):
+            list(read_lines(str(path), LineReport()))
+        report = LineReport("skip")
+        assert list(read_lines(str(path), report)) == [(1, "a"), (2, None)]
+        assert tracemalloc.get_traced_memory()[1] < 6 * len(
+            longest
+        )  # of 32: the line, what it is read into, and some
+    finally:
+        tracemalloc.stop()

@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 import select
@@ -303,3 +304,58 @@ def test_a_part_of_a_column_is_read_as_of_an_array(
     os.truncate(tmp_path / "numbers", 10)
     with pytest.raises(DataError, match="become shorter"):
         column[0:50]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("fingerprint", None),
+        ("pairs", None),
+        ("pairs", "4"),
+        ("bounds", [[0, 3]]),
+        ("bounds", [[0, 2], [3, 4]]),
+        ("bounds", 4),
+        ("source_dtype", "float64"),
+        ("target_dtype", {}),
+        ("report", 1),
+    ],
+)
+def test_a_damaged_description_is_refused(tmp_path: Path, key: str, value: object) -> None:
+    store = build(tmp_path, write(tmp_path / "a.tsv"))
+    about = json.loads((store.folder / "store.json").read_text())
+    (store.folder / "store.json").write_text(json.dumps({**about, key: value} if value else {}))
+    with pytest.raises(DataError, match=f"{store.folder} is no finished token store: .*damaged.*; delete it"):
+        PairStore(store.folder, [["a.tsv"]])
+    (store.folder / "store.json").write_text("[" * 9_999)
+    with pytest.raises(DataError, match="is no finished token store: it is nested too deeply"):
+        PairStore(store.folder, [["a.tsv"]])
+
+
+def test_damaged_text_is_told_when_it_is_read(tmp_path: Path) -> None:
+    store = build(tmp_path, write(tmp_path / "a.tsv"))
+    path = store.folder / "target.text"
+    path.write_bytes(b"\xff" + path.read_bytes()[1:])
+    with pytest.raises(DataError, match=f"{path} is damaged; delete the folder"):
+        PairStore(store.folder, [["a.tsv"]]).text("target", 0)
+
+
+@pytest.mark.parametrize("known", ["1", "[" * 9_999, '{"%s": [1]}', '{"%s": {}}'])
+def test_digests_that_say_something_else_are_computed(tmp_path: Path, known: str) -> None:
+    write(tmp_path / "a.tsv")
+    digest = file_digest(str(tmp_path / "a.tsv"), tmp_path / "cache")
+    (tmp_path / "cache").mkdir(exist_ok=True)
+    (tmp_path / "cache" / "files.json").write_text(known.replace("%s", str(tmp_path / "a.tsv")))
+    assert file_digest(str(tmp_path / "a.tsv"), tmp_path / "cache") == digest
+
+
+def test_long_lines_are_encoded_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "_CHUNK_LETTERS", 10)
+    sizes = []
+    encode = Bytes.encode_batch
+    monkeypatch.setattr(
+        Bytes, "encode_batch", lambda self, texts: sizes.append(len(texts)) or encode(self, texts)
+    )
+    pairs = [("a" * 20, "b"), ("c", "d"), ("e", "f" * 7), ("g", "h")]
+    store = build(tmp_path, write(tmp_path / "a.tsv", pairs))
+    assert sizes[::2] == [1, 2, 1]
+    assert [(store.text("source", i), store.text("target", i)) for i in range(4)] == pairs

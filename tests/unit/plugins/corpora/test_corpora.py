@@ -58,6 +58,12 @@ BAD = [
      "no key 'source'", "a.jsonl:2"),
     ("jsonl", b'{"source":"a","target":"x"}\n{"source\n{"source":"c","target":"z"}', None,
      "not JSON", "a.jsonl:2"),
+    ("jsonl", b'{"source":"a","target":"x"}\n' + b"[" * 99_999 + b'\n{"source":"c","target":"z"}', None,
+     "not JSON", "a.jsonl:2"),
+    ("tsv", b"a\tx\n" + b"b" * 2**20 + b"\ty\nc\tz\n", None,
+     "longer than 1 MiB", "a.tsv:2"),
+    ("lines", b"a\n" + b"b" * (2 * 2**20 + 9) + b"\nc\n", b"x\ny\nz\n",
+     "longer than 1 MiB", "a.en:2"),
     ("jsonl", b'{"source":"a","target":"x"}\n[1]\n{"source":"c","target":"z"}', None,
      "not a JSON object", "a.jsonl:2"),
     ("jsonl", b'{"source":"a","target":"x"}\n{"source":"b","target":3}\n{"source":"c","target":"z"}', None,
@@ -72,8 +78,15 @@ BAD = [
 
 @pytest.mark.parametrize(("form", "first", "second", "reason", "place"), BAD)
 def test_a_bad_line_is_named_or_counted(
-    write: Write, form: str, first: bytes, second: bytes | None, reason: str, place: str
+    write: Write,
+    form: str,
+    first: bytes,
+    second: bytes | None,
+    reason: str,
+    place: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("s2s.text.corpus.LONGEST_LINE", 2**20)
     corpus = (
         write(f"a.{form}", first) if second is None else f"{write('a.en', first)},{write('a.de', second)}"
     )

@@ -157,3 +157,16 @@ def test_only_training_reads_the_file(
     (row,) = bundle.source_tokenizer.encode("the")
     assert bundle.model.source_embedding.weight[row].tolist() == [0.5, 0.25, 0.125, 1]
     s2s.fit("run/config.yaml", ckpt_path="last", **{"trainer.max_epochs": 2})
+
+
+def test_a_first_line_of_too_many_digits_is_none_of_sizes(tmp_path: Path) -> None:
+    (tmp_path / "f.txt").write_text(f"2 {'9' * 5_000}\n")
+    with pytest.raises(ConfigError, match=r"f\.txt has vectors of 1 numbers"):
+        begun(tmp_path / "f.txt", WORDS)
+
+
+def test_a_number_too_large_for_the_table_is_no_number(tmp_path: Path) -> None:
+    (tmp_path / "f.txt").write_text("the 1 2 3\nsea 1 1e39 3\n")
+    embedding, said = begun(tmp_path / "f.txt", WORDS)
+    assert embedding.weight.isfinite().all()
+    assert f"skipped 1 line: a number that is no finite one, at {tmp_path}/f.txt:2" in said

@@ -31,6 +31,7 @@ _BYTES = [
     b'{"source": "',
     b" ||| ",
 ]
+_ENDS = ["\x85".encode(), "\u2028".encode(), "\u2029".encode(), b"\x1c", b"\xef\xbb\xbf", b"\t", b"\x00"]
 
 
 def strange_lines(seed: int, number: int) -> list[bytes]:
@@ -48,9 +49,14 @@ def _line(generator: random.Random) -> bytes:
     if kind < 0.25:  # one sign, many times
         sign = generator.choice(generator.choice(_SCRIPTS)).encode()
         return sign * int(10 ** generator.uniform(0, 3))
-    if kind < 0.3:  # any code points
+    if kind < 0.3:  # any code points, of any plane: most are assigned to nothing
         signs = (generator.randrange(0x110000) for _ in range(generator.randrange(30)))
         return "".join(map(chr, signs)).replace("\n", "").encode("utf-8", "surrogatepass")
+    if kind < 0.32:  # a storm of marks over a letter
+        marks = generator.choices([*map(chr, range(0x300, 0x370)), *map(chr, range(0x1AB0, 0x1ACF))], k=300)
+        return ("e" + "".join(marks)).encode()
+    if kind < 0.34:  # ends of lines that are none
+        return b"".join(generator.choices([b"a", b"\r", b"\x0b", b"\x0c", *_ENDS], k=12))
     parts = []
     for _ in range(generator.randrange(1, 4)):
         script = generator.choice(_SCRIPTS)

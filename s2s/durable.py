@@ -147,8 +147,10 @@ def _error_number(error: BaseException) -> int | None:
     """The system's; None if the error is none of the system."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
-    if told := re.search(r"\(os error (\d+)\)", str(error)):  # as libraries in Rust say it
-        return int(told[1])
+    if told := re.search(
+        r"\(os error (\d+)\)|\[Errno (\d+)\]", str(error)
+    ):  # libraries in Rust, and shutil's of many
+        return int(told[1] or told[2])
     if (
         isinstance(error, RuntimeError) and error.__context__ is not None
     ):  # torch, which ends its archive all the same

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +47,11 @@ def export_bundle(bundle: str | Path, folder: str | Path, *, int8: bool = False)
         graphs = to_int8(graphs)
         verify(loaded.model, graphs, exact=False)
     with durable_folder(folder) as new:
-        names = ["tokenizer"] if "tokenizer" in loaded.config else ["source_tokenizer", "target_tokenizer"]
-        for name in names:
-            shutil.copytree(bundle / name, new / name)
+        loaded.source_tokenizer.save(
+            new / ("tokenizer" if "tokenizer" in loaded.config else "source_tokenizer")
+        )
+        if "target_tokenizer" in loaded.config:
+            loaded.target_tokenizer.save(new / "target_tokenizer")
         share_weights(graphs, new / WEIGHTS)
         for graph, name in zip(graphs, (ENCODER, STEP), strict=True):
             onnx.save(graph, new / name)

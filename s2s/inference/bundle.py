@@ -173,9 +173,15 @@ def add_shortlist(folder: str | Path, shortlist: Shortlist) -> None:
         BundleError: there is no whole bundle at that place.
     """
     folder = Path(folder)
-    config = read_config(folder)
+    read_config(folder)
     with durable_folder(folder) as new:
-        shutil.copytree(folder, new, symlinks=True, dirs_exist_ok=True)
+        config = _copy(folder, new)
         shortlist.write(new / SHORTLIST)
         config["sha256"][SHORTLIST] = checksums.of_file(new / SHORTLIST)
         BUNDLE.write_config(new, config)
+
+
+@of_one_version
+def _copy(folder: Path, new: Path) -> dict[str, Any]:
+    shutil.copytree(folder, new, symlinks=True, dirs_exist_ok=True)
+    return read_config(new)

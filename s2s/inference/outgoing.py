@@ -148,8 +148,12 @@ class Outgoing:
             "process": os.getpid(),
         }
         new = Path(f"{self._about}.new")
-        new.write_text(json.dumps(about), encoding="utf-8")
-        os.replace(new, self._about)
+        try:  # not synced, for it is written often: after a power cut `_earlier` sees what is lost
+            new.write_text(json.dumps(about), encoding="utf-8")
+            os.replace(new, self._about)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
 
     def __exit__(
         self,

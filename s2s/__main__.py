@@ -43,14 +43,22 @@ def main(argv: list[str] | None = None) -> int:
         return _dispatch(list(sys.argv[1:] if argv is None else argv))
     except S2SError as error:
         print(f"s2s: error: {error}", file=sys.stderr)
+        _flush()
         return 2
     except KeyboardInterrupt:
         print("s2s: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader (`| head`) has left. Without this, the interpreter would complain once more at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _flush()  # the reader (`| head`) has left
         return 1
+
+
+def _flush() -> None:
+    """What standard output does not take is let go of: the interpreter would complain once more at its exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(argv: list[str]) -> int:

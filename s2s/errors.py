@@ -19,3 +19,7 @@ class PluginError(S2SError):
 
 class BundleError(S2SError):
     """A bundle that is incomplete, damaged or made by a newer version."""
+
+
+class WriteError(DataError):
+    """A file or a folder that cannot be written; what was there before is as it was."""

@@ -7,6 +7,7 @@ from soak.attack import Attack
 ATTACKS: list[str] = [
     "soak.hostile_text:HostileText",
     "soak.fuzzed_readers:FuzzedReaders",
+    "soak.interrupted_writes:InterruptedWrites",
 ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from s2s.commands.command_line import CommandLine
 from s2s.diagnosis.settings import CELLS, QUICK, Settings
-from s2s.errors import DataError
+from s2s.durable import make_folder
 
 SUMMARY = "see memory fade: gradients against distance, and how far back cells learn"
 
@@ -117,11 +117,7 @@ def _folder(path: str) -> Path:
     """The folder, made now: what cannot be written is better known before minutes are spent.
 
     Raises:
-        DataError: it cannot be made.
+        WriteError: it cannot be made.
     """
-    folder = Path(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"--output {path}: cannot make the folder: {error.strerror or error}") from error
-    return folder
+    make_folder(path)
+    return Path(path)

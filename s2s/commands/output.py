@@ -4,56 +4,63 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
 from typing import BinaryIO
 
-from s2s.errors import DataError
+from s2s.durable import durable_file, writing
 
 
 class Output:
     """To be used in a `with`: if that fails, no file is left, and one that was there before is as it was.
 
     Args:
-        path: the file; None is standard output.
+        path: the file; None is standard output. A device or a pipe is written to as it stands.
+
+    Raises:
+        WriteError: it cannot be written.
     """
 
     def __init__(self, path: str | None) -> None:
-        self.path = path
-        self._partial = "" if path is None else f"{path}.partial-{os.getpid()}"
+        self._name = "standard output" if path is None else path
+        self._held: AbstractContextManager[BinaryIO]
+        if path is None:
+            self._held = nullcontext(sys.stdout.buffer)
+        elif os.path.exists(path) and not os.path.isfile(path):
+            with writing(path):
+                self._held = open(path, "wb")  # noqa: SIM115 - closed by `__exit__`
+        else:
+            self._held = durable_file(path)
         self._stream: BinaryIO
 
     def __enter__(self) -> Output:
-        try:
-            self._stream = sys.stdout.buffer if self.path is None else open(self._partial, "wb")
-        except OSError as error:
-            raise DataError(f"cannot write {self.path}: {error.strerror or error}") from error
+        self._stream = self._held.__enter__()
         return self
 
     def write(self, text: str) -> None:
         """Write text as UTF-8."""
-        self._stream.write(text.encode("utf-8", "replace"))
+        self.write_bytes(text.encode("utf-8", "replace"))
 
     def write_bytes(self, content: bytes) -> None:
         """Write bytes."""
-        self._stream.write(content)
+        with writing(self._name):
+            self._stream.write(content)
 
     def flush(self) -> None:
         """Hand on what was written; who reads a pipe sees it."""
-        self._stream.flush()
+        with writing(self._name):
+            self._stream.flush()
 
-    def __exit__(self, failure: object, *_: object) -> None:
-        if self.path is None:
-            if failure is None:
-                self._stream.flush()  # here, where a closed pipe is noticed in time
-            return
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         try:
-            if failure is None:
-                self._stream.flush()
-                os.fsync(self._stream.fileno())
-            self._stream.close()
-            if failure is None:
-                os.replace(self._partial, self.path)
-        except OSError as error:
-            raise DataError(f"cannot write {self.path}: {error.strerror or error}") from error
-        finally:
-            Path(self._partial).unlink(missing_ok=True)
+            if kind is None:
+                self.flush()  # here, where a closed pipe is noticed in time
+        except BaseException:
+            self._held.__exit__(*sys.exc_info())
+            raise
+        self._held.__exit__(kind, error, traceback)

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -96,6 +95,7 @@ def read_tokenizer(folder: Path, side: str = "source") -> "Tokenizer":
 def _train(options: argparse.Namespace) -> None:
     from rich.console import Console
 
+    from s2s.durable import durable_folder
     from s2s.registry.parts import describe, factory
     from s2s.text.corpus import LineReport
 
@@ -106,12 +106,10 @@ def _train(options: argparse.Namespace) -> None:
     tokenizer: Tokenizer = built()
     report = LineReport("skip" if options.skip_bad_lines else "error")
     tokenizer.train(_training_text(options.files, report))
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    tokenizer.save(partial / "tokenizer")
     spec = describe(built)
-    (partial / "config.json").write_text(json.dumps({"tokenizer": spec}, indent=1) + "\n", encoding="utf-8")
-    partial.rename(folder)
+    with durable_folder(folder) as new:
+        tokenizer.save(new / "tokenizer")
+        (new / "config.json").write_text(json.dumps({"tokenizer": spec}, indent=1) + "\n", encoding="utf-8")
 
     console = Console(stderr=True)
     for line in report.lines():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import onnx
 
 from s2s import __version__
+from s2s.durable import durable_folder
 from s2s.export.graphs import to_onnx
 from s2s.export.verification import verify
 from s2s.export.weights import share_weights
@@ -16,7 +16,6 @@ from s2s.inference import checksums
 from s2s.inference.bundle import load_bundle
 from s2s.inference.card import render_export
 from s2s.inference.exported import ENCODER, EXPORTED, README, STEP, WEIGHTS
-from s2s.inference.shipped import beside
 
 _KEPT = ("task", "search", "tokenizer", "source_tokenizer", "target_tokenizer", "training", "scores", "card")
 """Entries of a bundle's configuration that hold for the export as well."""
@@ -47,10 +46,12 @@ def export_bundle(bundle: str | Path, folder: str | Path, *, int8: bool = False)
 
         graphs = to_int8(graphs)
         verify(loaded.model, graphs, exact=False)
-    with beside(folder) as new:
-        names = ["tokenizer"] if "tokenizer" in loaded.config else ["source_tokenizer", "target_tokenizer"]
-        for name in names:
-            shutil.copytree(bundle / name, new / name)
+    with durable_folder(folder) as new:
+        loaded.source_tokenizer.save(
+            new / ("tokenizer" if "tokenizer" in loaded.config else "source_tokenizer")
+        )
+        if "target_tokenizer" in loaded.config:
+            loaded.target_tokenizer.save(new / "target_tokenizer")
         share_weights(graphs, new / WEIGHTS)
         for graph, name in zip(graphs, (ENCODER, STEP), strict=True):
             onnx.save(graph, new / name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from s2s.durable import durable_folder, of_one_version
 from s2s.errors import BundleError, ConfigError
 from s2s.evaluation.metric import Score
 from s2s.inference import checksums
@@ -24,7 +25,6 @@ from s2s.inference.model_bundle import (
     read_config,
     save_model_bundle,
 )
-from s2s.inference.shipped import beside
 from s2s.nn.seq2seq import Seq2Seq
 from s2s.registry.parts import Spec, factory
 from s2s.search.strategy import SearchStrategy
@@ -145,6 +145,7 @@ def save_bundle(
     )
 
 
+@of_one_version
 def load_bundle(folder: str | Path) -> Bundle:
     """Read a bundle; nothing in it is executed.
 
@@ -171,10 +172,16 @@ def add_shortlist(folder: str | Path, shortlist: Shortlist) -> None:
     Raises:
         BundleError: there is no whole bundle at that place.
     """
-    folder = Path(folder).resolve()
-    config = read_config(folder)
-    with beside(folder) as new:
-        shutil.copytree(folder, new, symlinks=True, dirs_exist_ok=True)
+    folder = Path(folder)
+    read_config(folder)
+    with durable_folder(folder) as new:
+        config = _copy(folder, new)
         shortlist.write(new / SHORTLIST)
         config["sha256"][SHORTLIST] = checksums.of_file(new / SHORTLIST)
         BUNDLE.write_config(new, config)
+
+
+@of_one_version
+def _copy(folder: Path, new: Path) -> dict[str, Any]:
+    shutil.copytree(folder, new, symlinks=True, dirs_exist_ok=True)
+    return read_config(new)

@@ -31,6 +31,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
 
 from s2s import __version__
+from s2s.durable import durable_folder, of_one_version
 from s2s.errors import BundleError, ConfigError, DataError, PluginError
 from s2s.evaluation.metric import Score
 from s2s.inference import checksums
@@ -38,7 +39,7 @@ from s2s.inference.architectures import ENTRY, check_architecture, model_class, 
 from s2s.inference.card import Card, parameters_by_part, render
 from s2s.inference.exported import is_exported
 from s2s.inference.origins import DISTRIBUTIONS, check_origins, record_origins
-from s2s.inference.shipped import Shipped, beside
+from s2s.inference.shipped import Shipped
 from s2s.inference.upgrade import VERSIONS, record, upgraded
 from s2s.registry.near_names import unknown
 from s2s.registry.parts import Spec, factory, nested_kinds
@@ -139,7 +140,7 @@ def save_model_bundle(
         again = build(type(model), model_config)
         _check_weights(_stored(again), weights, "the model and its model_config disagree")
 
-    with beside(folder) as new:
+    with durable_folder(folder) as new:
         for name, (tokenizer, _) in tokenizers.items():
             tokenizer.save(new / name)
         save_file(weights, new / WEIGHTS)
@@ -170,6 +171,7 @@ def save_model_bundle(
     return folder
 
 
+@of_one_version
 def load_model_bundle(folder: str | Path, wanted: type[Model]) -> ModelBundle[Model]:
     """Read a bundle; nothing in it is executed.
 
@@ -203,6 +205,7 @@ def load_model_bundle(folder: str | Path, wanted: type[Model]) -> ModelBundle[Mo
     return ModelBundle(model.eval(), tokenizers, config)
 
 
+@of_one_version
 def load_any_bundle(folder: str | Path) -> ModelBundle[Any]:
     """`load_model_bundle`, whatever kind of model it holds."""
     return load_model_bundle(folder, model_class(Path(folder), read_config(Path(folder))))

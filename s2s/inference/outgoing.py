@@ -7,12 +7,14 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from operator import index
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from s2s.counted import counted
+from s2s.durable import Lock, sync_folder, writing
 from s2s.errors import DataError
 from s2s.foreign_json import parsed
 from s2s.inference.incoming import of_lines
@@ -35,7 +37,8 @@ class Outgoing:
         checksum: `of_lines` of these.
 
     Raises:
-        DataError: the file cannot be written, or the earlier run was another one.
+        DataError: another run writes the file, or the earlier run was another one.
+        WriteError: the file cannot be written.
     """
 
     def __init__(
@@ -49,12 +52,52 @@ class Outgoing:
         self._partial = Path(f"{path}.partial")
         self._about = Path(f"{path}.partial.json")
         self.lines = self.checksum = 0
-        self._stream: IO[bytes] | None = None
-        start = self._earlier() if resume and not self._direct else 0
-        self._open(start)
+        self._name = path or "standard output"
+        self._lock: Lock | None = None
+        self._stream: IO[bytes]
+        with writing(self._name):
+            if path is None:
+                self._stream = sys.stdout.buffer
+            elif self._direct:
+                self._stream = open(path, "wb")  # noqa: SIM115 - closed by `__exit__`
+            else:
+                self._open(resume=resume)
 
-    def _earlier(self) -> int:
-        if self._about.exists() and not self._partial.exists() and self.path and os.path.isfile(self.path):
+    def _open(self, *, resume: bool) -> None:
+        begun = self._partial.exists()
+        self._lock = self._locked()
+        try:
+            start = self._earlier(begun) if resume else 0
+            self._stream = open(self._partial, "r+b")  # noqa: SIM115 - closed by `__exit__`
+            self._stream.truncate(start)  # half a window may have been written
+            self._stream.seek(start)
+            self._note(start)
+        except BaseException:
+            if not begun:
+                self._partial.unlink(missing_ok=True)
+            self._unlock()
+            raise
+
+    def _locked(self) -> Lock:
+        try:
+            return Lock.of_new_file(self._partial)
+        except BlockingIOError as error:
+            raise DataError(
+                f"another run{self._whose()} is writing {self._partial}; let it end, or stop it"
+            ) from error
+
+    def _whose(self) -> str:
+        try:
+            return f" (process {json.loads(self._about.read_text(encoding='utf-8'))['process']})"
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    def _earlier(self, begun: bool) -> int:
+        if self._about.exists() and not begun and self.path and os.path.isfile(self.path):
             self._about.unlink()  # it was whole already
             return 0
         try:
@@ -71,24 +114,9 @@ class Outgoing:
                     f"{self._partial} was begun with {name} {made_of.get(name)!r}, not {self._made_of.get(name)!r}; "
                     "give the same, or begin anew without --resume"
                 )
-        if not self._partial.is_file() or self._partial.stat().st_size < size:
+        if self._partial.stat().st_size < size:
             raise DataError(f"{self._partial} has lost its end; begin anew without --resume")
         return size
-
-    def _open(self, start: int) -> None:
-        try:
-            if self.path is None:
-                self._stream = sys.stdout.buffer
-            elif self._direct:
-                self._stream = open(self.path, "wb")  # noqa: SIM115 - closed by `__exit__`
-            else:
-                self._stream = open(self._partial, "r+b" if start else "ab")  # noqa: SIM115
-                _lock(self._stream, self._partial)
-                self._stream.truncate(start)  # half a window may have been written
-                self._stream.seek(start)
-                self._note(start)
-        except OSError as error:
-            raise DataError(f"cannot write {self.path}: {error.strerror or error}") from error
 
     def __enter__(self) -> Outgoing:
         return self
@@ -99,16 +127,19 @@ class Outgoing:
         Args:
             text: whole lines.
             lines: of the input.
+
+        Raises:
+            WriteError: they cannot be written; those before are, and are gone on with.
         """
-        assert self._stream is not None
         data = text.encode("utf-8", "replace")
-        # Without a time, so that the same translations are the same bytes.
-        self._stream.write(gzip.compress(data, mtime=0) if self._compressed else data)
-        self._stream.flush()
-        self.lines += len(lines)
-        self.checksum = of_lines(lines, self.checksum)
-        if not self._direct:
-            self._note(self._stream.tell())
+        with writing(self._name):
+            # Without a time, so that the same translations are the same bytes.
+            self._stream.write(gzip.compress(data, mtime=0) if self._compressed else data)
+            self._stream.flush()
+            self.lines += len(lines)
+            self.checksum = of_lines(lines, self.checksum)
+            if not self._direct:
+                self._note(self._stream.tell())
 
     def _note(self, size: int) -> None:
         about = {
@@ -116,10 +147,15 @@ class Outgoing:
             "lines": self.lines,
             "checksum": self.checksum,
             "bytes": size,
+            "process": os.getpid(),
         }
         new = Path(f"{self._about}.new")
-        new.write_text(json.dumps(about), encoding="utf-8")
-        os.replace(new, self._about)
+        try:  # not synced, for it is written often: after a power cut `_earlier` sees what is lost
+            new.write_text(json.dumps(about), encoding="utf-8")
+            os.replace(new, self._about)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
 
     def __exit__(
         self,
@@ -127,34 +163,40 @@ class Outgoing:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self.path is None or self._stream is None:
+        if self.path is None:
             return
-        with self._stream:
+        try:
+            if kind is None:
+                self._finish(self.path)
+        except BaseException:
+            kind = BaseException
+            raise
+        finally:
+            with suppress(OSError):  # what it could not write it has told already
+                self._stream.close()
+            if kind is not None and not self._direct:
+                self._keep()
+            self._unlock()
+
+    def _finish(self, path: str) -> None:
+        with writing(path):
+            if self._compressed and not self._direct and not self._stream.tell():
+                self._stream.write(gzip.compress(b"", mtime=0))
+            self._stream.flush()
             if self._direct:
                 return
-            if kind is None:
-                if self._compressed and not self._stream.tell():
-                    self._stream.write(gzip.compress(b"", mtime=0))
-                self._stream.flush()
-                os.fsync(self._stream.fileno())
-                os.replace(self._partial, self.path)
-                self._about.unlink()
-            elif self.lines == 0:
-                self._partial.unlink()
-                self._about.unlink()
-            else:
-                print(
-                    f"s2s: {counted(self.lines, 'line')} translated, in {self._partial}; go on with --resume",
-                    file=sys.stderr,
-                )
+            os.fsync(self._stream.fileno())
+            os.replace(self._partial, path)
+            self._about.unlink(missing_ok=True)
+            sync_folder(Path(path).absolute().parent)
 
-
-def _lock(stream: IO[bytes], path: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # not on this system
-        return
-    try:
-        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise DataError(f"another run is writing {path}; let it end, or stop it") from error
+    def _keep(self) -> None:
+        """Leave what there is to the next run, if there is anything."""
+        if self.lines == 0:
+            self._partial.unlink(missing_ok=True)
+            self._about.unlink(missing_ok=True)
+        elif self._partial.exists():
+            print(
+                f"s2s: {counted(self.lines, 'line')} translated, in {self._partial}; go on with --resume",
+                file=sys.stderr,
+            )

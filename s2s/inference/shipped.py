@@ -1,4 +1,4 @@
-"""Folders that are sent to anybody: written beside their place and renamed, verified when they are read.
+"""Folders that are sent to anybody: verified when they are read.
 
 A bundle is one, what `s2s export` writes another. Nothing here needs torch.
 """
@@ -6,10 +6,7 @@ A bundle is one, what `s2s export` writes another. Nothing here needs torch.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,23 +187,6 @@ class Shipped:
         return tokenizers[names[0]], tokenizers[names[1]]
 
 
-@contextmanager
-def beside(folder: Path) -> Iterator[Path]:
-    """A folder of another name beside a place; it is renamed to it when all has been written, and removed if not.
-
-    What is there already is replaced.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new = folder.with_name(f".{folder.name}.new-{os.getpid()}")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir()
-    try:
-        yield new
-        _put_in_place(new, folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
 def _load_tokenizer(folder: Path, spec: Spec) -> Tokenizer:
     tokenizer: Tokenizer = factory("tokenizer", spec)()
     tokenizer.load(folder)
@@ -215,28 +195,3 @@ def _load_tokenizer(folder: Path, spec: Spec) -> Tokenizer:
 
 def _article(name: str) -> str:
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _put_in_place(new: Path, folder: Path) -> None:
-    for path in [*(path for path in new.rglob("*") if path.is_file()), new]:
-        _sync(path)
-    # A folder with contents cannot be renamed over; for a moment the old one stands aside.
-    if not folder.exists():
-        new.rename(folder)
-        return
-    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
-    folder.rename(old)
-    try:
-        new.rename(folder)
-    except OSError:
-        old.rename(folder)
-        raise
-    shutil.rmtree(old)

@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from s2s.durable import of_one_version
 from s2s.errors import BundleError, ConfigError, DataError, PluginError
 from s2s.inference.cores import threads_to_use
 from s2s.inference.exported import EXPORTED
@@ -122,17 +123,7 @@ class OnnxTranslator(LineTranslator[_Sentence]):
             BundleError: the export is incomplete, damaged or newer than this s2s, or its tokenizer cannot be had.
             ConfigError: fewer than one thread, or onnxruntime is not installed.
         """
-        folder = Path(path)
-        config = EXPORTED.read_config(folder)
-        EXPORTED.check_files(folder, config)
-        try:
-            tokenizers = EXPORTED.of_both_sides(folder, config)
-        except (ConfigError, DataError, PluginError) as error:
-            raise BundleError(
-                f"{folder} (made by s2s {config['s2s_version']}) cannot be used here: {str(error).rstrip('.')}. "
-                "If its tokenizer is a plugin's, install it or name its folder with --plugin-dir"
-            ) from error
-        return cls(config, Model(folder, config), *tokenizers, threads=threads)
+        return cls(*_read(path), threads=threads)
 
     @property
     def files(self) -> list[dict[str, str]]:
@@ -207,3 +198,18 @@ def _refuse(option: str) -> None:
             f"an exported model cannot do {option!r}; translate with its bundle, or leave it out. "
             f"What it can do: {', '.join(_ABLE)}"
         )
+
+
+@of_one_version
+def _read(path: str | Path) -> tuple[dict[str, Any], Model, Tokenizer, Tokenizer]:
+    folder = Path(path)
+    config = EXPORTED.read_config(folder)
+    EXPORTED.check_files(folder, config)
+    try:
+        tokenizers = EXPORTED.of_both_sides(folder, config)
+    except (ConfigError, DataError, PluginError) as error:
+        raise BundleError(
+            f"{folder} (made by s2s {config['s2s_version']}) cannot be used here: {str(error).rstrip('.')}. "
+            "If its tokenizer is a plugin's, install it or name its folder with --plugin-dir"
+        ) from error
+    return config, Model(folder, config), *tokenizers

@@ -5,12 +5,13 @@ import io
 import json
 import multiprocessing
 import os
-import shutil
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import chain
 from operator import index
@@ -19,10 +20,11 @@ from typing import IO, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from s2s.durable import durable_folder, make_folder, write_durably, writing
 from s2s.errors import DataError
 from s2s.foreign_json import parsed
 from s2s.text.corpus import BadLinePolicy, CorpusSpec, LineReport, Pair, Sides, open_corpus
@@ -289,10 +291,8 @@ def file_digest(path: str, cache: Path) -> str:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     if now - status.st_mtime_ns > _SETTLED_NS:
         known[key] = [*stamp, digest]
-        cache.mkdir(parents=True, exist_ok=True)
-        beside = known_path.with_name(f"files.json.{os.getpid()}")
-        beside.write_text(json.dumps(known, indent=0), encoding="utf-8")
-        beside.replace(known_path)
+        make_folder(cache)
+        write_durably(known_path, json.dumps(known, indent=0))
     return digest
 
 
@@ -320,8 +320,7 @@ def pair_store(
     """The store of some corpora: opened if it is there, built first if not.
 
     It is built anew when the files' contents, a tokenizer, an option or the store's format changed. A build
-    is written beside its place and renamed when it is whole; of several processes one builds and the others
-    wait.
+    is there when it is whole; of several processes one builds and the others wait.
 
     Args:
         cache: folder that holds stores.
@@ -338,6 +337,7 @@ def pair_store(
 
     Raises:
         DataError: a file cannot be read, a line is bad, or no pair is left.
+        WriteError: it cannot be written.
     """
     options: list[object] = [on_bad_line, max_source_tokens, max_target_tokens, on_too_long]
     options += ["one to one"] if one_to_one else []
@@ -352,24 +352,46 @@ def pair_store(
     folder = cache / f"{name}-{fingerprint[:16]}"
     paths = [spec.paths for spec in corpora]
     if not (folder / "store.json").exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
+        with one_builder(folder):
             if not (folder / "store.json").exists():
-                shutil.rmtree(folder, ignore_errors=True)
-                builder = _Builder(
-                    folder.with_name(f"{folder.name}.partial"),
-                    fingerprint,
-                    (source_tokenizer, target_tokenizer),
-                    LineReport(on_bad_line),
-                    (max_source_tokens, max_target_tokens),
-                    on_too_long,
-                    one_to_one,
-                    sides,
-                )
-                builder.build(name, corpora)
-                builder.folder.rename(folder)
-                _sync_folder(cache)
+                with durable_folder(folder) as new:
+                    builder = _Builder(
+                        new,
+                        fingerprint,
+                        (source_tokenizer, target_tokenizer),
+                        LineReport(on_bad_line),
+                        (max_source_tokens, max_target_tokens),
+                        on_too_long,
+                        one_to_one,
+                        sides,
+                    )
+                    builder.build(name, corpora)
     return PairStore(folder, paths)
+
+
+@contextmanager
+def one_builder(folder: Path) -> Iterator[None]:
+    """What is built in a cache, built by one process; others wait, and say for whom.
+
+    Args:
+        folder: that is built; a file NAME.lock beside it is made, and stays.
+
+    Raises:
+        WriteError: the lock cannot be made.
+    """
+    make_folder(folder.parent)
+    path = folder.with_name(f"{folder.name}.lock")
+    lock = FileLock(path)
+    with writing(path):
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            print(f"s2s: waiting for another process, which makes {folder}", file=sys.stderr)
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class _Builder:
@@ -401,16 +423,12 @@ class _Builder:
 
     def build(self, name: str, corpora: Sequence[CorpusSpec]) -> None:
         """Reads all corpora and leaves a whole store in the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
         started = time.monotonic()
         console = Console(stderr=True)
         names = [*self.ends, *(f"{side}.{what}" for side in _SIDES for what in ("ids", "text")), "lines"]
-        self.files: dict[str, IO[bytes]] = {}
         bounds = []
-        try:
-            for file in names:
-                self.files[file] = open(self.folder / file, "wb")  # noqa: SIM115 (closed below, all together)
+        with ExitStack() as opened:
+            self.files = {file: opened.enter_context(open(self.folder / file, "wb")) for file in names}
             for offsets in self.ends:
                 self.files[offsets].write(np.zeros(1, np.int64).tobytes())
             with _progress(console) as progress:
@@ -420,15 +438,8 @@ class _Builder:
                     start = self.pairs
                     self._corpus(spec, progress, task)
                     bounds.append((start, self.pairs))
-            for stream in self.files.values():
-                stream.flush()
-                os.fsync(stream.fileno())
-        finally:
-            for stream in self.files.values():
-                stream.close()
         lines = self.report.lines() + self.too_long.lines()
         if self.pairs == 0:
-            shutil.rmtree(self.folder)
             files = " and ".join(",".join(spec.paths) for spec in corpora)
             raise DataError("; ".join([f"{files}: no pair is left to use", *lines]))
         about = {
@@ -439,11 +450,7 @@ class _Builder:
             "target_dtype": self.dtypes["target"].name,
             "report": lines,
         }
-        with open(self.folder / "store.json", "w", encoding="utf-8") as last:
-            json.dump(about, last, indent=1)
-            last.flush()
-            os.fsync(last.fileno())
-        _sync_folder(self.folder)
+        (self.folder / "store.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
         both = len(self.sides) == len(_SIDES)
         tokens = ", ".join(
             f"{self.ends[f'{side}.offsets']:,} {f'{side} ' * both}tokens" for side in self.sides
@@ -660,14 +667,3 @@ def _progress(console: Console) -> Progress:
 
 def _id_type(vocabulary_size: int) -> np.dtype[Any]:
     return _ID_TYPES["uint16" if vocabulary_size <= 2**16 else "uint32"]
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes names in a folder survive a crash of the machine; not every system can."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

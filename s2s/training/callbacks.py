@@ -19,6 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bar
 from torch import Tensor
 
+from s2s.durable import durable_file, make_folder
+
 LINE_SECONDS = 30.0
 """Where no terminal shows a bar, one line of progress is printed this often."""
 
@@ -27,21 +29,17 @@ DUE_STEPS = 20
 
 
 class DurableCheckpoints(TorchCheckpointIO):
-    """Checkpoints written beside their place, synced and renamed: a crash leaves the previous one readable."""
+    """Checkpoints that are written whole or not at all: a crash leaves the previous one readable."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write `checkpoint` at `path`."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            with open(beside, "wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, target)
-        finally:
-            beside.unlink(missing_ok=True)
+        """Write `checkpoint` at `path`.
+
+        Raises:
+            WriteError: it cannot be written; the one that was there is as it was.
+        """
+        make_folder(Path(path).parent)
+        with durable_file(path) as file:
+            torch.save(checkpoint, file)
 
 
 class DeferredInterrupt:

@@ -8,6 +8,8 @@ so these are fixed classes and only their parts vary. What LightningCLI does not
 import csv
 import io
 import logging
+import os
+import platform
 import re
 import shutil
 import signal
@@ -16,7 +18,7 @@ import textwrap
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +34,8 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from s2s.errors import ConfigError
+from s2s.durable import CANNOT_WRITE, Lock, make_folder, write_durably, writing
+from s2s.errors import ConfigError, WriteError
 from s2s.registry import catalogue
 from s2s.registry.near_names import nearest, unknown
 from s2s.registry.parts import kind_of_option, options
@@ -58,6 +61,7 @@ DEFAULT_TASK = "Seq2Seq"
 DEFAULT_SEED = 1
 RUNS = Path("runs")
 CHECKPOINTS = "checkpoints"
+RUN_LOCK = "run.lock"
 BUNDLE = "bundle"
 TOKENIZERS = "tokenizers"
 METRICS = "metrics.csv"
@@ -193,6 +197,7 @@ class CommandLine(LightningCLI):
         self.command = command
         self.vocabulary = vocabulary(task, command)
         self._callbacks = list(callbacks)
+        self.keeper: RunFolder | None = None
         self._instantiate = instantiate
         super().__init__(
             task.module,
@@ -259,7 +264,16 @@ class CommandLine(LightningCLI):
         self.datamodule = self._get(self.config_init, "data")
         self.model = self._get(self.config_init, "model")
         self.task.connect(self.model, self.datamodule)
-        self.trainer = self.instantiate_trainer()
+        try:
+            self.trainer = self.instantiate_trainer()
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Let another run have the folder."""
+        if self.keeper is not None:
+            self.keeper.release()
 
     def _refuse_the_impossible(self) -> None:
         """What Lightning takes without a word, and trains on nothing or not as it is told.
@@ -291,18 +305,18 @@ class CommandLine(LightningCLI):
         callbacks = settings["callbacks"] or []
         callbacks = [*(callbacks if isinstance(callbacks, list) else [callbacks])]
         callbacks += [*self._callbacks, *self.task.callbacks(folder)]
+        settings["callbacks"] = callbacks
         goes_on = replaces = False
         if self.command == "fit" and not settings["fast_dev_run"]:
-            keeper = RunFolder(
+            self.keeper = RunFolder(
                 folder,
                 self.config_text(),
                 resume_from=_checkpoint(self.config.ckpt_path, folder),
                 overwrite=self.config.overwrite,
                 start_from=self.config.get("model.start_from"),
             )
-            callbacks.append(keeper)
-            goes_on, replaces = keeper.goes_on, keeper.replaces
-        settings["callbacks"] = callbacks
+            callbacks.append(self.keeper)
+            goes_on, replaces = self.keeper.goes_on, self.keeper.replaces
         if settings["logger"] in (None, True):
             settings["logger"] = (
                 _loggers(folder, goes_on=goes_on, replaces=replaces) if self.command == "fit" else False
@@ -345,7 +359,9 @@ class CommandLine(LightningCLI):
 
 
 class RunFolder(Callback):
-    """Keeps a run's folder: one run, and the configuration that made it.
+    """Keeps a run's folder: one run at a time, and the configuration that made it.
+
+    It is held from when this is made until `release`.
 
     Args:
         folder: The folder.
@@ -359,7 +375,9 @@ class RunFolder(Callback):
         goes_on: Whether the run that is there goes on.
 
     Raises:
-        ConfigError: there is a run, and it may neither go on nor be deleted, or the new run starts from it.
+        ConfigError: there is a run, and it may neither go on nor be deleted, or the new run starts from it; or it is
+            at work just now.
+        WriteError: nothing can be written there.
     """
 
     def __init__(
@@ -373,6 +391,15 @@ class RunFolder(Callback):
     ) -> None:
         self._folder = folder
         self._config_text = config_text
+        self._lock = _held_by_us(folder) if getattr(rank_zero_only, "rank", 0) == 0 else None
+        try:
+            self._decide(resume_from, overwrite, start_from)
+        except BaseException:
+            self.release()
+            raise
+
+    def _decide(self, resume_from: str | None, overwrite: bool, start_from: str | None) -> None:
+        folder = self._folder
         there = any((folder / CHECKPOINTS).glob("*.ckpt")) or (folder / BUNDLE).is_dir()
         self._resume_from = resume_from
         self.goes_on = _lies_in(resume_from, folder)
@@ -412,12 +439,44 @@ class RunFolder(Callback):
         log = self._folder / METRICS
         if self.goes_on and self._resume_from is not None and log.is_file():
             logged = logged_until(log.read_bytes().decode(), _progress(self._resume_from).step)
-            log.write_bytes(logged.encode())
-        self._folder.mkdir(parents=True, exist_ok=True)
+            write_durably(log, logged)
+        make_folder(self._folder)
         data = getattr(trainer, "datamodule", None)
         if isinstance(data, KeepsTokenizers):
             data.save_tokenizers(self._folder / TOKENIZERS)
-        (self._folder / "config.yaml").write_text(self._config_text, encoding="utf-8")
+        write_durably(self._folder / "config.yaml", self._config_text)
+
+    def release(self) -> None:
+        """Let another run have the folder, which is removed if nothing has come into it."""
+        if self._lock is not None:
+            if self._lock.is_on_its_path():
+                (self._folder / RUN_LOCK).unlink(missing_ok=True)
+            self._lock.release()
+            self._lock = None
+            with suppress(OSError):
+                self._folder.rmdir()
+
+
+def _held_by_us(folder: Path) -> Lock:
+    """The lock of a run's folder, which is made.
+
+    Raises:
+        ConfigError: another process has it.
+        WriteError: it cannot be made.
+    """
+    path = folder / RUN_LOCK
+    make_folder(folder)
+    with writing(path):
+        try:
+            lock = Lock.of_new_file(path)
+        except BlockingIOError as error:
+            whose = path.read_text(encoding="utf-8") or "?"
+            raise ConfigError(
+                f"a run is at work in {folder} (process {whose}). Let it end, stop it, or name another folder: "
+                "--run_folder ANOTHER"
+            ) from error
+        path.write_text(f"{os.getpid()} on {platform.node()}", encoding="utf-8")
+    return lock
 
 
 def _lies_in(path: str | None, folder: Path) -> bool:
@@ -454,7 +513,7 @@ class _Run:
             keep_freed_memory()
         cli.model.goes_on = checkpoint is not None
         try:
-            with _ctrl_c_as_before():
+            with _ctrl_c_as_before(), _told_how_to_go_on(cli.run_folder):
                 cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
         except SystemExit:
             if not cli.trainer.interrupted:
@@ -462,6 +521,8 @@ class _Run:
             if (cli.run_folder / CHECKPOINTS / "last.ckpt").is_file():
                 print("To go on later: the same command with --ckpt_path last", file=sys.stderr)
             raise KeyboardInterrupt from None  # Ctrl-C, which Lightning makes an exit of
+        finally:
+            cli.release()
         if begun is not None and cli.trainer.global_step == begun.step and cli.trainer.is_global_zero:
             print(f"nothing left to train: {_limits_reached(begun, cli.trainer)}", file=sys.stderr)
         # A ModelCheckpoint of the user's may come first.
@@ -517,6 +578,28 @@ def _checkpoint(wanted: str | None, run_folder: Path) -> str | None:
 
 
 @contextmanager
+def _told_how_to_go_on(folder: Path) -> Iterator[None]:
+    """A run that cannot write says where it stands; what writes logs is not ours, and raises what the system says."""
+    try:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in CANNOT_WRITE and not _lies_in(error.filename, folder):
+                raise
+            with writing(error.filename or folder):
+                raise
+    except WriteError as error:
+        last = folder / CHECKPOINTS / "last.ckpt"
+        if not last.is_file():
+            raise
+        stands = _progress(str(last))
+        raise WriteError(
+            f"{error}. Nothing is lost up to epoch {stands.epoch}, step {stands.step}; go on from there with the same "
+            "command and --ckpt_path last"
+        ) from error
+
+
+@contextmanager
 def _ctrl_c_as_before() -> Iterator[None]:
     """Lightning leaves Ctrl-C without effect when it was pressed, and else as it was inside of training."""
     before = signal.getsignal(signal.SIGINT)
@@ -555,7 +638,8 @@ def logged_until(text: str, step: int) -> str:
         text: The file; Lightning numbers its steps from 0.
         step: Optimizer steps done.
     """
-    rows = csv.DictReader(io.StringIO(text, newline=""))
+    whole = text[: text.rfind("\n") + 1]  # a kill may have left half a line
+    rows = csv.DictReader(io.StringIO(whole, newline=""))
     if "step" not in (rows.fieldnames or []):
         return text
     kept = io.StringIO(newline="")
@@ -568,15 +652,18 @@ def logged_until(text: str, step: int) -> str:
 def _loggers(folder: Path, *, goes_on: bool, replaces: bool) -> list[Logger]:
     # No name and no version: the run folder itself, not version_0, version_1 below it.
     tables = CSVLogger(folder, name="", version="")
-    path = folder / METRICS
-    if (goes_on or replaces) and path.is_file() and getattr(rank_zero_only, "rank", 0) == 0:
-        # The logger begins by deleting what was logged so far: put it back, for the run that goes on, or until the new
-        # run begins.
-        logged = path.read_bytes()
+    path, aside = folder / METRICS, folder / f".{METRICS}.aside"
+    if (goes_on or replaces) and getattr(rank_zero_only, "rank", 0) == 0:
+        # The logger begins by deleting what was logged so far: it stands aside, for the run that goes on, or until the
+        # new run begins.
+        if path.is_file():
+            os.replace(path, aside)
         keys = tables.experiment.metrics_keys
-        if goes_on:
-            keys += logged.decode().partition("\n")[0].strip().split(",")
-        path.write_bytes(logged)
+        if aside.is_file():  # perhaps since a start that was killed just here
+            os.replace(aside, path)
+            if goes_on:
+                with path.open(encoding="utf-8") as logged:
+                    keys += logged.readline().strip().split(",")
     return [TensorBoardLogger(folder, name="", version="", default_hp_metric=False), tables]
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
@@ -10,12 +9,12 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runti
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from filelock import FileLock
 from pytorch_lightning.trainer.states import TrainerFn
 from rich.console import Console
 from torch.utils.data import DataLoader, Dataset
 
 from s2s.counted import counted
+from s2s.durable import durable_folder
 from s2s.errors import ConfigError, DataError
 from s2s.foreign_json import parsed
 from s2s.registry import catalogue
@@ -31,6 +30,7 @@ from s2s.text.store import (
     corpus_lines,
     file_digest,
     further_references,
+    one_builder,
     pair_store,
 )
 from s2s.text.tokenizer import UNK, Tokenizer
@@ -236,17 +236,16 @@ class PairData(pl.LightningDataModule):
 
         Args:
             folder: holds config.json, and tokenizer/ or source_tokenizer/ and target_tokenizer/.
+
+        Raises:
+            WriteError: they cannot be written; those that were there are as they were.
         """
         named = self.named_tokenizers()
-        beside = folder.with_name(f"{folder.name}.partial")
-        shutil.rmtree(beside, ignore_errors=True)
-        for name, (tokenizer, _) in named.items():
-            tokenizer.save(beside / name)
         config = {name: describe(made_by) for name, (_, made_by) in named.items()}
-        (beside / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        beside.rename(folder)
+        with durable_folder(folder) as new:
+            for name, (tokenizer, _) in named.items():
+                tokenizer.save(new / name)
+            (new / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
     def load_tokenizers(self, folder: Path) -> None:
         """Takes the tokenizers that `save_tokenizers` wrote, instead of training any; to be called first.
@@ -319,14 +318,11 @@ class PairData(pl.LightningDataModule):
             about.append(json.dumps([*spec.treatment, spec.reader, digests]))
         folder = self.cache / f"tokenizer-{_digest(about)[:16]}"
         if not folder.exists():
-            self.cache.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{folder}.lock"):
+            with one_builder(folder):
                 if not folder.exists():
-                    beside = folder.with_name(f"{folder.name}.partial")
-                    shutil.rmtree(beside, ignore_errors=True)
                     tokenizer.train(corpus_lines(self.corpora["train"], sides, self.on_bad_line))
-                    tokenizer.save(beside / name)
-                    beside.rename(folder)
+                    with durable_folder(folder) as new:
+                        tokenizer.save(new / name)
         if not tokenizer.trained:
             tokenizer.load(folder / name)
         return tokenizer

@@ -10,6 +10,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, distributed
 
 from s2s.counted import counted
+from s2s.durable import make_folder, write_durably
 from s2s.errors import ConfigError, DataError
 from s2s.evaluation.classes import Classes
 from s2s.inference.card import Card, command_of_this_process
@@ -227,17 +228,17 @@ class ClassificationModule(TaskModule):
         if not self.trainer.is_global_zero:
             return
         folder = Path(self.trainer.default_root_dir)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         labels, picture = folder / "test.classes.txt", folder / "test.confusion.png"
         names = (self.data.classes[self.given[line]] for line in sorted(self.given))
-        labels.write_text("".join(f"{' '.join(name.split())}\n" for name in names), encoding="utf-8")
+        write_durably(labels, "".join(f"{' '.join(name.split())}\n" for name in names))
         self.say(f"classes: {labels}")
         try:
             contents, notes = draw(classes, str(picture))
         except (ConfigError, DataError) as error:  # the figures are there all the same
             self.say(f"no picture: {error}")
             return
-        picture.write_bytes(contents)
+        write_durably(picture, contents)
         self.say("\n".join([f"confusion matrix: {picture}", *notes]))
 
     def _scored(self, split: str) -> Classes:

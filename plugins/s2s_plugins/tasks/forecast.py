@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, distributed
 
+from s2s.durable import make_folder, write_durably
 from s2s.errors import ConfigError, DataError
 from s2s.evaluation.forecast_plot import draw
 from s2s.evaluation.forecasts import Result, Values, backtest, seasonal_naive, table
@@ -262,8 +263,8 @@ class ForecastModule(TaskModule):
         names = [f"{name} {what}" for name in data.target_names for what in forecasts]
         rows = np.stack(list(forecasts.values()), axis=-1).reshape(steps, -1)
         path = Path(self.trainer.default_root_dir) / f"{split}.forecast.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(as_csv(label, labels[part.start :], names, rows), encoding="utf-8")
+        make_folder(path.parent)
+        write_durably(path, as_csv(label, labels[part.start :], names, rows))
         self.say(f"forecast: {path}")
         first = max(0, part.start - PICTURED_PARTS * steps)
         try:
@@ -271,7 +272,7 @@ class ForecastModule(TaskModule):
         except ConfigError as error:  # there is no matplotlib
             self.say(str(error))
             return
-        path.with_suffix(".png").write_bytes(picture)
+        write_durably(path.with_suffix(".png"), picture)
         self.say(f"picture: {path.with_suffix('.png')}")
 
     # --- the bundle -------------------------------------------------------------------------------------------------

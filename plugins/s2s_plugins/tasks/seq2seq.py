@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import distributed
 
+from s2s.durable import make_folder, write_durably
 from s2s.errors import ConfigError
 from s2s.evaluation.evaluate import METRICS, SUMMARY_METRICS, evaluate
 from s2s.evaluation.extracts import extracts
@@ -270,9 +271,9 @@ class Seq2SeqModule(TaskModule):
                 if row.system == "model":
                     self.log(f"test_{name}{'_lowercase' if row.case == 'lower-cased' else ''}", row.score)
         path = Path(self.trainer.default_root_dir) / "test.hypotheses.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         if self.trainer.is_global_zero:
-            path.write_text("".join(f"{line}\n" for line in hypotheses), encoding="utf-8")
+            write_durably(path, "".join(f"{line}\n" for line in hypotheses))
         self.say(f"hypotheses: {path}")
 
     def _decode(self, batch: Batch, search: SearchStrategy) -> None:

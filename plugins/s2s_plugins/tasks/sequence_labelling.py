@@ -9,6 +9,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import distributed
 
 from s2s.counted import counted
+from s2s.durable import make_folder, write_durably
 from s2s.errors import ConfigError
 from s2s.evaluation.labelling import are_bio, f1_by_label, most_confused, scores
 from s2s.inference.card import Card, command_of_this_process
@@ -192,9 +193,9 @@ class SequenceLabellingModule(TaskModule):
             self.say(f"  F1 of {label:<12} {value:6.2f}")
         self._tell(hypotheses, references)
         path = Path(self.trainer.default_root_dir) / "test.labels.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         if self.trainer.is_global_zero:
-            path.write_text("".join(f"{' '.join(labels)}\n" for labels in hypotheses), encoding="utf-8")
+            write_durably(path, "".join(f"{' '.join(labels)}\n" for labels in hypotheses))
         self.say(f"labels: {path}")
 
     def _label(self, batch: LabelledBatch) -> None:

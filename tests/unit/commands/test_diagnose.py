@@ -120,7 +120,8 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "file").write_text("")
     assert main(["diagnose", "--output", str(tmp_path / "file" / "folder")]) == 2
     assert (
-        f"--output {tmp_path}/file/folder: cannot make the folder: Not a directory" in capsys.readouterr().err
+        f"cannot write {tmp_path}/file/folder: Not a directory; what should be its folder is a file"
+        in capsys.readouterr().err
     )
 
 

@@ -4,7 +4,10 @@ from importlib import import_module
 
 from soak.attack import Attack
 
-ATTACKS: list[str] = []
+ATTACKS: list[str] = [
+    "soak.killed_training:KilledTraining",
+    "soak.killed_training:EndedTraining",
+]
 
 
 def attacks() -> dict[str, Attack]:

@@ -1,0 +1,92 @@
+"""Trains on some processes and tells what each of them saw: `python two_processes.py FOLDER` on two."""
+
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from s2s.training.datamodule import PairData
+from s2s.training.loop import stop_and_validate_between_steps
+from s2s_plugins.tokenizers.words import Words
+
+
+class Recorder(pl.LightningModule):
+    """Keeps the lines of its batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen: list[tuple[int, list[int]]] = []
+        self.validated: list[int] = []
+
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        self.seen.append((self.current_epoch, batch.lines.tolist()))
+        self.trainer.datamodule.batch_done()
+        return self.weight * 0
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self.validated += batch.lines.tolist()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def fit(
+    folder: Path, devices: int, *, validation: str = "train.tsv", resumed_from: int = 0
+) -> dict[str, Any]:
+    """Train for two epochs, from the beginning or from the fifth step of a run on so many processes."""
+    keep = ModelCheckpoint(folder / f"kept{devices}", every_n_train_steps=5, save_top_k=-1, filename="{step}")
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
+        default_root_dir=folder,
+        logger=False,
+        max_epochs=2,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[] if resumed_from else [keep],
+        num_sanity_val_steps=0,
+        reload_dataloaders_every_n_epochs=1,
+        use_distributed_sampler=False,
+    )
+    stop_and_validate_between_steps(trainer)
+    data = PairData(
+        train=str(folder / "train.tsv"),
+        validation=str(folder / validation),
+        tokenizer=Words,
+        batch_tokens=60,
+        cache=str(folder / "cache"),
+    )
+    model = Recorder()
+    checkpoint = str(folder / f"kept{resumed_from}" / "step=5.ckpt") if resumed_from else None
+    trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    sampler = data.sampler
+    lists = [[sampler.batches(e).pairs(i).tolist() for i in range(len(sampler.batches(e)))] for e in (0, 1)]
+    seen = [[epoch, lines] for epoch, lines in model.seen]
+    return {"seen": seen, "validated": model.validated, "lists": lists}
+
+
+def main(folder: Path) -> None:
+    """On two processes, each of which runs this."""
+    warnings.simplefilter("ignore")
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    told = {
+        "whole": fit(folder, 2),
+        "resumed": fit(folder, 2, resumed_from=2),
+        "resumed from one": fit(folder, 2, resumed_from=1),
+        "one sentence": fit(folder, 2, validation="one.tsv"),  # fewer batches than processes
+    }
+    rank = os.environ.get("LOCAL_RANK", "0")
+    (folder / f"rank{rank}.json").write_text(json.dumps(told))
+    torch.distributed.barrier()  # the test reads when the first process ends
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -136,9 +136,13 @@ def train(argv: list[str], clock: str, said: str) -> None:
 
     BestAndLast.setup = often  # type: ignore[method-assign]
     s2s.training.task.LOG_BATCHES = 3
-    with open(said, "a", encoding="utf-8") as out, redirect_stdout(out), redirect_stderr(out):
-        status = main(["fit", *argv])
-        out.flush()
+    with open(said, "a", encoding="utf-8") as out:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            os.dup2(out.fileno(), stream.fileno())
+    status = main(["fit", *argv])
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(status)
 
 

@@ -306,7 +306,7 @@ class StopEarly(EarlyStopping):
         more = (
             self.stopping_reason == EarlyStoppingReason.PATIENCE_EXHAUSTED and self.wait_count < self.patience
         )
-        self.stopped = state_dict["stopped"] and not more
+        self.stopped = state_dict.get("stopped", False) and not more
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Stop where the run that goes on had stopped: it may have been killed before it ended."""

@@ -478,7 +478,8 @@ class TaskModule(pl.LightningModule):
                     )
             self.kernels_before = checkpoint.get("kernels", {})
         self.plateau.load_state_dict(checkpoint["plateau"])
-        self.pace.load_state_dict(checkpoint["pace"])
+        if "pace" in checkpoint:  # not in one of an earlier s2s
+            self.pace.load_state_dict(checkpoint["pace"])
         self.load_scores(checkpoint)
 
     def load_scores(self, checkpoint: dict[str, Any]) -> None:

@@ -258,7 +258,7 @@ def test_a_refused_resume_leaves_the_run_as_it_was() -> None:
     s2s.fit({**one, "trainer.max_steps": 4}, ckpt_path="last")
     kept = contents("one")
     refused = {**one, "trainer.max_steps": 6, "ckpt_path": "one/early.ckpt"}
-    with pytest.raises(ConfigError, match="trainer.accumulate_grad_batches is 2"):
+    with pytest.raises(ConfigError, match="trainer.accumulate_grad_batches was 1, now 2"):
         s2s.fit(refused, **{"trainer.accumulate_grad_batches": 2})
     assert kept.items() <= contents("one").items()
     s2s.fit(refused)

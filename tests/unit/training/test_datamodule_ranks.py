@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tests.unit.training import two_processes
 from tests.unit.training.two_processes import fit
 
@@ -39,6 +41,18 @@ def test_two_processes(tmp_path: Path) -> None:
 
     for rank in (0, 1):
         assert told[rank]["resumed"]["seen"] == ranks[rank]["seen"][5:]
+
+    # SIGTERM to the first alone: both leave together, with what they have in common saved
+    for where in ("training", "validation"):
+        saved = torch.load(tmp_path / where / "last.ckpt", weights_only=True)
+        one, other = (told[rank][f"ended in {where}"] for rank in (0, 1))
+        assert one["status"] == other["status"] == 143
+        assert len(one["seen"]) == len(other["seen"]) == saved["global_step"] < len(ranks[0]["seen"])
+        in_validation = where == "validation"
+        assert saved["loops"]["fit_loop"]["state_dict"]["validation_due"] == in_validation
+        batches_validated = (len(ranks[0]["validated"]) // 2) * in_validation
+        assert len(one["validated"]) < batches_validated or not in_validation
+        assert bool(one["validated"]) == bool(other["validated"]) == in_validation
 
     # One process has seen five batches, then two go on: the rest of the list is theirs in turn, and so is the next.
     first, second = ranks[0]["lists"]

@@ -28,6 +28,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.accelerators import CPUAccelerator
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from pytorch_lightning.utilities import rank_zero_only
 
 from s2s.errors import ConfigError, Terminated
@@ -480,6 +481,10 @@ class _Run:
             if saved and cli.trainer.is_global_zero:
                 print("To go on later: the same command with --ckpt_path last", file=sys.stderr)
             if told:
+                launcher = cli.trainer.strategy.launcher
+                if isinstance(launcher, _SubprocessScriptLauncher):
+                    # As Lightning does after Ctrl-C: they may wait for this process.
+                    launcher.kill(signal.SIGKILL)
                 raise
             raise KeyboardInterrupt from None  # Ctrl-C, which Lightning makes an exit of
         if begun is not None and cli.trainer.global_step == begun.step and cli.trainer.is_global_zero:

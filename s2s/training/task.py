@@ -469,11 +469,11 @@ class TaskModule(pl.LightningModule):
                     "date: --model.start_from BUNDLE"
                 )
         if self.trainer.state.fn == TrainerFn.FITTING:
-            choices = self._choices()
-            for name, before in checkpoint["choices"].items():
-                if choices[name] != before:
+            for name, value in self._choices().items():
+                before = checkpoint["choices"][name]
+                if value != before:
                     raise ConfigError(
-                        f"{name} is {choices[name]}, but the run to go on with was begun with {before}, and a resumed "
+                        f"{name} is {value}, but the run to go on with was begun with {before}, and a resumed "
                         f"run is the same run; set --{name} {before}, or start a new run with --model.start_from BUNDLE"
                     )
             self.kernels_before = checkpoint.get("kernels", {})

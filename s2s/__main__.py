@@ -3,12 +3,17 @@
 import ast
 import importlib.util
 import os
+import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from s2s import __version__
-from s2s.errors import ConfigError, S2SError
+from s2s.errors import ConfigError, S2SError, Terminated
 from s2s.registry import Catalogue, PluginWarning, use_plugins
 from s2s.registry.near_names import unknown
 
@@ -36,11 +41,13 @@ def main(argv: list[str] | None = None) -> int:
         argv: Command line without the program's name; default: this process's.
 
     Returns:
-        The exit status: 0 done; 2 an error that the user can mend, told on standard error; 130 Ctrl-C.
+        The exit status: 0 done; 2 an error that the user can mend, told on standard error; 130 Ctrl-C; 143 SIGTERM
+        and 138 SIGUSR1, by which clusters end jobs.
     """
     warnings.showwarning = _show_warning
     try:
-        return _dispatch(list(sys.argv[1:] if argv is None else argv))
+        with _signals_end_in_good_order():
+            return _dispatch(list(sys.argv[1:] if argv is None else argv))
     except S2SError as error:
         print(f"s2s: error: {error}", file=sys.stderr)
         _flush()
@@ -48,6 +55,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("s2s: stopped", file=sys.stderr)
         return 130
+    except Terminated as ended:
+        print(f"s2s: stopped by {ended.name}", file=sys.stderr)
+        return int(str(ended.code))
     except BrokenPipeError:
         _flush()  # the reader (`| head`) has left
         return 1
@@ -59,6 +69,32 @@ def _flush() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _signals_end_in_good_order() -> Iterator[None]:
+    """SIGTERM and SIGUSR1 end a command as Ctrl-C does: what is begun is closed, and how to go on is told.
+
+    Only once: a second one must not disturb that. A training holds them back until it has saved.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for heard in before:
+            signal.signal(heard, signal.SIG_IGN)
+        raise Terminated(number)
+
+    numbers = [number for name in ("SIGTERM", "SIGUSR1") if (number := getattr(signal, name, None))]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    # Whoever handles or ignores them already, has his reasons.
+    before = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in before:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _dispatch(argv: list[str]) -> int:

@@ -1,5 +1,22 @@
 """The errors that s2s raises for what a person can mend: each gives the value, the choices and the remedy."""
 
+import signal
+
+
+class Terminated(SystemExit):
+    """The process was told to end by a signal; it leaves with the status that shells tell of one: 128 and its number.
+
+    Args:
+        number: of the signal.
+
+    Attributes:
+        name: of the signal, `SIGTERM`.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.name = signal.Signals(number).name
+
 
 class S2SError(Exception):
     """Root of all errors that s2s raises on purpose; the command line prints them without a traceback."""

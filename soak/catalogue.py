@@ -8,6 +8,8 @@ ATTACKS: list[str] = [
     "soak.hostile_text:HostileText",
     "soak.fuzzed_readers:FuzzedReaders",
     "soak.interrupted_writes:InterruptedWrites",
+    "soak.killed_training:KilledTraining",
+    "soak.killed_training:EndedTraining",
 ]
 
 

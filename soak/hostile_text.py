@@ -103,7 +103,7 @@ class HostileText(Attack):
 
         def alone(path: str, text: str) -> str:
             options = _options([*SHORT, "--beam", "2"])
-            return OnnxTranslator.load(path).translate(text, results=True, **options).text
+            return str(OnnxTranslator.load(path).translate(text, results=True, **options).text)
 
         return _translated(folder, lines, [str(exported), *SHORT, "--beam", "2"], alone=alone)
 
@@ -265,7 +265,7 @@ def _alone(tokenizer: str) -> Callable[[str, str], str]:
         from s2s.inference.translator import Translator
 
         options = _options([*SHORT, *WAYS[tokenizer]])
-        return Translator.load(path).translate(text, results=True, **options).text
+        return str(Translator.load(path).translate(text, results=True, **options).text)
 
     return translate
 

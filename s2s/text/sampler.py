@@ -1,7 +1,7 @@
 """Which pairs make up which batch: a pure function of (seed, epoch), and where in it training stands."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -125,6 +125,7 @@ class Epoch:
         weights: of each corpus; default: 1.
 
     Attributes:
+        epoch: from 0.
         pairs_seen: how many pairs there are in all batches.
         padding_share: the part of all positions, source and target, that holds padding: 0 is none.
     """
@@ -144,6 +145,7 @@ class Epoch:
         self._lengths = (source_lengths, target_lengths)
         self._limits = limits
         self._seed = [seed, epoch]
+        self.epoch = epoch
         bounds = bounds or [(0, len(source_lengths))]
         random = np.random.default_rng(self._seed)
         runs = _draw_runs(bounds, weights or [1.0] * len(bounds), random)
@@ -272,9 +274,14 @@ class Place:
         fingerprint: of the data and of everything else that decides about batches.
         rank: which process this is.
         ranks: how many there are.
+
+    Attributes:
+        moved_to: batches of this rank that are behind, where training goes on with another number of ranks than in the
+            checkpoint, by whose count it would be elsewhere; else None.
     """
 
     def __init__(self, *, seed: int, fingerprint: str, rank: int = 0, ranks: int = 1) -> None:
+        self.moved_to: int | None = None
         self.seed = seed
         self.fingerprint = fingerprint
         self.rank = rank
@@ -323,12 +330,20 @@ class Place:
                 f"the checkpoint's order of training comes from seed {state['seed']}, here the seed is "
                 f"{self.seed}; set it to {state['seed']} to go on"
             )
-        if state["position"] and state["ranks"] != self.ranks:
-            raise DataError(
-                f"the checkpoint was made in the middle of an epoch by {state['ranks']} process(es), here "
-                f"are {self.ranks}; resume with {state['ranks']}, or from a checkpoint of an epoch's end"
-            )
         self.epoch, self.position = state["epoch"], state["position"]
+        if self.position and state["ranks"] != self.ranks:
+            self.deal_anew(state)
+
+    def deal_anew(self, state: Mapping[str, Any]) -> None:
+        """Goes on in the middle of an epoch with another number of processes than a checkpoint was made by.
+
+        Raises:
+            DataError: the order cannot be kept.
+        """
+        raise DataError(
+            f"the checkpoint was made in the middle of an epoch by {state['ranks']} process(es), here "
+            f"are {self.ranks}; resume with {state['ranks']}, or from a checkpoint of an epoch's end"
+        )
 
 
 class Sampler(Place):
@@ -336,7 +351,8 @@ class Sampler(Place):
 
     The list of an epoch's batches is made first and then dealt out: rank r of n gets batches r, r + n, r +
     2n, ...; when the list does not divide evenly, its first batches are dealt once more at the end, so that
-    all ranks get equally many.
+    all ranks get equally many. Where training goes on with another number of ranks, what is left of the list is dealt
+    out to these.
 
     Args:
         source_lengths: as for `Epoch`; so are `target_lengths`, `limits`, `seed`, `bounds` and `weights`.
@@ -366,6 +382,8 @@ class Sampler(Place):
         self.bounds = bounds
         self.weights = weights
         self._made: tuple[int, Epoch] | None = None
+        self._dealt_from = (0, 0, 0)
+        """Epoch, position and batches of the list that were behind when it was dealt out."""
 
     def batches(self, epoch: int) -> Epoch:
         """All batches of an epoch, before they are dealt out."""
@@ -384,5 +402,35 @@ class Sampler(Place):
 
     def dealt(self, batches: Epoch) -> Numbers:
         """Which batches of the list this rank gets, in order, [batches of this rank]."""
-        each = -(-len(batches) // self.ranks)
-        return (np.arange(each) * self.ranks + self.rank) % max(1, len(batches))
+        position, behind = self._behind(batches.epoch)
+        each = -(-(len(batches) - behind) // self.ranks)
+        rest = (behind + np.arange(each) * self.ranks + self.rank) % max(1, len(batches))
+        return np.concatenate([np.zeros(position, np.int64), rest])
+
+    def _behind(self, epoch: int) -> tuple[int, int]:
+        dealt_in, *place = self._dealt_from
+        return (place[0], place[1]) if dealt_in == epoch else (0, 0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As of `Place`, and how many batches of the list were behind, at which position, when it was dealt out."""
+        return {**super().state_dict(), "dealt_from": list(self._behind(self.epoch))}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes where a checkpoint says.
+
+        Raises:
+            DataError: the checkpoint's order of training cannot be gone on with here.
+        """
+        self._dealt_from = (state["epoch"], *state.get("dealt_from", (0, 0)))
+        super().load_state_dict(state)
+
+    def deal_anew(self, state: Mapping[str, Any]) -> None:
+        """Deals what is left of the epoch to as many ranks as there are now.
+
+        The position then is how many batches each of them would have had.
+        """
+        position, behind = self._behind(self.epoch)
+        total = len(self.batches(self.epoch))
+        behind = min(total, behind + (self.position - position) * state["ranks"])
+        self.position = self.moved_to = -(-behind // self.ranks)
+        self._dealt_from = (self.epoch, self.position, behind)

@@ -1,5 +1,6 @@
 """What accompanies a training: progress, checkpoints, early stopping, averaged weights, the bundle at the end."""
 
+import math
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ProgressBar, WeightAveraging
+from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
@@ -20,12 +22,17 @@ from rich.progress import Progress as Bar
 from torch import Tensor
 
 from s2s.durable import durable_file, make_folder
+from s2s.errors import Terminated
 
 LINE_SECONDS = 30.0
 """Where no terminal shows a bar, one line of progress is printed this often."""
 
 DUE_STEPS = 20
-"""With several ranks, whether a checkpoint is due or Ctrl-C was pressed is asked once in so many steps."""
+DUE_SECONDS = 1.0
+"""With several ranks it is asked so often, and once in DUE_STEPS, whether a checkpoint is due or a signal came."""
+
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+"""Ctrl-C, and those by which clusters tell a job that its time is up."""
 
 
 class DurableCheckpoints(TorchCheckpointIO):
@@ -42,61 +49,66 @@ class DurableCheckpoints(TorchCheckpointIO):
             torch.save(checkpoint, file)
 
 
-class DeferredInterrupt:
-    """Holds Ctrl-C back until what is running is done; a second Ctrl-C acts at once.
+class DeferredSignals:
+    """Holds SIGNALS back until what is running is done; Ctrl-C after one of them acts at once.
 
     Only in the main thread, where Python lets signals be handled; elsewhere it does nothing.
 
     Attributes:
-        asked: Whether Ctrl-C was pressed since `hold`.
+        asked: The signal that came first since `hold`; 0: none.
     """
 
     def __init__(self) -> None:
-        self.asked = False
-        self._before: Any = None
+        self.asked = 0
+        self._before: dict[int, Any] = {}
         self._process = 0
 
     def hold(self) -> None:
-        """From now on Ctrl-C only sets `asked`, unless it is ignored, as by what a script runs with `&`."""
+        """From now on a signal only sets `asked`, unless it is ignored, as Ctrl-C by what a script runs with `&`."""
         if self._process or threading.current_thread() is not threading.main_thread():
             return
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            return
-        self.asked = False
+        self.asked = 0
         self._process = os.getpid()
-        self._before = signal.signal(signal.SIGINT, self._heard)
+        self._before = {
+            number: signal.signal(number, self._heard)
+            for number in SIGNALS
+            if signal.getsignal(number) is not signal.SIG_IGN
+        }
 
     def release(self) -> None:
-        """Ctrl-C does what it did before."""
+        """Signals do what they did before."""
         if self._process == os.getpid():
             self._process = 0
-            # None: it was not handled by Python, which cannot put that back.
-            before = signal.default_int_handler if self._before is None else self._before
-            signal.signal(signal.SIGINT, before)
+            for number, before in self._before.items():
+                if before is None:  # it was not handled by Python, which cannot put that back
+                    before = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+                signal.signal(number, before)
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
             return  # a worker that was forked: it is ended by its parent, which may need one more batch of it
         if self.asked:
-            self.release()
-            raise KeyboardInterrupt
-        self.asked = True
+            if number == signal.SIGINT:
+                self.release()
+                raise KeyboardInterrupt
+            return  # clusters send more than one, and what is being saved must not be disturbed
+        self.asked = number
         # Not print: the signal may have come in the middle of one.
-        os.write(
-            2, b"\nstopping after this batch or validation; Ctrl-C again stops at once, without saving\n"
-        )
+        os.write(2, f"\n{signal.Signals(number).name}: ".encode() if number != signal.SIGINT else b"\n")
+        os.write(2, b"stopping after this batch or validation; Ctrl-C again stops at once, without saving\n")
 
 
 class BestAndLast(Checkpoint):
     """Keeps `best.ckpt`, by the module's monitored figure, and `last.ckpt`.
 
-    Both are written after a validation; `last.ckpt` also after the last batch of an epoch, after the last step of all,
-    and every `last_every_minutes`. Neither is ever written between the batches of one accumulated step: their gradients
-    are in no checkpoint. (Where training validates and ends is the loop's to see to: loop.py.)
+    Both are written after a validation; `last.ckpt` also before it, after the last batch of an epoch, after the last
+    step of all, and every `last_every_minutes`. Neither is ever written between the batches of one accumulated step:
+    their gradients are in no checkpoint. (Where training validates and ends is the loop's to see to: loop.py.)
 
-    Ctrl-C waits for the end of such a step, where `last.ckpt` is written before training stops: a checkpoint of half a
-    step, or half a checkpoint, would not resume. Several ranks are at different batches when it comes: there the first
-    decides for all, after a validation, at the end of an epoch, or at a step whose number DUE_STEPS divides.
+    Ctrl-C, SIGTERM and SIGUSR1 wait for the end of such a step, where `last.ckpt` is written before training stops: a
+    checkpoint of half a step, or half a checkpoint, would not resume. In a validation they wait for the batch alone.
+    Several ranks hear them at different moments, or only one of them does: the first decides for all, at batches that
+    all of them have: each of a validation, the last of an epoch, else once in DUE_SECONDS or DUE_STEPS.
 
     Args:
         folder: where they lie.
@@ -107,9 +119,12 @@ class BestAndLast(Checkpoint):
         self.folder = folder
         self.last_every_seconds = 60 * last_every_minutes
         self.best_model_score: float | None = None
-        self._written = time.monotonic()
+        self._written = self._asked_at = time.monotonic()
         self._saved_step = -1
-        self._interrupt = DeferredInterrupt()
+        self._asked_step = 0
+        self._next_step = 0
+        self._shared_batches = 0
+        self._signals = DeferredSignals()
 
     @property
     def best(self) -> Path:
@@ -124,39 +139,42 @@ class BestAndLast(Checkpoint):
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Begin."""
         self._saved_step = -1
+        self._next_step = 0
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Note whether it is our last: then Ctrl-C need not wait for the validation that training may begin with."""
+        """Note whether it is our last: then no signal need wait for the validation that training may begin with."""
         if self.last.is_file() and self.last.samefile(trainer.ckpt_path):
             self._saved_step = checkpoint["global_step"]
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """Hold Ctrl-C back; before loaders fork their workers, which inherit that."""
+        """Hold signals back; before loaders fork their workers, which inherit that."""
         if not self.best.is_file():  # the run that was here was deleted to make room
             self.best_model_score = None
         if not trainer.fast_dev_run:
-            self._interrupt.hold()
+            self._signals.hold()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        """Ctrl-C acts at once again."""
-        self._interrupt.release()
+        """Signals act at once again."""
+        self._signals.release()
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """As at the end of training, which a training that has nothing left to do never reaches."""
-        self._interrupt.release()
+        self._signals.release()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """As at the end of training."""
-        self._interrupt.release()
+        self._signals.release()
 
-    def _stop(self, trainer: Any, pl_module: Any) -> None:
+    def _stop(self, trainer: Any, pl_module: Any, asked: int) -> None:
         pl_module.say(f"stopped; saved at epoch {trainer.current_epoch + 1}, step {trainer.global_step}")
-        raise KeyboardInterrupt
+        if asked == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise Terminated(asked)
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write `last.ckpt` when it is due, and after the last batch of an epoch and of all.
+        """Write `last.ckpt` when it is due, before a validation, and after the last batch of an epoch and of all.
 
         There, and not at the end of training: by then Lightning has closed the epoch, and who went on with more steps
         would miss the rest of it.
@@ -164,15 +182,20 @@ class BestAndLast(Checkpoint):
         if not trainer.is_last_batch and (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
         stopping = trainer.should_stop or trainer.global_step == trainer.max_steps
-        asked = due = False
+        asked, due = 0, False
         # All ranks must save and stop together; the first decides, seldom, for asking it costs time.
-        if trainer.world_size == 1 or trainer.is_last_batch or trainer.global_step % DUE_STEPS == 0:
-            due = time.monotonic() - self._written >= self.last_every_seconds
-            asked, due = trainer.strategy.broadcast((self._interrupt.asked, due))
-        if asked or stopping or trainer.is_last_batch or due:
+        if trainer.world_size == 1 or trainer.is_last_batch or trainer.global_step >= self._next_step:
+            now = time.monotonic()
+            due = now - self._written >= self.last_every_seconds
+            steps = trainer.global_step - self._asked_step
+            wait = min(DUE_STEPS, int(DUE_SECONDS * steps / max(1e-9, now - self._asked_at)))
+            mine = (self._signals.asked, due, trainer.global_step + max(1, wait))
+            asked, due, self._next_step = trainer.strategy.broadcast(mine)
+            self._asked_step, self._asked_at = trainer.global_step, now
+        if asked or stopping or trainer.is_last_batch or due or trainer.fit_loop.validation_follows:
             self.save_last(trainer)
         if asked:
-            self._stop(trainer, pl_module)
+            self._stop(trainer, pl_module, asked)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Write `best.ckpt` when the figure is better than ever, and `last.ckpt`."""
@@ -188,8 +211,15 @@ class BestAndLast(Checkpoint):
             self.best_model_score = float(value)
             trainer.save_checkpoint(self.best, weights_only=False)
         self.save_last(trainer)
-        if trainer.strategy.broadcast(self._interrupt.asked):
-            self._stop(trainer, pl_module)
+        if asked := trainer.strategy.broadcast(self._signals.asked):
+            self._stop(trainer, pl_module, asked)
+
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        """Learn how many batches of the validation all ranks have."""
+        self._shared_batches = sum(int(batches) for batches in trainer.num_val_batches)
+        if trainer.world_size > 1:
+            mine = torch.tensor(self._shared_batches, device=trainer.strategy.root_device)
+            self._shared_batches = int(trainer.strategy.reduce(mine, reduce_op="min"))
 
     def on_validation_batch_end(
         self,
@@ -200,12 +230,11 @@ class BestAndLast(Checkpoint):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Ctrl-C need not wait for the whole validation where `last.ckpt` holds the step that it is of.
-
-        Several ranks wait: they may have different numbers of batches.
-        """
-        if trainer.world_size == 1 and self._interrupt.asked and self._saved_step == trainer.global_step:
-            self._stop(trainer, pl_module)
+        """No signal need wait for the whole validation: `last.ckpt` holds the step that it is of."""
+        if self._saved_step != trainer.global_step or batch_idx >= self._shared_batches:
+            return
+        if asked := trainer.strategy.broadcast(self._signals.asked):
+            self._stop(trainer, pl_module, asked)
 
     def save_last(self, trainer: Any) -> None:
         """Write `last.ckpt` now."""
@@ -232,17 +261,21 @@ class BestAndLast(Checkpoint):
 
 
 class CountBatches(pl.Callback):
-    """Tells the data module which batches are done, before any checkpoint is written (those callbacks come last)."""
+    """Tells data and module which batches are done, before a checkpoint is written (those callbacks come last)."""
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """One more."""
         trainer.datamodule.batch_done()
+        pl_module.log_pace()
 
 
 class StopEarly(EarlyStopping):
-    """Stops when the monitored figure has not improved for some validations; its patience survives a resume.
+    """Stops when the monitored figure has not improved for some validations.
+
+    How long it has waited survives a resume, and that it has stopped: training goes on after that only with more
+    patience.
 
     Args:
         monitor: the figure.
@@ -258,6 +291,25 @@ class StopEarly(EarlyStopping):
             strict=False,
             check_on_train_epoch_end=False,
         )
+        self.stopped = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the checkpoint."""
+        return {**super().state_dict(), "stopped": self.stopped}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From the checkpoint; the patience is what is asked for now."""
+        super().load_state_dict({**state_dict, "patience": self.patience})
+        more = (
+            self.stopping_reason == EarlyStoppingReason.PATIENCE_EXHAUSTED and self.wait_count < self.patience
+        )
+        self.stopped = state_dict.get("stopped", False) and not more
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """Stop where the run that goes on had stopped: it may have been killed before it ended."""
+        if self.stopped:
+            trainer.should_stop = True
+            self._say(trainer, pl_module)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Stop when it is time, and say so."""
@@ -265,10 +317,14 @@ class StopEarly(EarlyStopping):
         super().on_validation_end(trainer, pl_module)
         if stopping or not trainer.should_stop:
             return
+        self.stopped = True
+        self._say(trainer, pl_module)
+
+    def _say(self, trainer: Any, pl_module: Any) -> None:
         if self.wait_count >= self.patience:
             why = f"no better {self.monitor} in {self.patience} validations (model.patience)"
         else:
-            why = f"{self.monitor} is {float(trainer.callback_metrics[self.monitor])}"
+            why = f"{self.monitor} is {float(trainer.callback_metrics.get(self.monitor, math.nan))}"
         pl_module.say(f"stopped: {why}")
 
 

@@ -5,8 +5,6 @@ so these are fixed classes and only their parts vary. What LightningCLI does not
 (names, typos, recipes: options.py) and after it fails (one line for an error, below).
 """
 
-import csv
-import io
 import logging
 import os
 import platform
@@ -31,20 +29,23 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.accelerators import CPUAccelerator
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from pytorch_lightning.utilities import rank_zero_only
 
 from s2s.durable import CANNOT_WRITE, Lock, make_folder, write_durably, writing
-from s2s.errors import ConfigError, WriteError
+from s2s.errors import ConfigError, Terminated, WriteError
 from s2s.registry import catalogue
 from s2s.registry.near_names import nearest, unknown
 from s2s.registry.parts import kind_of_option, options
 from s2s.resources import recipes
 from s2s.training.callbacks import BestAndLast, DurableCheckpoints
+from s2s.training.changes import changes
 from s2s.training.datamodule import KeepsTokenizers
 from s2s.training.help import WIDTH, choices, explain_part_help, option_lines, takes_part, type_hints
 from s2s.training.loop import stop_and_validate_between_steps
 from s2s.training.memory import keep_freed_memory
+from s2s.training.metrics_table import MetricsTable
 from s2s.training.options import (
     Config,
     Option,
@@ -220,6 +221,7 @@ class CommandLine(LightningCLI):
         parser.add_argument("--run_folder", type=str | None, default=None)
         parser.add_argument("--ckpt_path", type=str | None, default=None)
         parser.add_argument("--overwrite", type=bool, default=False)
+        parser.add_argument("--accept_changes", type=bool, default=False)
         if "seed" in options(self.task.data):
             parser.link_arguments("seed_everything", LINKED)
 
@@ -247,7 +249,7 @@ class CommandLine(LightningCLI):
         tree = yaml.safe_load(
             self.parser.dump(config, skip_link_targets=True, skip_unset=False, format="yaml")
         )
-        for key in ("ckpt_path", "overwrite"):  # how this run was started, not what it is
+        for key in ("ckpt_path", "overwrite", "accept_changes"):  # how this run was started, not what it is
             tree.pop(key, None)
         tree["run_folder"] = str(self.run_folder)  # so that the file, given to -c, names the same run
         first = {key: tree.pop(key) for key in ("task", "run_folder", "model", "data") if key in tree}
@@ -305,8 +307,7 @@ class CommandLine(LightningCLI):
         callbacks = settings["callbacks"] or []
         callbacks = [*(callbacks if isinstance(callbacks, list) else [callbacks])]
         callbacks += [*self._callbacks, *self.task.callbacks(folder)]
-        settings["callbacks"] = callbacks
-        goes_on = replaces = False
+        table = MetricsTable(folder / METRICS)
         if self.command == "fit" and not settings["fast_dev_run"]:
             self.keeper = RunFolder(
                 folder,
@@ -314,13 +315,15 @@ class CommandLine(LightningCLI):
                 resume_from=_checkpoint(self.config.ckpt_path, folder),
                 overwrite=self.config.overwrite,
                 start_from=self.config.get("model.start_from"),
+                accept_changes=self.config.accept_changes,
+                table=table,
             )
             callbacks.append(self.keeper)
-            goes_on, replaces = self.keeper.goes_on, self.keeper.replaces
+        settings["callbacks"] = callbacks
         if settings["logger"] in (None, True):
-            settings["logger"] = (
-                _loggers(folder, goes_on=goes_on, replaces=replaces) if self.command == "fit" else False
-            )
+            # No name and no version: the run folder itself, not version_0, version_1 below it.
+            curves = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
+            settings["logger"] = [curves, table] if self.command == "fit" else False
         plugins = settings["plugins"] or []
         settings["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), DurableCheckpoints()]
         try:
@@ -369,6 +372,8 @@ class RunFolder(Callback):
         resume_from: The checkpoint that training goes on from, if any: one in the folder is of the run that is there.
         overwrite: Whether the run that is there may be deleted.
         start_from: The bundle that training starts from, if any.
+        accept_changes: Whether the run may go on with another configuration than it was begun with.
+        table: What the run has logged.
 
     Attributes:
         replaces: Whether a run is there, which will be deleted when the new one begins.
@@ -376,7 +381,8 @@ class RunFolder(Callback):
 
     Raises:
         ConfigError: there is a run, and it may neither go on nor be deleted, or the new run starts from it; or it is
-            at work just now.
+            at work just now; or what it is to go on with differs from what it was begun with, and nobody says that it
+            may.
         WriteError: nothing can be written there.
     """
 
@@ -388,12 +394,17 @@ class RunFolder(Callback):
         resume_from: str | None = None,
         overwrite: bool,
         start_from: str | None = None,
+        accept_changes: bool = False,
+        table: MetricsTable | None = None,
     ) -> None:
         self._folder = folder
+        self._table = table
         self._config_text = config_text
         self._lock = _held_by_us(folder) if getattr(rank_zero_only, "rank", 0) == 0 else None
         try:
             self._decide(resume_from, overwrite, start_from)
+            if resume_from is not None and not accept_changes:
+                _ask_about_changes(_progress(resume_from).config, config_text)
         except BaseException:
             self.release()
             raise
@@ -405,7 +416,7 @@ class RunFolder(Callback):
         self.goes_on = _lies_in(resume_from, folder)
         self.replaces = there and not self.goes_on
         # Named before loggers open, which write files like these.
-        self._old_logs = [*folder.glob("events.out.tfevents.*"), folder / METRICS] if self.replaces else []
+        self._old_logs = [*folder.glob("events.out.tfevents.*")] if self.replaces else []
         if self.replaces and overwrite and _lies_in(start_from, folder):
             raise ConfigError(
                 f"model.start_from is {start_from}, in the folder {folder} that --overwrite replaces; "
@@ -422,6 +433,13 @@ class RunFolder(Callback):
                 "replace it: --overwrite true"
             )
 
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep what the run is, and how much of its table belongs to the checkpoint."""
+        rows = 0 if self._table is None else self._table.rows
+        checkpoint["run"] = {"config": self._config_text, "rows": rows}
+
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make room and write, on the first process.
 
@@ -436,10 +454,9 @@ class RunFolder(Callback):
                     shutil.rmtree(old)
             for log in self._old_logs:
                 log.unlink(missing_ok=True)
-        log = self._folder / METRICS
-        if self.goes_on and self._resume_from is not None and log.is_file():
-            logged = logged_until(log.read_bytes().decode(), _progress(self._resume_from).step)
-            write_durably(log, logged)
+        if self._table is not None:
+            goes_on = self.goes_on and self._resume_from is not None
+            self._table.keep(_progress(str(self._resume_from)).rows if goes_on else 0)
         make_folder(self._folder)
         data = getattr(trainer, "datamodule", None)
         if isinstance(data, KeepsTokenizers):
@@ -515,11 +532,19 @@ class _Run:
         try:
             with _ctrl_c_as_before(), _told_how_to_go_on(cli.run_folder):
                 cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
-        except SystemExit:
-            if not cli.trainer.interrupted:
+        except SystemExit as ended:
+            told = isinstance(ended, Terminated)
+            if not told and not cli.trainer.interrupted:
                 raise
-            if (cli.run_folder / CHECKPOINTS / "last.ckpt").is_file():
+            saved = (cli.run_folder / CHECKPOINTS / "last.ckpt").is_file()
+            if saved and cli.trainer.is_global_zero:
                 print("To go on later: the same command with --ckpt_path last", file=sys.stderr)
+            if told:
+                launcher = cli.trainer.strategy.launcher
+                if isinstance(launcher, _SubprocessScriptLauncher):
+                    # As Lightning does after Ctrl-C: they may wait for this process.
+                    launcher.kill(signal.SIGKILL)
+                raise
             raise KeyboardInterrupt from None  # Ctrl-C, which Lightning makes an exit of
         finally:
             cli.release()
@@ -611,16 +636,46 @@ def _ctrl_c_as_before() -> Iterator[None]:
 
 
 class _Progress(NamedTuple):
-    """How far a checkpoint is: the epoch that it is in, from 1, and the optimizer steps done."""
+    """How far a checkpoint is: the epoch that it is in, from 1, and the optimizer steps done.
+
+    And what `RunFolder` keeps of the run: its configuration, and rows of its table.
+    """
 
     epoch: int
     step: int
+    config: str
+    rows: int
 
 
 def _progress(checkpoint: str) -> _Progress:
     # mapped, for the weights are not wanted
     loaded = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-    return _Progress(int(loaded["epoch"]) + 1, int(loaded["global_step"]))
+    run = loaded.get("run", {"config": "", "rows": 0})  # of a Trainer without a run folder
+    return _Progress(int(loaded["epoch"]) + 1, int(loaded["global_step"]), run["config"], run["rows"])
+
+
+def _ask_about_changes(then: str, now: str) -> None:
+    """Ask whether a run may go on with another configuration, where somebody can answer.
+
+    Raises:
+        ConfigError: nobody can, or says no.
+    """
+    found = changes(then, now) if then else []
+    if not found:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise ConfigError(
+            f"the configuration is not that of the run to go on with: {'; '.join(map(str, found))}. Set what was, or "
+            "go on all the same: --accept_changes true; or start a new run with --model.start_from BUNDLE"
+        )
+    if getattr(rank_zero_only, "rank", 0) != 0:
+        return  # the first asks
+    print("The configuration is not that of the run to go on with:", file=sys.stderr)
+    for change in found:
+        print(f"  {change}", file=sys.stderr)
+    print("Go on with it all the same? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise ConfigError("not gone on with; set what was, or start a new run with --model.start_from BUNDLE")
 
 
 def _limits_reached(begun: _Progress, trainer: Trainer) -> str:
@@ -631,45 +686,9 @@ def _limits_reached(begun: _Progress, trainer: Trainer) -> str:
     return f"already at epoch {begun.epoch}, step {begun.step}, where training stopped"
 
 
-def logged_until(text: str, step: int) -> str:
-    """What a metrics.csv had when `step` optimizer steps were done.
-
-    Args:
-        text: The file; Lightning numbers its steps from 0.
-        step: Optimizer steps done.
-    """
-    whole = text[: text.rfind("\n") + 1]  # a kill may have left half a line
-    rows = csv.DictReader(io.StringIO(whole, newline=""))
-    if "step" not in (rows.fieldnames or []):
-        return text
-    kept = io.StringIO(newline="")
-    writer = csv.DictWriter(kept, rows.fieldnames or [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row for row in rows if int(row["step"]) < step)
-    return kept.getvalue()
-
-
-def _loggers(folder: Path, *, goes_on: bool, replaces: bool) -> list[Logger]:
-    # No name and no version: the run folder itself, not version_0, version_1 below it.
-    tables = CSVLogger(folder, name="", version="")
-    path, aside = folder / METRICS, folder / f".{METRICS}.aside"
-    if (goes_on or replaces) and getattr(rank_zero_only, "rank", 0) == 0:
-        # The logger begins by deleting what was logged so far: it stands aside, for the run that goes on, or until the
-        # new run begins.
-        if path.is_file():
-            os.replace(path, aside)
-        keys = tables.experiment.metrics_keys
-        if aside.is_file():  # perhaps since a start that was killed just here
-            os.replace(aside, path)
-            if goes_on:
-                with path.open(encoding="utf-8") as logged:
-                    keys += logged.readline().strip().split(",")
-    return [TensorBoardLogger(folder, name="", version="", default_hp_metric=False), tables]
-
-
 def vocabulary(task: type[Task], command: str) -> Vocabulary:
     """The options of `s2s fit|validate|test` for a task."""
-    keys = ["task", "run_folder", "ckpt_path", "overwrite", "seed_everything"]
+    keys = ["task", "run_folder", "ckpt_path", "overwrite", "accept_changes", "seed_everything"]
     parts: dict[str, str] = {}
     specs: list[str] = []
     open_ended: list[str] = []
@@ -775,6 +794,7 @@ def _short_help(command: str, argv: Sequence[str]) -> str:
             subsequent_indent=" " * 34,
         ),
         *(["  --overwrite true                replace the run that is in the folder"] if fits else []),
+        *(["  --accept_changes true           go on with another configuration, unasked"] if fits else []),
         "  --print_config                  print the whole configuration and stop",
         "",
         *textwrap.wrap(f"recipes: {', '.join(recipes()) or 'none'}", WIDTH),

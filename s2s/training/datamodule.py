@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
@@ -474,6 +476,11 @@ class PairData(pl.LightningDataModule):
         assert isinstance(sampler, Sampler)
         return sampler
 
+    @property
+    def moved_to(self) -> int | None:
+        """See `Place.moved_to`."""
+        return self._sampler.moved_to if self._sampler is not None else None
+
     def batches_per_epoch(self) -> int:
         """Training batches of this process in the first epoch; later ones may differ by a few."""
         return len(self.sampler.dealt(self.sampler.batches(0)))
@@ -629,6 +636,7 @@ class PairLoader(DataLoader[Made]):
             num_workers=num_workers,
             collate_fn=_as_it_is,
             generator=torch.Generator().manual_seed(0),
+            worker_init_fn=_outlive_a_signal,
         )
 
     def __len__(self) -> int:
@@ -640,6 +648,18 @@ class PairLoader(DataLoader[Made]):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Nothing to do."""
+
+
+def _outlive_a_signal(worker: int) -> None:
+    """SIGTERM to a whole process group, as clusters send it, leaves workers alive: the last step needs their batches.
+
+    Their parent ends them. The second one ends a worker: where it hangs, DataLoader and multiprocessing send one each.
+    """
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    signal.signal(signal.SIGTERM, heard)
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -3,6 +3,9 @@
 Lightning ends a training that was told to stop, and validates, after any batch, though the gradients of half an
 accumulated step are in no checkpoint. And a validation that was due when a checkpoint was written is never run when
 training goes on from there, so that early stopping and the best checkpoint miss it.
+
+It also handles signals of its own, by which clusters end jobs: SIGTERM it answers by leaving at the end of the batch,
+unsaved, with all ranks or one; SIGUSR1, under SLURM, by saving at once, in the middle of whatever a step is doing.
 """
 
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 from pytorch_lightning import Trainer
 from pytorch_lightning.loops.fit_loop import _FitLoop
 from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
+from pytorch_lightning.trainer.connectors.signal_connector import _SignalConnector
 
 _DUE = "validation_due"
 
@@ -37,6 +41,13 @@ class EpochLoop(_TrainingEpochLoop):
         if not self._should_accumulate():
             self._due_in_step = False
 
+    def go_to(self, batches: int) -> None:
+        """Count anew how many batches of the epoch are behind: other ranks have had other numbers of them."""
+        counts = self.batch_progress.current
+        moved = batches - counts.ready
+        for name in ("ready", "started", "processed", "completed"):
+            setattr(counts, name, getattr(counts, name) + moved)
+
     def validation_follows(self, data_fetcher: Any) -> bool:
         """Whether the batch whose end this is will be validated after: what a checkpoint must know."""
         batches: Any = self.batch_progress.current
@@ -53,12 +64,17 @@ class FitLoop(_FitLoop):
 
     def on_save_checkpoint(self) -> dict[str, Any]:
         """Tell whether a validation comes next."""
-        return {**super().on_save_checkpoint(), _DUE: self.epoch_loop.validation_follows(self._data_fetcher)}
+        return {**super().on_save_checkpoint(), _DUE: self.validation_follows}
 
     def on_load_checkpoint(self, state_dict: dict[str, Any]) -> None:
         """The counterpart."""
         super().on_load_checkpoint(state_dict)
         self._validation_due = state_dict.get(_DUE, False)
+
+    @property
+    def validation_follows(self) -> bool:
+        """Whether the batch whose end this is will be validated after."""
+        return self.epoch_loop.validation_follows(self._data_fetcher)
 
     def run(self) -> None:
         """Make up for the validation, and train.
@@ -66,6 +82,9 @@ class FitLoop(_FitLoop):
         Before anything else: the counts are still those of the step that is validated, and where nothing is left to
         train, the last validation is made up too.
         """
+        moved_to = getattr(getattr(self.trainer, "datamodule", None), "moved_to", None)
+        if self.restarting and moved_to is not None:
+            self.epoch_loop.go_to(moved_to)
         if self._validation_due and self.trainer.enable_validation:
             validation = self.epoch_loop.val_loop
             validation.restarting = False  # from its first batch
@@ -76,9 +95,20 @@ class FitLoop(_FitLoop):
         super().run()
 
 
+class NoSignals(_SignalConnector):
+    """Leaves all signals to others: `BestAndLast` saves and stops when it is told to, at the end of a step."""
+
+    def register_signal_handlers(self) -> None:
+        """None."""
+
+    def teardown(self) -> None:
+        """Nothing to put back."""
+
+
 def stop_and_validate_between_steps(trainer: Trainer) -> None:
-    """Give a new trainer these loops instead of Lightning's."""
+    """Give a new trainer these loops instead of Lightning's, and leave signals alone."""
     old = trainer.fit_loop
     loop = FitLoop(trainer, min_epochs=old.min_epochs, max_epochs=old.max_epochs)
     loop.epoch_loop = EpochLoop(trainer, min_steps=old.min_steps, max_steps=old.max_steps)
     trainer.fit_loop = loop
+    trainer._signal_connector = NoSignals(trainer)

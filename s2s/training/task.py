@@ -351,17 +351,26 @@ class TaskModule(pl.LightningModule):
                 "good checkpoint: --ckpt_path best"
             )
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Log now and then."""
-        done = self.trainer.fit_loop.total_batch_idx + 1
-        if done % LOG_BATCHES == 0 or self.trainer.is_last_batch:
-            measured = self.pace.read()
-            self.log("train_loss", measured.loss)
-            if self.likelihood:
-                self.log("train_perplexity", math.exp(min(measured.loss, 100.0)))
-            # of all ranks, which have equal shares of every step
-            self.log(f"{self.unit}_per_second", measured.tokens_per_second * self.trainer.world_size)
-            self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+    def log_pace(self) -> None:
+        """Log now and then; to be called at the end of a training batch, before a checkpoint that includes it is made.
+
+        Lightning writes what is logged when all callbacks are done: a run that goes on from that checkpoint would lack
+        the row.
+        """
+        trainer: Any = self.trainer
+        done = trainer.fit_loop.total_batch_idx + 1
+        if done % LOG_BATCHES and not trainer.is_last_batch:
+            return
+        measured = self.pace.read()
+        figures = {"train_loss": measured.loss}
+        if self.likelihood:
+            figures["train_perplexity"] = math.exp(min(measured.loss, 100.0))
+        # of all ranks, which have equal shares of every step
+        figures[f"{self.unit}_per_second"] = measured.tokens_per_second * trainer.world_size
+        figures["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
+        self.log_dict(figures, logger=False)
+        if trainer._logger_connector.should_update_logs and not trainer.fit_loop._should_accumulate():
+            trainer._logger_connector.log_metrics(figures)
 
     def validated(self, figures: dict[str, float], scores: list[Score]) -> None:
         """To be called at the end of a validation, in `on_validation_epoch_end`, before checkpoints are written.
@@ -380,6 +389,7 @@ class TaskModule(pl.LightningModule):
     def on_validation_start(self) -> None:
         """Seed the validation, for a strategy that draws: one that is made up for after a resume draws the same."""
         self._seed()
+        self.pace.restart()  # now, and not when checkpoints are written
 
     def on_validation_end(self) -> None:
         """Leave validation out of the pace."""
@@ -467,17 +477,15 @@ class TaskModule(pl.LightningModule):
         """What Lightning does not keep."""
         checkpoint["plateau"] = self.plateau.state_dict()
         checkpoint["scores"] = [asdict(score) for score in self.scores]
+        checkpoint["pace"] = self.pace.state_dict()
         checkpoint["choices"] = self.choices
         checkpoint["kernels"] = self._kernels()
         checkpoint["versions"] = versions_of(type(part) for part in self.modules())
 
     def _choices(self) -> dict[str, Any]:
-        # What a resumed run must have in common with the run that it goes on with, beside data and parts.
-        trainer = self.trainer
+        # What a resumed run must have in common with the run that it goes on with, beside data and parts: their states
+        # do not fit. Of all else that differs its folder tells (`RunFolder`), and it may.
         return {
-            "trainer.precision": str(trainer.precision),
-            "trainer.accumulate_grad_batches": trainer.accumulate_grad_batches,
-            "trainer.gradient_clip_val": trainer.gradient_clip_val,
             "model.average_decay": self.average_decay,
         }
 
@@ -512,15 +520,17 @@ class TaskModule(pl.LightningModule):
                     f"{now[part]}. Install the former, or {self._anew('which is brought up to date')}"
                 )
         if self.trainer.state.fn == TrainerFn.FITTING:
-            choices = self._choices()
-            for name, before in checkpoint["choices"].items():
-                if choices[name] != before:
+            for name, value in self._choices().items():
+                before = checkpoint["choices"][name]
+                if value != before:
                     raise ConfigError(
-                        f"{name} is {choices[name]}, but the run to go on with was begun with {before}, and a resumed "
+                        f"{name} is {value}, but the run to go on with was begun with {before}, and a resumed "
                         f"run is the same run; set --{name} {before}, or {self._anew()}"
                     )
             self.kernels_before = checkpoint.get("kernels", {})
         self.plateau.load_state_dict(checkpoint["plateau"])
+        if "pace" in checkpoint:  # not in one of an earlier s2s
+            self.pace.load_state_dict(checkpoint["pace"])
         self.load_scores(checkpoint)
 
     def _anew(self, bundle: str = "") -> str:
@@ -596,6 +606,16 @@ class Pace:
     def restart(self) -> None:
         """Begin to measure anew, after something else than training."""
         self.tokens, self.nll, self.began = 0, 0.0, time.perf_counter()
+
+    def state_dict(self) -> dict[str, float]:
+        """For the checkpoint: what the next reading will be of."""
+        seconds = time.perf_counter() - self.began
+        return {"tokens": int(self.tokens), "nll": float(self.nll), "seconds": seconds}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """From the checkpoint."""
+        self.tokens, self.nll = int(state["tokens"]), state["nll"]
+        self.began = time.perf_counter() - state["seconds"]
 
     def read(self) -> Measured:
         """The means since the last reading."""

@@ -57,6 +57,30 @@ def test_a_kill_loses_nothing_and_repeats_nothing(bundle, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
+def test_the_end_of_a_job_is_told_and_gone_on_from(bundle, tmp_path):
+    """A cluster's SIGTERM: what is written is whole, and the message says how to go on."""
+    lines = sentences(2000, seed=1)
+    source, out, about = (tmp_path / name for name in ("in", "out", "out.partial.json"))
+    source.write_text("\n".join(lines))
+    options = [str(source), "--output", str(out)]
+    with start(bundle, *options) as process:
+        while process.poll() is None and not (about.exists() and json.loads(about.read_text())["lines"]):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        told = process.stderr.read().decode().splitlines()
+    assert process.returncode == 128 + signal.SIGTERM
+    done = json.loads(about.read_text())["lines"]
+    assert 0 < done < 2000
+    assert told == [
+        f"s2s: {done:,} lines translated, in {out}.partial; go on with --resume",
+        "s2s: stopped by SIGTERM",
+    ]
+    assert len((tmp_path / "out.partial").read_text().splitlines()) == done
+    with start(bundle, *options, "--resume") as process:
+        process.communicate()
+    assert out.read_text().splitlines() == Translator.load(bundle).translate(lines, beam=1)
+
+
 def test_a_slow_pipe_is_answered_line_by_line_until_ctrl_c(bundle):
     expected = Translator.load(bundle).translate(["abc", "de", "", "f"], beam=1)
     with start(bundle, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:

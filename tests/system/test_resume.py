@@ -1,6 +1,7 @@
 """A resumed run is the run: the next batch, the same weights, patience and best score, bit for bit."""
 
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -15,6 +16,7 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint, GradientAccumulationScheduler
 
 import s2s
+from s2s.errors import Terminated
 from s2s_plugins.tasks.seq2seq import Seq2SeqTask
 
 BATCHES = 10
@@ -202,38 +204,37 @@ def test_a_resumed_run_is_the_run(
         assert rest.best == whole.best and rest.shipped() == whole.shipped()
 
 
-def test_other_data_are_refused(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    train(corpus, Recorder(tmp_path, (4,)), monkeypatch, **{"trainer.max_steps": 4})
-    with pytest.raises(s2s.DataError, match="other training data"):
-        train(
-            corpus,
-            Recorder(tmp_path / "killed-4"),
-            monkeypatch,
-            ckpt_path="last",
-            **{"data.batch_sentences": 8},
-        )
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "before"),
-    [
-        ("trainer.precision", "bf16-mixed", "32-true"),
-        ("model.average_decay", 0.5, "0.9"),
-        ("trainer.accumulate_grad_batches", 2, "1"),
-    ],
-)
-def test_another_way_of_computing_is_refused(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: Any, before: str
+def test_another_configuration_is_told_and_waits_for_a_word(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(corpus, Recorder(tmp_path, (4,)), monkeypatch, **{"trainer.max_steps": 4})
-    with pytest.raises(s2s.ConfigError, match=f"{name} is {value}.* begun with {before}.* --{name} {before}"):
-        train(
-            corpus,
-            Recorder(tmp_path / "killed-4"),
-            monkeypatch,
-            ckpt_path="last",
-            **{name: value},
-        )
+
+    def go_on(**options: Any) -> Recorder:
+        return train(corpus, Recorder(tmp_path / "killed-4"), monkeypatch, ckpt_path="last", **options)
+
+    others = {"trainer.precision": "bf16-mixed", "model.encoder.dropout": 0.1, "trainer.max_steps": 5}
+    with pytest.raises(
+        s2s.ConfigError,
+        match="the configuration is not that of the run to go on with: "
+        "(model.encoder.dropout was 0.3, now 0.1|; |trainer.precision was null, now bf16-mixed){3}"
+        r"\. Set what was, or go on all the same: --accept_changes true; or start a new run with --model.start_from",
+    ):
+        go_on(**others)
+    assert max(go_on(accept_changes=True, **others).weights) == 5
+    # now it is what the run is; what says where it ends, and with what help, is nobody's concern
+    assert max(go_on(**{**others, "trainer.max_steps": 6, "data.num_workers": 1}).weights) == 6
+    # what cannot be is refused whatever is accepted
+    for cannot, kind, message in (
+        ({"data.batch_sentences": 8}, s2s.DataError, "other training data"),
+        ({"seed_everything": 3}, s2s.DataError, "comes from seed 1, here the seed is 3"),
+        (
+            {"model.average_decay": 0.5},
+            s2s.ConfigError,
+            "average_decay is 0.5.* begun with 0.9.* set --model.av",
+        ),
+    ):
+        with pytest.raises(kind, match=message):
+            go_on(accept_changes=True, **others, **cannot)
 
 
 def test_other_kernels_are_told(
@@ -328,20 +329,32 @@ def test_a_changing_number_of_accumulated_batches(
 
 
 class CtrlC(Recorder):
-    """Presses Ctrl-C, and remembers when: in the middle of a batch, or of a validation."""
+    """Presses Ctrl-C, or ends the job, in the middle of a batch, or of a validation."""
 
-    def __init__(self, folder: Path, before_batch: int = -1, in_validation: int = -1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        before_batch: int = -1,
+        in_validation: int = -1,
+        number: signal.Signals = signal.SIGINT,
+    ) -> None:
         super().__init__(folder)
         self.before_batch = before_batch
         self.in_validation = in_validation
+        self.number = number
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         if trainer.fit_loop.total_batch_idx == self.before_batch:
-            os.kill(os.getpid(), signal.SIGINT)
+            self.press()
+
+    def press(self) -> None:
+        os.kill(os.getpid(), self.number)
+        for worker in multiprocessing.active_children():  # a terminal, or a cluster, does so
+            os.kill(worker.pid or 0, self.number)
 
     def on_validation_batch_start(self, trainer: Any, pl_module: Any, *_: Any) -> None:
         if len(self.validations) == self.in_validation:
-            os.kill(os.getpid(), signal.SIGINT)
+            self.press()
 
 
 @pytest.mark.parametrize(
@@ -349,13 +362,30 @@ class CtrlC(Recorder):
     [
         ({"before_batch": 12}, {}, "epoch 2, step 13", [20, 30]),
         ({"before_batch": 12}, {"data.num_workers": 2}, "epoch 2, step 13", [20, 30]),
+        (
+            {"before_batch": 12, "number": signal.SIGTERM},
+            {"data.num_workers": 2},
+            "epoch 2, step 13",
+            [20, 30],
+        ),
         ({"before_batch": 13}, {"trainer.accumulate_grad_batches": 3}, "epoch 2, step 6", [8, 12]),
         # begun anew: at an epoch's end all is saved before it is validated
         ({"in_validation": 1}, {}, "epoch 2, step 20", [20, 30]),
-        # waited for
-        ({"in_validation": 1}, {"trainer.val_check_interval": 4}, "epoch 1, step 8", [14, 18, 24, 28]),
+        (
+            {"in_validation": 1, "number": signal.SIGUSR1},
+            {"trainer.val_check_interval": 4},
+            "epoch 1, step 8",
+            [8, 14, 18, 24, 28],
+        ),
     ],
-    ids=["batch", "batch with workers", "accumulated step", "validation", "validation inside an epoch"],
+    ids=[
+        "batch",
+        "batch with workers",
+        "SIGTERM with workers",
+        "accumulated step",
+        "validation",
+        "SIGUSR1 in a validation inside an epoch",
+    ],
 )
 def test_ctrl_c_loses_nothing(
     corpus: Path,
@@ -363,7 +393,7 @@ def test_ctrl_c_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     uninterrupted: Callable[[dict[str, Any]], Recorder],
-    pressed: dict[str, int],
+    pressed: dict[str, Any],
     options: dict[str, Any],
     saved: str,
     validated: list[int],
@@ -372,11 +402,15 @@ def test_ctrl_c_loses_nothing(
     options = {**options, **PLATEAU}
     whole = uninterrupted(options)
     capsys.readouterr()
-    handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
+    number = pressed.get("number", signal.SIGINT)
+    handlers = [signal.getsignal(each) for each in signal.valid_signals()]
+    with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else Terminated) as ended:
         train(corpus, CtrlC(tmp_path / "part", **pressed), monkeypatch, **options)
-    assert f"stopped; saved at {saved}" in capsys.readouterr().err
-    assert signal.getsignal(signal.SIGINT) is handler
+    if number != signal.SIGINT:
+        assert ended.value.args == (128 + number,)
+    told = capsys.readouterr().err
+    assert f"stopped; saved at {saved}" in told and "same command with --ckpt_path last" in told
+    assert [signal.getsignal(each) for each in signal.valid_signals()] == handlers
     rest = train(corpus, Recorder(tmp_path / "part"), monkeypatch, ckpt_path="last", **options)
     assert f"going on from {saved}" in capsys.readouterr().err
     step = int(saved.rpartition(" ")[2])

@@ -318,6 +318,11 @@ class SeriesData(pl.LightningDataModule):
             )
         return self._sampler
 
+    @property
+    def moved_to(self) -> int | None:
+        """See `Place.moved_to`."""
+        return self._sampler.moved_to if self._sampler is not None else None
+
     def batches_per_epoch(self) -> int:
         """Training batches of this process in an epoch."""
         return len(self.sampler.dealt(self.sampler.batches(0)))

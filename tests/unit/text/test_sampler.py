@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import s2s.text.sampler as sampler_module
 from s2s.errors import ConfigError, DataError
-from s2s.text.sampler import BatchLimits, Epoch, Sampler, beyond_budget, by_length, cut
+from s2s.text.sampler import BatchLimits, Epoch, Place, Sampler, beyond_budget, by_length, cut
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 60), st.integers(0, 60)), min_size=1, max_size=120)
 LIMITS = st.builds(BatchLimits, st.integers(1, 400), st.none() | st.integers(1, 20)) | st.builds(
@@ -223,7 +223,49 @@ def test_state_goes_to_its_place_in_its_epoch_only() -> None:
     second.load_state_dict(first.state_dict())
     assert second.start(4) == 3
     assert second.start(5) == 0
-    assert second.state_dict() == {"seed": 3, "epoch": 5, "position": 0, "ranks": 1, "fingerprint": "abc"}
+    assert second.state_dict() == {
+        **{"seed": 3, "epoch": 5, "position": 0, "ranks": 1, "fingerprint": "abc"},
+        "dealt_from": [0, 0],
+    }
+
+
+def consumed(
+    ranks: int, state: dict[str, object] | None, steps: int | None
+) -> tuple[list[int], dict[str, object]]:
+    """What so many ranks take from the list in so many steps, or to its end, from a state on; and the state then."""
+    took = []
+    for rank in range(ranks):
+        one = sampler(rank=rank, ranks=ranks)
+        if state is not None:
+            one.load_state_dict(state)
+        start = one.start(4)
+        own = one.dealt(one.batches(4))
+        took.append(own[start:].tolist() if steps is None else own[start : start + steps].tolist())
+        for _ in took[-1]:
+            one.batch_done()
+    return [batch for step in zip(*took, strict=True) for batch in step], one.state_dict()
+
+
+@pytest.mark.parametrize("ranks", [(1, 2), (2, 1), (3, 2), (2, 5, 3), (4, 1, 2)])
+def test_other_numbers_of_ranks_go_on_with_the_same_list(ranks: tuple[int, ...]) -> None:
+    """Each some steps, also odd ones; the last to the end, where the first batches are dealt once more if need be."""
+    total = len(sampler().batches(4))
+    together: list[int] = []
+    state = None
+    for number in ranks[:-1]:
+        took, state = consumed(number, state, steps=5)
+        together += took
+    took, state = consumed(ranks[-1], state, steps=None)
+    together += took
+    assert together[:total] == list(range(total))
+    assert together[total:] == list(range(len(together) - total)) and len(together) - total < ranks[-1]
+    # nothing is left for any number of ranks, and the next epoch is whole
+    for number in (1, 3):
+        assert consumed(number, state, steps=None)[0] == []
+    after = sampler(ranks=2)
+    after.load_state_dict(state)
+    assert after.start(5) == 0
+    assert len(after.dealt(after.batches(5))) == -(-len(after.batches(5)) // 2)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +273,6 @@ def test_state_goes_to_its_place_in_its_epoch_only() -> None:
     [
         ({"fingerprint": "xyz"}, r"other training data.*\(fingerprint abc, here xyz\)"),
         ({"seed": 4}, "comes from seed 3, here the seed is 4"),
-        ({"ranks": 2}, r"by 1 process\(es\), here are 2"),
     ],
 )
 def test_a_state_of_another_run_is_refused(options: dict[str, object], message: str) -> None:
@@ -239,6 +280,15 @@ def test_a_state_of_another_run_is_refused(options: dict[str, object], message: 
     first.batch_done()
     with pytest.raises(DataError, match=message):
         sampler(**options).load_state_dict(first.state_dict())
+
+
+def test_an_order_that_cannot_be_dealt_anew_is_refused() -> None:
+    first, others = Place(seed=3, fingerprint="abc"), Place(seed=3, fingerprint="abc", ranks=2)
+    first.batch_done()
+    with pytest.raises(
+        DataError, match=r"by 1 process\(es\), here are 2; resume with 1, or from a checkpoint of"
+    ):
+        others.load_state_dict(first.state_dict())
 
 
 def test_a_million_pairs_take_a_second_or_so() -> None:

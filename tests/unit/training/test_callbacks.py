@@ -14,14 +14,14 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 
-from s2s.errors import ConfigError
+from s2s.errors import ConfigError, Terminated
 from s2s.evaluation.metric import Score
 from s2s.training.callbacks import (
     DUE_STEPS,
     AverageWeights,
     BestAndLast,
     BundleWriter,
-    DeferredInterrupt,
+    DeferredSignals,
     Progress,
     StopEarly,
 )
@@ -62,21 +62,41 @@ def test_the_average_forgets_its_first_weights_soon(decay: float) -> None:
 
 def test_ctrl_c_is_held_back_once(capfd: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGINT)
-    interrupt = DeferredInterrupt()
+    interrupt = DeferredSignals()
     interrupt.hold()
     signal.raise_signal(signal.SIGINT)
-    assert interrupt.asked
+    assert interrupt.asked == signal.SIGINT
     assert "Ctrl-C again stops at once" in capfd.readouterr().err
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_signals_of_a_cluster_are_held_back_however_many_come(
+    number: signal.Signals, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(number)
+    signals = DeferredSignals()
+    signals.hold()
+    try:
+        for again in (number, number, signal.SIGTERM):
+            signal.raise_signal(again)
+        assert signals.asked == number
+        told = capfd.readouterr().err
+        assert told.startswith(f"\n{number.name}: stopping after this batch") and told.count("\n") == 2
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signals.release()
+    assert signal.getsignal(number) is before
+
+
 @pytest.mark.parametrize("before", [signal.SIG_IGN, signal.SIG_DFL])
 def test_what_ctrl_c_did_before_is_put_back(before: signal.Handlers) -> None:
     pythons = signal.signal(signal.SIGINT, before)
     try:
-        interrupt = DeferredInterrupt()
+        interrupt = DeferredSignals()
         interrupt.hold()
         ignored = before is signal.SIG_IGN  # then it stays without effect: a process in the background
         assert (signal.getsignal(signal.SIGINT) is signal.SIG_IGN) == ignored
@@ -219,14 +239,14 @@ def test_early_stopping_is_told(losses: list[float], said: list[str]) -> None:
     assert heard == said
 
 
-@pytest.mark.parametrize("pressed", [True, False])
-def test_several_ranks_stop_together(tmp_path: Path, pressed: bool) -> None:
+@pytest.mark.parametrize("asked", [0, signal.SIGINT, signal.SIGTERM])
+def test_several_ranks_stop_together(tmp_path: Path, asked: int) -> None:
     """At the first step at which they ask the first rank, whatever they have heard themselves."""
     broadcast: list[Any] = []
 
     def from_the_first(mine: Any) -> Any:
         broadcast.append(mine)
-        return (pressed, False)
+        return (asked if len(broadcast) > 1 else 0, False, trainer.global_step + 7)
 
     saved: list[int] = []
     trainer: Any = SimpleNamespace(
@@ -237,6 +257,7 @@ def test_several_ranks_stop_together(tmp_path: Path, pressed: bool) -> None:
         accumulate_grad_batches=1,
         max_steps=-1,
         current_epoch=0,
+        fit_loop=SimpleNamespace(validation_follows=False),
         strategy=SimpleNamespace(broadcast=from_the_first),
         save_checkpoint=lambda path, **_: saved.append(trainer.global_step),
     )
@@ -244,18 +265,108 @@ def test_several_ranks_stop_together(tmp_path: Path, pressed: bool) -> None:
     checkpoints.setup(trainer, module, "fit")
     checkpoints.on_fit_start(trainer, module)
     try:
-        if not pressed:
-            signal.raise_signal(signal.SIGINT)  # heard by this rank, but not by the first
-        for step in range(1, DUE_STEPS):
+        if not asked:
+            signal.raise_signal(signal.SIGUSR1)  # heard by this rank, but not by the first
+        for step in range(1, 8):
             trainer.global_step = step
             checkpoints.on_train_batch_end(trainer, module, None, None, step - 1)
-        assert not broadcast and not saved
-        trainer.global_step = DUE_STEPS
-        with pytest.raises(KeyboardInterrupt) if pressed else nullcontext():
-            checkpoints.on_train_batch_end(trainer, module, None, None, DUE_STEPS - 1)
-        assert broadcast == [(not pressed, False)] and saved == [DUE_STEPS] * pressed
+        assert len(broadcast) == 1 and not saved
+        trainer.global_step = 8
+        stops = {0: nullcontext(), signal.SIGINT: pytest.raises(KeyboardInterrupt)}
+        with stops.get(asked, pytest.raises(Terminated)):
+            checkpoints.on_train_batch_end(trainer, module, None, None, 7)
+        heard, due, following = broadcast[1]
+        assert (heard, due) == (0 if asked else signal.SIGUSR1, False) and saved == [8] * bool(asked)
+        assert 8 < following <= 8 + DUE_STEPS
     finally:
         checkpoints.teardown(trainer, module, "fit")
+
+
+@pytest.mark.parametrize(("step_seconds", "steps"), [(3.0, 1), (0.25, 4), (0.001, DUE_STEPS)])
+def test_ranks_ask_each_other_once_in_a_second_or_in_some_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_seconds: float, steps: int
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("s2s.training.callbacks.time.monotonic", lambda: now)
+    asked_at: list[int] = []
+
+    def broadcast(mine: Any) -> Any:
+        asked_at.append(trainer.global_step)
+        return mine
+
+    trainer: Any = SimpleNamespace(
+        world_size=2,
+        is_last_batch=False,
+        should_stop=False,
+        accumulate_grad_batches=1,
+        max_steps=-1,
+        fit_loop=SimpleNamespace(validation_follows=False),
+        strategy=SimpleNamespace(broadcast=broadcast),
+    )
+    checkpoints = BestAndLast(tmp_path)
+    for step in range(1, 101):
+        trainer.global_step, now = step, step * step_seconds
+        checkpoints.on_train_batch_end(trainer, None, None, None, step - 1)
+    gaps = [after - before for before, after in zip(asked_at[1:], asked_at[2:], strict=False)]
+    assert gaps and set(gaps) == {steps}
+
+
+def test_a_validation_is_left_after_its_batch_by_all_ranks_at_once(tmp_path: Path) -> None:
+    """Each has the batches that all have; the step is saved, so that nothing is waited for."""
+    trainer: Any = SimpleNamespace(
+        world_size=2,
+        fast_dev_run=False,
+        current_epoch=0,
+        global_step=5,
+        num_val_batches=[3],
+        strategy=SimpleNamespace(
+            root_device=torch.device("cpu"),
+            reduce=lambda mine, reduce_op: torch.tensor(2) if reduce_op == "min" else mine,
+            broadcast=lambda mine: broadcast.append(mine) or signal.SIGTERM,
+        ),
+        save_checkpoint=lambda path, **_: None,
+    )
+    broadcast: list[int] = []
+    said: list[str] = []
+    checkpoints, module = BestAndLast(tmp_path), SimpleNamespace(say=said.append)
+    checkpoints.on_validation_start(trainer, module)
+    checkpoints.on_validation_batch_end(trainer, module, None, None, 0)
+    assert not broadcast, "what is validated is in no checkpoint"
+    checkpoints.save_last(trainer)
+    checkpoints.on_validation_batch_end(trainer, module, None, None, 2)
+    assert not broadcast, "another rank has no third batch"
+    with pytest.raises(Terminated) as ended:
+        checkpoints.on_validation_batch_end(trainer, module, None, None, 1)
+    assert broadcast == [0] and ended.value.code == 143
+    assert said == ["stopped; saved at epoch 1, step 5"]
+
+
+@pytest.mark.parametrize(("patience", "stops"), [(2, True), (3, False)])
+def test_a_run_that_had_stopped_stays_so_unless_it_has_more_patience(patience: int, stops: bool) -> None:
+    def trainer(loss: float = 0.0) -> Any:
+        return SimpleNamespace(
+            state=SimpleNamespace(fn=TrainerFn.FITTING),
+            should_stop=False,
+            fast_dev_run=False,
+            sanity_checking=False,
+            strategy=SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision),
+            current_epoch=0,
+            callback_metrics={"val_loss": torch.tensor(loss)},
+        )
+
+    said: list[str] = []
+    module: Any = SimpleNamespace(say=said.append)
+    before = StopEarly("val_loss", 2, higher_is_better=False)
+    for loss in (1.0, 2.0, 3.0):
+        before.on_validation_end(at_end := trainer(loss), module)
+    assert at_end.should_stop and len(said) == 1
+    after = StopEarly("val_loss", patience, higher_is_better=False)
+    after.load_state_dict(before.state_dict())
+    after.on_fit_start(going_on := trainer(), module)
+    assert going_on.should_stop == stops
+    assert said[1:] == said[:1] * stops
+    after.on_validation_end(later := trainer(4.0), module)
+    assert later.should_stop or stops
 
 
 def test_a_best_score_without_its_checkpoint_is_forgotten(tmp_path: Path) -> None:

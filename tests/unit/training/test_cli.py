@@ -1,7 +1,10 @@
 """fit, validate and test from end to end, on a stand-in task."""
 
 import csv
+import io
 import shutil
+import signal
+import sys
 import warnings
 from pathlib import Path
 
@@ -18,7 +21,7 @@ from s2s.errors import ConfigError
 from s2s.registry import Catalogue, Entry
 from s2s.registry.discovery import discover
 from s2s.training.callbacks import BestAndLast
-from s2s.training.cli import logged_until, plain_error
+from s2s.training.cli import plain_error
 from tests.unit.training import stand_in
 
 RECIPE = """
@@ -255,7 +258,7 @@ def test_a_refused_resume_leaves_the_run_as_it_was() -> None:
     s2s.fit({**one, "trainer.max_steps": 4}, ckpt_path="last")
     kept = contents("one")
     refused = {**one, "trainer.max_steps": 6, "ckpt_path": "one/early.ckpt"}
-    with pytest.raises(ConfigError, match="trainer.accumulate_grad_batches is 2"):
+    with pytest.raises(ConfigError, match="trainer.accumulate_grad_batches was 1, now 2"):
         s2s.fit(refused, **{"trainer.accumulate_grad_batches": 2})
     assert kept.items() <= contents("one").items()
     s2s.fit(refused)
@@ -432,12 +435,65 @@ def test_a_run_warns_of_nothing_that_its_user_cannot_mend() -> None:
     assert [str(w.message) for w in caught] == []
 
 
-def test_rows_after_the_checkpoint_are_dropped() -> None:
-    """Lightning numbers steps from 0: after 40 of them the last is 39; a validation has the number of its last step."""
-    text = "epoch,step,train_loss,val_loss\n0,19,3.0,\n1,39,2.0,\n1,39,,2.5\n2,40,1.9,\n2,59,1.0,\n"
-    assert logged_until(text, 40) == "epoch,step,train_loss,val_loss\n0,19,3.0,\n1,39,2.0,\n1,39,,2.5\n"
-    assert logged_until(text, 60) == text
-    assert logged_until("", 3) == ""
+@pytest.mark.parametrize(
+    ("answer", "goes_on"), [("y\n", True), ("YES\n", True), ("\n", False), ("no\n", False)]
+)
+def test_at_a_terminal_another_configuration_is_asked_about(
+    answer: str, goes_on: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    main(["fit", "-c", "mini.yaml"])
+    going_on = ["fit", "-c", "mini.yaml", "--ckpt_path", "last", "--trainer.max_epochs", "2"]
+    other = ["--model.learning_rate", "0.5", "--model.second_encoder", "Recurrent"]
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    monkeypatch.setattr("sys.stderr", Terminal())
+    status = main([*going_on, *other[:2]])
+    told = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert told.startswith(
+        "The configuration is not that of the run to go on with:\n  model.learning_rate was 0.01, now 0.5\n"
+        "Go on with it all the same? [y/N] "
+    )
+    assert status == (0 if goes_on else 2)
+    assert ("not gone on with; set what was, or start a new run" in told) != goes_on
+    # the same configuration is nothing to ask about
+    monkeypatch.setattr("sys.stdin", Terminal(""))
+    again = [*going_on[:-1], "3", *(other[:2] if goes_on else [])]
+    assert main(again) == 0
+
+
+def test_without_a_terminal_another_configuration_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["fit", "-c", "mini.yaml"])
+    kept = contents("runs/mini")
+    other = ["fit", "-c", "mini.yaml", "--ckpt_path", "last", "--model.encoder", "Transformer"]
+    assert main(other) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(
+        "s2s: error: the configuration is not that of the run to go on with: model.encoder was "
+    )
+    assert (
+        "Recurrent, now Transformer. Set what was, or go on all the same: --accept_changes true; or" in told
+    )
+    assert contents("runs/mini") == kept
+
+
+@pytest.mark.parametrize(("sent", "status"), [("SIGTERM", 143), ("SIGUSR1", 138)])
+def test_the_end_of_a_job_tells_how_to_go_on(
+    sent: str, status: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class End(Callback):
+        def on_train_epoch_end(self, *arguments: object) -> None:
+            signal.raise_signal(signal.Signals[sent])
+
+    main(["fit", "-c", "mini.yaml"])
+    real = stand_in.Mini.callbacks
+    monkeypatch.setattr(stand_in.Mini, "callbacks", lambda folder: [End(), *real(folder)])
+    assert main(["fit", "-c", "mini.yaml", "--ckpt_path", "last", "--trainer.max_epochs", "3"]) == status
+    told = capsys.readouterr().err
+    assert told.endswith(f"To go on later: the same command with --ckpt_path last\ns2s: stopped by {sent}\n")
+    assert signal.getsignal(signal.Signals[sent]) is signal.SIG_DFL
 
 
 def test_the_scored_checkpoint_is_named(capsys: pytest.CaptureFixture[str]) -> None:

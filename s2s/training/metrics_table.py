@@ -1,0 +1,86 @@
+"""metrics.csv: what a run has logged, whatever happens to it."""
+
+import csv
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+
+class MetricsTable(Logger):
+    """A row each time that something is logged, in the file at once; a new column is a new file beside, renamed.
+
+    So after a kill it holds all rows that were there when the last checkpoint was written, whose number that tells:
+    `keep` them, and the run that goes on logs the same as one that was never killed. Lightning's CSVLogger holds rows
+    back, and empties the file to write it anew.
+
+    Args:
+        path: the file; its folder is made when there is something to log.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.rows = 0
+        self._columns: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """None: a run has one table."""
+        return ""
+
+    @property
+    def version(self) -> str:
+        """None: a run has one table."""
+        return ""
+
+    def keep(self, rows: int) -> None:
+        """Begin behind the first rows of the file that is there; later ones, and half a row, are dropped."""
+        kept: list[dict[str, Any]] = []
+        if rows and self.path.is_file():
+            with open(self.path, encoding="utf-8", newline="") as file:
+                table = csv.DictReader(file)
+                kept = [row for row, _ in zip(table, range(rows), strict=False)]
+                self._columns = list(table.fieldnames or [])
+        self.rows = len(kept)
+        if kept:
+            self._write(kept)
+        else:
+            self._columns = []
+            self.path.unlink(missing_ok=True)
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *_: Any, **__: Any) -> None:
+        """Nothing: config.yaml tells them."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """One more row."""
+        row = {**metrics, "step": step}
+        if new := row.keys() - set(self._columns):
+            before = []
+            if self._columns:
+                with open(self.path, encoding="utf-8", newline="") as file:
+                    before = list(csv.DictReader(file))
+            self._columns = sorted([*self._columns, *new])
+            self._write([*before, row])
+        else:
+            with open(self.path, "a", encoding="utf-8", newline="") as file:
+                file.write(self._text([row]))
+        self.rows += 1
+
+    def _write(self, rows: list[dict[str, Any]]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        header = self._text([dict(zip(self._columns, self._columns, strict=True))])
+        beside.write_bytes((header + self._text(rows)).encode())
+        os.replace(beside, self.path)
+
+    def _text(self, rows: list[dict[str, Any]]) -> str:
+        text = io.StringIO(newline="")
+        csv.DictWriter(text, self._columns, lineterminator="\n").writerows(rows)
+        return text.getvalue()

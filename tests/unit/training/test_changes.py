@@ -1,0 +1,59 @@
+"""What differs between the configuration of a run and that of its resume."""
+
+import pytest
+
+from s2s.training.changes import changes
+
+RUN = """
+task: Seq2Seq
+run_folder: runs/one
+model:
+  encoder: {class_path: Recurrent, init_args: {cell: {class_path: LSTM, init_args: {bias: true}}, hidden_size: 8}}
+  attention: null
+  schedule: SCHEDULE
+  learning_rate: 0.01
+  patience: 3
+data:
+  train: a.tsv
+  validation: [b.tsv, {path: c.tsv, weight: 2}]
+  num_workers: 0
+trainer: {max_epochs: 3, max_steps: -1, precision: 32-true, devices: 1, logger: null}
+"""
+OF_A_PLATEAU = RUN.replace("SCHEDULE", "plateau")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (
+            "cell: {class_path: LSTM, init_args: {bias: true}}",
+            "cell: GRU",
+            "model.encoder.cell was LSTM, now GRU",
+        ),
+        ("bias: true", "bias: false", "model.encoder.cell.bias was true, now false"),
+        ("hidden_size: 8", "hidden_size: 9", "model.encoder.hidden_size was 8, now 9"),
+        ("attention: null", "attention: Dot", "model.attention was null, now Dot"),
+        ("weight: 2", "weight: 3", "data.validation was "),
+        ("0.01", "1e-2", None),
+        ("runs/one", "runs/two", None),
+        ("patience: 3", "patience: 9", None),
+        ("num_workers: 0", "num_workers: 2", None),
+        ("max_epochs: 3", "max_epochs: 4", None),
+        ("devices: 1", "devices: 2, strategy: ddp", None),
+        ("logger: null", "logger: false", None),
+        ("a.tsv", "elsewhere/a.tsv", None),
+        ("  learning_rate: 0.01", "  learning_rate: 0.01\n  new_in_this_version: 3", None),
+    ],
+)
+def test_what_is_told(before: str, after: str, told: str | None) -> None:
+    assert OF_A_PLATEAU.count(before) == 1
+    after = after.replace("1e-2", "0.010")
+    found = [str(change) for change in changes(OF_A_PLATEAU, OF_A_PLATEAU.replace(before, after))]
+    assert len(found) == (told is not None)
+    assert told is None or found[0].startswith(told)
+
+
+def test_a_schedule_that_falls_to_the_end_depends_on_where_it_is() -> None:
+    cosine = RUN.replace("SCHEDULE", "cosine")
+    found = changes(cosine, cosine.replace("max_epochs: 3", "max_epochs: 4"))
+    assert [str(change) for change in found] == ["trainer.max_epochs was 3, now 4"]

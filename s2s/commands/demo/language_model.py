@@ -1,6 +1,7 @@
 """The demo of a language model."""
 
 import math
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -31,7 +32,8 @@ def show(fitted: "Fitted") -> None:
     begun = [" ".join(text.split()[:BEGUN]) for text in texts]
     print_examples({"begun": begun, "model": generator.generate(begun, top_p=0.9), "test": texts})
     print(
-        f"The model is at {fitted.bundle}. Try it:\n  s2s generate {fitted.bundle} --prompt '{begun[0]}' --top-p 0.9"
+        f"The model is at {fitted.bundle}. Try it:\n"
+        f"  s2s generate {fitted.bundle} --prompt {shlex.quote(begun[0])} --top-p 0.9"
     )
 
 

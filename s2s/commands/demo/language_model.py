@@ -20,7 +20,7 @@ def show(fitted: "Fitted") -> None:
     from s2s.evaluation.perplexity import Perplexity, TextSizes
     from s2s.inference.generator import Generator
 
-    (_, learnt), (_, texts) = (read_pairs(f"embedded:translation/{split}.tsv") for split in ("train", "test"))
+    (learnt, _), (texts, _) = (read_pairs(f"embedded:translation/{split}.tsv") for split in ("train", "test"))
     print(f"Predicting the {len(texts)} sentences of the test split, word by word.")
     generator = Generator.load(str(fitted.bundle))
     pieces = generator.pieces(texts)

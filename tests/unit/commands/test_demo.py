@@ -78,7 +78,7 @@ def test_pieces_by_their_frequency() -> None:
             [
                 "model               perplexity ",
                 "frequency of pieces perplexity ",
-                "  s2s generate runs/demo-language-model/",
+                "  s2s generate runs/demo-language-model/bundle --prompt 'A captain held' ",
             ],
         ),
         (

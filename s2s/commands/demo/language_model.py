@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from s2s.commands.demo.examples import print_examples, read_pairs
+from s2s.commands.demo.examples import SHOWN, print_examples, read_pairs
 
 if TYPE_CHECKING:
     from s2s.training.cli import Fitted
@@ -29,8 +29,9 @@ def show(fitted: "Fitted") -> None:
     by_frequency = frequency_log_prob(generator.pieces(learnt), pieces, generator.tokenizer.vocabulary_size)
     print(f"model               {Perplexity(-total / sizes.pieces, sizes)}")
     print(f"frequency of pieces {Perplexity(-by_frequency / sizes.pieces, sizes)}")
-    begun = [" ".join(text.split()[:BEGUN]) for text in texts]
-    print_examples({"begun": begun, "model": generator.generate(begun, top_p=0.9), "test": texts})
+    some = texts[:: len(texts) // SHOWN][:SHOWN]
+    begun = [" ".join(text.split()[:BEGUN]) for text in some]
+    print_examples({"begun": begun, "model": generator.generate(begun, top_p=0.9), "test": some})
     print(
         f"The model is at {fitted.bundle}. Try it:\n"
         f"  s2s generate {fitted.bundle} --prompt {shlex.quote(begun[0])} --top-p 0.9"

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from s2s.commands.demo.examples import print_examples, read_pairs
+from s2s.commands.demo.examples import echo, print_examples, read_pairs
 
 if TYPE_CHECKING:
     from s2s.training.cli import Fitted
@@ -23,5 +23,5 @@ def show(fitted: "Fitted") -> None:
     print(f"always {classifier.classes[0]!r}: {', '.join(score.figure for score in always.scores)}")
     print_examples({"text": texts, "class": outputs, "reference": references})
     print(
-        f"The model is at {fitted.bundle}. Try it:\n  echo '{texts[0]}' | s2s classify {fitted.bundle} --top 3"
+        f"The model is at {fitted.bundle}. Try it:\n  {echo(texts[0])} | s2s classify {fitted.bundle} --top 3"
     )

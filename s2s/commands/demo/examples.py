@@ -1,5 +1,6 @@
 """What demos read and print."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 SHOWN = 10
@@ -11,6 +12,11 @@ def read_pairs(path: str) -> tuple[list[str], list[str]]:
 
     pairs = list(open_corpus(path).pairs(LineReport()))
     return [pair.source for pair in pairs], [pair.target for pair in pairs]
+
+
+def echo(text: str) -> str:
+    """The beginning of a command that reads a text from standard input, whatever signs the text has."""
+    return f"echo {shlex.quote(text)}"
 
 
 def print_examples(columns: Mapping[str, Sequence[str]]) -> None:

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from s2s.commands.demo.examples import print_examples, read_pairs
+from s2s.commands.demo.examples import echo, print_examples, read_pairs
 
 if TYPE_CHECKING:
     from s2s.training.cli import Fitted
@@ -25,7 +25,7 @@ def show(fitted: "Fitted") -> None:
             print(f"{name:<20} {score}")
     shown = [" ".join(labels) for labels in outputs]
     print_examples({"words": sentences, "labels": shown, "reference": test[1]})
-    print(f"The model is at {fitted.bundle}. Try it:\n  echo '{sentences[0]}' | s2s label {fitted.bundle}")
+    print(f"The model is at {fitted.bundle}. Try it:\n  {echo(sentences[0])} | s2s label {fitted.bundle}")
 
 
 def most_frequent_labels(

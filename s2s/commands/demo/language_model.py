@@ -1,11 +1,12 @@
 """The demo of a language model."""
 
 import math
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from s2s.commands.demo.examples import print_examples, read_pairs
+from s2s.commands.demo.examples import SHOWN, print_examples, read_pairs
 
 if TYPE_CHECKING:
     from s2s.training.cli import Fitted
@@ -19,7 +20,7 @@ def show(fitted: "Fitted") -> None:
     from s2s.evaluation.perplexity import Perplexity, TextSizes
     from s2s.inference.generator import Generator
 
-    (_, learnt), (_, texts) = (read_pairs(f"embedded:translation/{split}.tsv") for split in ("train", "test"))
+    (learnt, _), (texts, _) = (read_pairs(f"embedded:translation/{split}.tsv") for split in ("train", "test"))
     print(f"Predicting the {len(texts)} sentences of the test split, word by word.")
     generator = Generator.load(str(fitted.bundle))
     pieces = generator.pieces(texts)
@@ -28,10 +29,12 @@ def show(fitted: "Fitted") -> None:
     by_frequency = frequency_log_prob(generator.pieces(learnt), pieces, generator.tokenizer.vocabulary_size)
     print(f"model               {Perplexity(-total / sizes.pieces, sizes)}")
     print(f"frequency of pieces {Perplexity(-by_frequency / sizes.pieces, sizes)}")
-    begun = [" ".join(text.split()[:BEGUN]) for text in texts]
-    print_examples({"begun": begun, "model": generator.generate(begun, top_p=0.9), "test": texts})
+    some = texts[:: len(texts) // SHOWN][:SHOWN]
+    begun = [" ".join(text.split()[:BEGUN]) for text in some]
+    print_examples({"begun": begun, "model": generator.generate(begun, top_p=0.9), "test": some})
     print(
-        f"The model is at {fitted.bundle}. Try it:\n  s2s generate {fitted.bundle} --prompt '{begun[0]}' --top-p 0.9"
+        f"The model is at {fitted.bundle}. Try it:\n"
+        f"  s2s generate {fitted.bundle} --prompt {shlex.quote(begun[0])} --top-p 0.9"
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from s2s.commands.demo.examples import print_examples, read_pairs
+from s2s.commands.demo.examples import echo, print_examples, read_pairs
 
 if TYPE_CHECKING:
     from s2s.training.cli import Fitted
@@ -23,4 +23,4 @@ def show(fitted: "Fitted") -> None:
         signature = f"  {row.signature}" if row.system == "model" else ""
         print(f"{row.system:<15} {row.metric} {row.score:5.2f}{signature}")
     print_examples({"source": sources, "summary": outputs, "reference": references})
-    print(f"The model is at {fitted.bundle}. Try it:\n  echo '{sources[0]}' | s2s summarize {fitted.bundle}")
+    print(f"The model is at {fitted.bundle}. Try it:\n  {echo(sources[0])} | s2s summarize {fitted.bundle}")

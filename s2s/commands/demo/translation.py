@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from s2s.commands.demo.examples import print_examples, read_pairs
+from s2s.commands.demo.examples import echo, print_examples, read_pairs
 
 if TYPE_CHECKING:
     from s2s.training.cli import Fitted
@@ -20,4 +20,4 @@ def show(fitted: "Fitted") -> None:
         score = catalogue().load("metric", "BLEU")(lowercase=lowercase).score(outputs, [references])
         print(f"{'lower-cased' if lowercase else 'cased      '}  {score}")
     print_examples({"source": sources, "translation": outputs, "reference": references})
-    print(f"The model is at {fitted.bundle}. Try it:\n  echo '{sources[0]}' | s2s translate {fitted.bundle}")
+    print(f"The model is at {fitted.bundle}. Try it:\n  {echo(sources[0])} | s2s translate {fitted.bundle}")

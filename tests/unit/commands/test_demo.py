@@ -1,6 +1,7 @@
 """The options of `s2s demo`, what it scores its models beside, and what it shows of each shape."""
 
 import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from s2s.__main__ import main
 from s2s.commands.demo import TASKS
+from s2s.commands.demo.examples import echo
 from s2s.commands.demo.labelling import most_frequent_labels
 from s2s.commands.demo.language_model import frequency_log_prob
 from s2s.errors import DataError
@@ -51,6 +53,11 @@ def test_every_recipe_is_one() -> None:
     assert {demo.recipe for demo in TASKS.values()} <= set(recipes())
 
 
+def test_a_command_to_try_is_one_that_a_shell_takes() -> None:
+    text = "It's three o'clock; \"so\" $5"
+    assert shlex.split(echo(text)) == ["echo", text]
+
+
 def test_most_frequent_labels() -> None:
     sentences, labels = ["a b a", "a c"], ["X Y X", "Y Y"]
     assert most_frequent_labels(sentences, labels, ["c a b", "new a"]) == [["Y", "X", "Y"], ["Y", "X"]]
@@ -71,7 +78,7 @@ def test_pieces_by_their_frequency() -> None:
             [
                 "model               perplexity ",
                 "frequency of pieces perplexity ",
-                "  s2s generate runs/demo-language-model/",
+                "  s2s generate runs/demo-language-model/bundle --prompt 'A captain held' ",
             ],
         ),
         (

@@ -234,13 +234,17 @@ class BestAndLast(Checkpoint):
 
 
 class CountBatches(pl.Callback):
-    """Tells the data module which batches are done, before any checkpoint is written (those callbacks come last)."""
+    """Tells the data module which batches are done, and logs, before any checkpoint is written.
+
+    Those callbacks come last; the module's own hook comes after them.
+    """
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """One more."""
         trainer.datamodule.batch_done()
+        pl_module.log_now_and_then()
 
 
 class StopEarly(EarlyStopping):

@@ -23,7 +23,7 @@ from s2s.training.callbacks import (
     DeferredInterrupt,
     StopEarly,
 )
-from s2s.training.task import TaskModule
+from s2s.training.task import Learnt, TaskModule
 from s2s_plugins.cells.lstm import LSTM
 
 
@@ -235,8 +235,8 @@ def test_clipping_waits_for_the_accelerator_once(monkeypatch: pytest.MonkeyPatch
     module.trainer.gradient_clip_val, module.trainer.gradient_clip_algorithm = 1.0, algorithm
     module.weight = nn.Parameter(torch.zeros(3))
     module.weight.grad = torch.tensor([6.0, 0.0, -8.0])  # the sum over two tokens
-    module.step_tokens = torch.tensor(2.0)
-    module.bad_steps = 5
+    module.step = [Learnt(None, 0, torch.tensor(3.0), torch.tensor(3.0), torch.tensor(2))]
+    module.troubles.in_a_row = 5
     waits: list[str] = []
 
     def counted(name: str) -> Any:
@@ -253,6 +253,9 @@ def test_clipping_waits_for_the_accelerator_once(monkeypatch: pytest.MonkeyPatch
             patched.setattr(torch.Tensor, name, counted(name))
         module.on_before_optimizer_step(None)
     assert waits == ["__bool__"]
-    assert module.bad_steps == 0
+    assert module.troubles.in_a_row == 0
+    measured = module.pace.read()
+    assert measured.gradient_norm == 5.0  # of the mean, before it is clipped
+    assert measured.clipped_steps == (algorithm == "norm")
     expected = [0.6, 0.0, -0.8] if algorithm == "norm" else [1.0, 0.0, -1.0]
     torch.testing.assert_close(module.weight.grad, torch.tensor(expected), rtol=0, atol=1e-5)

@@ -4,7 +4,13 @@ from importlib import import_module
 
 from soak.attack import Attack
 
-ATTACKS: list[str] = []
+ATTACKS: list[str] = [
+    "soak.bad_numbers:BadNumbers",
+    "soak.out_of_memory:OutOfMemory",
+    "soak.exactness:Exactness",
+    "soak.long_life:LongTranslation",
+    "soak.long_life:LongTraining",
+]
 
 
 def attacks() -> dict[str, Attack]:

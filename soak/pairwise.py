@@ -35,7 +35,7 @@ def pairwise(factors: Mapping[str, Sequence[str]], possible: Callable[[Row], boo
             for _ in range(TRIED)
         ]
         drawn.sort(key=lambda row: -len(left & pairs_of(row)))
-        row = next((row for row in [*drawn[:3], plain | dict(pair)] if possible(row)), None)
+        row = next((row for row in [*drawn, plain | dict(pair)] if possible(row)), None)
         if row is not None:
             left -= pairs_of(row)
             yield row

@@ -29,6 +29,11 @@ class Padded(NamedTuple):
         """The same on another device."""
         return Padded(self.ids.to(device), self.lengths.to(device))
 
+    def rows(self, part: slice) -> Padded:
+        """Some of the sequences, no wider than the longest of them."""
+        lengths = self.lengths[part]
+        return Padded(self.ids[part, : int(lengths.max())], lengths)
+
 
 class Spelled(NamedTuple):
     """Sentences of words that are read as a whole and in pieces, such as their characters.
@@ -46,3 +51,10 @@ class Spelled(NamedTuple):
     def to(self, device: torch.device | str) -> Spelled:
         """The same on another device."""
         return Spelled(self.words.to(device), self.pieces.to(device), self.places.to(device))
+
+    def rows(self, part: slice) -> Spelled:
+        """Some of the sentences, and the pieces of their words alone."""
+        words = self.words.rows(part)
+        distinct, places = self.places[part, : words.ids.size(1)].unique(return_inverse=True)
+        pieces = Padded(self.pieces.ids[distinct], self.pieces.lengths[distinct])
+        return Spelled(words, pieces.rows(slice(None)), places.masked_fill(~words.mask, 0))

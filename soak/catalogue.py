@@ -10,6 +10,11 @@ ATTACKS: list[str] = [
     "soak.interrupted_writes:InterruptedWrites",
     "soak.killed_training:KilledTraining",
     "soak.killed_training:EndedTraining",
+    "soak.bad_numbers:BadNumbers",
+    "soak.out_of_memory:OutOfMemory",
+    "soak.exactness:Exactness",
+    "soak.long_life:LongTranslation",
+    "soak.long_life:LongTraining",
 ]
 
 

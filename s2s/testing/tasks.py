@@ -157,7 +157,9 @@ def check_training(task: type[Task]) -> None:
 
 
 def check_loss(task: type[Task]) -> None:
-    """batch_loss sums over real tokens: batches of one sentence and of all give the same total."""
+    """batch_loss sums over real tokens: batches of one sentence, of all, and of all in parts have one total."""
+    from s2s.training.out_of_memory import Divisible
+
     totals: dict[int, tuple[float, ...]] = {}
     with _folder() as folder:
         for sentences in (len(PAIRS), 1):
@@ -168,13 +170,18 @@ def check_loss(task: type[Task]) -> None:
             if not totals:
                 module: Any = fitted.module
                 module.to(recorder.device).eval()
-            with torch.no_grad():
-                losses = [module.batch_loss(batch) for batch in recorder.batches]
-            totals[sentences] = tuple(
-                float(sum(getattr(loss, name).double() for loss in losses))
-                for name in ("tokens", "total", "nll")
-            )
+            totals[sentences] = _totals(module, recorder.batches)
+            if sentences > 1 and all(isinstance(batch, Divisible) for batch in recorder.batches):
+                rows = [batch.rows(slice(i, i + 1)) for batch in recorder.batches for i in range(batch.size)]
+                totals[0] = _totals(module, rows)
     one, all_at_once = totals[1], totals[len(PAIRS)]
+    for name, found, expected in zip(("tokens", "total", "nll"), totals.get(0, one), one, strict=True):
+        if not abs(found - expected) <= TOLERANCES[torch.float32] * max(1.0, abs(expected)):
+            raise Nonconforming(
+                f"{name} {found:.6g} of a batch in parts, one example each, {expected:.6g} of batches of one",
+                "the same",
+                "Let rows(part) of the batch give these examples as a smaller batch of them would have them.",
+            )
     if one[0] != all_at_once[0]:
         raise Nonconforming(
             f"{all_at_once[0]:.0f} tokens in a batch of all sentences, {one[0]:.0f} one by one",
@@ -188,6 +195,14 @@ def check_loss(task: type[Task]) -> None:
                 "the same sum over real tokens",
                 "Sum over tokens, mean over nothing, and let no padding and no batch mate in: step makes the mean.",
             )
+
+
+def _totals(module: Any, batches: Sequence[Any]) -> tuple[float, ...]:
+    with torch.no_grad():
+        losses = [module.batch_loss(batch) for batch in batches]
+    return tuple(
+        float(sum(getattr(loss, name).double() for loss in losses)) for name in ("tokens", "total", "nll")
+    )
 
 
 def check_gradient(task: type[Task]) -> None:

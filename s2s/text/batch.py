@@ -44,6 +44,15 @@ class Batch(NamedTuple):
         """The same pairs on another device."""
         return Batch(self.source.to(device), self.target.to(device), self.lines.to(device), self.words)
 
+    @property
+    def size(self) -> int:
+        """How many pairs there are."""
+        return self.lines.size(0)
+
+    def rows(self, part: slice) -> "Batch":
+        """Some of the pairs, no more padded than they need: what does not fit into memory is trained in parts."""
+        return Batch(self.source.rows(part), self.target.rows(part), self.lines[part], self.words[part])
+
 
 def pad(sentences: Sequence[Sequence[int] | np.ndarray]) -> Padded:
     """Puts sentences of token ids, one row each and in their order, into one rectangle."""

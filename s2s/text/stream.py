@@ -27,16 +27,19 @@ class StreamBatch(NamedTuple):
         gold: tokens to predict, [tracks, time]. Where a text ends, that is the end mark.
         begins: whether the tracks begin here; else the state after the segment before is carried on.
         share: length of the segment, as a share of the length that is asked for.
+        lines: the texts that are read, each where it stands in its split, [texts], int64, from 0.
     """
 
     inputs: Padded
     gold: Padded
     begins: bool
     share: float
+    lines: torch.Tensor
 
     def to(self, device: torch.device | str) -> "StreamBatch":
         """The same segment on another device."""
-        return StreamBatch(self.inputs.to(device), self.gold.to(device), self.begins, self.share)
+        inputs, gold, lines = self.inputs.to(device), self.gold.to(device), self.lines.to(device)
+        return StreamBatch(inputs, gold, self.begins, self.share, lines)
 
 
 class Stream:
@@ -71,11 +74,20 @@ class Stream:
 
     def segment(self, start: int, stop: int) -> tuple[Padded, Padded]:
         """What is read and what is to be predicted at these places of each track, [tracks, time] each."""
-        rows = [
-            self._row(int(first) + start, int(first) + min(stop, int(length)))
+        rows = [self._row(*places) for places in self._places(start, stop)]
+        return pad([read for read, _ in rows]), pad([predicted for _, predicted in rows])
+
+    def texts(self, start: int, stop: int) -> Numbers:
+        """The texts that stand at these places of the tracks, [texts]."""
+        found = [np.searchsorted(self._ends, [a, b - 1], side="right") for a, b in self._places(start, stop)]
+        return np.unique(np.concatenate([np.arange(first, last + 1) for first, last in found]))
+
+    def _places(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """First and last + 1 place of each track's part, in the whole stream."""
+        return [
+            (int(first) + start, int(first) + min(stop, int(length)))
             for first, length in zip(self._starts, self._lengths, strict=True)
         ]
-        return pad([read for read, _ in rows]), pad([predicted for _, predicted in rows])
 
     def _row(self, start: int, stop: int) -> tuple[Numbers, Numbers]:
         # By places in the whole stream.
@@ -174,4 +186,5 @@ class StreamBatches(torch.utils.data.Dataset[StreamBatch]):
     def __getitem__(self, index: int) -> StreamBatch:
         start, stop = self.segments[index]
         share = 1.0 if self.length is None else (stop - start) / self.length
-        return StreamBatch(*self.stream.segment(start, stop), begins=start == 0, share=share)
+        lines = torch.from_numpy(self.stream.texts(start, stop))
+        return StreamBatch(*self.stream.segment(start, stop), begins=start == 0, share=share, lines=lines)

@@ -39,6 +39,7 @@ from s2s.registry import catalogue
 from s2s.registry.near_names import nearest, unknown
 from s2s.registry.parts import kind_of_option, options
 from s2s.resources import recipes
+from s2s.training import bad_batches
 from s2s.training.callbacks import BestAndLast, DurableCheckpoints
 from s2s.training.changes import changes
 from s2s.training.datamodule import KeepsTokenizers
@@ -56,6 +57,7 @@ from s2s.training.options import (
     read_command_line,
     read_config,
 )
+from s2s.training.out_of_memory import train_in_parts_what_does_not_fit
 from s2s.training.task import Task
 
 DEFAULT_TASK = "Seq2Seq"
@@ -331,6 +333,7 @@ class CommandLine(LightningCLI):
         except (MisconfigurationException, ValueError) as error:
             raise ConfigError(f"trainer: {error}") from error
         stop_and_validate_between_steps(trainer)
+        train_in_parts_what_does_not_fit(trainer)
         return trainer
 
     def without_end(self) -> str | None:
@@ -449,7 +452,7 @@ class RunFolder(Callback):
             return
         if self.replaces:
             self.replaces = False
-            for old in (self._folder / CHECKPOINTS, self._folder / BUNDLE):
+            for old in (self._folder / name for name in (CHECKPOINTS, BUNDLE, bad_batches.FOLDER)):
                 if old.exists():
                     shutil.rmtree(old)
             for log in self._old_logs:

@@ -75,6 +75,26 @@ class KeepsTokenizers(Protocol):
         """Reads what `save_tokenizers` wrote; to be called before anything else."""
 
 
+class Example(NamedTuple):
+    """One of a batch, for a person.
+
+    Attributes:
+        origin: the file or files that it stands in, and its line.
+        record: its texts, under the keys that a .jsonl corpus has by default.
+    """
+
+    origin: str
+    record: dict[str, str]
+
+
+@runtime_checkable
+class NamesExamples(Protocol):
+    """A data module that tells what a training batch is made of, so that a bad one can be looked at."""
+
+    def examples(self, batch: Any) -> list[Example]:
+        """The examples of a training batch as they stand in the files."""
+
+
 class Tokenizers(NamedTuple):
     """The two sides' tokenizers; one and the same object if they are joint."""
 
@@ -386,6 +406,16 @@ class PairData(pl.LightningDataModule):
             if UNK in ids:
                 found.update(tokenizer.unknown_texts(store.text("target", pair), ids.tolist()))
         return sorted(found)
+
+    def examples(self, batch: Any) -> list[Example]:
+        """The examples of a training batch as they stand in the files; `batch.lines` says which they are."""
+        store = self.store("train")
+        return [Example(store.origin(pair), self._record(store, pair)) for pair in batch.lines.tolist()]
+
+    def _record(self, store: PairStore, pair: int) -> dict[str, str]:
+        # Whoever reads pairs wants to find a source, also where a task has none.
+        texts = {side: store.text(side, pair) for side in self.sides}
+        return {"source": texts.get("source", texts["target"]), "target": texts["target"]}
 
     # --- what Lightning calls ---
 

@@ -4,13 +4,14 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.trainer.states import TrainerFn
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from s2s.counted import counted
 from s2s.errors import ConfigError, DataError
@@ -21,7 +22,11 @@ from s2s.nn.kernels import kernels_here
 from s2s.registry.parts import options
 from s2s.registry.versions import versions_of
 from s2s.text.tokenizer import Tokenizer
+from s2s.training import bad_batches
+from s2s.training.bad_batches import Troubles
+from s2s.training.datamodule import Example, NamesExamples
 from s2s.training.fine_tuning import begun_from, model_of, named_tokenizers, not_used
+from s2s.training.out_of_memory import Piece
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -38,7 +43,10 @@ CLIP_EPSILON = 1e-6
 """Added to the norm that a gradient is divided by, as torch.nn.utils.clip_grad_norm_ does."""
 
 BAD_STEPS = 20
-"""Training stops after so many steps in a row without a finite gradient: it would not recover."""
+"""Training stops after so many steps in a row without a finite loss and gradient: it would not recover."""
+
+SPLITS_SAID = 5
+"""Batches that were split, and examples that were left out, are told one by one so often; then they are counted."""
 
 
 class Task:
@@ -190,8 +198,9 @@ class TaskModule(pl.LightningModule):
         self.scores: list[Score] = []
         self.choices: dict[str, Any] = {}
         self.kernels_before: dict[str, Any] = {}
-        self.step_tokens: Tensor | None = None
-        self.bad_steps = 0
+        self.pending: Learnt | None = None  # until its gradient is there
+        self.step: list[Learnt] = []
+        self.troubles = Troubles()
         self.pace = Pace()
         self.scheduled: list[Scheduled] = []
         self.scheduled_step = -1
@@ -288,7 +297,11 @@ class TaskModule(pl.LightningModule):
             self.unused = [parameter for part in late for parameter in part.unused_parameters()]
 
     def _seed(self) -> None:
-        seed = seed_of(self.data.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank)
+        self.seed_batch(self.trainer.fit_loop.total_batch_idx)
+
+    def seed_batch(self, number: int) -> None:
+        """Seed what is drawn in a batch, by its number in the whole training."""
+        seed = seed_of(self.data.seed, number, self.global_rank)
         if self.device.type == "cpu":
             torch.default_generator.manual_seed(seed)  # half a millisecond less than all generators there are
         else:
@@ -297,40 +310,54 @@ class TaskModule(pl.LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The summed loss; `on_before_optimizer_step` makes the mean of the whole step."""
         loss = self.batch_loss(batch)
-        tokens = loss.tokens.to(torch.float32)
-        self.step_tokens = tokens if self.step_tokens is None else self.step_tokens + tokens
-        self.pace.add(loss.tokens, loss.nll.detach())
+        number = self.trainer.fit_loop.total_batch_idx
+        self.pending = Learnt(batch, number, loss.total.detach(), loss.nll.detach(), loss.tokens)
         total = loss.total
         if self.trainer.world_size > 1:  # ranks wait for each other's gradients, of every parameter
             total = total + sum(0.0 * parameter.sum() for parameter in self.unused)
         return total * self.trainer.accumulate_grad_batches  # Lightning divides by it
 
+    def on_after_backward(self) -> None:
+        """A batch counts when its gradient is there."""
+        assert self.pending is not None
+        self.step.append(self.pending)
+        self.pending = None
+
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Make the summed gradients the mean over all tokens of the step (ranks, accumulated batches), and clip it.
 
-        By the global norm (Pascanu et al. 2013) or by value, as the trainer says; a step without a finite gradient is
-        skipped. Mean and norm are one multiplication: each pass over the gradients costs a hundredth of a step.
+        By the global norm (Pascanu et al. 2013) or by value, as the trainer says; a step without a finite loss and
+        gradient is skipped. Mean and norm are one multiplication: each pass over the gradients costs a hundredth of a
+        step.
 
         Raises:
             DataError: BAD_STEPS such steps came in a row.
         """
-        assert self.step_tokens is not None
-        tokens = self.step_tokens
-        self.step_tokens = None
+        step, self.step = self.step, []
+        if not step:
+            self._skip_what_does_not_fit()
+            return
+        tokens = _sum([batch.tokens.to(torch.float32) for batch in step])
+        loss = _sum([batch.total for batch in step])
         for parameter in self.unused:  # else the optimizer would let it decay, and count the step
             parameter.grad = None
-        if self.trainer.world_size > 1:  # ranks' gradients were averaged, so tokens are too
-            tokens = self.trainer.strategy.reduce(tokens, reduce_op="mean")
+        if (
+            self.trainer.world_size > 1
+        ):  # ranks' gradients were averaged, so tokens are too; and all must skip, or none
+            sums = torch.stack([tokens, loss.to(torch.float32)])
+            tokens, loss = self.trainer.strategy.reduce(sums, reduce_op="mean").unbind()
         gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
         scale = tokens.reciprocal()
         norm = nn.utils.get_total_norm(gradients, foreach=True) * scale
-        if not bool(norm.isfinite()):  # read once: an accelerator waits for it
-            self._skip_step(float(norm))
+        if not bool((norm + loss * 0).isfinite()):  # read once: an accelerator waits for it
+            self._skip_step(float(norm), float(loss), step)
             return
-        self.bad_steps = 0
+        self.troubles.in_a_row = 0
         most = self.trainer.gradient_clip_val
         by_value = self.trainer.gradient_clip_algorithm == "value"
+        self.pace.add(step, norm)
         if most and not by_value:
+            self.pace.clipped = self.pace.clipped + (norm > most)
             scale = scale * (most / (norm + CLIP_EPSILON)).clamp(max=1.0)
         torch._foreach_mul_(gradients, scale)
         if most and by_value:
@@ -339,17 +366,99 @@ class TaskModule(pl.LightningModule):
     def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
         """Nothing: `on_before_optimizer_step` has clipped. Lightning's own refuses fused optimizers."""
 
-    def _skip_step(self, norm: float) -> None:
-        for parameter in self.parameters():
-            parameter.grad = None  # an optimizer passes over what has no gradient
-        self.bad_steps += 1
-        self.say(f"step {self.global_step + 1} skipped: the norm of its gradient is {norm}")
-        if self.bad_steps >= BAD_STEPS:
+    def _skip_step(self, norm: float, loss: float, step: "list[Learnt]") -> None:
+        """Go on without a step, with its batches kept where somebody can look at them.
+
+        Args:
+            norm: of its gradient, over all ranks.
+            loss: its sum, over all ranks.
+            step: the batches of this rank.
+        """
+        self.drop_step()  # an optimizer passes over what has no gradient
+        self.troubles.in_a_row += 1
+        self.troubles.skipped_steps += 1
+        number = self.global_step + 1
+        stops = self.troubles.in_a_row >= BAD_STEPS
+        finite = math.isfinite(loss)
+        why = f"the norm of its gradient is {norm}" if finite else f"its loss is {loss}"
+        if finite and not stops and getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            self.say(f"step {number} skipped: {why}; the scale of the loss in float16 is lowered")
+            return
+        bad = [batch for batch in step if finite or not bool(batch.total.isfinite())]
+        examples = self._of_all_ranks([one for batch in bad for one in self._examples(batch.batch)])
+        corpus = None
+        if examples and self.trainer.is_global_zero and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            corpus = bad_batches.keep(Path(self.trainer.default_root_dir), number, examples)
+        told = f"; {bad_batches.named(examples)}" if examples else ""
+        self.say(f"step {number} skipped: {why}{told}{f', kept in {corpus}' if corpus else ''}")
+        if stops:
             raise DataError(
-                f"{BAD_STEPS} steps in a row had no finite gradient; lower model.learning_rate or "
+                f"{BAD_STEPS} steps in a row had no finite loss and gradient; lower model.learning_rate or "
                 "trainer.gradient_clip_val, or train in float32 (trainer.precision: 32-true), and go on from the last "
-                "good checkpoint: --ckpt_path best"
+                f"good checkpoint: --ckpt_path best{self._again(corpus)}"
             )
+
+    def _skip_what_does_not_fit(self) -> None:
+        self.troubles.in_a_row += 1
+        if self.troubles.in_a_row >= BAD_STEPS:
+            raise DataError(
+                f"of {BAD_STEPS} steps in a row no example fits into memory; limit their length, as by "
+                "data.max_source_tokens, take a smaller model, or see what else takes the memory"
+            )
+
+    def _again(self, corpus: Path | None) -> str:
+        """How the latest bad batch is trained again, by the model as it is: it has learnt nothing from it."""
+        if corpus is None:
+            return ""
+        folder = Path(self.trainer.default_root_dir)
+        bundle = None
+        if hasattr(self, "start_from"):
+            bundle = folder / bad_batches.FOLDER / "bundle"
+            self.save_bundle(bundle, epoch=self.current_epoch + 1, step=self.global_step)
+        return f". To see it again: {bad_batches.command(folder, corpus, bundle)}"
+
+    def _examples(self, batch: Any) -> list[Example]:
+        return self.data.examples(batch) if isinstance(self.data, NamesExamples) else []
+
+    def _of_all_ranks(self, examples: list[Example]) -> list[Example]:
+        if self.trainer.world_size == 1:
+            return examples
+        parts: list[list[Example]] = [[]] * self.trainer.world_size
+        distributed.all_gather_object(parts, examples)
+        return [example for part in parts for example in part]
+
+    # --- a step in parts, see out_of_memory.py ---
+
+    def pieces(self) -> list[Piece]:
+        """What the step has a gradient of already."""
+        return [Piece(batch.batch, batch.number) for batch in self.step]
+
+    def drop_step(self) -> None:
+        """Forget all gradients and sums of the step."""
+        self.step = []
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def was_split(self, batch: Any) -> None:
+        """Count it, and say so."""
+        self.troubles.split_batches += 1
+        if self.troubles.split_batches <= SPLITS_SAID:
+            self.say(
+                f"step {self.global_step + 1}: a batch of {batch.size} examples does not fit into memory; it is "
+                "trained in parts"
+            )
+
+    def was_left_out(self, batch: Any) -> None:
+        """Count it, and name it."""
+        self.troubles.skipped_examples += 1
+        if self.troubles.skipped_examples <= SPLITS_SAID:
+            what = bad_batches.named(self._examples(batch)) or "an example"
+            self.say(f"step {self.global_step + 1}: {what} does not fit into memory alone; it is left out")
+
+    def on_train_end(self) -> None:
+        """Say what went wrong on the way."""
+        for line in self.troubles.told(Path(self.trainer.default_root_dir)):
+            self.say(line)
 
     def log_pace(self) -> None:
         """Log now and then; to be called at the end of a training batch, before a checkpoint that includes it is made.
@@ -368,6 +477,13 @@ class TaskModule(pl.LightningModule):
         # of all ranks, which have equal shares of every step
         figures[f"{self.unit}_per_second"] = measured.tokens_per_second * trainer.world_size
         figures["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
+        figures["gradient_norm"] = measured.gradient_norm
+        if trainer.gradient_clip_val and trainer.gradient_clip_algorithm != "value":
+            figures["clipped_steps"] = measured.clipped_steps
+        figures["skipped_steps"] = float(self.troubles.skipped_steps)
+        if self.troubles.split_batches or self.troubles.skipped_examples:
+            figures["split_batches"] = float(self.troubles.split_batches)
+            figures["skipped_examples"] = float(self.troubles.skipped_examples)
         self.log_dict(figures, logger=False)
         if trainer._logger_connector.should_update_logs and not trainer.fit_loop._should_accumulate():
             trainer._logger_connector.log_metrics(figures)
@@ -477,6 +593,7 @@ class TaskModule(pl.LightningModule):
         """What Lightning does not keep."""
         checkpoint["plateau"] = self.plateau.state_dict()
         checkpoint["scores"] = [asdict(score) for score in self.scores]
+        checkpoint["troubles"] = asdict(self.troubles)
         checkpoint["pace"] = self.pace.state_dict()
         checkpoint["choices"] = self.choices
         checkpoint["kernels"] = self._kernels()
@@ -529,6 +646,7 @@ class TaskModule(pl.LightningModule):
                     )
             self.kernels_before = checkpoint.get("kernels", {})
         self.plateau.load_state_dict(checkpoint["plateau"])
+        self.troubles = Troubles(**checkpoint.get("troubles", {}))
         if "pace" in checkpoint:  # not in one of an earlier s2s
             self.pace.load_state_dict(checkpoint["pace"])
         self.load_scores(checkpoint)
@@ -582,45 +700,96 @@ class Plateau:
         self.scale, self.best, self.waited = state["scale"], state["best"], int(state["waited"])
 
 
+class Learnt(NamedTuple):
+    """A batch, or a part of one, whose gradient is in the step.
+
+    Attributes:
+        batch: what was learnt from.
+        number: see `Piece`.
+        total: see `HeadLoss`; so are `nll` and `tokens`. None has a gradient.
+    """
+
+    batch: Any
+    number: int
+    total: Tensor
+    nll: Tensor
+    tokens: Tensor
+
+
+def _sum(values: list[Tensor]) -> Tensor:
+    return reduce(torch.add, values)
+
+
 class Measured(NamedTuple):
-    """Means over the batches since the last reading: loss in nats per token, and target tokens per second."""
+    """Means over the steps since the last reading, without those that were skipped.
+
+    Attributes:
+        loss: nats per token.
+        tokens_per_second: target tokens.
+        gradient_norm: of the gradient of the mean loss, before it is clipped.
+        clipped_steps: share of the steps whose gradient was clipped by its norm.
+    """
 
     loss: float
     tokens_per_second: float
+    gradient_norm: float
+    clipped_steps: float
 
 
 class Pace:
-    """Loss and speed of training since they were last read, validation not counted."""
+    """Loss, gradient and speed of training since they were last read, validation not counted."""
+
+    tokens: Tensor | int
+    nll: Tensor | float
+    norms: Tensor | float
+    clipped: Tensor | int
+    steps: int
+    began: float
 
     def __init__(self) -> None:
-        self.tokens: Tensor | int = 0
-        self.nll: Tensor | float = 0.0
-        self.began = time.perf_counter()
-        self.latest = Measured(math.nan, math.nan)
+        self.latest = Measured(*[math.nan] * 4)
+        self.restart()
 
-    def add(self, tokens: Tensor, nll: Tensor) -> None:
-        """Count one batch. The sums stay where they are: reading them would make an accelerator wait."""
-        self.tokens = self.tokens + tokens
-        self.nll = self.nll + nll
+    def add(self, step: Sequence[Learnt], norm: Tensor) -> None:
+        """Count one step. The sums stay where they are: reading them would make an accelerator wait.
+
+        Args:
+            step: its batches.
+            norm: of its gradient.
+        """
+        for batch in step:
+            self.tokens = self.tokens + batch.tokens
+            self.nll = self.nll + batch.nll
+        self.norms = self.norms + norm
+        self.steps += 1
 
     def restart(self) -> None:
         """Begin to measure anew, after something else than training."""
-        self.tokens, self.nll, self.began = 0, 0.0, time.perf_counter()
-
-    def state_dict(self) -> dict[str, float]:
-        """For the checkpoint: what the next reading will be of."""
-        seconds = time.perf_counter() - self.began
-        return {"tokens": int(self.tokens), "nll": float(self.nll), "seconds": seconds}
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        """From the checkpoint."""
-        self.tokens, self.nll = int(state["tokens"]), state["nll"]
-        self.began = time.perf_counter() - state["seconds"]
+        self.tokens = self.clipped = self.steps = 0
+        self.nll = self.norms = 0.0
+        self.began = time.perf_counter()
 
     def read(self) -> Measured:
         """The means since the last reading."""
         tokens, seconds = int(self.tokens), time.perf_counter() - self.began
         if tokens:
-            self.latest = Measured(float(self.nll) / tokens, tokens / max(seconds, 1e-9))
+            self.latest = Measured(
+                float(self.nll) / tokens,
+                tokens / max(seconds, 1e-9),
+                float(self.norms) / self.steps,
+                float(self.clipped) / self.steps,
+            )
         self.restart()
         return self.latest
+
+    def state_dict(self) -> dict[str, float]:
+        """For the checkpoint: what the next reading will be of."""
+        sums = {"nll": float(self.nll), "norms": float(self.norms)}
+        counts = {"tokens": int(self.tokens), "clipped": int(self.clipped), "steps": self.steps}
+        return {**sums, **counts, "seconds": time.perf_counter() - self.began}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """From the checkpoint."""
+        self.nll, self.norms = state["nll"], state["norms"]
+        self.tokens, self.clipped, self.steps = (int(state[name]) for name in ("tokens", "clipped", "steps"))
+        self.began = time.perf_counter() - state["seconds"]

@@ -97,13 +97,13 @@ def test_a_step_of_nan_is_skipped(
     assert len(calls) == 24
     assert all(bool(parameter.isfinite().all()) for parameter in module.parameters())
     printed = capsys.readouterr()
-    assert "step 4 skipped: the norm of its gradient is nan" in printed.out + printed.err
+    assert "step 4 skipped: its loss is nan" in printed.out + printed.err
 
 
 def test_nothing_but_nan_stops_training(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     poison(monkeypatch, lambda call: True)
     with pytest.raises(
-        s2s.DataError, match="20 steps in a row had no finite gradient; lower model.learning_rate"
+        s2s.DataError, match="20 steps in a row had no finite loss and gradient; lower model.learning_rate"
     ):
         s2s.fit(options)
 

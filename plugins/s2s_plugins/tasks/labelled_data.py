@@ -45,6 +45,16 @@ class LabelledBatch(NamedTuple):
         """The same on another device."""
         return LabelledBatch(self.source.to(device), self.labels.to(device), self.lines.to(device))
 
+    @property
+    def size(self) -> int:
+        """How many sentences there are."""
+        return self.lines.size(0)
+
+    def rows(self, part: slice) -> "LabelledBatch":
+        """Some of the sentences, see `Batch.rows`."""
+        source = self.source.rows(part)
+        return LabelledBatch(source, self.labels[part, : source.words.ids.size(1)], self.lines[part])
+
 
 class LabelledData(PairData):
     """Sentences of labelled words from files to batches.

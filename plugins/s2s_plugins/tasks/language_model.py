@@ -132,6 +132,8 @@ class LanguageModelModule(TaskModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """See `TaskModule`; the learning rate of a step is scaled by its segments (Merity et al. 2018, section 4.1)."""
         super().on_before_optimizer_step(optimizer)
+        if self.troubles.in_a_row:  # what spoilt a step may stand in the state too
+            self.carried[True] = None
         if self.shares:
             share = sum(self.shares) / len(self.shares)
             self.shares = []

@@ -20,7 +20,7 @@ from s2s.registry.near_names import unknown
 from s2s.resources import locate
 from s2s.series import Table, read_table
 from s2s.text.sampler import BatchLimits, Numbers, Sampler
-from s2s.training.datamodule import PairLoader
+from s2s.training.datamodule import Example, PairLoader
 
 Split = Literal["train", "validation", "test"]
 
@@ -53,6 +53,15 @@ class SeriesBatch(NamedTuple):
     history: Tensor
     future: Tensor
     origins: Tensor
+
+    @property
+    def size(self) -> int:
+        """How many windows there are."""
+        return self.origins.size(0)
+
+    def rows(self, part: slice) -> "SeriesBatch":
+        """Some of the windows, see `Batch.rows`."""
+        return SeriesBatch(self.history[part], self.future[part], self.origins[part])
 
 
 class SeriesData(pl.LightningDataModule):
@@ -273,6 +282,11 @@ class SeriesData(pl.LightningDataModule):
         history = scaled[first + torch.arange(-self.history, 0)]
         future = scaled[first + torch.arange(self.horizon)][..., self.target_columns]
         return SeriesBatch(history, future, torch.from_numpy(origins))
+
+    def examples(self, batch: SeriesBatch) -> list[Example]:
+        """The windows of a training batch: where the first time step stands that each predicts."""
+        table = self.part("train").table
+        return [Example(table.place(origin), {}) for origin in batch.origins.tolist()]
 
     # --- what Lightning calls ---
 

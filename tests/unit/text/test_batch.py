@@ -29,3 +29,13 @@ def test_to_keeps_the_structure() -> None:
     assert (
         moved.source.ids.device.type == moved.target.lengths.device.type == moved.lines.device.type == "meta"
     )
+
+
+def test_some_rows_are_no_wider_than_they_need_be() -> None:
+    words = [["x"], [], ["y"]]
+    batch = Batch(pad([[9], [9, 8, 7], [6, 5]]), pad_targets([[5, 6, 7], [8], []]), torch.arange(3, 6), words)
+    part = batch.rows(slice(1, None))
+    assert (batch.size, part.size) == (3, 2)
+    assert part.source.ids.tolist() == [[9, 8, 7], [6, 5, PAD]] and part.source.lengths.tolist() == [3, 2]
+    assert part.target.ids.tolist() == [[BOS, 8, EOS], [BOS, EOS, PAD]]
+    assert part.lines.tolist() == [4, 5] and part.words == [[], ["y"]]

@@ -50,3 +50,16 @@ def test_a_very_long_word_is_cut_and_told_once(spelling: Spelling, monkeypatch: 
 def test_a_word_of_no_pieces_is_unknown(spelling: Spelling, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Characters, "encode", lambda self, text: [])
     assert spelling([["\u200b"]]).pieces.ids.tolist() == [[1]]
+
+
+def test_some_rows_have_the_pieces_of_their_words(spelling: Spelling) -> None:
+    part = spelling([["b", "ab", "b"], ["xb", "b"], ["ab"]]).rows(slice(1, None))
+    alone = spelling([["xb", "b"], ["ab"]])
+    assert part.words.ids.tolist() == alone.words.ids.tolist() == [[1, 5], [4, 0]]
+    for row, length in enumerate((2, 1)):
+        for one in (part, alone):
+            assert one.pieces.lengths.max() == one.pieces.ids.size(1) == 2
+        assert (
+            part.pieces.ids[part.places[row, :length]].tolist()
+            == alone.pieces.ids[alone.places[row, :length]].tolist()
+        )

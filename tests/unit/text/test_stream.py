@@ -45,6 +45,14 @@ def test_tracks_and_segments_by_hand(store: PairStore) -> None:
     assert rows(stream.segment(1, 3)[1]) == [[5, E], [E, 7], [9], [E], [E]]
 
 
+def test_the_texts_of_a_segment(store: PairStore) -> None:
+    """Five tracks as above: a b </s> | c </s> d | e f | g </s> | a </s>."""
+    stream = Stream(store, 5)
+    assert stream.texts(0, 3).tolist() == [0, 1, 2, 3]
+    assert Stream(store, 2).texts(0, 3).tolist() == [0, 2]  # a b </s>, e f g
+    assert Stream(store, 2).texts(3, 6).tolist() == [1, 2, 3]  # c </s> d, </s> a </s>
+
+
 def test_no_more_tracks_than_tokens(store: PairStore) -> None:
     stream = Stream(store, 100)
     assert (stream.tracks, stream.longest) == (12, 1)

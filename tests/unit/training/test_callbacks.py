@@ -25,7 +25,8 @@ from s2s.training.callbacks import (
     Progress,
     StopEarly,
 )
-from s2s.training.task import Measured, TaskModule, _size
+from s2s.training.datamodule import Example
+from s2s.training.task import Learnt, Measured, TaskModule, _size
 from s2s_plugins.cells.lstm import LSTM
 
 
@@ -399,8 +400,8 @@ def test_clipping_waits_for_the_accelerator_once(monkeypatch: pytest.MonkeyPatch
     module.trainer.gradient_clip_val, module.trainer.gradient_clip_algorithm = 1.0, algorithm
     module.weight = nn.Parameter(torch.zeros(3))
     module.weight.grad = torch.tensor([6.0, 0.0, -8.0])  # the sum over two tokens
-    module.step_tokens = torch.tensor(2.0)
-    module.bad_steps = 5
+    module.step = [Learnt(None, 0, torch.tensor(3.0), torch.tensor(3.0), torch.tensor(2))]
+    module.troubles.in_a_row = 5
     waits: list[str] = []
 
     def counted(name: str) -> Any:
@@ -417,6 +418,56 @@ def test_clipping_waits_for_the_accelerator_once(monkeypatch: pytest.MonkeyPatch
             patched.setattr(torch.Tensor, name, counted(name))
         module.on_before_optimizer_step(None)
     assert waits == ["__bool__"]
-    assert module.bad_steps == 0
+    assert module.troubles.in_a_row == 0
+    measured = module.pace.read()
+    assert measured.gradient_norm == 5.0  # of the mean, before it is clipped
+    assert measured.clipped_steps == (algorithm == "norm")
     expected = [0.6, 0.0, -0.8] if algorithm == "norm" else [1.0, 0.0, -1.0]
     torch.testing.assert_close(module.weight.grad, torch.tensor(expected), rtol=0, atol=1e-5)
+
+
+def skipping(tmp_path: Path, *, ranks: int = 1, scaler: Any = None) -> tuple[Any, list[str]]:
+    """A module whose step of two tokens is done, and what it says."""
+    module = module_of(1, 1)
+    said: list[str] = []
+    module.say = said.append
+    trainer = module.trainer
+    trainer.world_size, trainer.global_step, trainer.is_global_zero = ranks, 6, True
+    trainer.fast_dev_run, trainer.default_root_dir = False, str(tmp_path)
+    trainer.gradient_clip_val = None
+    trainer.gradient_clip_algorithm = None
+    trainer.precision_plugin = SimpleNamespace(scaler=scaler)
+    trainer.datamodule.examples = lambda batch: [Example(f"a.tsv:{batch}", {"source": "a", "target": "b"})]
+    module.weight = nn.Parameter(torch.zeros(1))
+    module.weight.grad = torch.ones(1)
+    module.step = [Learnt(4, 0, torch.tensor(3.0), torch.tensor(3.0), torch.tensor(2))]
+    return module, said
+
+
+def test_a_bad_loss_of_another_rank_skips_the_step_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its gradient may be finite; and what it was made of comes from there."""
+    module, said = skipping(tmp_path, ranks=2)
+    module.trainer.strategy.reduce = lambda sums, reduce_op: (sums + torch.tensor([2.0, math.inf])) / 2
+
+    def gather(parts: list[Any], mine: Any) -> None:
+        parts[:] = [mine, [Example("b.tsv:9", {"source": "c", "target": "d"})]]
+
+    monkeypatch.setattr("s2s.training.task.distributed.all_gather_object", gather)
+    module.on_before_optimizer_step(None)
+    assert module.weight.grad is None and module.troubles.skipped_steps == 1
+    kept = tmp_path / "bad_batches" / "step-7.jsonl"
+    assert said == [f"step 7 skipped: its loss is inf; b.tsv:9, kept in {kept}"]
+    assert kept.read_text() == '{"source": "c", "target": "d", "origin": "b.tsv:9"}\n'
+
+
+def test_a_scale_of_float16_that_is_too_large_is_no_bad_batch(tmp_path: Path) -> None:
+    module, said = skipping(tmp_path, scaler=object())
+    module.weight.grad[0] = math.inf
+    module.on_before_optimizer_step(None)
+    assert module.weight.grad is None and module.troubles.skipped_steps == 1
+    assert said == [
+        "step 7 skipped: the norm of its gradient is inf; the scale of the loss in float16 is lowered"
+    ]
+    assert not list(tmp_path.iterdir())

@@ -1,17 +1,21 @@
 """The task: its batches, its figures against an independent computation, and what cannot be."""
 
 import csv
+import json
 import math
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pytorch_lightning import Callback
 
 import s2s
-from s2s.errors import ConfigError
+from s2s.errors import ConfigError, DataError
 from s2s.inference.model_bundle import read_config
+from s2s.nn import State, map_state
+from s2s.nn.language_model import LanguageModel
 from s2s_plugins.tasks.language_model_data import LanguageModelData
 
 TEXTS = ["the old sea is calm", "the boat is old", "a calm boat", "is the sea calm ?", "old boats sink"]
@@ -80,6 +84,41 @@ def test_as_a_stream(texts: Path) -> None:
     ]
     tokenizer = made.tokenizers.target
     assert tracks[0] + tracks[1] == [token for text in TEXTS for token in (*tokenizer.encode(text), 3)]
+
+
+def test_a_bad_segment_spoils_no_other(texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state that it leaves behind is not carried on; and the texts that stand in it are kept."""
+    loss = LanguageModel.loss
+    calls: list[State] = []
+
+    def spoilt(self: LanguageModel, inputs: Any, gold: Any, state: State = None, **more: Any) -> Any:
+        calls.append(state)
+        found, state = loss(self, inputs, gold, state, **more)
+        if len(calls) == 2:
+            found = found._replace(total=found.total * torch.nan)
+            state = map_state(lambda leaf: leaf * torch.nan, state)
+        return found, state
+
+    monkeypatch.setattr(LanguageModel, "loss", spoilt)
+    stream = {"data.segment_tokens": 5, "data.batch_sentences": 2, "trainer.max_epochs": 1}
+    module = fit(texts, tmp_path, **stream, **{"data.validation": None, "trainer.logger": False}).module
+    assert module.troubles.skipped_steps == 1
+    assert len(calls) == 3 and calls[1] is not None and calls[2] is None
+    kept = (tmp_path / "run" / "bad_batches" / "step-2.jsonl").read_text().splitlines()
+    # of the tracks as in test_as_a_stream: </s> the boat is old, sea calm ? </s> old
+    assert [json.loads(line)["target"] for line in kept] == [TEXTS[0], TEXTS[1], TEXTS[3], TEXTS[4]]
+    assert [json.loads(line)["origin"] for line in kept] == [f"{texts}:{line}" for line in (1, 2, 4, 5)]
+
+
+def test_a_stream_is_not_split(texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def starved(*_: Any, **__: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(LanguageModel, "loss", starved)
+    with pytest.raises(
+        DataError, match="a StreamBatch cannot be split; lower data.batch_tokens or data.batch_"
+    ):
+        fit(texts, tmp_path, **{"data.segment_tokens": 5, "trainer.logger": False})
 
 
 def test_tracks_keep_to_the_tokens_of_a_batch(texts: Path) -> None:

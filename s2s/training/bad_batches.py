@@ -1,0 +1,107 @@
+"""Batches that training learnt nothing from: what they are made of, kept as small corpora to be looked at and tried."""
+
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from s2s.counted import counted
+from s2s.training.datamodule import Example
+
+KEPT = 5
+"""Files, at most; the latest ones. Weights stand still over skipped steps, so that a later one shows as much."""
+
+NAMED = 3
+"""Examples that a message names; the file has all."""
+
+FOLDER = "bad_batches"
+
+
+@dataclass
+class Troubles:
+    """What went wrong since training began, kept in checkpoints.
+
+    Attributes:
+        in_a_row: latest steps from which nothing was learnt.
+        skipped_steps: steps without a finite loss and gradient.
+        split_batches: batches that did not fit into memory as a whole.
+        skipped_examples: examples that did not fit alone.
+    """
+
+    in_a_row: int = 0
+    skipped_steps: int = 0
+    split_batches: int = 0
+    skipped_examples: int = 0
+
+    def told(self, folder: Path) -> list[str]:
+        """Lines for the end of a run.
+
+        Args:
+            folder: of the run.
+        """
+        lines = []
+        if self.skipped_steps:
+            kept = f"; see {folder / FOLDER}" if (folder / FOLDER).is_dir() else ""
+            lines.append(
+                f"{counted(self.skipped_steps, 'step')} skipped for want of a finite loss and gradient{kept}"
+            )
+        if self.split_batches:
+            lines.append(
+                f"{counted(self.split_batches, 'batch', 'batches')} split for want of memory; "
+                "a lower data.batch_tokens or data.batch_sentences saves the time that this takes"
+            )
+        if self.skipped_examples:
+            lines.append(
+                f"{counted(self.skipped_examples, 'example')} left out, each too large for the memory alone; "
+                "limit their length, as by data.max_source_tokens, or take a smaller model"
+            )
+        return lines
+
+
+def named(examples: Sequence[Example]) -> str:
+    """Some examples in a line of text: "train.tsv:3, train.tsv:17 and 62 more"; empty if there are none."""
+    told = ", ".join(example.origin for example in examples[:NAMED])
+    more = len(examples) - NAMED
+    return f"{told} and {more:,} more" if more > 0 else told
+
+
+def keep(run_folder: Path, step: int, examples: Sequence[Example]) -> Path:
+    """Write examples as a corpus, one JSON object a line, and delete older ones beyond KEPT.
+
+    Args:
+        run_folder: of the run.
+        step: that was skipped, from 1.
+        examples: of its batches.
+
+    Returns:
+        The file.
+    """
+    folder = run_folder / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step-{step}.jsonl"
+    lines = [json.dumps({**one.record, "origin": one.origin}, ensure_ascii=False) for one in examples]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", errors="surrogatepass")
+    for old in sorted(folder.glob("step-*.jsonl"), key=_step)[:-KEPT]:
+        old.unlink()
+    return path
+
+
+def _step(path: Path) -> int:
+    found = re.fullmatch(r"step-(\d+)", path.stem)
+    return int(found[1]) if found else -1
+
+
+def command(run_folder: Path, corpus: Path, bundle: Path | None) -> str:
+    """What trains on such a corpus alone.
+
+    Args:
+        run_folder: of the run that it is of.
+        corpus: that `keep` wrote.
+        bundle: the model as it was; None: a new one.
+    """
+    words = ["s2s", "fit", "-c", f"{run_folder}/config.yaml", "--data.train", str(corpus)]
+    words += ["--run_folder", f"{run_folder}-{corpus.stem}"]
+    words += [] if bundle is None else ["--model.start_from", str(bundle)]
+    return shlex.join(words)

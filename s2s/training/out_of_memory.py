@@ -1,0 +1,183 @@
+"""A batch that does not fit into memory is trained in parts, and the step is the same.
+
+Lightning calls forward and backward in a closure. Where it fails for want of memory, no one knows which weights have
+got a part of their gradient already. So all gradients of the step are dropped; the batches of the step that were done
+before (where batches are accumulated) are computed again, each with its own seed, and then the halves of the one that
+failed. Nothing need be kept beside the token ids, and a step that fits costs nothing.
+"""
+
+from collections import OrderedDict
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.loops.optimization.automatic import Closure, ClosureResult, _AutomaticOptimization
+from torch import Tensor
+from torch.optim import Optimizer
+
+from s2s.errors import DataError
+
+_ALLOCATORS = ("DefaultCPUAllocator", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What else a RuntimeError says when there is no memory: torch's on the CPU, and libraries that have their own."""
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """A batch that can be trained in parts."""
+
+    @property
+    def size(self) -> int:
+        """How many examples there are."""
+
+    def rows(self, part: slice) -> "Divisible":
+        """Some of them."""
+
+
+class Piece(NamedTuple):
+    """A batch or a part of one.
+
+    Attributes:
+        batch: what is trained.
+        number: of the batch in the whole training, from 0, which its random numbers are a function of.
+    """
+
+    batch: Any
+    number: int
+
+
+class StepInParts(Protocol):
+    """What a module must do so that its steps can be done again in parts; `TaskModule` does."""
+
+    def pieces(self) -> list[Piece]:
+        """What the step has a gradient of already."""
+
+    def drop_step(self) -> None:
+        """Forget all gradients and sums of the step."""
+
+    def seed_batch(self, number: int) -> None:
+        """Seed what is drawn in a batch."""
+
+    def was_split(self, batch: Any) -> None:
+        """A batch did not fit, and its halves are next."""
+
+    def was_left_out(self, batch: Any) -> None:
+        """A batch of a single example did not fit."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether this is what libraries raise when there is no memory."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(name in str(error) for name in _ALLOCATORS)
+
+
+class OptimizationInParts(_AutomaticOptimization):
+    """Lightning's forward and backward, and again in parts if there is no memory."""
+
+    def _make_closure(self, kwargs: OrderedDict[str, Any], optimizer: Optimizer, batch_idx: int) -> Closure:
+        whole = super()._make_closure(kwargs, optimizer, batch_idx)
+        return _ClosureInParts(self, whole, kwargs, optimizer)
+
+    def part(self, kwargs: OrderedDict[str, Any], optimizer: Optimizer, batch: Any) -> Closure:
+        """Forward and backward of a part; gradients are added to those that there are."""
+        first = next(iter(kwargs))
+        step = self._make_step_fn(OrderedDict(kwargs, **{first: batch}))
+        return Closure(step, self._make_backward_fn(optimizer), zero_grad_fn=None)
+
+
+class _ClosureInParts(Closure):
+    def __init__(
+        self,
+        optimization: OptimizationInParts,
+        whole: Closure,
+        kwargs: OrderedDict[str, Any],
+        optimizer: Optimizer,
+    ) -> None:
+        super().__init__(whole._step_fn, whole._backward_fn, whole._zero_grad_fn)
+        self._optimization = optimization
+        self._kwargs = kwargs
+        self._optimizer = optimizer
+        self._trainer = optimization.trainer
+
+    def closure(self, *args: Any, **kwargs: Any) -> ClosureResult:
+        batch = next(iter(self._kwargs.values()))
+        try:
+            return super().closure(*args, **kwargs)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            self._refuse_the_indivisible(batch, error)
+        return self._in_parts(batch)  # here, for the error holds what the batch took
+
+    def _in_parts(self, batch: Any) -> ClosureResult:
+        module: Any = self._trainer.lightning_module
+        failed = Piece(batch, self._trainer.fit_loop.total_batch_idx)
+        if batch.size > 1:
+            module.was_split(batch)
+        before = module.pieces()
+        pieces = [*before, *_halves(module, failed)]
+        while (done := self._train(module, pieces)).failing is not None:
+            pieces[done.failing : done.failing + 1] = _halves(module, pieces[done.failing])
+        losses = done.losses[len(before) :]
+        return ClosureResult(torch.stack(losses).sum() if losses else None)
+
+    def _refuse_the_indivisible(self, batch: Any, error: BaseException) -> None:
+        remedy = "lower data.batch_tokens or data.batch_sentences, or take a smaller model"
+        ranks = self._trainer.world_size
+        if ranks > 1:
+            raise DataError(
+                f"a batch does not fit into memory, and with {ranks} processes, which wait for each other, it cannot "
+                f"be split; {remedy}, and go on: --ckpt_path last ({_brief(error)})"
+            ) from error
+        if not isinstance(batch, Divisible):
+            raise DataError(
+                f"a batch does not fit into memory, and a {type(batch).__name__} cannot be split; {remedy}, and go "
+                f"on: --ckpt_path last ({_brief(error)})"
+            ) from error
+
+    def _train(self, module: StepInParts, pieces: list[Piece]) -> "_Trained":
+        """Train all parts of a step, from its beginning."""
+        module.drop_step()
+        losses: list[Tensor] = []
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()  # what is free in pieces that are too small for anything
+        seeded = -1
+        for place, piece in enumerate(pieces):
+            if piece.number != seeded:  # the second half goes on drawing where the first one ended
+                seeded = piece.number
+                module.seed_batch(seeded)
+            try:
+                loss = self._optimization.part(self._kwargs, self._optimizer, piece.batch)()
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                return _Trained(losses, failing=place)
+            assert loss is not None
+            losses.append(loss)
+        return _Trained(losses, failing=None)
+
+
+class _Trained(NamedTuple):
+    """The losses of the parts that were trained, and which one did not fit."""
+
+    losses: list[Tensor]
+    failing: int | None
+
+
+def _halves(module: StepInParts, piece: Piece) -> list[Piece]:
+    """What is trained in the place of a part that did not fit."""
+    batch = piece.batch
+    if batch.size < 2:
+        module.was_left_out(batch)
+        return []
+    half = batch.size // 2
+    return [Piece(batch.rows(slice(half)), piece.number), Piece(batch.rows(slice(half, None)), piece.number)]
+
+
+def _brief(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def train_in_parts_what_does_not_fit(trainer: Trainer) -> None:
+    """Give a new trainer this in the place of Lightning's."""
+    trainer.fit_loop.epoch_loop.automatic_optimization = OptimizationInParts(trainer)

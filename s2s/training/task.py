@@ -109,7 +109,7 @@ class Task:
             BundleError: there is no bundle where `model.start_from` says, or it cannot be used here.
             ConfigError: it holds a model of another kind.
         """
-        if module.start_from is None:
+        if getattr(module, "start_from", None) is None:  # a task may train a module of another make
             return
         module.bundle = begun_from(module.start_from, module.ships)
         if module.bundle.tokenizers:
@@ -341,9 +341,8 @@ class TaskModule(pl.LightningModule):
         loss = _sum([batch.total for batch in step])
         for parameter in self.unused:  # else the optimizer would let it decay, and count the step
             parameter.grad = None
-        if (
-            self.trainer.world_size > 1
-        ):  # ranks' gradients were averaged, so tokens are too; and all must skip, or none
+        if self.trainer.world_size > 1:
+            # Ranks' gradients were averaged, so tokens are too; and all must skip, or none.
             sums = torch.stack([tokens, loss.to(torch.float32)])
             tokens, loss = self.trainer.strategy.reduce(sums, reduce_op="mean").unbind()
         gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
@@ -412,7 +411,7 @@ class TaskModule(pl.LightningModule):
             return ""
         folder = Path(self.trainer.default_root_dir)
         bundle = None
-        if hasattr(self, "start_from"):
+        if "start_from" in options(type(self)):
             bundle = folder / bad_batches.FOLDER / "bundle"
             self.save_bundle(bundle, epoch=self.current_epoch + 1, step=self.global_step)
         return f". To see it again: {bad_batches.command(folder, corpus, bundle)}"

@@ -156,12 +156,11 @@ class Able(TaskModule):
 def test_a_task_without_fine_tuning_recommends_none() -> None:
     module = module_of(1, 3)
     module.trainer.state = SimpleNamespace(fn=TrainerFn.FITTING)
-    module.trainer.precision, module.trainer.gradient_clip_val = "32-true", 1.0
     checkpoint: dict[str, Any] = {}
     module.on_save_checkpoint(checkpoint)
-    other = {**checkpoint, "choices": {**module._choices(), "trainer.precision": "bf16-mixed"}}
+    other = {**checkpoint, "choices": {**module._choices(), "model.average_decay": 0.5}}
     with pytest.raises(
-        ConfigError, match="set --trainer.precision bf16-mixed, or start a new run: --run_folder ANOTHER$"
+        ConfigError, match="set --model.average_decay 0.5, or start a new run: --run_folder ANOTHER$"
     ):
         module.on_load_checkpoint(other)
     module.__class__ = Able

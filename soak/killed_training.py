@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -278,7 +278,8 @@ class KilledTraining(Attack):
                 time.sleep(0.0002)
             time.sleep(kill.share * typical.mean_seconds(kill.moment))
             if not ended():
-                died_at = self._end(process.pid, watch, kill)
+                with suppress(ProcessLookupError):  # it ends at this very moment
+                    died_at = self._end(process.pid, watch, kill)
         while not ended() and time.monotonic() < deadline:
             time.sleep(0.002)
         status = process.returncode if fresh else process.exitcode
@@ -292,7 +293,7 @@ class KilledTraining(Attack):
         self._ended(said, died_at)
         return died_at
 
-    statuses = (-signal.SIGKILL,)
+    statuses: tuple[int, ...] = (-signal.SIGKILL,)
     """With which a training ends that was told to."""
 
     def _end(self, pid: int, watch: Clock, kill: Kill) -> str:
@@ -377,7 +378,7 @@ def _compare(whole: Path, run: Path, how: str) -> None:
     for part in ("training", "scores"):
         _same(shipped[0][part], shipped[1][part], f"bundle/config.json: {part}", how)
     weights = [(folder / "bundle" / "weights.safetensors").read_bytes() for folder in (run, whole)]
-    _same(*weights, "bundle/weights.safetensors", how)
+    _same(weights[0], weights[1], "bundle/weights.safetensors", how)
 
 
 def _metrics(run: Path) -> list[dict[str, str]]:

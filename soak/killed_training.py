@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -278,7 +278,8 @@ class KilledTraining(Attack):
                 time.sleep(0.0002)
             time.sleep(kill.share * typical.mean_seconds(kill.moment))
             if not ended():
-                died_at = self._end(process.pid, watch, kill)
+                with suppress(ProcessLookupError):  # it ends at this very moment
+                    died_at = self._end(process.pid, watch, kill)
         while not ended() and time.monotonic() < deadline:
             time.sleep(0.002)
         status = process.returncode if fresh else process.exitcode

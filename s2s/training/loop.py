@@ -82,7 +82,8 @@ class FitLoop(_FitLoop):
         Before anything else: the counts are still those of the step that is validated, and where nothing is left to
         train, the last validation is made up too.
         """
-        moved_to = getattr(getattr(self.trainer, "datamodule", None), "moved_to", None)
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        moved_to = getattr(data, "moved_to", None)
         if self.restarting and moved_to is not None:
             self.epoch_loop.go_to(moved_to)
         if self._validation_due and self.trainer.enable_validation:

@@ -91,7 +91,7 @@ class SentencePiece(Tokenizer):
                     f"cannot read the SentencePiece model {self.model}: {error.strerror}"
                 ) from error
             return
-        failure: list[Exception] = []
+        failure: list[BaseException] = []
 
         def guarded() -> Iterator[str]:
             # SentencePiece reports an exception of its iterator as one of its own
@@ -101,6 +101,9 @@ class SentencePiece(Tokenizer):
                         yield line[start : start + _LONGEST_LINE].replace(_META, " ")
             except Exception as error:
                 failure.append(error)
+            except (KeyboardInterrupt, SystemExit) as stopped:
+                failure.append(stopped)
+                raise  # so that it does not begin to learn from what it has
 
         model = io.BytesIO()
         try:

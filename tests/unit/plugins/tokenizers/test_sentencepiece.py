@@ -6,7 +6,7 @@ import threading
 import pytest
 import sentencepiece
 
-from s2s.errors import ConfigError, DataError
+from s2s.errors import ConfigError, DataError, Terminated
 from s2s.text.tokenizer import UNK
 from s2s_plugins.tokenizers.sentencepiece import SentencePiece, _drawn
 
@@ -110,6 +110,17 @@ def test_errors_of_the_lines_come_through() -> None:
 
     with pytest.raises(DataError, match="train.en:2: not UTF-8"):
         SentencePiece().train(lines())
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt(), Terminated(15)])
+def test_ctrl_c_comes_through(stopped: BaseException) -> None:
+    def lines():
+        yield "a b c"
+        raise stopped
+
+    with pytest.raises(type(stopped)) as caught:
+        SentencePiece(vocabulary_size=300).train(lines())
+    assert caught.value is stopped
 
 
 def test_lone_surrogates() -> None:

@@ -4,7 +4,7 @@ from importlib import import_module
 
 from soak.attack import Attack
 
-ATTACKS: list[str] = ["soak.interrupted_writes:InterruptedWrites"]
+ATTACKS: list[str] = ["soak.interrupted_writes:InterruptedWrites", "soak.concurrency:Concurrency"]
 
 
 def attacks() -> dict[str, Attack]:

@@ -5,14 +5,15 @@ from importlib import import_module
 from soak.attack import Attack
 
 ATTACKS: list[str] = [
-    "soak.hostile_text:HostileText",
-    "soak.fuzzed_readers:FuzzedReaders",
-    "soak.interrupted_writes:InterruptedWrites",
     "soak.killed_training:KilledTraining",
     "soak.killed_training:EndedTraining",
+    "soak.interrupted_writes:InterruptedWrites",
+    "soak.concurrency:Concurrency",
     "soak.bad_numbers:BadNumbers",
     "soak.out_of_memory:OutOfMemory",
     "soak.exactness:Exactness",
+    "soak.hostile_text:HostileText",
+    "soak.fuzzed_readers:FuzzedReaders",
     "soak.long_life:LongTranslation",
     "soak.long_life:LongTraining",
 ]

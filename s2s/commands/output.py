@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import TracebackType
 from typing import BinaryIO
 
@@ -61,6 +61,8 @@ class Output:
             if kind is None:
                 self.flush()  # here, where a closed pipe is noticed in time
         except BaseException:
-            self._held.__exit__(*sys.exc_info())
+            with suppress(OSError):  # closing fails as well
+                self._held.__exit__(*sys.exc_info())
             raise
-        self._held.__exit__(kind, error, traceback)
+        with writing(self._name):
+            self._held.__exit__(kind, error, traceback)

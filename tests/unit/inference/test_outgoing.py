@@ -1,12 +1,14 @@
 """Where translations go: whole or not there, and going on after whatever has stopped them."""
 
+import errno
 import gzip
 import json
 import os
 
 import pytest
 
-from s2s.errors import DataError
+from s2s import durable
+from s2s.errors import DataError, WriteError
 from s2s.inference.incoming import of_lines
 from s2s.inference.outgoing import Outgoing
 
@@ -159,3 +161,68 @@ def test_a_note_that_says_something_else(tmp_path, about):
     with pytest.raises(DataError, match=r"out\.partial\.json cannot be read .*; begin anew without --resume"):
         Outgoing(str(tmp_path / "out"), resume=True)
     assert (tmp_path / "out.partial").read_bytes() == b"1\n"
+
+
+def test_a_full_disk_loses_nothing(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "out"
+    path.write_text("from before")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with (
+        pytest.raises(
+            WriteError, match=rf"^cannot write {path}: No space left on device; free space on its disk"
+        ),
+        Outgoing(str(path)) as out,
+    ):
+        out.write("1\n", [b"a"])
+        monkeypatch.setattr(os, "replace", full)
+        out.write("2\n", [b"b"])
+    monkeypatch.undo()
+    assert f"translated, in {path}.partial; go on with --resume" in capsys.readouterr().err
+    assert path.read_text() == "from before"
+    with Outgoing(str(path), resume=True) as out:
+        assert out.lines == 1
+        out.write("2\n", [b"b"])
+    assert path.read_text() == "1\n2\n" and names(tmp_path) == ["out"]
+
+
+def test_a_full_disk_at_the_very_end(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "out"
+
+    def broken(file):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with (
+        pytest.raises(WriteError, match="Input/output error; its disk does not work"),
+        Outgoing(str(path)) as out,
+    ):
+        out.write("1\n", [b"a"])
+    monkeypatch.undo()
+    assert "s2s: 1 line translated" in capsys.readouterr().err and not path.exists()
+    with Outgoing(str(path), resume=True) as out:
+        assert out.lines == 1
+    assert path.read_text() == "1\n"
+
+
+def test_a_run_that_ends_just_when_another_begins(tmp_path, monkeypatch):
+    """The other has the file open already, which has its last name by then: it must not be emptied."""
+    pytest.importorskip("fcntl")
+    path = tmp_path / "out"
+    first = Outgoing(str(path))
+    first.write("1\n", [b"a"])
+    usual = durable.os.open
+
+    def opening(name, *rest, **options):
+        file = usual(name, *rest, **options)
+        if str(name).endswith("out.partial") and not first._stream.closed and not rest[0] & os.O_CREAT:
+            first.__exit__(None, None, None)
+        return file
+
+    monkeypatch.setattr(os, "open", opening)
+    with Outgoing(str(path)) as second:
+        assert path.read_text() == "1\n"
+        second.write("2\n", [b"b"])
+    assert path.read_text() == "2\n" and names(tmp_path) == ["out"]

@@ -1,0 +1,64 @@
+"""Output: a file when all went well, a device as it stands."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from s2s.commands.output import Output
+from s2s.errors import WriteError
+
+
+def test_a_file_is_there_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_text("from before")
+    with pytest.raises(KeyboardInterrupt), Output(str(path)) as out:
+        out.write("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "from before" and os.listdir(tmp_path) == ["out"]
+    with Output(str(path)) as out:
+        out.write("ä\ud800\n")
+        out.write_bytes(b"1")
+    assert path.read_bytes() == "ä?\n1".encode() and os.listdir(tmp_path) == ["out"]
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("only Linux has a device that is full")
+    with (
+        pytest.raises(WriteError, match="cannot write /dev/full: No space left on device; free"),
+        Output("/dev/full") as out,
+    ):
+        out.write("text")
+    assert os.stat("/dev/full").st_rdev  # it is still the device
+
+
+def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with Output(str(pipe)) as out:
+        out.write("text")
+    assert os.read(reader, 100) == b"text" and os.listdir(tmp_path) == ["pipe"]
+    os.close(reader)
+
+
+def test_a_folder_that_is_missing(tmp_path: Path) -> None:
+    with (
+        pytest.raises(WriteError, match=r"missing/out: No such file or directory; .* make it \(mkdir -p\)"),
+        Output(str(tmp_path / "missing" / "out")),
+    ):
+        pass
+
+
+def test_standard_output_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        class buffer:
+            @staticmethod
+            def write(content: bytes) -> None:
+                raise OSError(errno.ENOSPC, "")
+
+    monkeypatch.setattr("sys.stdout", Full)
+    with pytest.raises(WriteError, match="^cannot write standard output: No space left"), Output(None) as out:
+        out.write("text")

@@ -82,7 +82,7 @@ def keep(run_folder: Path, step: int, examples: Sequence[Example]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step}.jsonl"
     lines = [json.dumps({**one.record, "origin": one.origin}, ensure_ascii=False) for one in examples]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", errors="surrogatepass")
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     for old in sorted(folder.glob("step-*.jsonl"), key=_step)[:-KEPT]:
         old.unlink()
     return path

@@ -394,7 +394,7 @@ class TaskModule(pl.LightningModule):
             raise DataError(
                 f"{BAD_STEPS} steps in a row had no finite loss and gradient; lower model.learning_rate or "
                 "trainer.gradient_clip_val, or train in float32 (trainer.precision: 32-true), and go on from the last "
-                f"good checkpoint: --ckpt_path best{self._again(corpus)}"
+                f"good checkpoint: --ckpt_path best{self._again(corpus if examples and examples[0].record else None)}"
             )
 
     def _skip_what_does_not_fit(self) -> None:

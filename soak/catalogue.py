@@ -6,6 +6,7 @@ from soak.attack import Attack
 
 ATTACKS: list[str] = [
     "soak.hostile_text:HostileText",
+    "soak.memory_of_files:MemoryOfFiles",
     "soak.fuzzed_readers:FuzzedReaders",
 ]
 

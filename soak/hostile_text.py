@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from soak.attack import Attack, Broken, Outcome
 from soak.strange import strange_lines
 
-FEW, MANY = 60, 2_300
+FEW, MANY = 40, 2_300
 """Lines of an attempt: of the first at each door, which CI makes, and of all others; a million in all."""
 PROMPTS = 20
 LONGEST = 10**7
@@ -75,10 +75,10 @@ class HostileText(Attack):
     def attempt(self, number: int, folder: Path) -> Outcome:
         door, turn = self._doors[number % len(self._doors)], number // len(self._doors)
         lines = [b"abc", *strange_lines(number, MANY if turn else FEW)]
-        if turn:
-            generator = random.Random(number)
-            most = LONGEST if turn % 10 == 5 else 10**4
-            lines.insert(generator.randrange(len(lines)), _long_line(generator, most))
+        generator = random.Random(number)
+        most = LONGEST if turn % 10 == 5 else 10**4
+        long = _long_line(generator, most) if turn else b"x" * 10**5
+        lines.insert(generator.randrange(1, len(lines)), long)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             held = door(number, folder, lines)

@@ -13,6 +13,7 @@ ATTACKS: list[str] = [
     "soak.out_of_memory:OutOfMemory",
     "soak.exactness:Exactness",
     "soak.hostile_text:HostileText",
+    "soak.memory_of_files:MemoryOfFiles",
     "soak.fuzzed_readers:FuzzedReaders",
     "soak.long_life:LongTranslation",
     "soak.long_life:LongTraining",

@@ -12,12 +12,12 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from soak.attack import Attack, Broken, Outcome
 from soak.strange import strange_lines
 
-FEW, MANY = 60, 2_300
+FEW, MANY = 40, 2_300
 """Lines of an attempt: of the first at each door, which CI makes, and of all others; a million in all."""
 PROMPTS = 20
 LONGEST = 10**7
@@ -75,10 +75,10 @@ class HostileText(Attack):
     def attempt(self, number: int, folder: Path) -> Outcome:
         door, turn = self._doors[number % len(self._doors)], number // len(self._doors)
         lines = [b"abc", *strange_lines(number, MANY if turn else FEW)]
-        if turn:
-            generator = random.Random(number)
-            most = LONGEST if turn % 10 == 5 else 10**4
-            lines.insert(generator.randrange(len(lines)), _long_line(generator, most))
+        generator = random.Random(number)
+        most = LONGEST if turn % 10 == 5 else 10**4
+        long = _long_line(generator, most) if turn else b"x" * 10**5
+        lines.insert(generator.randrange(1, len(lines)), long)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             held = door(number, folder, lines)
@@ -124,6 +124,7 @@ class HostileText(Attack):
         return len(rows)
 
     def _scored(self, number: int, folder: Path, lines: list[bytes]) -> int:
+        lines = [line[:50_000] for line in lines]  # longer ones are refused
         _write(folder / "source", lines)
         _write(folder / "target", [line[:50] for line in lines[::-1]])
         given = [str(folder / "source"), str(folder / "target"), "--output", str(folder / "out")]
@@ -202,8 +203,7 @@ class HostileText(Attack):
         turn = number // len(self._doors)
         lines = [b"\xef\xbb\xbfabc", *lines[1:], *[b"abc def ghi"] * 20]
         others = generator.sample(lines, len(lines))
-        pairs, files = _FORMS[turn % len(_FORMS)](folder, lines, others)
-        _fitted(folder, files, len(lines), pairs)
+        _fitted(folder, *_FORMS[turn % len(_FORMS)](folder, lines, others))
         return len(lines)
 
 
@@ -311,38 +311,50 @@ def _source(row: bytes) -> str | None:
     return str(source)
 
 
-def _tsv(folder: Path, lines: list[bytes], others: list[bytes]) -> tuple[list[tuple[str, str]], str]:
+class _Corpus(NamedTuple):
+    """What a corpus is, found out another way.
+
+    Attributes:
+        files: as a configuration names them.
+        pairs: that are whole.
+        skipped: lines that are not; of two files each has its own.
+    """
+
+    files: str
+    pairs: list[tuple[str, str]]
+    skipped: int
+
+
+def _tsv(folder: Path, lines: list[bytes], others: list[bytes]) -> _Corpus:
     rows = [one + b"\t" + other for one, other in zip(lines, others, strict=True)]
     _write(folder / "pairs.tsv", rows)
-    texts = [_decoded(row) for row in [rows[0].removeprefix(b"\xef\xbb\xbf"), *rows[1:]]]
-    split = [text.split("\t") for text in texts if text is not None]
-    return [
-        (one, two) for one, two in (row for row in split if len(row) == 2) if one.strip() and two.strip()
-    ], str(folder / "pairs.tsv")
+    split = [text.split("\t") for text in _whole(rows) if text is not None]
+    pairs = [(row[0], row[1]) for row in split if len(row) == 2 and row[0].strip() and row[1].strip()]
+    return _Corpus(str(folder / "pairs.tsv"), pairs, len(rows) - len(pairs))
 
 
-def _jsonl(folder: Path, lines: list[bytes], others: list[bytes]) -> tuple[list[tuple[str, str]], str]:
+def _jsonl(folder: Path, lines: list[bytes], others: list[bytes]) -> _Corpus:
     pairs, rows = [], []
     for place, (one, other) in enumerate(zip(lines, others, strict=True)):
-        if place % 5 == 0 or (text := _decoded(one)) is None or (target := _decoded(other)) is None:
-            rows.append(one if one[:1] != b"{" else b"{")
+        source, target = _decoded(one), _decoded(other)
+        if place % 5 == 0 or source is None or target is None:
+            rows.append(b"x" + one)
             continue
-        rows.append(json.dumps({"source": text, "target": target}).encode())
-        if text.strip() and target.strip():
-            pairs.append((text, target))
+        rows.append(json.dumps({"source": source, "target": target}).encode())
+        if source.strip() and target.strip():
+            pairs.append((source, target))
     _write(folder / "pairs.jsonl", rows)
-    return pairs, str(folder / "pairs.jsonl")
+    return _Corpus(str(folder / "pairs.jsonl"), pairs, len(rows) - len(pairs))
 
 
-def _two_files(folder: Path, lines: list[bytes], others: list[bytes]) -> tuple[list[tuple[str, str]], str]:
-    sides = []
-    for name, side in (("a.en", lines), ("a.de", others)):
-        _write(folder / name, side)
-        sides.append([_decoded(line) for line in [side[0].removeprefix(b"\xef\xbb\xbf"), *side[1:]]])
-    pairs = [
-        (one, two) for one, two in zip(*sides, strict=True) if one and two and one.strip() and two.strip()
-    ]
-    return pairs, f"{folder / 'a.en'},{folder / 'a.de'}"
+def _two_files(folder: Path, lines: list[bytes], others: list[bytes]) -> _Corpus:
+    _write(folder / "a.en", lines)
+    _write(folder / "a.de", others)
+    both = [*zip(_whole(lines), _whole(others), strict=True)]
+    pairs = [(one, two) for one, two in both if one and two and one.strip() and two.strip()]
+    unreadable = sum((one is None) + (two is None) for one, two in both)
+    empty = sum(None not in pair for pair in both) - len(pairs)
+    return _Corpus(f"{folder / 'a.en'},{folder / 'a.de'}", pairs, unreadable + empty)
 
 
 _FORMS = [_tsv, _jsonl, _two_files]
@@ -355,7 +367,12 @@ def _decoded(line: bytes) -> str | None:
         return None
 
 
-def _fitted(folder: Path, files: str, lines: int, pairs: list[tuple[str, str]]) -> None:
+def _whole(lines: Sequence[bytes]) -> list[str | None]:
+    """The lines of a file that can be read, in their places; a mark of the byte order is none of the first one's."""
+    return [_decoded(line) for line in [lines[0].removeprefix(b"\xef\xbb\xbf"), *lines[1:]]]
+
+
+def _fitted(folder: Path, files: str, pairs: list[tuple[str, str]], skipped: int) -> None:
     """Two steps of training; the token store has these pairs, and the others are counted."""
     import s2s
     from s2s.text.store import PairStore
@@ -382,10 +399,10 @@ def _fitted(folder: Path, files: str, lines: int, pairs: list[tuple[str, str]]) 
     for place, pair in enumerate(pairs):
         found = store.text("source", place), store.text("target", place)
         _check(found == pair, f"pair {place}, {pair!r}, is stored as {found!r}")
-    skipped = sum(
+    told = sum(
         int(one.replace(",", "")) for one in re.findall(r"^skipped ([\d,]+) ", "\n".join(store.report), re.M)
     )
-    _check((len(store), skipped) == (len(pairs), lines - len(pairs)), f"{len(store)} pairs, {store.report}")
+    _check((len(store), told) == (len(pairs), skipped), f"{len(store)} pairs, {store.report}, not {skipped}")
 
 
 def _write(path: Path, lines: Sequence[bytes]) -> None:

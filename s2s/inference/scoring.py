@@ -24,6 +24,8 @@ from s2s.text.tokenizer import PAD
 BATCH_TOKENS = 4096
 MOST_PAIRS_OF_TOKENS = 2**28
 """Source tokens times target tokens of a line: attention has a number for each, 1 GiB of them."""
+MOST_TOKENS = 2**17
+"""Of a line or of its translation: a layer keeps some thousand numbers of each, 1 GiB of them, too."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,9 @@ def forced(
             said[index] = list(vocabulary.target(encodable(answer), said[index]))
     lengths = [(len(r), len(s) + 1) for r, s in zip(read, said, strict=True)]
     for text, (length, other) in zip(sources, lengths, strict=True):
-        if length * other > MOST_PAIRS_OF_TOKENS:
+        if length * other > MOST_PAIRS_OF_TOKENS or max(length, other) > MOST_TOKENS:
             raise DataError(
-                f"a line of {length:,} tokens with a translation of {other:,} is too long to be attended to at once; "
+                f"a line of {length:,} tokens with a translation of {other:,} is too long to be scored at once; "
                 f"split it. It begins with {text[:40]!r}"
             )
     for batch in _batches(lengths, batch_tokens):

@@ -16,6 +16,9 @@ from s2s.padded import Padded
 from s2s.text.batch import pad
 from s2s.text.tokenizer import BOS, EOS, Tokenizer
 
+AT_ONCE = 2**14
+"""Tokens of a text that are read at once; of a longer one no more is kept than the state behind them."""
+
 
 def score_texts(
     model: LanguageModel, tokenizer: Tokenizer, texts: Sequence[str], *, batch_tokens: int
@@ -73,6 +76,8 @@ def _scored(
     model: LanguageModel, tokenizer: Tokenizer, pieces: Sequence[Sequence[int]], state: State
 ) -> tuple[list[Scored], State]:
     place = next(model.parameters()).device
+    if len(pieces) == 1 and len(pieces[0]) > AT_ONCE:
+        return _scored_in_parts(model, tokenizer, pieces[0], state)
     golds = [[*row, EOS] for row in pieces]
     inputs, gold = pad([[BOS, *row] for row in pieces]).to(place), pad(golds).to(place)
     decoded, state = model(inputs, state)
@@ -81,3 +86,18 @@ def _scored(
     return [
         Scored(math.fsum(row), tokenizer.tokens(said), row) for said, row in zip(golds, values, strict=True)
     ], state
+
+
+def _scored_in_parts(
+    model: LanguageModel, tokenizer: Tokenizer, pieces: Sequence[int], state: State
+) -> tuple[list[Scored], State]:
+    place = next(model.parameters()).device
+    read, said = [BOS, *pieces], [*pieces, EOS]
+    log_probs: list[float] = []
+    for start in range(0, len(said), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        gold = pad([said[part]]).to(place)
+        decoded, state = model(pad([read[part]]).to(place), state)
+        rows = gold_log_probs(model, decoded, gold, no_source(gold.lengths))
+        log_probs += rows[0].double().tolist()
+    return [Scored(math.fsum(log_probs), tokenizer.tokens(said), log_probs)], state

@@ -306,6 +306,29 @@ def test_scores_of_a_stream_are_those_of_the_uncut_one(generator: Generator, mod
     )
 
 
+def test_a_long_text_is_read_part_by_part(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["the old sea is calm is the old sea", "calm"]
+    expected, stream = generator.score(texts), generator.score(texts, as_stream=True)
+    monkeypatch.setattr("s2s.inference.text_scoring.AT_ONCE", 3)
+    parts = []
+    forward = LanguageModel.forward
+
+    def counted(self: LanguageModel, inputs: Padded, state: object = None) -> object:
+        parts.append(inputs.ids.shape[1])
+        return forward(self, inputs, state)
+
+    monkeypatch.setattr(LanguageModel, "forward", counted)
+    for found, wanted in (
+        (generator.score(texts, batch_tokens=1), expected),
+        (generator.score(texts, as_stream=True), stream),
+    ):
+        for one, other in zip(found, wanted, strict=True):
+            assert one.tokens == other.tokens
+            assert one.log_probs == pytest.approx(other.log_probs, abs=1e-5)
+            assert one.log_prob == pytest.approx(other.log_prob, abs=1e-5)
+    assert max(parts) == 3
+
+
 def test_it_is_a_public_name() -> None:
     assert s2s.Generator is Generator
 

@@ -126,5 +126,8 @@ def test_what_cannot_be(bundle):
         DataError, match="a line of 20,000 tokens with a translation of 20,001 is too long .*'aaaa"
     ):
         score(bundle, ["a" * 20_000], ["b" * 20_000])
+    for source, target in (("a" * 131_073, "b"), ("a", "b" * 131_072)):
+        with pytest.raises(DataError, match=r"131,073 .*is too long to be scored at once; split it"):
+            score(bundle, [source], [target])
     with pytest.raises(ConfigError, match="device 'sofa' cannot be used here"):
         score(bundle, ["a"], ["a"], device="sofa")

@@ -1,0 +1,19 @@
+"""What the strategies that come with s2s do unasked; the command line's help reads it, and needs no torch."""
+
+from typing import Final
+
+BEAM: Final = 5
+NORMALIZATION: Final = "wu"
+ALPHA: Final = 0.6
+BETA: Final = 0.0
+
+DIVERSE_BEAM: Final = 6
+GROUPS: Final = 3
+STRENGTH: Final = 0.5
+
+CONSTRAINED_BEAM: Final = 10
+
+SAMPLES: Final = 1
+TEMPERATURE: Final = 1.0
+TOP_P: Final = 1.0
+SEED: Final = 1

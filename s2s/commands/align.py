@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from s2s.commands.command_line import CommandLine
 from s2s.commands.threads import WITHIN, use_threads
-from s2s.inference.options import SCORED_TOKENS
+from s2s.inference.batch_sizes import SCORED_TOKENS
 
 SUMMARY = "word alignments of given translations, by attention, in the Pharaoh format"
 

@@ -15,7 +15,8 @@ from s2s.commands.command_line import CommandLine
 from s2s.commands.output_options import add_output_options
 from s2s.commands.threads import at_once
 from s2s.errors import ConfigError
-from s2s.inference.options import CLASSIFIED_TOKENS, MAX_SOURCE_TOKENS
+from s2s.inference.batch_sizes import CLASSIFIED_TOKENS
+from s2s.inference.options import MAX_SOURCE_TOKENS
 
 if TYPE_CHECKING:
     from s2s.inference.classifier import Classification, Classifier

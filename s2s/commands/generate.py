@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from s2s.commands.command_line import CommandLine
 from s2s.commands.threads import WITHIN, use_threads
-from s2s.inference.options import TEXT_TOKENS, Options, flags
+from s2s.inference.batch_sizes import TEXT_TOKENS
+from s2s.inference.options import Options, flags
 from s2s.search.defaults import SEED
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 
 from s2s.commands.command_line import CommandLine
-from s2s.inference.options import of_bundle
-from s2s.search.defaults import BEAM
+from s2s.search.defaults import BEAM, of_bundle
 
 SUMMARY = "a picture of the attention with which a sentence is translated"
 

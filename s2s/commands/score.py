@@ -13,7 +13,7 @@ from s2s.commands.command_line import CommandLine
 from s2s.commands.threads import WITHIN, use_threads
 from s2s.counted import counted
 from s2s.errors import ConfigError
-from s2s.inference.options import SCORED_TOKENS
+from s2s.inference.batch_sizes import SCORED_TOKENS
 
 if TYPE_CHECKING:
     from s2s.commands.output import Output

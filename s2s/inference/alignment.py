@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from s2s.errors import BundleError, ConfigError, DataError
+from s2s.inference.batch_sizes import SCORED_TOKENS
 from s2s.inference.bundle import Bundle
-from s2s.inference.options import SCORED_TOKENS
 from s2s.inference.scoring import forced
 from s2s.inference.windows import encodable
 from s2s.inference.words import by_words, words_of_pieces, words_of_text

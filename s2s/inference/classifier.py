@@ -15,10 +15,11 @@ import torch
 
 from s2s.errors import BundleError, ConfigError, DataError
 from s2s.evaluation.classes import NONE
+from s2s.inference.batch_sizes import CLASSIFIED_TOKENS
 from s2s.inference.devices import threads_on, usable_device
 from s2s.inference.model_bundle import ModelBundle, load_model_bundle
 from s2s.inference.one_thread import use_one_thread
-from s2s.inference.options import CLASSIFIED_TOKENS, MAX_SOURCE_TOKENS
+from s2s.inference.options import MAX_SOURCE_TOKENS
 from s2s.inference.windows import WINDOW, encodable, in_batches, in_windows
 from s2s.inference.workers import GivenUp, Workers
 from s2s.nn.classifier import SequenceClassifier

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from s2s.errors import ConfigError, DataError
+from s2s.inference.batch_sizes import SCORED_TOKENS, TEXT_TOKENS
 from s2s.inference.devices import usable_device
 from s2s.inference.model_bundle import ModelBundle, built_here, load_model_bundle
-from s2s.inference.options import SCORED_TOKENS, TEXT_TOKENS, Options
+from s2s.inference.options import Options
 from s2s.inference.scoring import Scored
 from s2s.inference.strategies import strategy_of
 from s2s.inference.text_scoring import StreamScorer, score_texts

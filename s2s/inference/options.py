@@ -24,6 +24,7 @@ from s2s.search.defaults import (
     STRENGTH,
     TEMPERATURE,
     TOP_P,
+    of_bundle,
 )
 from s2s.search.limits import LIMIT_EXTRA, LIMIT_RATIO
 
@@ -33,21 +34,6 @@ SPLITS = ("sentences",)
 BATCH_TOKENS = 4096
 MAX_SOURCE_TOKENS = 4096
 """As many as a batch has: a line of a million letters must not take hours, nor all memory."""
-SCORED_TOKENS = 4096
-"""Most tokens of a batch that is scored or aligned, padding counted."""
-CLASSIFIED_TOKENS = 16384
-"""Most tokens of a batch of texts that get their classes, padding counted: a matter of speed and memory alone."""
-TEXT_TOKENS = 256
-"""Most tokens of a text that a language model writes and does not end before, its prompt not counted."""
-
-
-def of_bundle(usual: float | str) -> str:
-    """What holds if an option of a search is not given, for a person.
-
-    Args:
-        usual: its default where no training said otherwise.
-    """
-    return f"the bundle's, {usual} unless its training said otherwise"
 
 
 def _of_search(usual: float | str, where: str) -> str:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from s2s.errors import ConfigError, DataError
+from s2s.inference.batch_sizes import SCORED_TOKENS
 from s2s.inference.bundle import Bundle
 from s2s.inference.devices import usable_device
-from s2s.inference.options import SCORED_TOKENS
 from s2s.inference.windows import encodable
 from s2s.nn.decoder import Decoded
 from s2s.nn.head import PIECE_ELEMENTS

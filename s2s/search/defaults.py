@@ -17,3 +17,12 @@ SAMPLES: Final = 1
 TEMPERATURE: Final = 1.0
 TOP_P: Final = 1.0
 SEED: Final = 1
+
+
+def of_bundle(usual: float | str) -> str:
+    """What holds if an option of a search is not given, for a person.
+
+    Args:
+        usual: its default where no training said otherwise.
+    """
+    return f"the bundle's, {usual} unless its training said otherwise"

@@ -39,7 +39,15 @@ from s2s.registry.parts import kind_of_option, options
 from s2s.resources import recipes
 from s2s.training.callbacks import BestAndLast, DurableCheckpoints
 from s2s.training.datamodule import KeepsTokenizers
-from s2s.training.help import WIDTH, choices, explain_part_help, option_lines, takes_part, type_hints
+from s2s.training.help import (
+    WIDTH,
+    choices,
+    explain_part_help,
+    option_lines,
+    takes_part,
+    type_hints,
+    with_options,
+)
 from s2s.training.loop import stop_and_validate_between_steps
 from s2s.training.memory import keep_freed_memory
 from s2s.training.options import (
@@ -729,7 +737,8 @@ def _trainer_lines(task: type[Task], only: Sequence[str] | None = None) -> list[
 
 def _defaults(task: type[Task], group: str) -> dict[str, Any]:
     """What options of a group are that nobody gives, where the signature does not say it."""
-    parts = getattr(task.data, "default_parts", {}) if group == "data" else {}
+    named = getattr(task.data, "default_parts", {}) if group == "data" else {}
+    parts = {option: with_options(kind_of_option(option) or option, part) for option, part in named.items()}
     return {**parts, **{key.removeprefix(f"{group}."): value for key, value in task.defaults.items()}}
 
 

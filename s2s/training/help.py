@@ -82,6 +82,13 @@ def part_help(kind: str, name: str, prefix: str) -> str:
     return "\n".join(lines)
 
 
+def with_options(kind: str, name: str) -> str:
+    """A part and what its options are unasked, in one line: `SentencePiece, vocabulary_size 8000, ...`."""
+    settable = options(catalogue().load(kind, name))
+    told = [f"{one} {_shown(of.default)}" for one, of in settable.items() if of.default is not None]
+    return ", ".join([name, *told])
+
+
 def choices(kind: str) -> str:
     """The known parts of a kind, in one line."""
     return f"one of {', '.join(catalogue().names(kind)) or 'none'}"
@@ -154,10 +161,6 @@ def _default(name: str, default: Any) -> str:
     if kind and inspect.isclass(default):
         entry = catalogue().find(default, kind)
         default = entry.name if entry else default.__name__
-    elif kind and isinstance(default, str):  # chosen by name, where nobody sees what its options are
-        of_it = options(catalogue().load(kind, default))
-        told = [f"{one} {_shown(of.default)}" for one, of in of_it.items() if of.default is not None]
-        default = ", ".join([default, *told])
     return f"default: {_shown(default)}"
 
 

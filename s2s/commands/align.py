@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from s2s.commands.command_line import CommandLine
+from s2s.commands.threads import WITHIN, use_threads
+from s2s.inference.batch_sizes import SCORED_TOKENS
 
 SUMMARY = "word alignments of given translations, by attention, in the Pharaoh format"
 
@@ -26,26 +28,31 @@ def main(argv: list[str]) -> int:
         help="link all words with so much attention (default: for each target word the one with the most)",
     )
     add("--output", metavar="FILE", help="write here when all is done (default: standard output)")
-    add("--batch-tokens", type=int, metavar="N", help="most tokens of a batch (default: 4096)")
+    add(
+        "--batch-tokens",
+        type=int,
+        default=SCORED_TOKENS,
+        metavar="N",
+        help="most tokens of a batch (default: %(default)s)",
+    )
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
-    add("--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)")
+    add("--threads", type=int, metavar="N", help=f"{WITHIN} (default: torch's choice)")
     options = parser.parse_args(argv)
 
     from s2s.commands.aligned_lines import AlignedLines
     from s2s.commands.output import Output
-    from s2s.commands.threads import use_threads
     from s2s.inference.alignment import align, check_threshold, pharaoh
     from s2s.inference.bundle import load_bundle
-    from s2s.inference.scoring import BATCH_TOKENS
 
     check_threshold(options.threshold)
     use_threads(options.threads)
     bundle = load_bundle(options.bundle)
     pairs = AlignedLines(options.source, options.target)
-    batch_tokens = BATCH_TOKENS if options.batch_tokens is None else options.batch_tokens
     with Output(options.output) as output:
         for sources, targets in pairs.blocks():
-            for one in align(bundle, sources, targets, batch_tokens=batch_tokens, device=options.device):
+            for one in align(
+                bundle, sources, targets, batch_tokens=options.batch_tokens, device=options.device
+            ):
                 output.write(f"{pharaoh(one.links(options.threshold))}\n")
             output.flush()
     pairs.tell()

@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from s2s.commands.command_line import CommandLine
 from s2s.commands.output_options import add_output_options
+from s2s.commands.threads import at_once
 from s2s.errors import ConfigError
+from s2s.inference.batch_sizes import CLASSIFIED_TOKENS
+from s2s.inference.options import MAX_SOURCE_TOKENS
 
 if TYPE_CHECKING:
     from s2s.inference.classifier import Classification, Classifier
 
 SUMMARY = "give texts their classes with a bundle"
 
-_READING = ("field", "whole", "top", "resume")
-_EVALUATING = ("source_key", "target_key", "confusion")
+_READING = ("whole", "top", "resume")
+_EVALUATING = ("target_key", "plot")
 
 
 def main(argv: list[str]) -> int:
@@ -33,10 +36,10 @@ def main(argv: list[str]) -> int:
 
     given = {name: getattr(command, name) for name in ("max_source_tokens", "batch_tokens")}
     numbers = {name: value for name, value in given.items() if value is not None}
-    if command.confusion is not None:
+    if command.plot is not None:
         from s2s.evaluation.pictures import format_of
 
-        format_of(command.confusion)
+        format_of(command.plot)
     classifier = Classifier.load(command.bundle, device=command.device, threads=command.threads)
     return (
         _evaluate(command, classifier, numbers)
@@ -65,9 +68,11 @@ def parser() -> CommandLine:
     )
     add(
         "--field",
+        "--source-key",
         metavar="KEY",
         action="append",
-        help="where the text is in a JSON object (default: source); several are joined, a line for each",
+        help="where the text is in a JSON object (default: source); several are joined, a line for each; with "
+        "--evaluate only one, or the number of a column, from 1 (default: source, 1)",
     )
     add("--whole", action="store_true", help="each FILE is one text, whatever its name")
     add(
@@ -90,16 +95,14 @@ def parser() -> CommandLine:
         help="print accuracy, macro-F1, and precision, recall and F1 of each class",
     )
     known.add_argument(
-        "--source-key",
+        "--target-key",
         metavar="KEY",
-        help="where the text is: a key of JSON objects, or the number of a column, from 1 (default: source, 1)",
+        help="where its class is: a key of JSON objects, or the number of a column, from 1 (default: target, 2)",
     )
     known.add_argument(
-        "--target-key", metavar="KEY", help="where its class is, likewise (default: target, 2)"
-    )
-    known.add_argument(
+        "--plot",
         "--confusion",
-        metavar="PICTURE",
+        metavar="FILE",
         help="draw which classes are taken for which, as .png or .svg; needs matplotlib: pip install 's2s[plots]'",
     )
     speed = parser.add_argument_group("results and speed")
@@ -107,20 +110,20 @@ def parser() -> CommandLine:
         "--max-source-tokens",
         type=int,
         metavar="N",
-        help="so many tokens are read of each text (default: 4096)",
+        help=f"so many tokens are read of each text (default: {MAX_SOURCE_TOKENS})",
     )
     speed.add_argument(
         "--batch-tokens",
         type=int,
         metavar="N",
-        help="most padded tokens in a batch; a matter of speed and memory alone (default: 16384)",
+        help=f"most padded tokens in a batch; a matter of speed and memory alone (default: {CLASSIFIED_TOKENS})",
     )
     speed.add_argument("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     speed.add_argument(
         "--threads",
         type=int,
         metavar="N",
-        help="CPU threads that work at once, a batch each (default: as many as there are cores, 8 at most)",
+        help=at_once("classify"),
     )
     return parser
 
@@ -140,6 +143,10 @@ def _check(command: Namespace) -> None:
                 if command.evaluate
                 else f"{flag} is about texts whose class is known; add --evaluate, or leave it out"
             )
+    if command.evaluate and command.field and len(command.field) > 1:
+        raise ConfigError(
+            f"--evaluate reads the text under one key, not under {', '.join(command.field)}; name one with --field"
+        )
     if command.evaluate and not command.files:
         raise ConfigError(
             "--evaluate needs a FILE of texts and their classes, such as texts.tsv or texts.jsonl"
@@ -206,8 +213,9 @@ def _evaluate(command: Namespace, classifier: Classifier, numbers: Mapping[str, 
 
     report = LineReport()
     texts, gold = [], []
+    source_key = command.field[0] if command.field else None
     for path in command.files:
-        spec = corpus_spec({"path": path, "source_key": command.source_key, "target_key": command.target_key})
+        spec = corpus_spec({"path": path, "source_key": source_key, "target_key": command.target_key})
         for pair in open_corpus(spec).pairs(report):
             texts.append(pair.source)
             gold.append(pair.target.strip())
@@ -223,11 +231,11 @@ def _evaluate(command: Namespace, classifier: Classifier, numbers: Mapping[str, 
         said.append(note)
     if truncated := sum(one.truncated for one in found):
         said.append(_told(truncated, len(found), command.max_source_tokens))
-    if command.confusion is not None:
+    if command.plot is not None:
         from s2s.inference.confusion import draw
 
-        picture, notes = draw(classes, command.confusion)
-        with Output(command.confusion) as drawn:
+        picture, notes = draw(classes, command.plot)
+        with Output(command.plot) as drawn:
             drawn.write_bytes(picture)
         said += notes
     for note in said:
@@ -236,8 +244,6 @@ def _evaluate(command: Namespace, classifier: Classifier, numbers: Mapping[str, 
 
 
 def _told(truncated: int, texts: int, most: int | None) -> str:
-    from s2s.inference.options import MAX_SOURCE_TOKENS
-
     return (
         f"{truncated} of {texts} texts have more than {most or MAX_SOURCE_TOKENS} tokens; only so many were read of "
         "each. See --max-source-tokens"

@@ -23,10 +23,13 @@ def main(argv: list[str]) -> int:
     )
     add("bundle", metavar="BUNDLE", help="where the bundle shall lie; one that is there is replaced")
     add(
+        "--ckpt_path",
+        "--ckpt-path",
         "--checkpoint",
+        dest="checkpoint",
         metavar="NAME",
         default="best",
-        help="of the run: best, last, or a file (default: best)",
+        help="of the run: best, last, or a file, as `s2s test` takes it (default: best, else last)",
     )
     add_card_options(parser)
     options = parser.parse_args(argv)

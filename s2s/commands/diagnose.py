@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from s2s.commands.command_line import CommandLine
+from s2s.commands.threads import WITHIN, use_threads
 from s2s.diagnosis.settings import CELLS, QUICK, Settings
 from s2s.durable import make_folder
 
@@ -68,7 +69,7 @@ def main(argv: list[str]) -> int:
         type=int,
         default=1,
         metavar="N",
-        help="CPU threads (default: 1; small cells gain nothing by more)",
+        help=f"{WITHIN} (default: %(default)s; small cells gain nothing by more)",
     )
     options = parser.parse_args(argv)
 
@@ -77,7 +78,6 @@ def main(argv: list[str]) -> int:
     folder = None if options.output is None else _folder(options.output)
 
     from s2s.commands.output import Output
-    from s2s.commands.threads import use_threads
     from s2s.diagnosis.diagnosis import diagnose
     from s2s.diagnosis.plot import check_matplotlib, pictures
     from s2s.diagnosis.report import files, text

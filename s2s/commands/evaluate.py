@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from s2s.commands.command_line import CommandLine
 from s2s.counted import counted
 from s2s.errors import DataError
+from s2s.evaluation.evaluate import LENGTHS, METRICS, SUMMARY_METRICS
+from s2s.evaluation.significance import RESAMPLES
 
 if TYPE_CHECKING:
     from s2s.evaluation.evaluate import Row
@@ -27,6 +29,7 @@ def main(argv: list[str]) -> int:
         "systems, p is how probable so large a difference to HYP is if both are equally good (paired bootstrap).",
     )
     add = parser.add_argument
+    usual = ", ".join(f"{unit} {' '.join(map(str, lengths))}" for unit, lengths in LENGTHS.items())
     add(
         "hypotheses",
         metavar="HYP",
@@ -49,18 +52,18 @@ def main(argv: list[str]) -> int:
         "--metrics",
         nargs="+",
         metavar="NAME",
-        help="which to compute (default: BLEU ChrF TER; with --sources ROUGE1 ROUGE2 ROUGEL ROUGELsum); "
+        help=f"which to compute (default: {' '.join(METRICS)}; with --sources {' '.join(SUMMARY_METRICS)}); "
         "see: s2s plugins list --kind metric",
     )
     add(
         "--resamples",
         type=int,
         metavar="N",
-        help="bootstrap resamples for 95 %% intervals and p-values (default: 0; with other systems 1000)",
+        help=f"bootstrap resamples for 95 %% intervals and p-values (default: 0; with other systems {RESAMPLES})",
     )
     add(
         "--by-length",
-        choices=["words", "characters"],
+        choices=list(LENGTHS),
         help="add scores by length of the (first) reference, in words or characters",
     )
     add(
@@ -68,7 +71,7 @@ def main(argv: list[str]) -> int:
         nargs="+",
         type=int,
         metavar="N",
-        help="longest sentences of each bucket (default: words 10 20 30 40 60, characters 50 100 150 200 300)",
+        help=f"longest sentences of each bucket (default: {usual})",
     )
     add("--json", action="store_true", help="as JSON, for programs")
     summaries = parser.add_argument_group("summaries")
@@ -101,8 +104,7 @@ def main(argv: list[str]) -> int:
 
         format_of(options.plot)  # what cannot be drawn is said before the work
 
-    from s2s.evaluation.evaluate import METRICS, SUMMARY_METRICS, evaluate
-    from s2s.evaluation.significance import RESAMPLES
+    from s2s.evaluation.evaluate import evaluate
     from s2s.evaluation.table import table
 
     systems, references, sources = _texts(options)

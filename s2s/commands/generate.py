@@ -10,7 +10,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from s2s.commands.command_line import CommandLine
-from s2s.inference.options import flags
+from s2s.commands.threads import WITHIN, use_threads
+from s2s.inference.batch_sizes import TEXT_TOKENS
+from s2s.inference.options import Options, flags
+from s2s.search.defaults import SEED
 
 if TYPE_CHECKING:
     from s2s.commands.output import Output
@@ -38,9 +41,9 @@ _OTHERWISE = {
     "search": "name of a search strategy; see: s2s plugins list --kind search (default: Sampling, or one that takes "
     "the options that are given)",
     "beam": "size of the beam (Sutskever et al. 2014); 1 is greedy (default: no beam, texts are drawn)",
-    "seed": "what is drawn is a function of it, of the prompt and of the text's number (default: 1)",
-    "max_tokens": "most tokens of a text, those of the prompt not counted (default: 256)",
-    "min_tokens": "fewest tokens of a text, those of the prompt not counted (default: 0)",
+    "seed": f"what is drawn is a function of it, of the prompt and of the text's number (default: {SEED})",
+    "max_tokens": f"most tokens of a text, those of the prompt not counted (default: {TEXT_TOKENS})",
+    "min_tokens": f"fewest tokens of a text, those of the prompt not counted (default: {Options.min_tokens})",
 }
 """What the help says of those that mean something else here."""
 
@@ -52,7 +55,6 @@ def main(argv: list[str]) -> int:
     options = {name: value for name, value in options.items() if value is not None}
 
     from s2s.commands.output import Output
-    from s2s.commands.threads import use_threads
     from s2s.inference.generator import Generator
 
     use_threads(command.threads)
@@ -161,5 +163,5 @@ def parser() -> CommandLine:
             value = {"action": "append", "metavar": flag.metavar}
         add(*flag.flags, dest=name, default=None, help=about, **value)
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
-    add("--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)")
+    add("--threads", type=int, metavar="N", help=f"{WITHIN} (default: torch's choice)")
     return parser

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from s2s.commands.command_line import CommandLine
+from s2s.search.defaults import BEAM, of_bundle
 
 SUMMARY = "a picture of the attention with which a sentence is translated"
 
@@ -19,12 +20,12 @@ def main(argv: list[str]) -> int:
     add = parser.add_argument
     add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
     add("sentence", metavar="SENTENCE", help="what is to be translated, in quotation marks")
-    add("--output", metavar="FILE", required=True, help="the picture, .png or .svg")
+    add("--output", "--plot", metavar="FILE", required=True, help="the picture, .png or .svg")
     add(
         "--beam",
         type=int,
         metavar="N",
-        help="size of the beam; 1 is greedy (default: what the bundle recommends)",
+        help=f"size of the beam; 1 is greedy (default: {of_bundle(BEAM)})",
     )
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     options = parser.parse_args(argv)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2s.commands.command_line import CommandLine
 from s2s.commands.output_options import add_output_options
+from s2s.commands.threads import at_once
 from s2s.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -131,6 +132,6 @@ def parser() -> CommandLine:
         "--threads",
         type=int,
         metavar="N",
-        help="CPU threads that label at once, a batch each (default: as many as there are cores, 8 at most)",
+        help=at_once("label"),
     )
     return parser

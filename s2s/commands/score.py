@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2s.commands.command_line import CommandLine
+from s2s.commands.threads import WITHIN, use_threads
 from s2s.counted import counted
 from s2s.errors import ConfigError
+from s2s.inference.batch_sizes import SCORED_TOKENS
 
 if TYPE_CHECKING:
     from s2s.commands.output import Output
@@ -25,7 +27,6 @@ def main(argv: list[str]) -> int:
     options = parser().parse_args(argv)
 
     from s2s.commands.output import Output
-    from s2s.commands.threads import use_threads
     from s2s.inference.architectures import model_class
     from s2s.inference.model_bundle import read_config
     from s2s.nn.language_model import LanguageModel
@@ -76,24 +77,29 @@ def parser() -> CommandLine:
         help="read each line after those before it, not alone (language models)",
     )
     add("--output", metavar="FILE", help="write here when all is done (default: standard output)")
-    add("--batch-tokens", type=int, metavar="N", help="most tokens of a batch (default: 4096)")
+    add(
+        "--batch-tokens",
+        type=int,
+        default=SCORED_TOKENS,
+        metavar="N",
+        help="most tokens of a batch (default: %(default)s)",
+    )
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
-    add("--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)")
+    add("--threads", type=int, metavar="N", help=f"{WITHIN} (default: torch's choice)")
     return parser
 
 
 def _translations(options: Namespace, output: Output) -> list[str]:
     from s2s.commands.aligned_lines import AlignedLines
     from s2s.inference.bundle import load_bundle
-    from s2s.inference.scoring import BATCH_TOKENS, exp, score
+    from s2s.inference.scoring import exp, score
 
     bundle = load_bundle(options.bundle)
     pairs = AlignedLines(options.source, options.target)
-    batch_tokens = BATCH_TOKENS if options.batch_tokens is None else options.batch_tokens
     lines = tokens = impossible = 0
     total = 0.0
     for sources, targets in pairs.blocks():
-        for one in score(bundle, sources, targets, batch_tokens=batch_tokens, device=options.device):
+        for one in score(bundle, sources, targets, batch_tokens=options.batch_tokens, device=options.device):
             lines += 1
             tokens += len(one.tokens)
             impossible += one.log_prob == -math.inf and not one.tokens
@@ -128,13 +134,11 @@ def _texts(options: Namespace, output: Output) -> list[str]:
     from s2s.evaluation.perplexity import Perplexity, TextSizes
     from s2s.inference.generator import Generator
     from s2s.inference.incoming import Decoder, Incoming
-    from s2s.inference.scoring import BATCH_TOKENS
 
     generator = Generator.load(options.bundle, device=options.device)
     incoming, decode = Incoming([options.source]), Decoder()
-    batch_tokens = BATCH_TOKENS if options.batch_tokens is None else options.batch_tokens
     sizes, total = TextSizes(0, 0, 0, 0, 0), 0.0
-    scorer = generator.scorer(as_stream=options.stream, batch_tokens=batch_tokens)
+    scorer = generator.scorer(as_stream=options.stream, batch_tokens=options.batch_tokens)
     for window in incoming.windows():
         texts = [decode(line) for line in window]
         scored = scorer(texts)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from s2s.commands.bad_lines import add_bad_line_options
 from s2s.commands.command_line import CommandLine
+from s2s.text.shortlist import FREQUENT, PER_PIECE
 
 SUMMARY = "learn a vocabulary shortlist from the training text, for faster translation"
 
@@ -22,16 +24,18 @@ def main(argv: list[str]) -> int:
     add(
         "--per-piece",
         type=int,
+        default=PER_PIECE,
         metavar="N",
-        help="target pieces beside each source piece, the most probable ones (default: 20)",
+        help="target pieces beside each source piece, the most probable ones (default: %(default)s)",
     )
     add(
         "--frequent",
         type=int,
+        default=FREQUENT,
         metavar="N",
-        help="most frequent target pieces, on every sentence's list (default: 1000)",
+        help="most frequent target pieces, on every sentence's list (default: %(default)s)",
     )
-    add("--skip-bad-lines", action="store_true", help="count and leave out unreadable lines")
+    add_bad_line_options(parser)
     options = parser.parse_args(argv)
 
     import torch
@@ -43,7 +47,7 @@ def main(argv: list[str]) -> int:
 
     bundle = load_bundle(options.bundle)
     bundle.model.head.among(torch.arange(4))  # a head that cannot says so before the work
-    report = LineReport("skip" if options.skip_bad_lines else "error")
+    report = LineReport(options.on_bad_line)
 
     def pairs() -> Iterator[tuple[str, str]]:
         for file in options.files:
@@ -55,12 +59,10 @@ def main(argv: list[str]) -> int:
         targets = bundle.target_tokenizer.encode_batch([target for _, target in lines])
         return list(zip(sources, targets, strict=True))
 
-    # Defaults live in one place, with the learner.
-    sizes = {
-        name: value for name in ("per_piece", "frequent") if (value := getattr(options, name)) is not None
-    }
     vocabularies = bundle.source_tokenizer.vocabulary_size, bundle.target_tokenizer.vocabulary_size
-    learnt = learn_shortlist(pairs(), encode, *vocabularies, **sizes)
+    learnt = learn_shortlist(
+        pairs(), encode, *vocabularies, per_piece=options.per_piece, frequent=options.frequent
+    )
     add_shortlist(options.bundle, learnt.shortlist)
 
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)

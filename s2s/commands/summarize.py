@@ -62,6 +62,7 @@ def parser() -> CommandLine:
     )
     add(
         "--field",
+        "--source-key",
         metavar="KEY",
         action="append",
         help="where the text is in a JSON object (default: source); several are joined, a line for each",

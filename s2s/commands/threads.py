@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 from s2s.errors import ConfigError
+from s2s.inference.cores import MOST_THREADS
+
+WITHIN = "CPU threads that share the work of each batch"
+"""Of a command that has one batch at a time; its help adds the default."""
+
+
+def at_once(doing: str) -> str:
+    """The help of a command whose threads have a batch each.
+
+    Args:
+        doing: what each of them does: "search".
+    """
+    most = f"as many as there are cores, {MOST_THREADS} at most"
+    return f"CPU threads that {doing} at once, a batch each (default: {most})"
 
 
 def use_threads(threads: int | None) -> None:

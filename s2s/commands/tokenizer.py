@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from s2s.commands.bad_lines import add_bad_line_options
 from s2s.commands.command_line import CommandLine
 from s2s.errors import ConfigError, DataError
 from s2s.foreign_json import parsed
+from s2s.text.tokenizer import DEFAULT_TOKENIZER
 
 if TYPE_CHECKING:
     from s2s.text.tokenizer import Tokenizer
@@ -31,16 +33,24 @@ def main(argv: list[str]) -> int:
         "SOURCE,TARGET files; plain or .gz.",
     )
     train.add_argument("files", metavar="FILE", nargs="+", help="text to learn from")
-    train.add_argument("--out", metavar="FOLDER", required=True, help="where the tokenizer is written")
-    train.add_argument("--kind", metavar="NAME", default="SentencePiece", help="default: SentencePiece")
     train.add_argument(
+        "--output", "--out", metavar="FOLDER", required=True, help="where the tokenizer is written"
+    )
+    train.add_argument(
+        "--kind",
+        metavar="NAME",
+        default=DEFAULT_TOKENIZER,
+        help="see: s2s plugins list --kind tokenizer (default: %(default)s)",
+    )
+    train.add_argument(
+        "--option",
         "--set",
-        metavar="OPTION=VALUE",
+        metavar="KEY=VALUE",
         action="append",
         default=[],
         help="an option of the tokenizer, like vocabulary_size=8000; may be given more than once",
     )
-    train.add_argument("--skip-bad-lines", action="store_true", help="count and leave out unreadable lines")
+    add_bad_line_options(train)
 
     for action, description in (
         ("encode", "Text to tokens, a line for a line."),
@@ -95,16 +105,17 @@ def read_tokenizer(folder: Path, side: str = "source") -> "Tokenizer":
 def _train(options: argparse.Namespace) -> None:
     from rich.console import Console
 
+    from s2s.commands.plugins.parts import given_options
     from s2s.durable import durable_folder
     from s2s.registry.parts import describe, factory
     from s2s.text.corpus import LineReport
 
-    folder = Path(options.out)
+    folder = Path(options.output)
     if folder.exists():
-        raise ConfigError(f"{folder} exists; delete it, or name another folder with --out")
-    built = factory("tokenizer", {"class_path": options.kind, "init_args": _settings(options.set)})
+        raise ConfigError(f"{folder} exists; delete it, or name another folder with --output")
+    built = factory("tokenizer", {"class_path": options.kind, "init_args": given_options(options.option)})
     tokenizer: Tokenizer = built()
-    report = LineReport("skip" if options.skip_bad_lines else "error")
+    report = LineReport(options.on_bad_line)
     tokenizer.train(_training_text(options.files, report))
     spec = describe(built)
     with durable_folder(folder) as new:
@@ -122,18 +133,6 @@ def _train(options: argparse.Namespace) -> None:
         markup=False,
         soft_wrap=True,
     )
-
-
-def _settings(given: list[str]) -> dict[str, Any]:
-    import yaml
-
-    settings = {}
-    for setting in given:
-        name, equals, value = setting.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {setting}: expected OPTION=VALUE, like vocabulary_size=8000")
-        settings[name] = yaml.safe_load(value)
-    return settings
 
 
 def _training_text(files: list[str], report: Any) -> Iterator[str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from s2s.commands.command_line import CommandLine
 from s2s.commands.kernels import keep_few_kernels
 from s2s.commands.output_options import add_output_options
+from s2s.commands.threads import at_once
 from s2s.errors import ConfigError
 from s2s.inference.line import Line
 from s2s.inference.options import Options, flags
@@ -260,7 +261,7 @@ def add_options(
         "--threads",
         type=int,
         metavar="N",
-        help="CPU threads that search at once, a batch each (default: as many as there are cores, 8 at most)",
+        help=at_once("search"),
     )
 
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from s2s.errors import BundleError, ConfigError, DataError
+from s2s.inference.batch_sizes import SCORED_TOKENS
 from s2s.inference.bundle import Bundle
-from s2s.inference.scoring import BATCH_TOKENS, forced
+from s2s.inference.scoring import forced
 from s2s.inference.windows import encodable
 from s2s.inference.words import by_words, words_of_pieces, words_of_text
 from s2s.registry.parts import read_spec
@@ -78,7 +79,7 @@ def align(
     sources: Sequence[str],
     targets: Sequence[str],
     *,
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int = SCORED_TOKENS,
     device: str = "cpu",
 ) -> list[Alignment]:
     """The attention of given pairs under teacher forcing: that of the step which is to say a piece is that piece's.

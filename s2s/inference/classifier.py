@@ -15,6 +15,7 @@ import torch
 
 from s2s.errors import BundleError, ConfigError, DataError
 from s2s.evaluation.classes import NONE
+from s2s.inference.batch_sizes import CLASSIFIED_TOKENS
 from s2s.inference.devices import threads_on, usable_device
 from s2s.inference.model_bundle import ModelBundle, load_model_bundle
 from s2s.inference.one_thread import use_one_thread
@@ -24,9 +25,6 @@ from s2s.inference.workers import GivenUp, Workers
 from s2s.nn.classifier import SequenceClassifier
 from s2s.text.batch import pad
 from s2s.text.tokenizer import SPECIALS
-
-BATCH_TOKENS = 16384
-"""Padded tokens of a batch; a matter of speed and memory alone."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ class Classifier:
         *,
         results: bool = False,
         max_source_tokens: int = MAX_SOURCE_TOKENS,
-        batch_tokens: int = BATCH_TOKENS,
+        batch_tokens: int = CLASSIFIED_TOKENS,
     ) -> str | list[str] | Classification | list[Classification]:
         """The classes of a text or of several. What a text gives depends on nothing else in the list.
 
@@ -183,7 +181,7 @@ class Classifier:
         results: bool = False,
         window: int = WINDOW,
         max_source_tokens: int = MAX_SOURCE_TOKENS,
-        batch_tokens: int = BATCH_TOKENS,
+        batch_tokens: int = CLASSIFIED_TOKENS,
     ) -> Iterator[str] | Iterator[Classification]:
         """The classes of texts while they come, in their order, with little memory however many they are.
 
@@ -215,7 +213,7 @@ class Classifier:
         windows: Iterable[Sequence[str]],
         *,
         max_source_tokens: int = MAX_SOURCE_TOKENS,
-        batch_tokens: int = BATCH_TOKENS,
+        batch_tokens: int = CLASSIFIED_TOKENS,
     ) -> Generator[list[Classification]]:
         """Classify windows of texts, for those who know best when to wait for more of them.
 

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 
 from s2s.errors import ConfigError, DataError
+from s2s.inference.batch_sizes import SCORED_TOKENS, TEXT_TOKENS
 from s2s.inference.devices import usable_device
 from s2s.inference.model_bundle import ModelBundle, built_here, load_model_bundle
 from s2s.inference.options import Options
-from s2s.inference.scoring import BATCH_TOKENS, Scored
+from s2s.inference.scoring import Scored
 from s2s.inference.strategies import strategy_of
 from s2s.inference.text_scoring import StreamScorer, score_texts
 from s2s.inference.windows import encodable, in_batches
@@ -41,9 +42,6 @@ from s2s.text.words import UNSPACED
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-MAX_TOKENS = 256
-"""Of a text that does not end before, its prompt not counted."""
 
 ROWS = 64
 """Texts that are drawn side by side."""
@@ -253,7 +251,7 @@ class Generator:
         return list(zip(names, best.log_probs.flatten().exp().tolist(), strict=True))
 
     def score(
-        self, texts: Sequence[str], *, as_stream: bool = False, batch_tokens: int = BATCH_TOKENS
+        self, texts: Sequence[str], *, as_stream: bool = False, batch_tokens: int = SCORED_TOKENS
     ) -> list[Scored]:
         """How probable given texts are: their pieces, the end last, and the log-probability of each.
 
@@ -272,7 +270,7 @@ class Generator:
         return self.scorer(as_stream=as_stream, batch_tokens=batch_tokens)(texts)
 
     def scorer(
-        self, *, as_stream: bool = False, batch_tokens: int = BATCH_TOKENS
+        self, *, as_stream: bool = False, batch_tokens: int = SCORED_TOKENS
     ) -> Callable[[Sequence[str]], list[Scored]]:
         """`score` for texts that come in several calls; in a stream, each call goes on where the one before ended.
 
@@ -311,7 +309,7 @@ class Generator:
         model = self.bundle.model
         rows: dict[str, int] = {}
         states = []
-        for batch in in_batches([len(read[prompt]) for prompt in prompts], BATCH_TOKENS):
+        for batch in in_batches([len(read[prompt]) for prompt in prompts], SCORED_TOKENS):
             for place in batch:
                 rows[prompts[place]] = len(rows)
             before = pad([read[prompts[place]][:-1] for place in batch]).to(self.device)
@@ -338,7 +336,7 @@ class Generator:
             banned=[banned] * len(wanted),
         )
         stepper = _Prompted(stepper, last)
-        most = MAX_TOKENS if options.max_tokens is None else options.max_tokens
+        most = TEXT_TOKENS if options.max_tokens is None else options.max_tokens
         like = begun.source_lengths
         return asked.strategy.search(
             stepper if tell is None else _Told(stepper, tell),

@@ -11,6 +11,21 @@ from typing import Any, TypedDict
 
 from s2s.errors import ConfigError
 from s2s.registry.near_names import unknown
+from s2s.search.defaults import (
+    ALPHA,
+    BEAM,
+    BETA,
+    CONSTRAINED_BEAM,
+    DIVERSE_BEAM,
+    GROUPS,
+    NORMALIZATION,
+    SAMPLES,
+    SEED,
+    STRENGTH,
+    TEMPERATURE,
+    TOP_P,
+    of_bundle,
+)
 from s2s.search.limits import LIMIT_EXTRA, LIMIT_RATIO
 
 NORMALIZATIONS = ("wu", "length", "none")
@@ -19,6 +34,14 @@ SPLITS = ("sentences",)
 BATCH_TOKENS = 4096
 MAX_SOURCE_TOKENS = 4096
 """As many as a batch has: a line of a million letters must not take hours, nor all memory."""
+
+
+def _of_search(usual: float | str, where: str) -> str:
+    return f"the search's, {usual} where {where}"
+
+
+_DRAWN = "outputs are drawn"
+_SPLIT = "the beam is split"
 
 
 def _option(
@@ -83,7 +106,7 @@ class Options:
         None,
         "size of the beam (Sutskever et al. 2014); 1 is greedy",
         least=1,
-        otherwise="what the bundle recommends",
+        otherwise=f"{of_bundle(BEAM)}; with groups {DIVERSE_BEAM}, with phrases {CONSTRAINED_BEAM}",
         search="Beam",
     )
     n_best: int = _option(
@@ -97,38 +120,42 @@ class Options:
         None,
         "of the beam's scores by length: wu (Wu et al. 2016, eq. 14), length (the log-probability of a token), none",
         choices=NORMALIZATIONS,
-        otherwise="the bundle's",
+        otherwise=of_bundle(NORMALIZATION),
         search="Beam",
     )
     alpha: float | None = _option(
-        None, "strength of the normalization; 0 is none", least=0, otherwise="the bundle's", search="Beam"
+        None,
+        "strength of the normalization; 0 is none",
+        least=0,
+        otherwise=of_bundle(f"{ALPHA:g}"),
+        search="Beam",
     )
     beta: float | None = _option(
         None,
         "strength of the coverage penalty (Wu et al. 2016, eq. 14 and 15); 0 is none",
         least=0,
-        otherwise="the bundle's",
+        otherwise=of_bundle(f"{BETA:g}"),
         search="Beam",
     )
     samples: int | None = _option(
         None,
         "draw so many outputs for each line and give them all, instead of looking for the best",
         least=1,
-        otherwise="the search's, 1 where outputs are drawn",
+        otherwise=_of_search(SAMPLES, _DRAWN),
         search="Sampling",
     )
     temperature: float | None = _option(
         None,
         "draw from p^(1 / temperature) (Ackley et al. 1985): below 1 the likely gets likelier",
         above=0,
-        otherwise="the search's, 1 where outputs are drawn",
+        otherwise=_of_search(f"{TEMPERATURE:g}", _DRAWN),
         search="Sampling",
     )
     top_k: int | None = _option(
         None,
         "draw from so many most probable tokens (Fan et al. 2018)",
         least=1,
-        otherwise="the search's",
+        otherwise=_of_search("all", _DRAWN),
         search="Sampling",
     )
     top_p: float | None = _option(
@@ -136,21 +163,21 @@ class Options:
         "draw from the most probable tokens that have this share together (nucleus; Holtzman et al. 2020)",
         above=0,
         most=1,
-        otherwise="the search's",
+        otherwise=_of_search(f"{TOP_P:g}", _DRAWN),
         search="Sampling",
     )
     groups: int | None = _option(
         None,
         "split the beam into so many groups that avoid what the others say (Vijayakumar et al. 2016)",
         least=1,
-        otherwise="the search's",
+        otherwise=_of_search(GROUPS, _SPLIT),
         search="DiverseBeam",
     )
     strength: float | None = _option(
         None,
         "what a token costs a group for each time that an earlier one says it; 0 makes all groups alike",
         least=0,
-        otherwise="the search's",
+        otherwise=_of_search(f"{STRENGTH:g}", _SPLIT),
         search="DiverseBeam",
     )
     phrases: Sequence[str] = _option(
@@ -159,7 +186,10 @@ class Options:
         search="ConstrainedBeam",
     )
     seed: int | None = _option(
-        None, "what is drawn is a function of it and of the line", otherwise="the search's", search=""
+        None,
+        "what is drawn is a function of it and of the line",
+        otherwise=_of_search(SEED, _DRAWN),
+        search="",
     )
     minimum_risk: str | None = _option(
         None,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from s2s.errors import ConfigError, DataError
+from s2s.inference.batch_sizes import SCORED_TOKENS
 from s2s.inference.bundle import Bundle
 from s2s.inference.devices import usable_device
 from s2s.inference.windows import encodable
@@ -21,7 +22,6 @@ from s2s.text.batch import pad, pad_targets
 from s2s.text.extended import ExtendedVocabulary
 from s2s.text.tokenizer import PAD
 
-BATCH_TOKENS = 4096
 MOST_PAIRS_OF_TOKENS = 2**28
 """Source tokens times target tokens of a line: attention has a number for each, 1 GiB of them."""
 MOST_TOKENS = 2**17
@@ -70,7 +70,7 @@ def score(
     sources: Sequence[str],
     targets: Sequence[str],
     *,
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int = SCORED_TOKENS,
     device: str = "cpu",
 ) -> list[Scored]:
     """The probability of each target, given its source; it depends on nothing else in the lists.

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s.errors import ConfigError
+from s2s.search.defaults import ALPHA, BEAM, NORMALIZATION
 from s2s.search.hypotheses import Hypothesis
 
 Array = NDArray[Any]
@@ -130,10 +131,10 @@ class Beam(Strategy):
         ConfigError: sizes that cannot be.
     """
 
-    size: int = 5
+    size: int = BEAM
     n_best: int = 1
-    normalization: Literal["wu", "length", "none"] = "wu"
-    alpha: float = 0.6
+    normalization: Literal["wu", "length", "none"] = NORMALIZATION
+    alpha: float = ALPHA
 
     def __post_init__(self) -> None:
         if self.size < 1:

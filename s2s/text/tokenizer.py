@@ -11,12 +11,24 @@ from s2s.errors import DataError
 from s2s.registry.versions import version_of
 from s2s.reserved import BOS, EOS, PAD, UNK
 
-__all__ = ["BOS", "EOS", "PAD", "SPECIALS", "UNK", "UNKNOWN_TEXT", "Tokenizer", "untrained"]
+__all__ = [
+    "BOS",
+    "DEFAULT_TOKENIZER",
+    "EOS",
+    "PAD",
+    "SPECIALS",
+    "UNK",
+    "UNKNOWN_TEXT",
+    "Tokenizer",
+    "untrained",
+]
 
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
 """How the four reserved ids are shown by `Tokenizer.tokens`."""
 UNKNOWN_TEXT = "\u2047"
 """What stands in decoded text where the tokenizer knew no better (a double question mark)."""
+DEFAULT_TOKENIZER = "SentencePiece"
+"""By its name in the catalogue."""
 
 
 class Tokenizer(ABC):

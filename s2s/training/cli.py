@@ -43,7 +43,15 @@ from s2s.training import bad_batches
 from s2s.training.callbacks import BestAndLast, DurableCheckpoints
 from s2s.training.changes import changes
 from s2s.training.datamodule import KeepsTokenizers
-from s2s.training.help import WIDTH, choices, explain_part_help, option_lines, takes_part, type_hints
+from s2s.training.help import (
+    WIDTH,
+    choices,
+    explain_part_help,
+    option_lines,
+    takes_part,
+    type_hints,
+    with_options,
+)
 from s2s.training.loop import stop_and_validate_between_steps
 from s2s.training.memory import keep_freed_memory
 from s2s.training.metrics_table import MetricsTable
@@ -94,6 +102,12 @@ MOST_USED_OPTIONS = {
     "test": ["test_search", "metric", "test"],
 }
 """Of model and data: what somebody changes who scores a run; a task that has none of a name shows none."""
+TOLD_OF_TRAINER = {
+    "max_epochs": "stop after so many epochs; -1: never; the default holds where no max_steps and no max_time is given",
+    "val_check_interval": "validate after so many batches (a whole number) or such a share of an epoch (a fraction)",
+    "gradient_clip_val": "longest gradient of a step; 0: any",
+}
+"""Instead of Lightning's words, which leave out what is meant or what it is measured in."""
 ALL_OF_FIT = "all others: s2s fit --help; "
 
 
@@ -767,7 +781,7 @@ def _help(command: str, argv: Sequence[str]) -> str | None:
         if word in ("-h", "--help"):
             return _short_help(command, argv)
         if word == "--help.trainer":
-            return "\n".join(["trainer", *option_lines("--trainer.", Trainer)])
+            return "\n".join(["trainer", *_trainer_lines(_task(argv))])
         if key.startswith("--") and key.endswith(".help"):
             name = value if equals else following
             return explain_part_help(
@@ -776,9 +790,15 @@ def _help(command: str, argv: Sequence[str]) -> str | None:
     return None
 
 
-def _short_help(command: str, argv: Sequence[str]) -> str:
-    written = read_command_line([word for word in argv if word not in ("-h", "--help")])
+def _task(argv: Sequence[str]) -> type[Task]:
+    """The task that a command line names which asks for help."""
+    written = read_command_line([word for word in argv if word not in ("-h", "--help", "--help.trainer")])
     task: type[Task] = catalogue().load("task", _task_name(written))
+    return task
+
+
+def _short_help(command: str, argv: Sequence[str]) -> str:
+    task = _task(argv)
     what = {"fit": "Train a model.", "validate": "Score a checkpoint on the validation set."}
     fits = command == "fit"
     checkpoint = "go on with a run" if fits else "which checkpoint (default: best, else last)"
@@ -800,7 +820,7 @@ def _short_help(command: str, argv: Sequence[str]) -> str:
         *(["  --accept_changes true           go on with another configuration, unasked"] if fits else []),
         "  --print_config                  print the whole configuration and stop",
         "",
-        *textwrap.wrap(f"recipes: {', '.join(recipes()) or 'none'}", WIDTH),
+        *textwrap.wrap(f"recipes: {', '.join(recipes()) or 'none'}", WIDTH, break_on_hyphens=False),
         "",
         f"model ({'' if fits else ALL_OF_FIT}options of a part: --model.encoder.help NAME)",
         *_group_lines(task, "model", task.module, command),
@@ -809,17 +829,34 @@ def _short_help(command: str, argv: Sequence[str]) -> str:
         *_group_lines(task, "data", task.data, command),
         "",
         "trainer (all options: --help.trainer)",
-        *option_lines("--trainer.", Trainer, MOST_USED_TRAINER_OPTIONS[command], brief=True),
+        *_trainer_lines(task, MOST_USED_TRAINER_OPTIONS[command]),
     ]
     return "\n".join(lines)
 
 
+def _trainer_lines(task: type[Task], only: Sequence[str] | None = None) -> list[str]:
+    return option_lines(
+        "--trainer.",
+        Trainer,
+        only,
+        defaults=_defaults(task, "trainer"),
+        told=TOLD_OF_TRAINER,
+        brief=only is not None,
+    )
+
+
+def _defaults(task: type[Task], group: str) -> dict[str, Any]:
+    """What options of a group are that nobody gives, where the signature does not say it."""
+    named = getattr(task.data, "default_parts", {}) if group == "data" else {}
+    parts = {option: with_options(kind_of_option(option) or option, part) for option, part in named.items()}
+    return {**parts, **{key.removeprefix(f"{group}."): value for key, value in task.defaults.items()}}
+
+
 def _group_lines(task: type[Task], group: str, holder: type, command: str) -> list[str]:
-    defaults = {key.removeprefix(f"{group}."): value for key, value in task.defaults.items()}
     settable = [name for name in options(holder) if f"{group}.{name}" != LINKED]
     if command != "fit":  # the configuration of the run says all else
         settable = [name for name in settable if name in MOST_USED_OPTIONS[command]]
-    return option_lines(f"--{group}.", holder, settable, defaults=defaults)
+    return option_lines(f"--{group}.", holder, settable, defaults=_defaults(task, group))
 
 
 _NOT_THE_USERS = [

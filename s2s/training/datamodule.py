@@ -35,7 +35,7 @@ from s2s.text.store import (
     one_builder,
     pair_store,
 )
-from s2s.text.tokenizer import UNK, Tokenizer
+from s2s.text.tokenizer import DEFAULT_TOKENIZER, UNK, Tokenizer
 
 Corpora: TypeAlias = str | dict[str, Any] | list[str | dict[str, Any]]
 Split: TypeAlias = Literal["train", "validation", "test"]
@@ -43,7 +43,6 @@ Made = TypeVar("Made")
 """What a task calls a batch."""
 _Ids: TypeAlias = Sequence[int] | np.ndarray[Any, Any]
 
-_DEFAULT_TOKENIZER = "SentencePiece"
 _FORMAT = 3  # part of the fingerprints: raise it when the treatment of text or the making of batches changes
 
 
@@ -137,6 +136,8 @@ class PairData(pl.LightningDataModule):
     """
 
     one_to_one = False
+    default_parts: Mapping[str, str] = {"tokenizer": DEFAULT_TOKENIZER}
+    """Parts that are taken where none is given, by option; the help shows them."""
 
     def __init__(
         self,
@@ -171,7 +172,9 @@ class PairData(pl.LightningDataModule):
                 "alone; name it in data.validation and data.test"
             )
         self.tokenizer: Callable[[], Tokenizer] = (
-            tokenizer if tokenizer is not None else catalogue().load("tokenizer", _DEFAULT_TOKENIZER)
+            tokenizer
+            if tokenizer is not None
+            else catalogue().load("tokenizer", self.default_parts["tokenizer"])
         )
         self.joint = joint
         self.limits = BatchLimits(batch_tokens, batch_sentences)

@@ -17,6 +17,14 @@ from s2s.registry.parts import kind_of_option, options
 WIDTH = 110
 INDENT = 34
 
+_FILES = {"train": "FILE", "validation": "FILE", "test": "FILE", "cache": "FOLDER", "start_from": "BUNDLE"}
+"""What text is, of options that have these names in every task."""
+_MOST_VALUES = 5
+"""So many are shown beside an option's name."""
+_VALUES = {float: "NUMBER", int: "INT", bool: "true|false", dict: "MAPPING", list: "LIST", tuple: "LIST"}
+_TAKEN_FOR_NULL = re.compile(r"\b[Dd]efault(?:s to|:) ``(?:\w+ = )?['\"]?([\w.-]+)['\"]?``")
+"""How Lightning documents what it makes of null: "Default: ``'32-true'``", "defaults to ``max_epochs = 1000``"."""
+
 
 def option_lines(
     prefix: str,
@@ -24,6 +32,7 @@ def option_lines(
     only: Iterable[str] | None = None,
     *,
     defaults: Mapping[str, Any] | None = None,
+    told: Mapping[str, str] | None = None,
     brief: bool = False,
 ) -> list[str]:
     """A line or two for each option of a class, in the order of its signature.
@@ -33,6 +42,7 @@ def option_lines(
         holder: The class.
         only: The options to show, in this order; default: all.
         defaults: Defaults that are not in the signature, by option.
+        told: What an option does, where its docstring does not say it well, by option.
         brief: First sentences only.
     """
     known = options(holder)
@@ -42,9 +52,11 @@ def option_lines(
     for name in only if only is not None else known:
         default = (defaults or {}).get(name, known[name].default)
         text = documented.get(name, "")
+        if default is None and (taken := _TAKEN_FOR_NULL.search(text)) and taken[1] != "None":
+            default = taken[1].lower() if taken[1] in ("True", "False") else taken[1]
         lines += _lines(
-            f"{prefix}{name} {_placeholder(name, hints.get(name))}",
-            text.replace("\n", " ").split(". ")[0] if brief else text,
+            f"{prefix}{name} {_placeholder(name, hints.get(name), known[name].default)}",
+            (told or {}).get(name) or (text.replace("\n", " ").split(". ")[0] if brief else text),
             _default(name, default),
         )
     return lines
@@ -68,6 +80,13 @@ def part_help(kind: str, name: str, prefix: str) -> str:
     settable = option_lines(f"{prefix}.", part)
     lines += ["options", *settable] if settable else ["It has no options."]
     return "\n".join(lines)
+
+
+def with_options(kind: str, name: str) -> str:
+    """A part and what its options are unasked, in one line: `SentencePiece, vocabulary_size 8000, ...`."""
+    settable = options(catalogue().load(kind, name))
+    told = [f"{one} {_shown(of.default)}" for one, of in settable.items() if of.default is not None]
+    return ", ".join([name, *told])
 
 
 def choices(kind: str) -> str:
@@ -102,19 +121,23 @@ def _lines(option: str, text: str, default: str) -> list[str]:
     return [left, *(gap + line for line in wrapped if line)]
 
 
-def _placeholder(name: str, annotation: Any) -> str:
+def _placeholder(name: str, annotation: Any, default: Any) -> str:
     if takes_part(annotation) and (kind := kind_of_option(name)):
         return kind.upper()
     alternatives = [a for a in _alternatives(annotation) if a is not type(None)]
-    if alternatives and all(typing.get_origin(a) is typing.Literal for a in alternatives):
-        values = dict.fromkeys(str(value) for a in alternatives for value in typing.get_args(a))
-        if len(values) <= 5:
-            return "|".join(values)
-    names = {float: "NUMBER", int: "INT", bool: "true|false", str: "TEXT"}
-    for simple, shown in names.items():
-        if simple in alternatives:
-            return shown
-    return "VALUE"
+    literals = [a for a in alternatives if typing.get_origin(a) is typing.Literal]
+    values = list(dict.fromkeys(str(value) for a in literals for value in typing.get_args(a)))
+    kinds = [typing.get_origin(a) or a for a in alternatives]
+    shown = values if len(values) <= _MOST_VALUES else []
+    if str in kinds and name in _FILES:
+        shown.append(_FILES[name])
+    shown += [
+        value for kind, value in _VALUES.items() if kind in kinds and (kind is not int or float not in kinds)
+    ]
+    if str in kinds and name not in _FILES:
+        # Beside numbers a text is most often the default's one word: `auto`, or so many devices.
+        shown.append(default if shown and isinstance(default, str) else "TEXT")
+    return "|".join(shown) or "VALUE"
 
 
 def takes_part(annotation: Any) -> bool:
@@ -138,7 +161,14 @@ def _default(name: str, default: Any) -> str:
     if kind and inspect.isclass(default):
         entry = catalogue().find(default, kind)
         default = entry.name if entry else default.__name__
-    return f"default: {str(default).lower() if isinstance(default, bool) else default}"
+    return f"default: {_shown(default)}"
+
+
+def _shown(value: Any) -> str:
+    """As it is written on the command line."""
+    if isinstance(value, tuple):
+        value = list(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def explain_part_help(key: str, name: str | None) -> str:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from s2s.errors import ConfigError
 from s2s.nn.cell import State, select_state
+from s2s.search.defaults import ALPHA, BEAM, BETA, NORMALIZATION
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.stepper import Stepper
 from s2s.search.strategy import SearchStrategy
@@ -56,11 +57,11 @@ class Beam(SearchStrategy):
 
     def __init__(
         self,
-        size: int = 5,
+        size: int = BEAM,
         n_best: int = 1,
-        normalization: Normalization = "wu",
-        alpha: float = 0.6,
-        beta: float = 0.0,
+        normalization: Normalization = NORMALIZATION,
+        alpha: float = ALPHA,
+        beta: float = BETA,
     ) -> None:
         check_beam(size, n_best)
         if beta < 0:

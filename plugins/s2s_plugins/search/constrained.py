@@ -13,6 +13,7 @@ from torch import Tensor
 from s2s.errors import ConfigError
 from s2s.nn import top
 from s2s.nn.cell import State, select_state
+from s2s.search.defaults import ALPHA, CONSTRAINED_BEAM, NORMALIZATION
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.stepper import Stepper
 from s2s.search.strategy import SearchStrategy
@@ -82,10 +83,10 @@ class ConstrainedBeam(SearchStrategy):
 
     def __init__(
         self,
-        size: int = 10,
+        size: int = CONSTRAINED_BEAM,
         n_best: int = 1,
-        normalization: Normalization = "wu",
-        alpha: float = 0.6,
+        normalization: Normalization = NORMALIZATION,
+        alpha: float = ALPHA,
     ) -> None:
         check_beam(size, n_best)
         self.size = size

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from s2s.errors import ConfigError
 from s2s.nn.cell import State, select_state
+from s2s.search.defaults import ALPHA, DIVERSE_BEAM, GROUPS, NORMALIZATION, STRENGTH
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.stepper import Best, Stepper
 from s2s.search.strategy import SearchStrategy
@@ -66,12 +67,12 @@ class DiverseBeam(SearchStrategy):
 
     def __init__(
         self,
-        size: int = 6,
-        groups: int = 3,
-        strength: float = 0.5,
+        size: int = DIVERSE_BEAM,
+        groups: int = GROUPS,
+        strength: float = STRENGTH,
         n_best: int = 1,
-        normalization: Normalization = "wu",
-        alpha: float = 0.6,
+        normalization: Normalization = NORMALIZATION,
+        alpha: float = ALPHA,
     ) -> None:
         check_beam(size, n_best)
         if not 1 <= groups <= size or size % groups:

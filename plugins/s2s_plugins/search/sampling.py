@@ -10,6 +10,7 @@ from torch import Tensor
 from s2s.errors import ConfigError
 from s2s.nn import top
 from s2s.nn.cell import State, select_state
+from s2s.search.defaults import SAMPLES, SEED, TEMPERATURE, TOP_P
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.randomness import mixed, uniform, words
 from s2s.search.stepper import Stepper
@@ -53,11 +54,11 @@ class Sampling(SearchStrategy):
 
     def __init__(
         self,
-        samples: int = 1,
-        temperature: float = 1.0,
+        samples: int = SAMPLES,
+        temperature: float = TEMPERATURE,
         top_k: int | None = None,
-        top_p: float = 1.0,
-        seed: int = 1,
+        top_p: float = TOP_P,
+        seed: int = SEED,
     ) -> None:
         if samples < 1:
             raise ConfigError(f"samples {samples} is impossible; it must be 1 or more")

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from s2s.errors import ConfigError
 from s2s.padded import Padded, Spelled
+from s2s.registry import catalogue
 from s2s.text.batch import Batch
 from s2s.text.corpus import BadLinePolicy, Sides
 from s2s.text.spelling import Spelling
 from s2s.text.store import TooLongPolicy
 from s2s.text.tokenizer import Tokenizer
 from s2s.training.datamodule import Corpora, PairData
-from s2s_plugins.tokenizers.characters import Characters
 from s2s_plugins.tokenizers.words import Words
 
 LABELS: Callable[[], Tokenizer] = partial(Words, vocabulary_size=1_000_000)
@@ -63,8 +63,9 @@ class LabelledData(PairData):
     labels.
 
     Args:
-        train: training text: `train.conllu`, `train.conll`, or whatever a reader gives pairs of words and labels from;
-            see `PairData`.
+        train: training text: `train.conllu`, `train.conll` (plain or .gz), any other text of pairs, words and as many
+            labels, or a mapping with path | source and target, weight, source_key (where words are), target_key (where
+            labels are), reader; or a list of these.
         validation: text for validation, in the same forms.
         test: text for the test, in the same forms.
         tokenizer: how a word becomes pieces; Characters if none is given.
@@ -80,6 +81,7 @@ class LabelledData(PairData):
         seed: decides the order of training.
     """
 
+    default_parts = {"tokenizer": "Characters"}
     one_to_one = True
     further_tokenizers = (PIECES,)
 
@@ -118,7 +120,11 @@ class LabelledData(PairData):
             num_workers=num_workers,
             seed=seed,
         )
-        self.piece_tokenizer: Callable[[], Tokenizer] = tokenizer if tokenizer is not None else Characters
+        self.piece_tokenizer: Callable[[], Tokenizer] = (
+            tokenizer
+            if tokenizer is not None
+            else catalogue().load("tokenizer", self.default_parts["tokenizer"])
+        )
         self._spelling: Spelling | None = None
 
     @property

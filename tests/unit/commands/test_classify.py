@@ -79,7 +79,7 @@ def test_everything_as_json(bundle: Path, tmp_path: Path, capsys: Any) -> None:
     assert found[4]["probability"] is None and found[4]["probabilities"] == {}
     cut = sum(len(text) > 9 for text in texts)
     assert f"{cut} of 6 texts have more than 9 tokens; only so many were read of each." in output.err
-    assert main(["classify", str(bundle), str(path), "--field", "body", "--jsonl", "--top", "2"]) == 0
+    assert main(["classify", str(bundle), str(path), "--source-key", "body", "--jsonl", "--top", "2"]) == 0
     first = json.loads(capsys.readouterr().out.splitlines()[0])
     assert len(first["probabilities"]) == 2 and first["label"] in first["probabilities"]
 
@@ -138,6 +138,9 @@ def test_how_well_it_does(bundle: Path, labels: list[str], tmp_path: Path, capsy
         f"{wrong} of {len(texts)} texts have a class that no training text had ('never seen')" in output.err
     )
     assert picture.read_bytes().startswith(b"\x89PNG")
+    other = [word.replace("--source-key", "--field") for word in command]
+    assert main([*other, "--plot", str(tmp_path / "other.png")]) == 0
+    assert capsys.readouterr().out == output.out and (tmp_path / "other.png").is_file()
     assert main([*command, "--jsonl", "--output", str(tmp_path / "report.json")]) == 0
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["accuracy"] == pytest.approx(accuracy) and report["unknown"] == {"never seen": wrong}
@@ -151,11 +154,15 @@ def test_how_well_it_does(bundle: Path, labels: list[str], tmp_path: Path, capsy
         (["--resume"], "--resume goes on with a file; say with which: --output FILE"),
         (
             ["--confusion", "a.png"],
-            "--confusion is about texts whose class is known; add --evaluate, or leave it out",
+            "--plot is about texts whose class is known; add --evaluate, or leave it out",
         ),
         (
             ["a.tsv", "--evaluate", "--top", "2"],
             "--top has no meaning with --evaluate; leave one of them out",
+        ),
+        (
+            ["a.tsv", "--evaluate", "--field", "2", "--source-key", "3"],
+            "--evaluate reads the text under one key, not under 2, 3; name one with --field",
         ),
         (["--evaluate"], "--evaluate needs a FILE of texts and their classes, such as texts.tsv"),
         (

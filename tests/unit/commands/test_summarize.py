@@ -100,7 +100,7 @@ def test_it_goes_on_where_it_stopped(bundle: Path, documents: Path, monkeypatch:
 
 def test_objects_through_a_pipe(bundle: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"body": "abc\\nde"}\n')))
-    assert main(["summarize", str(bundle), "--field", "body"]) == 0
+    assert main(["summarize", str(bundle), "--source-key", "body"]) == 0
     expected = Summarizer.load(bundle).summarize("abc\nde")
     assert capsys.readouterr().out == expected.replace("\n", " ") + "\n"
 

@@ -57,7 +57,7 @@ def test_the_normalization_is_shown(text: Path, capfd: pytest.CaptureFixture[str
 def test_errors(text: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'vocabulary_size'"):
         train(text, "--set", "vocabulary_sice=290")
-    with pytest.raises(ConfigError, match="expected OPTION=VALUE"):
+    with pytest.raises(ConfigError, match="--option 'vocabulary_size': expected KEY=VALUE"):
         train(text, "--set", "vocabulary_size")
     with pytest.raises(ConfigError, match="did you mean 'Words'"):
         train(text, "--kind", "Word")

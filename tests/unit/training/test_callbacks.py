@@ -187,7 +187,7 @@ def test_the_bundle_is_told_with_the_digits_of_its_scores(
 
 
 def test_progress_says_what_is_counted() -> None:
-    measured = Measured(0.5, 1234.0)
+    measured = Measured(0.5, 1234.0, 1.0, 0.0)
     for unit, likelihood, expected in (
         ("tokens", True, "loss 0.500, perplexity 1.6, 1,234 tokens/s"),
         ("texts", False, "loss 0.500, 1,234 texts/s"),

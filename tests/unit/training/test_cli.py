@@ -343,7 +343,7 @@ def test_help_fits_people(capsys: pytest.CaptureFixture[str]) -> None:
     for line in (
         "  --model.encoder ENCODER         What reads the sequence (default: Recurrent)",
         "  --data.size INT                 How many (default: 8)",
-        "  --trainer.max_epochs INT        Stop training once this number of epochs is reached",
+        "  --trainer.max_epochs INT        stop after so many epochs; -1: never; the default holds where no max_steps",
     ):
         assert line in printed.splitlines()
     assert "Callable" not in printed

@@ -1,0 +1,28 @@
+"""What the strategies that come with s2s do unasked; the command line's help reads it, and needs no torch."""
+
+from typing import Final
+
+BEAM: Final = 5
+NORMALIZATION: Final = "wu"
+ALPHA: Final = 0.6
+BETA: Final = 0.0
+
+DIVERSE_BEAM: Final = 6
+GROUPS: Final = 3
+STRENGTH: Final = 0.5
+
+CONSTRAINED_BEAM: Final = 10
+
+SAMPLES: Final = 1
+TEMPERATURE: Final = 1.0
+TOP_P: Final = 1.0
+SEED: Final = 1
+
+
+def of_bundle(usual: float | str) -> str:
+    """What holds if an option of a search is not given, for a person.
+
+    Args:
+        usual: its default where no training said otherwise.
+    """
+    return f"the bundle's, {usual} unless its training said otherwise"

@@ -67,8 +67,12 @@ def test_what_the_search_says_of_its_own_outputs(folder):
     ]
     assert len(found) > 40
     scored = score(bundle, [line for line, _ in found], [one.text for _, one in found], batch_tokens=100)
-    for (_, one), again in zip(found, scored, strict=True):
-        assert again.log_probs == pytest.approx(one.log_probs, abs=FLOAT32)
+    exact = load_bundle(folder)
+    for (line, one), again in zip(found, scored, strict=True):
+        # Both against float64: with some processors' kernels either is further from it than two of one kernel apart.
+        expected = step_by_step(exact, line, one.text)
+        assert one.log_probs == pytest.approx(expected, abs=FLOAT32 * 10)
+        assert again.log_probs == pytest.approx(expected, abs=FLOAT32 * 10)
 
 
 def test_batches_mates_and_order_change_nothing(folder):

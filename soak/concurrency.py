@@ -212,7 +212,7 @@ class Concurrency(Attack):
     def _threads(self, folder: Path) -> Counter[str]:
         own = [self._lines[start::THREADS] for start in range(THREADS)]
         with ThreadPoolExecutor(THREADS) as pool:
-            found = list(pool.map(self._translator.translate, own))
+            found: list[Any] = list(pool.map(self._translator.translate, own))
         if found != [self._translations[start::THREADS] for start in range(THREADS)]:
             raise Broken("a thread got other translations than the one that was alone")
         return Counter({"as alone": THREADS})

@@ -29,7 +29,7 @@ from tests.references.tiny import sentences, tiny_bundle
 
 PROCESSES = 4
 THREADS = 32
-READS = 12
+READS = 6
 LINES = 400
 _SECONDS = 120.0
 

@@ -19,7 +19,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, ParamSpec, TypeVar, cast
+from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
 
 from s2s.errors import BundleError, S2SError, WriteError
 
@@ -218,6 +218,10 @@ class Lock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A process that is given a copy, a rank of a training, does not hold it."""
+        return {"_path": self._path, "_file": None, "holds": False}
 
     def __del__(self) -> None:
         self.release()

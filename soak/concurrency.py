@@ -29,7 +29,7 @@ from tests.references.tiny import sentences, tiny_bundle
 
 PROCESSES = 4
 THREADS = 32
-READS = 12
+READS = 6
 LINES = 400
 _SECONDS = 120.0
 
@@ -212,7 +212,7 @@ class Concurrency(Attack):
     def _threads(self, folder: Path) -> Counter[str]:
         own = [self._lines[start::THREADS] for start in range(THREADS)]
         with ThreadPoolExecutor(THREADS) as pool:
-            found = list(pool.map(self._translator.translate, own))
+            found: list[Any] = list(pool.map(self._translator.translate, own))
         if found != [self._translations[start::THREADS] for start in range(THREADS)]:
             raise Broken("a thread got other translations than the one that was alone")
         return Counter({"as alone": THREADS})

@@ -320,7 +320,7 @@ class InterruptedWrites(Attack):
     )
     units = "faults"
     attempts = 400
-    short = 12
+    short = 6
 
     def prepare(self, folder: Path) -> None:
         kinds = []

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 import resource
 import signal
 import subprocess
@@ -203,6 +204,9 @@ def test_a_lock_ends_with_its_holder_and_is_not_inherited(tmp_path: Path) -> Non
     lock = Lock.of_new_file(path)  # though the forked child lives on
     os.killpg(holder.pid, signal.SIGKILL)
     assert lock.is_on_its_path()
+    pickle.loads(pickle.dumps(lock)).release()  # as a training's ranks get it
+    with pytest.raises(BlockingIOError):
+        Lock.of_new_file(path)
     path.unlink()
     assert not lock.is_on_its_path()
     lock.release()

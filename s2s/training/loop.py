@@ -71,6 +71,17 @@ class FitLoop(_FitLoop):
         super().on_load_checkpoint(state_dict)
         self._validation_due = state_dict.get(_DUE, False)
 
+    def reset(self) -> None:
+        """Begin the next epoch where the checkpoint was written after the last batch of one.
+
+        Lightning counts that epoch as done, but takes the next for the same: it is never begun, and the count of epochs
+        lags behind, by which the next resume finds its place.
+        """
+        super().reset()
+        epochs = self.epoch_progress.current
+        if self.restarted_mid_epoch and epochs.processed == epochs.ready:
+            self.reset_restart_stage()
+
     @property
     def validation_follows(self) -> bool:
         """Whether the batch whose end this is will be validated after."""

@@ -202,6 +202,12 @@ def test_a_resumed_run_is_the_run(
         assert rest.average or not rest.weights
         assert rest.validations == [whole.validations[epoch - 1] for epoch in validated[stop]]
         assert rest.best == whole.best and rest.shipped() == whole.shipped()
+        ends = [
+            torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True) for run in (rest, whole)
+        ]
+        assert (
+            ends[0]["loops"]["fit_loop"]["epoch_progress"] == ends[1]["loops"]["fit_loop"]["epoch_progress"]
+        )
 
 
 def test_another_configuration_is_told_and_waits_for_a_word(

@@ -4,7 +4,13 @@ from importlib import import_module
 
 from soak.attack import Attack
 
-ATTACKS: list[str] = []
+ATTACKS: list[str] = [
+    "soak.hostile_files:HostileBundles",
+    "soak.hostile_files:HostileTokenizers",
+    "soak.hostile_files:HostileStores",
+    "soak.hostile_files:HostileExports",
+    "soak.hostile_files:HostileCheckpoints",
+]
 
 
 def attacks() -> dict[str, Attack]:

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import stat
 import threading
 import time
 from collections import deque
@@ -25,10 +26,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from s2s.errors import DataError
 from s2s.text.corpus import BadLinePolicy, CorpusSpec, LineReport, Pair, Sides, open_corpus
 from s2s.text.tokenizer import Tokenizer
+from s2s.untrusted import read_json
 
 TooLongPolicy: TypeAlias = Literal["skip", "truncate", "error"]
 
 _SIDES: tuple[Sides, Sides] = ("source", "target")
+_ID_TYPES = {"uint16": np.dtype(np.uint16), "uint32": np.dtype(np.uint32)}
 _FORMAT = 2  # part of every fingerprint: raise it when the files' layout or the treatment of text changes
 _CHUNK_PAIRS = 10_000  # encoded at once: enough for the tokenizer's threads, few megabytes
 _PARALLEL_BYTES = (
@@ -57,11 +60,13 @@ class Column:
         self.dtype = dtype
         self._lock = threading.Lock()
         try:
-            self._file: io.FileIO = open(path, "rb", buffering=0)  # noqa: SIM115 (open as long as the store)
+            # Not blocking: a pipe in its place must not make us wait.
+            self._file: io.FileIO = open(path, "rb", buffering=0, opener=_open_at_once)  # noqa: SIM115 (stays open)
         except OSError as error:
             raise DataError(f"{path} is missing or damaged; delete the folder") from error
-        size = os.fstat(self._file.fileno()).st_size
-        if size % dtype.itemsize:
+        status = os.fstat(self._file.fileno())
+        size = status.st_size
+        if size % dtype.itemsize or not stat.S_ISREG(status.st_mode):
             raise DataError(f"{path} is missing or damaged; delete the folder")
         self._length = size // dtype.itemsize
 
@@ -99,13 +104,20 @@ class Lengths:
 
     def __init__(self, offsets: Column) -> None:
         self._offsets = offsets
+        self._whole = int(offsets[len(offsets) - 1 :][0])
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
     def __getitem__(self, part: slice) -> npt.NDArray[np.int64]:
         start, stop, _ = part.indices(len(self))
-        return np.diff(self._offsets[start : max(start, stop) + 1])
+        ends = self._offsets[start : max(start, stop) + 1]
+        lengths = np.diff(ends)
+        if len(lengths) and (ends[0] < 0 or ends[-1] > self._whole or lengths.min() < 0):
+            raise DataError(
+                f"{self._offsets.path} is damaged: what it holds does not rise; delete the folder"
+            )
+        return lengths
 
 
 class PairStore:
@@ -121,17 +133,12 @@ class PairStore:
     def __init__(self, folder: Path, paths: Sequence[Sequence[str]]) -> None:
         self.folder = folder
         self._paths = [tuple(corpus) for corpus in paths]
-        try:
-            about = json.loads((folder / "store.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(f"{folder} is no finished token store: {error}") from error
-        self.fingerprint: str = about["fingerprint"]
-        self.bounds: list[tuple[int, int]] = [(start, stop) for start, stop in about["bounds"]]
-        self.report: list[str] = about["report"]
-        self._pairs: int = about["pairs"]
-        self._ids = {
-            side: Column(folder / f"{side}.ids", np.dtype(about[f"{side}_dtype"])) for side in _SIDES
-        }
+        about = _about(folder)
+        self.fingerprint = about.fingerprint
+        self.bounds = about.bounds
+        self.report = about.report
+        self._pairs = about.pairs
+        self._ids = {side: Column(folder / f"{side}.ids", about.dtypes[side]) for side in _SIDES}
         self._id_offsets = {side: self._offsets(f"{side}.offsets") for side in _SIDES}
         self._text = {side: Column(folder / f"{side}.text", np.dtype(np.uint8)) for side in _SIDES}
         self._text_offsets = {side: self._offsets(f"{side}.text_offsets") for side in _SIDES}
@@ -179,7 +186,11 @@ class PairStore:
 
     def text(self, side: Sides, pair: int) -> str:
         """One sentence as it stood in the file."""
-        return self._text[side][self._place(self._text_offsets[side], pair)].tobytes().decode("utf-8")
+        text = self._text[side][self._place(self._text_offsets[side], pair)].tobytes()
+        try:
+            return text.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{self._text[side].path} is damaged: {error}; delete the folder") from error
 
     def ends(self, side: Sides) -> npt.NDArray[np.int64]:
         """Tokens up to the end of each sentence, without bos and eos, [pairs]."""
@@ -188,6 +199,10 @@ class PairStore:
     @staticmethod
     def _place(offsets: Column, pair: int) -> slice:
         start, stop = offsets[pair : pair + 2].tolist()
+        if not 0 <= start <= stop:
+            raise DataError(
+                f"{offsets.path} is damaged: pair {pair} from {start} to {stop}; delete the folder"
+            )
         return slice(start, stop)
 
     def origin(self, pair: int) -> str:
@@ -199,6 +214,32 @@ class PairStore:
         """The file or files that a pair stands in, and its line there, from 1: whoever wants more of it looks there."""
         corpus = next(i for i, (start, stop) in enumerate(self.bounds) if start <= pair < stop)
         return self._paths[corpus], int(self._lines[pair : pair + 1][0])
+
+
+class _About(NamedTuple):
+    """What store.json says; see `PairStore`."""
+
+    fingerprint: str
+    pairs: int
+    bounds: list[tuple[int, int]]
+    report: list[str]
+    dtypes: dict[Sides, np.dtype[Any]]
+
+
+def _about(folder: Path) -> _About:
+    try:
+        told = read_json(folder / "store.json")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} is no finished token store: {error}") from error
+    try:
+        pairs, bounds = told["pairs"], [(start, stop) for start, stop in told["bounds"]]
+        dtypes: dict[Sides, np.dtype[Any]] = {side: _ID_TYPES[told[f"{side}_dtype"]] for side in _SIDES}
+        starts, ends = [0, *(stop for _, stop in bounds)], [*(start for start, _ in bounds), pairs]
+        if type(pairs) is not int or starts != ends or starts != sorted(starts):
+            raise ValueError(f"bounds, {bounds!r:.60} of {pairs!r:.60} pairs")
+        return _About(str(told["fingerprint"]), pairs, bounds, list(map(str, told["report"])), dtypes)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder} is damaged: store.json lacks or misstates {error}; delete it") from error
 
 
 def further_references(store: PairStore, corpora: Sequence[CorpusSpec]) -> list[list[str]]:
@@ -612,7 +653,11 @@ def _progress(console: Console) -> Progress:
 
 
 def _id_type(vocabulary_size: int) -> np.dtype[Any]:
-    return np.dtype(np.uint16 if vocabulary_size <= 2**16 else np.uint32)
+    return _ID_TYPES["uint16" if vocabulary_size <= 2**16 else "uint32"]
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -21,8 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytorch_lightning.callbacks
-import torch
 import yaml
 from jsonargparse import ArgumentError, Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -33,6 +31,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from s2s.errors import ConfigError
+from s2s.inference.checkpoint import read_checkpoint
 from s2s.registry import catalogue
 from s2s.registry.near_names import nearest, unknown
 from s2s.registry.parts import kind_of_option, options
@@ -42,6 +41,7 @@ from s2s.training.datamodule import KeepsTokenizers
 from s2s.training.help import WIDTH, choices, explain_part_help, option_lines, takes_part, type_hints
 from s2s.training.loop import stop_and_validate_between_steps
 from s2s.training.memory import keep_freed_memory
+from s2s.training.nameable import LIGHTNING, is_plain
 from s2s.training.options import (
     Config,
     Option,
@@ -166,6 +166,10 @@ class _Parser(LightningArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "exit_on_error": False})
+
+    def add_class_arguments(self, *args: Any, **kwargs: Any) -> Any:
+        """Without `sub_configs`: a value that is the name of a file would be read as a configuration, unchecked."""
+        return super().add_class_arguments(*args, **{**kwargs, "sub_configs": False})
 
 
 class CommandLine(LightningCLI):
@@ -535,8 +539,7 @@ class _Progress(NamedTuple):
 
 
 def _progress(checkpoint: str) -> _Progress:
-    # mapped, for the weights are not wanted
-    loaded = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    loaded = read_checkpoint(Path(checkpoint))
     return _Progress(int(loaded["epoch"]) + 1, int(loaded["global_step"]))
 
 
@@ -586,6 +589,7 @@ def vocabulary(task: type[Task], command: str) -> Vocabulary:
     parts: dict[str, str] = {}
     specs: list[str] = []
     open_ended: list[str] = []
+    closed: list[str] = []
     for group, holder in (("model", task.module), ("data", task.data), ("trainer", Trainer)):
         hints = type_hints(holder)
         for name in options(holder):
@@ -594,12 +598,14 @@ def vocabulary(task: type[Task], command: str) -> Vocabulary:
                 continue
             keys.append(key)
             kind = kind_of_option(name)
-            if group == "trainer":
-                open_ended += [key] if takes_part(hints.get(name)) else []
+            if key in LIGHTNING:
+                open_ended.append(key)
             elif kind and takes_part(hints.get(name)):
                 parts[key] = kind
                 specs += [key] if "dict" in str(hints[name]) else []
-    return Vocabulary(keys, parts=parts, specs=specs, open_ended=open_ended, command=command)
+            elif not is_plain(hints.get(name, Any)):
+                closed.append(key)
+    return Vocabulary(keys, parts=parts, specs=specs, open_ended=open_ended, closed=closed, command=command)
 
 
 def plain_error(message: str, command: str) -> str:
@@ -626,10 +632,6 @@ def plain_error(message: str, command: str) -> str:
     if not found:
         return f"{key}: {innermost} {remedy}" if key else f"{' '.join(message.split())} {remedy}"
     got = found.group(1).strip()
-    if key.endswith("callbacks"):
-        path = re.search(r"Expected a dot import path string: (\S+)", innermost)
-        near = nearest(path.group(1), pytorch_lightning.callbacks.__all__) if path else None
-        return f"{key}: no such callback: {got}{f'; did you mean {near!r}?' if near else '.'} {remedy}"
     kind = kind_of_option(key)
     if kind and "Callable" in innermost:
         return f"{key}: expected {kind}, {choices(kind)}, got {got!r}. {remedy}"

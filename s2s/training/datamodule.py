@@ -33,6 +33,7 @@ from s2s.text.store import (
     pair_store,
 )
 from s2s.text.tokenizer import UNK, Tokenizer
+from s2s.untrusted import read_json
 
 Corpora: TypeAlias = str | dict[str, Any] | list[str | dict[str, Any]]
 Split: TypeAlias = Literal["train", "validation", "test"]
@@ -260,7 +261,7 @@ class PairData(pl.LightningDataModule):
             DataError: it is damaged.
         """
         try:
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            config = read_json(folder / "config.json")
             made_by = factory("tokenizer", config[name])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder} holds no tokenizers of a run: {error}") from error

@@ -10,6 +10,7 @@ ATTACKS: list[str] = [
     "soak.hostile_files:HostileStores",
     "soak.hostile_files:HostileExports",
     "soak.hostile_files:HostileCheckpoints",
+    "soak.hostile_files:HostileConfigs",
 ]
 
 

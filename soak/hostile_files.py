@@ -16,9 +16,32 @@ from soak.mutations import copied, spoil
 
 TEXT = ["abcdefghijklmnopqrstuvwxyz .,äßé", "the cat sat on the mat", "a dog ran", "das Haus am See"]
 LINES = ["the cat", "äß dog mat", ""]
-PER_ATTEMPT = 50
-ATTEMPTS = 200  # 10,000 mutations
+MUTATIONS = 10_000
 HARMLESS = {True: "harmless, equal result", False: "harmless, other result"}
+
+CONFIG = """
+task: Seq2Seq
+run_folder: run
+seed_everything: 3
+model:
+  embedding: {class_path: Lookup, init_args: {size: 8}}
+  encoder: {class_path: Recurrent, init_args: {cell: {class_path: LSTM, init_args: {forget_bias: 1.0}}, hidden_size: 8}}
+  decoder: {class_path: InputFeeding, init_args: {cell: GRU, attention: LuongDot, hidden_size: 8}}
+  metric: {class_path: ChrF, init_args: {word_order: 2}}
+  search: Greedy
+  adam_betas: [0.9, 0.99]
+data:
+  train: [{path: pairs.tsv, weight: 2.0}, "a.en,a.de"]
+  tokenizer: {class_path: SentencePiece, init_args: {vocabulary_size: 300}}
+trainer:
+  max_epochs: 3
+  accelerator: cpu
+  strategy: auto
+  logger: [{class_path: CSVLogger, init_args: {save_dir: logs}}]
+  callbacks: [{class_path: EarlyStopping, init_args: {monitor: loss}}]
+  profiler: simple
+  plugins: [{class_path: LightningEnvironment}]
+"""
 
 
 class Opening:
@@ -41,12 +64,18 @@ class Opening:
 
 
 class HostileFiles(Attack):
-    """Copies of one good file or folder, each spoilt in one place or two."""
+    """Copies of one good file or folder, each spoilt in one place or two.
+
+    Attributes:
+        at_once: copies of an attempt, opened in one process.
+        names_path: whether a refusal must name the path.
+    """
 
     units = "mutations"
-    attempts = ATTEMPTS
+    at_once: ClassVar[int] = 50
+    attempts = MUTATIONS // at_once
     short = 1
-    short_mutations: ClassVar[int] = PER_ATTEMPT
+    names_path: ClassVar[bool] = True
 
     @abstractmethod
     def make(self, folder: Path) -> Path:
@@ -62,6 +91,10 @@ class HostileFiles(Attack):
             return [Path()]
         return sorted(path.relative_to(good) for path in good.rglob("*") if path.is_file())
 
+    def warm(self, good: Path) -> None:
+        """Import all that opening needs: what is forked has it, and imports nothing more."""
+        self.open(good)
+
     def seal(self, path: Path) -> None:
         """Make the checksums right again, as an attacker would."""
 
@@ -69,6 +102,7 @@ class HostileFiles(Attack):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._good = self.make(folder)
+            self.warm(self._good)
         [good] = results([Opening(self.open, self._good, "as it was")], folder)
         if good.what != "opened":
             raise Broken(f"the good one was refused: {good.told}")
@@ -76,7 +110,7 @@ class HostileFiles(Attack):
 
     def attempt(self, number: int, folder: Path) -> Outcome:
         openings = []
-        for i in range(PER_ATTEMPT):
+        for i in range(self.at_once):
             chance = random.Random(f"{self.name} {number} {i}")
             path = copied(self._good, folder / f"{i}{self._good.suffix}")
             told = []
@@ -96,7 +130,7 @@ class HostileFiles(Attack):
                 broken.append(result.told)
             elif result.what == "opened":
                 counts[HARMLESS[result.told == self._expected]] += 1
-            elif str(opening.path) not in result.told:
+            elif self.names_path and str(opening.path) not in result.told:
                 broken.append(f"{opening} was refused without its path: {result.told}")
             else:
                 counts["refused"] += 1
@@ -111,9 +145,6 @@ class HostileFiles(Attack):
 class HostileBundles(HostileFiles):
     name = "hostile-bundles"
     promise = "a spoilt bundle is refused with its path, or translates; nothing is executed, and memory stays bounded"
-    kinds: ClassVar[list[dict[str, Any]]] = [
-        {"tokenizer": "SentencePiece"},
-    ]
 
     def make(self, folder: Path) -> Path:
         from tests.references.tiny import tiny_bundle
@@ -148,6 +179,9 @@ class HostileExports(HostileFiles):
     def seal(self, path: Path) -> None:
         seal_shipped(path, "export.json")
 
+    def warm(self, good: Path) -> None:
+        import s2s.runtime.translator  # noqa: F401  (a session of onnxruntime's has threads, which are not forked)
+
     def open(self, path: Path) -> str:
         from s2s.runtime.translator import OnnxTranslator
 
@@ -159,7 +193,7 @@ class HostileTokenizers(HostileFiles):
     promise = (
         "a spoilt tokenizer model is refused with its path, or splits text; no crafted one ends the process"
     )
-    attempts = 5 * ATTEMPTS  # of each tokenizer 10,000
+    attempts = 7 * HostileFiles.attempts  # there are seven models, of which each is spoilt as often
 
     def make(self, folder: Path) -> Path:
         from s2s.registry.parts import factory
@@ -208,8 +242,7 @@ class HostileTokenizers(HostileFiles):
 
 class HostileStores(HostileFiles):
     name = "hostile-stores"
-    promise = "a spoilt token store is refused with its path, or gives ids of the vocabulary"
-    size: ClassVar[int] = 300
+    promise = "a spoilt token store is refused with its path, or read as numbers and text"
 
     def make(self, folder: Path) -> Path:
         from s2s.registry.parts import factory
@@ -267,6 +300,25 @@ class HostileCheckpoints(HostileFiles):
 
         bundle = read(path, checkpoint="last")
         return repr(Translator(bundle, threads=1).translate(LINES, max_tokens=10))
+
+
+class HostileConfigs(HostileFiles):
+    name = "hostile-configs"
+    promise = "a configuration builds only parts of plugins and listed classes; a spoilt one is refused, or understood"
+    at_once = 10
+    attempts = MUTATIONS // at_once
+    names_path = False  # an option is named, for configurations are put on top of each other
+
+    def make(self, folder: Path) -> Path:
+        path = folder / "run.yaml"
+        path.write_text(CONFIG, "utf-8")
+        return path
+
+    def open(self, path: Path) -> str:
+        from s2s.training.cli import _Run
+        from s2s.training.options import read_config
+
+        return _Run("fit", [read_config(str(path))], only_print=True).config_text
 
 
 def seal_shipped(folder: Path, name: str) -> None:

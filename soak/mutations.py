@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from soak.contained import MARK
 
 LARGE = (2**15, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**62, 2**63 - 1, 2**63, 2**64, 10**30)
@@ -30,6 +32,9 @@ TEXTS = (
     "builtins.eval",
     "torch.load",
     f"{MARK}.Thing",
+    f"__import__('{MARK}')",
+    f"pytorch_lightning.callbacks.{MARK}",
+    "pytorch_lightning.callbacks.LambdaCallback",
     f"{MARK}:Thing",
     "torch.nn.Linear",
     "\ud800",
@@ -276,12 +281,53 @@ def zip_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
     return out.getvalue(), told
 
 
+def yaml_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
+    """A YAML file with a spoilt tree, with tags that ask for objects, or that grows without end."""
+    how = chance.random()
+    if how < 0.15:
+        return bytes_of(data, chance)
+    if how < 0.2:
+        tags = (
+            "object/apply:os.system [id]",
+            "object/new:os.system [id]",
+            f"module:{MARK}",
+            "name:os.system",
+        )
+        words = data.decode("utf-8").split(": ")
+        place = chance.randrange(1, len(words))
+        words[place] = f"!!python/{chance.choice(tags)} {words[place]}"
+        return ": ".join(words).encode("utf-8"), f"a tag at {place}"
+    if how < 0.25:
+        bombs = [
+            "a: &a [x]\n" + "".join(f"{b}: &{b} [{nine(a)}]\n" for a, b in NEIGHBOURS),
+            "a: &a {x: 1}\n" + "".join(f"{b}: &{b} {{<<: [{nine(a)}]}}\n" for a, b in NEIGHBOURS),
+            "a: &a [*a]\n",
+            "[" * MOST_NESTED,
+        ]
+        number = chance.randrange(len(bombs))
+        return bombs[number].encode("utf-8") + data, f"bomb {number}"
+    tree, told = tree_of(yaml.safe_load(data), chance)
+    try:
+        return yaml.safe_dump(tree).encode("utf-8"), told
+    except (yaml.YAMLError, UnicodeEncodeError):
+        return bytes_of(data, chance)
+
+
+NEIGHBOURS = list(zip("abcdefghijklmno", "bcdefghijklmnop", strict=True))
+
+
+def nine(anchor: str) -> str:
+    """References to an anchor."""
+    return ",".join([f"*{anchor}"] * 9)
+
+
 SPOILERS: dict[str, Callable[[bytes, random.Random], tuple[bytes, str]]] = {
     ".json": json_of,
     ".safetensors": safetensors_of,
     ".model": protobuf_of,
     ".onnx": protobuf_of,
     ".ckpt": zip_of,
+    ".yaml": yaml_of,
 }
 
 
@@ -292,7 +338,12 @@ def spoil(path: Path, chance: random.Random) -> str:
     data = path.read_bytes()
     try:
         data, told = SPOILERS.get(path.suffix, bytes_of)(data, chance)
-    except (ValueError, RecursionError, zipfile.BadZipFile):  # it was spoilt before, beyond its format
+    except (
+        ValueError,
+        RecursionError,
+        zipfile.BadZipFile,
+        yaml.YAMLError,
+    ):  # it was spoilt before, beyond its format
         data, told = bytes_of(data, chance)
     path.write_bytes(data)
     return told

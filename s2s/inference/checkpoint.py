@@ -26,10 +26,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         _check_packing(path)
         saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # what torch raises for spoilt files has no class in common
-        reason = str(error).split("\n", 1)[0]
         raise BundleError(
-            f"{path} is damaged, or no checkpoint of `s2s fit`: {type(error).__name__}: {reason}; go on with another "
-            "checkpoint of the run, or get it again"
+            f"{path} is damaged, or no checkpoint of `s2s fit`: {type(error).__name__}: {_reason(str(error))}; go on "
+            "with another checkpoint of the run, or get it again"
         ) from error
     whole = isinstance(saved, dict) and all(
         isinstance(saved.get(key), kind) for key, kind in _ENTRIES.items()
@@ -44,6 +43,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is damaged: what it holds under its names is not what `s2s fit` saves; get it again"
         )
     return dict(saved)
+
+
+def _reason(message: str) -> str:
+    # torch begins with advice to load it unsafely, which nobody should take.
+    lines = [line.strip() for line in message.split("\n") if "Weights only load failed" not in line]
+    return next((line for line in lines if line and "weights_only" not in line), "not what torch saves")[:200]
 
 
 def _check_packing(path: Path) -> None:

@@ -69,7 +69,8 @@ class _Counting(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         if name in _MADE or name in _MADE_LIKE:
-            self.made += _numbers(args[1:] if name in _MADE_LIKE else args, kwargs)
+            size = args[1:] if name in _MADE_LIKE else args
+            self.made += _numbers(size * 2 if name == "eye" and len(size) == 1 else size, kwargs)
         elif name == "arange":
             self.made += int(max([0, *(abs(value) for value in args if isinstance(value, int | float))]))
         if self.made > self.most:

@@ -120,8 +120,11 @@ def _is_of(value: Any, annotation: Any) -> bool:
         return isinstance(value, kinds) and not isinstance(value, bool)
     if annotation in (bool, str, type(None)):
         return isinstance(value, annotation)
-    if origin in (list, tuple, Sequence) and all(isinstance(one, type) for one in arguments):
-        return isinstance(value, list | tuple) and all(_is_of(one, arguments[0]) for one in value)
+    if origin in (list, tuple, Sequence):
+        inside = set(arguments) - {Ellipsis}
+        return isinstance(value, list | tuple) and (
+            len(inside) != 1 or all(_is_of(one, *inside) for one in value)
+        )
     return True
 
 

@@ -52,6 +52,7 @@ from s2s.training.options import (
     read_command_line,
     read_config,
 )
+from s2s.training.restoring import tell_what_does_not_fit
 from s2s.training.task import Task
 
 DEFAULT_TASK = "Seq2Seq"
@@ -318,6 +319,7 @@ class CommandLine(LightningCLI):
         except (MisconfigurationException, ValueError) as error:
             raise ConfigError(f"trainer: {error}") from error
         stop_and_validate_between_steps(trainer)
+        tell_what_does_not_fit(trainer)
         return trainer
 
     def without_end(self) -> str | None:

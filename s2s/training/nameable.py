@@ -18,7 +18,6 @@ from typing import Any
 from s2s.errors import ConfigError
 from s2s.registry import catalogue
 from s2s.registry.near_names import unknown
-from s2s.registry.parts import check_options
 
 LIGHTNING = {
     "trainer.callbacks": (
@@ -65,6 +64,7 @@ _PLAIN = {
     os.PathLike,
     datetime.timedelta,
 }
+_ANY = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 _HOLDERS = {
     list,
     tuple,
@@ -113,7 +113,12 @@ def checked(key: str, value: Any) -> Any:
         if not isinstance(given, Mapping):
             raise ConfigError(f"{key}: init_args is {given!r:.100}, not a mapping of options")
         if part is not None:
-            check_options(key, value["class_path"], part, given)
+            known = [name for name, one in inspect.signature(part).parameters.items() if one.kind not in _ANY]
+            for option in given:
+                if option not in known:
+                    raise ConfigError(
+                        f"{key}: {value['class_path']!r}: " + unknown("option", str(option), known)
+                    )
             check_plain(f"{key}: {value['class_path']!r}", part, given)
         return {"class_path": path, "init_args": dict(given)} if given else path
     if not isinstance(value, str) or value in _words(key):

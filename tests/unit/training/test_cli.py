@@ -314,7 +314,10 @@ def test_scoring_a_checkpoint(command: str, capsys: pytest.CaptureFixture[str]) 
             ["--trainer.precision", "bf16-mixd"],
             "trainer.precision: expected 64 or 32 or 16 or transformer-engine",
         ),
-        (["--trainer.accelerator", "gpuu"], "trainer.accelerator: unknown accelerator 'gpuu'; did you mean 'gpu'?"),
+        (
+            ["--trainer.accelerator", "gpuu"],
+            "trainer.accelerator: unknown accelerator 'gpuu'; did you mean 'gpu'?",
+        ),
         (
             ["--trainer.callbacks", "[{class_path: EarlyStoppin}]"],
             "trainer.callbacks: unknown callback 'EarlyStoppin'; did you mean 'EarlyStopping'?",

@@ -17,6 +17,8 @@ from soak.mutations import copied, spoil
 TEXT = ["abcdefghijklmnopqrstuvwxyz .,äßé", "the cat sat on the mat", "a dog ran", "das Haus am See"]
 LINES = ["the cat", "äß dog mat", ""]
 MUTATIONS = 10_000
+EXPORT = Path(__file__).resolve().parents[1] / "tests" / "data" / "export_of_format_1"
+"""Of `tests.references.tiny.tiny_bundle(folder, decoder="Recurrent")`; to export that takes a quarter of a minute."""
 HARMLESS = {True: "harmless, equal result", False: "harmless, other result"}
 
 CONFIG = """
@@ -168,10 +170,7 @@ class HostileExports(HostileFiles):
     promise = "a spoilt ONNX folder is refused with its path, or translates"
 
     def make(self, folder: Path) -> Path:
-        from s2s.export.folder import export_bundle
-        from tests.references.tiny import tiny_bundle
-
-        return export_bundle(tiny_bundle(folder / "bundle", decoder="Recurrent"), folder / "exported")
+        return copied(EXPORT, folder / "exported")
 
     def files(self, good: Path) -> list[Path]:
         return [path for path in super().files(good) if path.name != "README.md"]
@@ -270,6 +269,8 @@ class HostileStores(HostileFiles):
 class HostileCheckpoints(HostileFiles):
     name = "hostile-checkpoints"
     promise = "a spoilt checkpoint or run folder is refused with its path, or becomes a bundle; nothing is unpickled"
+    at_once = 20
+    attempts = MUTATIONS // at_once
 
     def make(self, folder: Path) -> Path:
         import s2s

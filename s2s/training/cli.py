@@ -57,6 +57,7 @@ from s2s.training.task import Task
 
 DEFAULT_TASK = "Seq2Seq"
 DEFAULT_SEED = 1
+MOST_SEED = 2**32 - 1
 RUNS = Path("runs")
 CHECKPOINTS = "checkpoints"
 BUNDLE = "bundle"
@@ -230,6 +231,9 @@ class CommandLine(LightningCLI):
             self.config = parser.parse_args(arguments)
         except (ArgumentError, TypeError, ValueError) as error:
             raise ConfigError(plain_error(str(error), self.command)) from error
+        seed = self.config.seed_everything
+        if not 0 <= seed <= MOST_SEED:
+            raise ConfigError(f"seed_everything {seed} is impossible; it must be from 0 to {MOST_SEED}")
 
     @property
     def run_folder(self) -> Path:

@@ -322,6 +322,7 @@ def test_scoring_a_checkpoint(command: str, capsys: pytest.CaptureFixture[str]) 
             ["--trainer.callbacks", "[{class_path: EarlyStoppin}]"],
             "trainer.callbacks: unknown callback 'EarlyStoppin'; did you mean 'EarlyStopping'?",
         ),
+        (["--seed_everything", "-1"], "seed_everything -1 is impossible; it must be from 0 to 4294967295"),
         (["--task", "Mni"], "unknown task 'Mni'; did you mean 'Mini'?"),
     ],
 )

@@ -138,7 +138,9 @@ class OnnxTranslator(LineTranslator[_Sentence]):
             name, given = read_spec("search", recommended)
             if name == "Beam":
                 check_values("search 'Beam'", Beam, given)
-                strategy_of(Options(), recommended)
+                Beam(
+                    **{key: value for key, value in given.items() if key != "beta"}
+                )  # `strategy_of` tells of that
         except (ConfigError, TypeError) as error:
             raise BundleError(
                 f"{folder / EXPORTED.config} recommends a search that cannot be: {error}; {EXPORTED.again}"

@@ -31,7 +31,7 @@ from s2s.untrusted import read_json
 TooLongPolicy: TypeAlias = Literal["skip", "truncate", "error"]
 
 _SIDES: tuple[Sides, Sides] = ("source", "target")
-_ID_TYPES = {"uint16": np.dtype(np.uint16), "uint32": np.dtype(np.uint32)}
+_ID_TYPES: dict[str, np.dtype[Any]] = {"uint16": np.dtype(np.uint16), "uint32": np.dtype(np.uint32)}
 _FORMAT = 2  # part of every fingerprint: raise it when the files' layout or the treatment of text changes
 _CHUNK_PAIRS = 10_000  # encoded at once: enough for the tokenizer's threads, few megabytes
 _PARALLEL_BYTES = (

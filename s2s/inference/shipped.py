@@ -37,7 +37,7 @@ _TYPES: dict[str, type] = {
     "scores": list,
 }
 """What entries of a configuration are, where there are any."""
-_CALLED = {str: "text", dict: "a mapping", list: "a list"}
+_CALLED: dict[type, str] = {str: "text", dict: "a mapping", list: "a list"}
 
 
 @dataclass(frozen=True)

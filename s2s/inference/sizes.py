@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from torch import Tensor
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
 
@@ -79,5 +78,6 @@ class _Counting(TorchFunctionMode):
 
 
 def _numbers(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-    size = kwargs.get("size", args[0] if args and isinstance(args[0], Sequence) else args)
-    return math.prod(n for n in size if isinstance(n, int) and not isinstance(n, Tensor))
+    size: Sequence[Any] = kwargs.get("size", args[0] if args and isinstance(args[0], Sequence) else args)
+    sizes: list[int] = [n for n in size if isinstance(n, int)]
+    return math.prod(sizes)

@@ -17,6 +17,12 @@ ATTACKS: list[str] = [
     "soak.fuzzed_readers:FuzzedReaders",
     "soak.long_life:LongTranslation",
     "soak.long_life:LongTraining",
+    "soak.hostile_files:HostileBundles",
+    "soak.hostile_files:HostileTokenizers",
+    "soak.hostile_files:HostileStores",
+    "soak.hostile_files:HostileExports",
+    "soak.hostile_files:HostileCheckpoints",
+    "soak.hostile_files:HostileConfigs",
 ]
 
 

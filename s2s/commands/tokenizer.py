@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from s2s.commands.bad_lines import add_bad_line_options
 from s2s.commands.command_line import CommandLine
 from s2s.errors import ConfigError, DataError
-from s2s.foreign_json import parsed
 from s2s.text.tokenizer import DEFAULT_TOKENIZER
+from s2s.untrusted import parse_json
 
 if TYPE_CHECKING:
     from s2s.text.tokenizer import Tokenizer
@@ -86,7 +86,7 @@ def read_tokenizer(folder: Path, side: str = "source") -> "Tokenizer":
     from s2s.registry.parts import factory
 
     try:
-        config = parsed((folder / "config.json").read_text(encoding="utf-8"))
+        config = parse_json((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(
             f"{folder} is neither a trained tokenizer nor a bundle ({error}); see: s2s tokenizer train"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from s2s.errors import DataError
-from s2s.foreign_json import parsed
 from s2s.text.corpus import LINE_COST, LineReport, plain_suffix, raw_lines, shown
+from s2s.untrusted import parse_json
 
 MOST_TEXT = 2**28
 """Bytes of a file whose sentences are kept together, each line counted with `LINE_COST` more: 2 million of 64."""
@@ -61,7 +61,7 @@ def read_texts(path: str, report: LineReport | None = None) -> list[list[str]]:
     rows: list[list[str]] = []
     for number, line in enumerate(read_lines(file, report), start=1):
         try:
-            record = parsed(line)
+            record = parse_json(line)
         except ValueError as error:
             raise DataError(f"{file}, line {number}: not JSON ({error})") from error
         found: Any = record.get(key) if isinstance(record, dict) else None

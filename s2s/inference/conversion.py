@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
-from s2s.errors import BundleError, ConfigError, DataError, PluginError
+from s2s.errors import BundleError, S2SError
 from s2s.evaluation.metric import Score
-from s2s.foreign_json import parsed
 from s2s.inference.bundle import CONFIG, Bundle, add_shortlist, build_model, load_bundle, save_bundle
 from s2s.inference.card import Card
+from s2s.inference.checkpoint import read_checkpoint
+from s2s.inference.sizes import no_larger_than
 from s2s.inference.upgrade import MODEL_PARTS
 from s2s.registry import catalogue
 from s2s.registry.parts import Spec, describe, factory
 from s2s.registry.versions import version_of
 from s2s.text.tokenizer import Tokenizer
+from s2s.untrusted import parse_yaml, read_bytes, read_json
 
 RUN_CONFIG, CHECKPOINTS, TOKENIZERS = "config.yaml", "checkpoints", "tokenizers"
 """What `s2s fit` writes into the folder of a run."""
 
+_SIDES = ({"tokenizer"}, {"source_tokenizer", "target_tokenizer"})
 _PREFIX = "model."
 _OPTIONS = ("share_embeddings", "tie_head")
 
@@ -65,8 +66,11 @@ def read(source: str | Path, *, checkpoint: str = "best") -> Bundle:
         run, path = source, _checkpoint(source, checkpoint)
     try:
         return _read_run(run, path)
-    except (ConfigError, PluginError, DataError) as error:
-        raise BundleError(f"{path} cannot be made a bundle: {error}") from error
+    except BundleError:
+        raise
+    except Exception as error:  # also what parts make of options that nobody foresaw
+        what = "" if isinstance(error, S2SError) else f"{type(error).__name__}: "
+        raise BundleError(f"{path} cannot be made a bundle: {what}{error}") from error
 
 
 def write(
@@ -134,9 +138,14 @@ def _read_run(run: Path, checkpoint: Path) -> Bundle:
     config = _run_config(run)
     source, target, specs = _tokenizers(run / TOKENIZERS)
     model_config = _model_config(config, source, target)
-    saved = _load(checkpoint)
+    saved = read_checkpoint(checkpoint)
     _check_versions(checkpoint, saved)
-    model = build_model(model_config)
+    with no_larger_than(
+        [value.shape for value in saved["state_dict"].values()],
+        f"{checkpoint} does not fit {run / RUN_CONFIG}",
+        "take the checkpoint of this run",
+    ):
+        model = build_model(model_config)
     weights = {
         name.removeprefix(_PREFIX): value
         for name, value in saved["state_dict"].items()
@@ -169,13 +178,13 @@ def _read_run(run: Path, checkpoint: Path) -> Bundle:
 def _run_config(run: Path) -> dict[str, Any]:
     path = run / RUN_CONFIG
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = parse_yaml(read_bytes(path))
     except OSError as error:
         raise BundleError(
             f"{run} is no folder of a run: {path.name} cannot be read ({error.strerror}); a checkpoint must lie where "
             "`s2s fit` has put it, in the folder of its run"
         ) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (ValueError, yaml.YAMLError) as error:
         raise BundleError(f"{path} is no YAML: {error}") from error
     model = config.get("model") if isinstance(config, dict) else None
     if not isinstance(model, dict) or (missing := [part for part in MODEL_PARTS if part not in model]):
@@ -205,13 +214,13 @@ def _model_config(config: Mapping[str, Any], source: Tokenizer, target: Tokenize
 
 def _tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer, dict[str, Spec]]:
     try:
-        specs: dict[str, Spec] = parsed((folder / "config.json").read_text(encoding="utf-8"))
+        specs: dict[str, Spec] = read_json(folder / "config.json")
     except (OSError, ValueError) as error:
         raise BundleError(
             f"the run's tokenizers cannot be read: {folder / 'config.json'}: {error}"
         ) from error
-    if not isinstance(specs, dict) or not specs:
-        raise BundleError(f"the run's tokenizers cannot be read: {folder / 'config.json'} names none")
+    if not isinstance(specs, dict) or set(specs) not in _SIDES:
+        raise BundleError(f"{folder / 'config.json'} names {specs!r:.60}, not the run's tokenizers")
     found = []
     for name, spec in specs.items():
         tokenizer = factory("tokenizer", spec)()
@@ -219,18 +228,6 @@ def _tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer, dict[str, Spec]]:
         found.append(tokenizer)
     described = {name: describe(factory("tokenizer", spec)) for name, spec in specs.items()}
     return found[0], found[-1], described
-
-
-def _load(checkpoint: Path) -> dict[str, Any]:
-    try:
-        saved = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-        complete = {"state_dict", "epoch", "global_step"} <= set(saved)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, TypeError, ValueError) as error:
-        reason = str(error).split("\n", 1)[0]
-        raise BundleError(f"{checkpoint} is damaged, or no checkpoint of `s2s fit`: {reason}") from error
-    if not complete:
-        raise BundleError(f"{checkpoint} is no checkpoint of `s2s fit`: it has no weights, epoch and step")
-    return dict(saved)
 
 
 def _check_versions(checkpoint: Path, saved: Mapping[str, Any]) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from s2s.errors import DataError
-from s2s.foreign_json import parsed
 from s2s.inference.incoming import Incoming
 from s2s.text.corpus import LONGEST_LINE, STANDARD_INPUT, plain_suffix, raw_lines, shown
+from s2s.untrusted import parse_json
 
 
 class Documents(Incoming):
@@ -75,7 +75,7 @@ class Documents(Incoming):
 
     def _text(self, line: bytes, place: str) -> bytes:
         try:
-            record = parsed(line)
+            record = parse_json(line)
         except ValueError as error:
             raise DataError(f"{place}: not JSON ({error})") from error
         texts = []

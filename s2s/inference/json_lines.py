@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from s2s.errors import DataError
-from s2s.foreign_json import parsed
 from s2s.inference.line import Line
+from s2s.untrusted import parse_json
 
 _FIELDS = {"source": "text", **{one.name: one.name for one in fields(Line) if one.name != "text"}}
 """Of an object, and what they are of a `Line`. What `--jsonl` writes can be read again."""
@@ -40,7 +40,7 @@ class JsonLines:
             return Line("")
 
     def _line(self, text: str) -> Line:
-        row = parsed(text)
+        row = parse_json(text)
         if not isinstance(row, dict):
             raise DataError(f"it is no object, but a {type(row).__name__}")
         if not isinstance(source := row.get("source"), str):

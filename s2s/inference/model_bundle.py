@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -32,7 +32,7 @@ from torch.overrides import TorchFunctionMode
 
 from s2s import __version__
 from s2s.durable import durable_folder, of_one_version
-from s2s.errors import BundleError, ConfigError, DataError, PluginError
+from s2s.errors import BundleError, ConfigError, DataError, PluginError, S2SError
 from s2s.evaluation.metric import Score
 from s2s.inference import checksums
 from s2s.inference.architectures import ENTRY, check_architecture, model_class, name_of
@@ -40,9 +40,10 @@ from s2s.inference.card import Card, parameters_by_part, render
 from s2s.inference.exported import is_exported
 from s2s.inference.origins import DISTRIBUTIONS, check_origins, record_origins
 from s2s.inference.shipped import Shipped
+from s2s.inference.sizes import no_larger_than
 from s2s.inference.upgrade import VERSIONS, record, upgraded
 from s2s.registry.near_names import unknown
-from s2s.registry.parts import Spec, factory, nested_kinds
+from s2s.registry.parts import Spec, check_values, factory, nested_kinds
 from s2s.text.tokenizer import Tokenizer
 
 FORMAT = 1
@@ -92,6 +93,7 @@ def build(model: type[Model], config: Mapping[str, Any]) -> Model:
     if missing:
         raise ConfigError(f"the model's configuration lacks {', '.join(missing)}")
     kinds = nested_kinds(model)
+    check_values("the model", model, {key: value for key, value in config.items() if key not in kinds})
     return model(
         **{
             key: factory(kinds[key], value) if key in kinds and value is not None else value
@@ -191,7 +193,9 @@ def load_model_bundle(folder: str | Path, wanted: type[Model]) -> ModelBundle[Mo
     weights: dict[str, Tensor] | None
     with built_here(folder, config):
         config, weights = upgraded(folder, config, lambda: _read_weights(folder))
-        model = _undrawn(wanted, config["model"])
+        shapes = _shapes(folder) if weights is None else [value.shape for value in weights.values()]
+        with no_larger_than(shapes, f"{folder / WEIGHTS} does not fit {CONFIG}", BUNDLE.again):
+            model = _undrawn(wanted, config["model"])
         tokenizers = BUNDLE.load_tokenizers(folder, config)
     weights = _read_weights(folder) if weights is None else weights
     expected = _stored(model)
@@ -227,9 +231,11 @@ def built_here(folder: Path, config: Mapping[str, Any]) -> Iterator[None]:
         ) from error
     except DataError as error:
         raise BundleError(f"{folder}: {error}; {BUNDLE.again}") from error
-    except (TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:  # of whatever a part makes of options that nobody foresaw
+        if isinstance(error, S2SError):
+            raise
         raise BundleError(
-            f"{folder / CONFIG} asks for impossible options: {error}; {BUNDLE.again}"
+            f"{folder / CONFIG} asks for impossible options: {type(error).__name__}: {error}; {BUNDLE.again}"
         ) from error
 
 
@@ -318,6 +324,14 @@ def check_files(folder: Path, config: Mapping[str, Any]) -> None:
         BundleError: one is missing, truncated or altered, or is not in the bundle.
     """
     BUNDLE.check_files(folder, config)
+
+
+def _shapes(folder: Path) -> Sequence[Sequence[int]]:
+    try:
+        with safe_open(folder / WEIGHTS, framework="pt") as file:
+            return [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise BundleError(f"{folder / WEIGHTS} is damaged ({error}); {BUNDLE.again}") from error
 
 
 def _read_weights(folder: Path) -> dict[str, Tensor]:

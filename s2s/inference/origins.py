@@ -66,7 +66,9 @@ def origins(folder: Path, config: Mapping[str, Any]) -> dict[str, dict[str, str]
     noted = config.get(DISTRIBUTIONS, {})
     try:
         well_formed = all(
-            " " in label and (set(origin) in ({"folder"}, {"distribution", "version"}))
+            " " in label
+            and set(origin) in ({"folder"}, {"distribution", "version"})
+            and all(isinstance(value, str) for value in origin.values())
             for label, origin in noted.items()
         )
     except (AttributeError, TypeError):

@@ -16,8 +16,8 @@ from typing import IO, Any
 from s2s.counted import counted
 from s2s.durable import Lock, sync_folder, writing
 from s2s.errors import DataError
-from s2s.foreign_json import parsed
 from s2s.inference.incoming import of_lines
+from s2s.untrusted import parse_json
 
 
 class Outgoing:
@@ -101,7 +101,7 @@ class Outgoing:
             self._about.unlink()  # it was whole already
             return 0
         try:
-            about = parsed(self._about.read_text(encoding="utf-8"))
+            about = parse_json(self._about.read_text(encoding="utf-8"))
             made_of, size = dict(about["made_of"]), index(about["bytes"])
             self.lines, self.checksum = index(about["lines"]), index(about["checksum"])
         except FileNotFoundError:

@@ -13,10 +13,10 @@ from typing import Any
 
 from s2s import __version__
 from s2s.errors import BundleError
-from s2s.foreign_json import parsed
 from s2s.inference import checksums
 from s2s.registry.parts import Spec, factory
 from s2s.text.tokenizer import Tokenizer
+from s2s.untrusted import read_json
 
 _TOKENIZERS = {
     "tokenizer": ("source_vocabulary_size", "target_vocabulary_size", "vocabulary_size"),
@@ -25,6 +25,16 @@ _TOKENIZERS = {
     "piece_tokenizer": ("piece_vocabulary_size",),
 }
 """Entries of a configuration that name tokenizers, each also a folder, and those of the model that are their sizes."""
+
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(
+        ("s2s_version", "task", "architecture", "precision", "config_sha256", "card_sha256"), str
+    ),
+    **dict.fromkeys(("model", "sha256", "training", "card", "graphs"), dict),
+    "scores": list,
+}
+"""What entries of a configuration are, where there are any."""
+_CALLED: dict[type, str] = {str: "text", dict: "a mapping", list: "a list"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,7 @@ class Shipped:
             )
         path = folder / self.config
         try:
-            config: dict[str, Any] = parsed(path.read_text(encoding="utf-8"))
+            config: dict[str, Any] = read_json(path)
         except FileNotFoundError as error:
             raise BundleError(
                 f"{folder} is no {self.name}: it has no {self.config}; make one with: {self.command}"
@@ -92,9 +102,11 @@ class Shipped:
         missing = [key for key in self.entries if key not in config]
         if missing:
             raise BundleError(f"{path} lacks {', '.join(missing)}; {self.again}")
-        for key in ("model", "sha256"):
-            if not isinstance(config[key], dict):
-                raise BundleError(f"{path}: {key} is {config[key]!r}, not a mapping; {self.again}")
+        for key, kind in _TYPES.items():
+            if key in config and not isinstance(config[key], kind):
+                raise BundleError(
+                    f"{path}: {key} is {repr(config[key])[:60]}, not {_CALLED[kind]}; {self.again}"
+                )
         return config
 
     def check_files(self, folder: Path, config: Mapping[str, Any]) -> None:
@@ -105,16 +117,31 @@ class Shipped:
         """
         for name, expected in {**dict.fromkeys(self.files), **config["sha256"]}.items():
             path = folder / name
-            if not path.resolve().is_relative_to(folder.resolve()):
+            try:
+                inside, whole = path.resolve().is_relative_to(folder.resolve()), path.is_file()
+            except (
+                OSError,
+                ValueError,
+                RuntimeError,
+            ) as error:  # no system has files of such names, or links in a ring
+                raise BundleError(
+                    f"{folder / self.config} names a file that cannot be: {name[:60]!r} ({error}); {self.again}"
+                ) from error
+            if not inside:
                 raise BundleError(
                     f"{folder / self.config} names a file outside of the {self.name}: {name}; do not use it"
                 )
-            if not path.is_file():
+            if not whole:
                 raise BundleError(f"{folder} is incomplete: {name} is missing; {self.again}")
             if expected is not None and checksums.of_file(path) != expected:
                 raise BundleError(
                     f"{path} is damaged: its checksum is not the one in {self.config}; {self.again}"
                 )
+        # What is read beside these is no way out either.
+        for tokenizer in filter(config.__contains__, _TOKENIZERS):
+            for path in [folder / tokenizer, *(folder / tokenizer).rglob("*")]:
+                if path.is_symlink() and not _leads_inside(path, folder):
+                    raise BundleError(f"{path} leads outside of the {self.name}; do not use it")
 
     def check_place(self, folder: Path) -> None:
         """See that a folder may be written there: nothing is, or another of its kind, which is replaced.
@@ -191,6 +218,13 @@ def _load_tokenizer(folder: Path, spec: Spec) -> Tokenizer:
     tokenizer: Tokenizer = factory("tokenizer", spec)()
     tokenizer.load(folder)
     return tokenizer
+
+
+def _leads_inside(path: Path, folder: Path) -> bool:
+    try:
+        return path.resolve(strict=True).is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # to nothing, or in a ring
+        return False
 
 
 def _article(name: str) -> str:

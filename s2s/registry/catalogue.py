@@ -24,6 +24,7 @@ class Plugin:
         version: The distribution's version, "" if it has none.
         status: "ok", "disabled", or "broken".
         error: The first exception, if broken.
+        module: What is imported.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Plugin:
     version: str
     status: str = "ok"
     error: str = ""
+    module: str = ""
 
     def __str__(self) -> str:
         origin = f"{self.distribution} {self.version}".strip()

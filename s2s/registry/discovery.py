@@ -79,7 +79,7 @@ def _by_entry_point() -> Iterable[_Found]:
         # An editable install lies on the import path twice: once by its metadata, once by its folder.
         if (key := (distribution, point.name, point.value)) not in seen:
             seen.add(key)
-            yield _Found(Plugin(point.name, distribution, version), point.value)
+            yield _Found(Plugin(point.name, distribution, version, module=point.value), point.value)
 
 
 def _in_folders(paths: Sequence[Path]) -> Iterable[_Found]:
@@ -102,7 +102,7 @@ def _in_folders(paths: Sequence[Path]) -> Iterable[_Found]:
             importable = module.suffix == ".py" or (module / "__init__.py").exists()
             named = module.stem.isidentifier() and not module.stem.startswith("_")
             if importable and named:
-                yield _Found(Plugin(module.stem, str(path), ""), module.stem, folder)
+                yield _Found(Plugin(module.stem, str(path), "", module=module.stem), module.stem, folder)
             elif alone:
                 raise ConfigError(
                     f"--plugin-dir {path}: {module.stem!r} cannot be imported; give it a name of letters, digits and "

@@ -7,8 +7,10 @@ option annotated `Callable[..., X]` takes a part itself; its kind is the last wo
 
 import functools
 import inspect
+import re
+import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from s2s.errors import ConfigError
@@ -17,6 +19,8 @@ from s2s.registry.hookspecs import KINDS
 from s2s.registry.near_names import unknown
 
 Spec = str | dict[str, Any]
+
+_MOST_SHOWN = 60  # characters of a value in a message
 
 
 def kind_of_option(option: str) -> str | None:
@@ -37,10 +41,12 @@ def read_spec(kind: str, spec: Any) -> tuple[str, dict[str, Any]]:
         strange = set(spec) - {"class_path", "init_args"}
         if strange:
             raise ConfigError(f"{kind}: " + unknown("key", min(strange), ["class_path", "init_args"]))
-        arguments = spec.get("init_args") or {}
-        if not isinstance(arguments, Mapping):
-            raise ConfigError(f"{kind}: init_args are {arguments!r}, not a mapping of options")
-        return spec["class_path"], dict(arguments)
+        given = spec.get("init_args") or {}
+        if not isinstance(given, Mapping):
+            raise ConfigError(
+                f"{kind} {spec['class_path']!r}: init_args is {given!r}, not a mapping of options"
+            )
+        return spec["class_path"], dict(given)
     raise ConfigError(f"{kind}: expected a name or {{class_path: NAME, init_args: {{...}}}}, got {spec!r}")
 
 
@@ -83,6 +89,50 @@ def check_options(kind: str, name: str, part: Callable[..., Any], given: Mapping
             raise ConfigError(f"{kind} {name!r}: " + unknown("option", option, known))
 
 
+def check_values(what: str, target: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Hold values against the annotations of their options: numbers, text, lists of them, and fixed choices.
+
+    Args:
+        what: of which they are options, for the message.
+        target: a class or function; what it annotates otherwise takes anything.
+        given: values by the names of options.
+
+    Raises:
+        ConfigError: a value is of another type.
+    """
+    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    for option, value in given.items():
+        if not _is_of(value, hints.get(option, Any)):
+            wanted = re.sub(r"<class '(\w+)'>|typing\.|NoneType", lambda m: m[1] or "", str(hints[option]))
+            raise ConfigError(
+                f"{what}: option {option!r} is {_shortened(value)}; it must be of type {wanted}"
+            )
+
+
+def _is_of(value: Any, annotation: Any) -> bool:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return any(_is_of(value, one) for one in arguments)
+    if origin is typing.Literal:
+        return any(value == one and type(value) is type(one) for one in arguments)
+    if annotation in (int, float):
+        kinds = (int, float) if annotation is float else (int,)
+        return isinstance(value, kinds) and not isinstance(value, bool)
+    if annotation in (bool, str, type(None)):
+        return isinstance(value, annotation)
+    if origin in (list, tuple, Sequence):
+        inside = set(arguments) - {Ellipsis}
+        return isinstance(value, list | tuple) and (
+            len(inside) != 1 or all(_is_of(one, *inside) for one in value)
+        )
+    return True
+
+
+def _shortened(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}..."
+
+
 def factory(kind: str, spec: Any) -> functools.partial[Any]:
     """A factory that takes the sizes and builds the part with the spec's options; parts inside it likewise.
 
@@ -97,7 +147,9 @@ def factory(kind: str, spec: Any) -> functools.partial[Any]:
     name, given = read_spec(kind, spec)
     part = catalogue().load(kind, name)
     check_options(kind, name, part, given)
-    for option, nested_kind in nested_kinds(part).items():
+    nested = nested_kinds(part)
+    check_values(f"{kind} {name!r}", part, {key: value for key, value in given.items() if key not in nested})
+    for option, nested_kind in nested.items():
         if given.get(option) is not None:
             given[option] = factory(nested_kind, given[option])
     return functools.partial(part, **given)

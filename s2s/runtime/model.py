@@ -52,13 +52,25 @@ class Model:
     """
 
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
-        self._encoder, self._step = (_session(folder / name) for name in (ENCODER, STEP))
-        self.vocabulary_size: int = config["model"]["target_vocabulary_size"]
+        self._encoder_path, self._step_path = folder / ENCODER, folder / STEP
+        self._encoder, self._step = _session(self._encoder_path), _session(self._step_path)
+        self.vocabulary_size = config["model"].get("target_vocabulary_size")
+        if type(self.vocabulary_size) is not int or self.vocabulary_size < 1:
+            raise BundleError(
+                f"{folder / EXPORTED.config}: target_vocabulary_size is {self.vocabulary_size!r:.60}; {EXPORTED.again}"
+            )
         outputs = [value.name for value in self._encoder.get_outputs()]
         self._memory = [name for name in outputs if name.startswith("memory_")]
         self._state = [name for name in outputs if name.startswith("state_")]
         self._wanted = ["log_probs", "best", *(f"next_{name}" for name in self._state)]
         self._read = {value.name for value in self._step.get_inputs()}
+        given = {"tokens", "lengths", "source", "k", *self._memory, *self._state}
+        said = {value.name for value in self._step.get_outputs()}
+        asked = {value.name for value in self._encoder.get_inputs()}
+        if asked != {"tokens", "lengths"} or not self._read <= given or not said >= set(self._wanted):
+            raise BundleError(
+                f"{folder}: the inputs and outputs of {ENCODER} and {STEP} do not fit together; {EXPORTED.again}"
+            )
 
     def begin(
         self, sources: Sequence[Sequence[int]], given_up: Callable[[], bool]
@@ -73,7 +85,12 @@ class Model:
         tokens = np.full((len(sources), lengths.max()), PAD, dtype=np.int64)
         for row, source in enumerate(sources):
             tokens[row, : len(source)] = source
-        encoded = self._encoder.run([*self._memory, *self._state], {"tokens": tokens, "lengths": lengths})
+        encoded = _run(
+            self._encoder,
+            [*self._memory, *self._state],
+            {"tokens": tokens, "lengths": lengths},
+            self._encoder_path,
+        )
         memory = dict(zip(self._memory, encoded, strict=False))
         state = [leaf[:, np.newaxis] for leaf in encoded[len(memory) :]]
         return Stepper(self, {"source": tokens, "lengths": lengths, **memory}, given_up), state
@@ -86,10 +103,8 @@ class Model:
             state: leaves [sentences, beams, ...].
         """
         feed = {**given, **dict(zip(self._state, state, strict=True))}
-        found: list[Array] = self._step.run(
-            self._wanted, {name: value for name, value in feed.items() if name in self._read}
-        )
-        return found
+        given_here = {name: value for name, value in feed.items() if name in self._read}
+        return _run(self._step, self._wanted, given_here, self._step_path)
 
 
 class Stepper:
@@ -128,6 +143,17 @@ class Stepper:
         """A stepper for some of the sentences, in their new order."""
         source = {name: value[sentences] for name, value in self._source.items()}
         return Stepper(self._model, source, self._given_up)
+
+
+def _run(session: Any, wanted: list[str], given: dict[str, Array], path: Path) -> list[Array]:
+    try:
+        found: list[Array] = session.run(wanted, given)
+    except Exception as error:  # onnxruntime's own have no class in common
+        raise BundleError(
+            f"{path} fails in onnxruntime {onnxruntime.__version__} ({str(error).splitlines()[0]}); give it fewer or "
+            f"shorter lines at once if memory is short; else {EXPORTED.again}"
+        ) from error
+    return found
 
 
 def _session(path: Path) -> Any:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from s2s.errors import ConfigError
 from s2s.search.defaults import ALPHA, BEAM, NORMALIZATION
 from s2s.search.hypotheses import Hypothesis
+from s2s.search.limits import MOST_AT_ONCE
 
 Array = NDArray[Any]
 State = list[Array]
@@ -137,8 +138,10 @@ class Beam(Strategy):
     alpha: float = ALPHA
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ConfigError(f"beam size {self.size} is impossible; it must be 1 or more")
+        if not 1 <= self.size <= MOST_AT_ONCE:
+            raise ConfigError(
+                f"beam size {self.size} is impossible; it must be 1 or more, and at most {MOST_AT_ONCE:,}"
+            )
         if not 1 <= self.n_best <= self.size:
             raise ConfigError(
                 f"n_best {self.n_best} is impossible with a beam of {self.size}; choose 1 to {self.size} or a larger "

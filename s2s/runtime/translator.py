@@ -19,8 +19,9 @@ from s2s.inference.options import Options
 from s2s.inference.splitting import SentenceSplitter
 from s2s.inference.translation import Translation
 from s2s.inference.windows import encodable
+from s2s.registry.parts import check_values, read_spec
 from s2s.runtime.model import Model
-from s2s.runtime.search import Strategy
+from s2s.runtime.search import Beam, Strategy
 from s2s.runtime.strategies import OF_BEAM, strategy_of
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.limits import limits_of
@@ -211,5 +212,17 @@ def _read(path: str | Path) -> tuple[dict[str, Any], Model, Tokenizer, Tokenizer
         raise BundleError(
             f"{folder} (made by s2s {config['s2s_version']}) cannot be used here: {str(error).rstrip('.')}. "
             "If its tokenizer is a plugin's, install it or name its folder with --plugin-dir"
+        ) from error
+    recommended = config["search"]
+    try:
+        name, given = read_spec("search", recommended)
+        if name == "Beam":
+            check_values("search 'Beam'", Beam, given)
+            Beam(
+                **{key: value for key, value in given.items() if key != "beta"}
+            )  # `strategy_of` tells of that
+    except (ConfigError, TypeError) as error:
+        raise BundleError(
+            f"{folder / EXPORTED.config} recommends a search that cannot be: {error}; {EXPORTED.again}"
         ) from error
     return config, Model(folder, config), *tokenizers

@@ -12,6 +12,9 @@ if TYPE_CHECKING:  # the command line's help reads the defaults, and needs no to
 
 Lengths = NDArray[np.int64]
 
+MOST_AT_ONCE = 10_000
+"""Prefixes of a beam, or samples: bundles recommend their search, and one of millions would take all memory."""
+
 LIMIT_RATIO = 2.0
 LIMIT_EXTRA = 20
 """An output has at most LIMIT_RATIO times the tokens of its source, and LIMIT_EXTRA more: wide enough for

@@ -24,6 +24,7 @@ from s2s.registry import catalogue
 from s2s.registry.near_names import unknown
 from s2s.resources import locate
 from s2s.text.wanted_length import told
+from s2s.untrusted import parse_yaml
 
 BadLinePolicy: TypeAlias = Literal["error", "skip"]
 Sides: TypeAlias = Literal["source", "target"]
@@ -95,8 +96,8 @@ def corpus_spec(given: CorpusInput) -> CorpusSpec:
         "{"
     ):  # a mapping that the command line left as text
         try:
-            given = yaml.safe_load(given)
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            given = parse_yaml(given)
+        except (yaml.YAMLError, ValueError) as error:
             raise ConfigError(f"corpus {given!r} is no mapping: {error}") from error
     if isinstance(given, CorpusSpec):
         spec = given

@@ -5,6 +5,7 @@ import io
 import json
 import multiprocessing
 import os
+import stat
 import sys
 import threading
 import time
@@ -14,7 +15,6 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import chain
-from operator import index
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, TypeAlias
 
@@ -26,9 +26,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from s2s.durable import durable_folder, make_folder, write_durably, writing
 from s2s.errors import DataError
-from s2s.foreign_json import parsed
 from s2s.text.corpus import BadLinePolicy, CorpusSpec, LineReport, Pair, Sides, open_corpus
 from s2s.text.tokenizer import Tokenizer
+from s2s.untrusted import parse_json, read_json
 
 TooLongPolicy: TypeAlias = Literal["skip", "truncate", "error"]
 
@@ -63,11 +63,13 @@ class Column:
         self.dtype = dtype
         self._lock = threading.Lock()
         try:
-            self._file: io.FileIO = open(path, "rb", buffering=0)  # noqa: SIM115 (open as long as the store)
+            # Not blocking: a pipe in its place must not make us wait.
+            self._file: io.FileIO = open(path, "rb", buffering=0, opener=_open_at_once)  # noqa: SIM115 (stays open)
         except OSError as error:
             raise DataError(f"{path} is missing or damaged; delete the folder") from error
-        size = os.fstat(self._file.fileno()).st_size
-        if size % dtype.itemsize:
+        status = os.fstat(self._file.fileno())
+        size = status.st_size
+        if size % dtype.itemsize or not stat.S_ISREG(status.st_mode):
             raise DataError(f"{path} is missing or damaged; delete the folder")
         self._length = size // dtype.itemsize
 
@@ -105,38 +107,20 @@ class Lengths:
 
     def __init__(self, offsets: Column) -> None:
         self._offsets = offsets
+        self._whole = int(offsets[len(offsets) - 1 :][0])
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
     def __getitem__(self, part: slice) -> npt.NDArray[np.int64]:
         start, stop, _ = part.indices(len(self))
-        return np.diff(self._offsets[start : max(start, stop) + 1])
-
-
-class _About(NamedTuple):
-    """What store.json says; see `PairStore`."""
-
-    fingerprint: str
-    bounds: list[tuple[int, int]]
-    report: list[str]
-    pairs: int
-    dtypes: dict[Sides, np.dtype[Any]]
-
-    @staticmethod
-    def read(path: Path) -> "_About":
-        """Raises ValueError where it says something else."""
-        about = parsed(path.read_text(encoding="utf-8"))
-        try:
-            fingerprint, report, pairs = str(about["fingerprint"]), [*about["report"]], index(about["pairs"])
-            bounds = [(index(start), index(stop)) for start, stop in about["bounds"]]
-            dtypes: dict[Sides, np.dtype[Any]] = {side: _ID_TYPES[about[f"{side}_dtype"]] for side in _SIDES}
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"store.json is damaged ({type(error).__name__}: {error})") from error
-        ends = [0, *(stop for _, stop in bounds)]
-        if [*(start for start, _ in bounds), pairs] != ends:
-            raise ValueError(f"store.json is damaged: {pairs} pairs in parts {bounds}")
-        return _About(fingerprint, bounds, [*map(str, report)], pairs, dtypes)
+        ends = self._offsets[start : max(start, stop) + 1]
+        lengths = np.diff(ends)
+        if len(lengths) and (ends[0] < 0 or ends[-1] > self._whole or lengths.min() < 0):
+            raise DataError(
+                f"{self._offsets.path} is damaged: what it holds does not rise; delete the folder"
+            )
+        return lengths
 
 
 class PairStore:
@@ -152,10 +136,7 @@ class PairStore:
     def __init__(self, folder: Path, paths: Sequence[Sequence[str]]) -> None:
         self.folder = folder
         self._paths = [tuple(corpus) for corpus in paths]
-        try:
-            about = _About.read(folder / "store.json")
-        except (OSError, ValueError) as error:
-            raise DataError(f"{folder} is no finished token store: {error}; delete it") from error
+        about = _about(folder)
         self.fingerprint = about.fingerprint
         self.bounds = about.bounds
         self.report = about.report
@@ -212,7 +193,7 @@ class PairStore:
         try:
             return text.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise DataError(f"{self._text[side].path} is damaged; delete the folder") from error
+            raise DataError(f"{self._text[side].path} is damaged: {error}; delete the folder") from error
 
     def ends(self, side: Sides) -> npt.NDArray[np.int64]:
         """Tokens up to the end of each sentence, without bos and eos, [pairs]."""
@@ -221,6 +202,10 @@ class PairStore:
     @staticmethod
     def _place(offsets: Column, pair: int) -> slice:
         start, stop = offsets[pair : pair + 2].tolist()
+        if not 0 <= start <= stop:
+            raise DataError(
+                f"{offsets.path} is damaged: pair {pair} from {start} to {stop}; delete the folder"
+            )
         return slice(start, stop)
 
     def origin(self, pair: int) -> str:
@@ -232,6 +217,32 @@ class PairStore:
         """The file or files that a pair stands in, and its line there, from 1: whoever wants more of it looks there."""
         corpus = next(i for i, (start, stop) in enumerate(self.bounds) if start <= pair < stop)
         return self._paths[corpus], int(self._lines[pair : pair + 1][0])
+
+
+class _About(NamedTuple):
+    """What store.json says; see `PairStore`."""
+
+    fingerprint: str
+    pairs: int
+    bounds: list[tuple[int, int]]
+    report: list[str]
+    dtypes: dict[Sides, np.dtype[Any]]
+
+
+def _about(folder: Path) -> _About:
+    try:
+        told = read_json(folder / "store.json")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} is no finished token store: {error}") from error
+    try:
+        pairs, bounds = told["pairs"], [(start, stop) for start, stop in told["bounds"]]
+        dtypes: dict[Sides, np.dtype[Any]] = {side: _ID_TYPES[told[f"{side}_dtype"]] for side in _SIDES}
+        starts, ends = [0, *(stop for _, stop in bounds)], [*(start for start, _ in bounds), pairs]
+        if type(pairs) is not int or starts != ends or starts != sorted(starts):
+            raise ValueError(f"bounds, {bounds!r:.60} of {pairs!r:.60} pairs")
+        return _About(str(told["fingerprint"]), pairs, bounds, list(map(str, told["report"])), dtypes)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder} is damaged: store.json lacks or misstates {error}; delete it") from error
 
 
 def further_references(store: PairStore, corpora: Sequence[CorpusSpec]) -> list[list[str]]:
@@ -270,7 +281,7 @@ def file_digest(path: str, cache: Path) -> str:
     """
     known_path = cache / "files.json"
     try:
-        known = parsed(known_path.read_text(encoding="utf-8"))
+        known = parse_json(known_path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         known = {}
     if not isinstance(known, dict):  # only a memory: without it the digest is computed
@@ -667,3 +678,7 @@ def _progress(console: Console) -> Progress:
 
 def _id_type(vocabulary_size: int) -> np.dtype[Any]:
     return _ID_TYPES["uint16" if vocabulary_size <= 2**16 else "uint32"]
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

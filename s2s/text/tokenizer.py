@@ -10,6 +10,7 @@ from typing import ClassVar
 from s2s.errors import DataError
 from s2s.registry.versions import version_of
 from s2s.reserved import BOS, EOS, PAD, UNK
+from s2s.untrusted import read_bytes
 
 __all__ = [
     "BOS",
@@ -158,13 +159,13 @@ class Tokenizer(ABC):
         """
         path = Path(folder) / self.model_file
         try:
-            self.restore(path.read_bytes())
-        except DataError as error:
-            raise DataError(f"{path}: {error}") from error
+            self.restore(read_bytes(path))
         except OSError as error:
             raise DataError(
                 f"cannot read the tokenizer {path}: {error.strerror}; make it with: s2s tokenizer train"
             ) from error
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
 
     def fingerprint(self) -> str:
         """Hexadecimal; differs when class, version, options or learnt contents differ (contents after training)."""

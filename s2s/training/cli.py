@@ -21,8 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytorch_lightning.callbacks
-import torch
 import yaml
 from jsonargparse import ArgumentError, Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -35,6 +33,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from s2s.durable import CANNOT_WRITE, Lock, make_folder, write_durably, writing
 from s2s.errors import ConfigError, Terminated, WriteError
+from s2s.inference.checkpoint import read_checkpoint
 from s2s.registry import catalogue
 from s2s.registry.near_names import nearest, unknown
 from s2s.registry.parts import kind_of_option, options
@@ -55,6 +54,7 @@ from s2s.training.help import (
 from s2s.training.loop import stop_and_validate_between_steps
 from s2s.training.memory import keep_freed_memory
 from s2s.training.metrics_table import MetricsTable
+from s2s.training.nameable import LIGHTNING, is_plain
 from s2s.training.options import (
     Config,
     Option,
@@ -66,10 +66,12 @@ from s2s.training.options import (
     read_config,
 )
 from s2s.training.out_of_memory import train_in_parts_what_does_not_fit
+from s2s.training.restoring import tell_what_does_not_fit
 from s2s.training.task import Task
 
 DEFAULT_TASK = "Seq2Seq"
 DEFAULT_SEED = 1
+MOST_SEED = 2**32 - 1
 RUNS = Path("runs")
 CHECKPOINTS = "checkpoints"
 RUN_LOCK = "run.lock"
@@ -188,6 +190,10 @@ class _Parser(LightningArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "exit_on_error": False})
 
+    def add_class_arguments(self, *args: Any, **kwargs: Any) -> Any:
+        """Without `sub_configs`: a value that is the name of a file would be read as a configuration, unchecked."""
+        return super().add_class_arguments(*args, **{**kwargs, "sub_configs": False})
+
 
 class CommandLine(LightningCLI):
     """LightningCLI for one task.
@@ -248,6 +254,9 @@ class CommandLine(LightningCLI):
             self.config = parser.parse_args(arguments)
         except (ArgumentError, TypeError, ValueError) as error:
             raise ConfigError(plain_error(str(error), self.command)) from error
+        seed = self.config.seed_everything
+        if not 0 <= seed <= MOST_SEED:
+            raise ConfigError(f"seed_everything {seed} is impossible; it must be from 0 to {MOST_SEED}")
 
     @property
     def run_folder(self) -> Path:
@@ -348,6 +357,7 @@ class CommandLine(LightningCLI):
             raise ConfigError(f"trainer: {error}") from error
         stop_and_validate_between_steps(trainer)
         train_in_parts_what_does_not_fit(trainer)
+        tell_what_does_not_fit(trainer)
         return trainer
 
     def without_end(self) -> str | None:
@@ -665,8 +675,7 @@ class _Progress(NamedTuple):
 
 
 def _progress(checkpoint: str) -> _Progress:
-    # mapped, for the weights are not wanted
-    loaded = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    loaded = read_checkpoint(Path(checkpoint))
     run = loaded.get("run", {"config": "", "rows": 0})  # of a Trainer without a run folder
     return _Progress(int(loaded["epoch"]) + 1, int(loaded["global_step"]), run["config"], run["rows"])
 
@@ -709,6 +718,7 @@ def vocabulary(task: type[Task], command: str) -> Vocabulary:
     parts: dict[str, str] = {}
     specs: list[str] = []
     open_ended: list[str] = []
+    closed: list[str] = []
     for group, holder in (("model", task.module), ("data", task.data), ("trainer", Trainer)):
         hints = type_hints(holder)
         for name in options(holder):
@@ -717,12 +727,14 @@ def vocabulary(task: type[Task], command: str) -> Vocabulary:
                 continue
             keys.append(key)
             kind = kind_of_option(name)
-            if group == "trainer":
-                open_ended += [key] if takes_part(hints.get(name)) else []
+            if key in LIGHTNING:
+                open_ended.append(key)
             elif kind and takes_part(hints.get(name)):
                 parts[key] = kind
                 specs += [key] if "dict" in str(hints[name]) else []
-    return Vocabulary(keys, parts=parts, specs=specs, open_ended=open_ended, command=command)
+            elif not is_plain(hints.get(name, Any)):
+                closed.append(key)
+    return Vocabulary(keys, parts=parts, specs=specs, open_ended=open_ended, closed=closed, command=command)
 
 
 def plain_error(message: str, command: str) -> str:
@@ -749,10 +761,6 @@ def plain_error(message: str, command: str) -> str:
     if not found:
         return f"{key}: {innermost} {remedy}" if key else f"{' '.join(message.split())} {remedy}"
     got = found.group(1).strip()
-    if key.endswith("callbacks"):
-        path = re.search(r"Expected a dot import path string: (\S+)", innermost)
-        near = nearest(path.group(1), pytorch_lightning.callbacks.__all__) if path else None
-        return f"{key}: no such callback: {got}{f'; did you mean {near!r}?' if near else '.'} {remedy}"
     kind = kind_of_option(key)
     if kind and "Callable" in innermost:
         return f"{key}: expected {kind}, {choices(kind)}, got {got!r}. {remedy}"

@@ -18,7 +18,6 @@ from torch.utils.data import DataLoader, Dataset
 from s2s.counted import counted
 from s2s.durable import durable_folder
 from s2s.errors import ConfigError, DataError
-from s2s.foreign_json import parsed
 from s2s.registry import catalogue
 from s2s.registry.near_names import unknown
 from s2s.registry.parts import describe, factory
@@ -36,6 +35,7 @@ from s2s.text.store import (
     pair_store,
 )
 from s2s.text.tokenizer import DEFAULT_TOKENIZER, UNK, Tokenizer
+from s2s.untrusted import read_json
 
 Corpora: TypeAlias = str | dict[str, Any] | list[str | dict[str, Any]]
 Split: TypeAlias = Literal["train", "validation", "test"]
@@ -294,7 +294,7 @@ class PairData(pl.LightningDataModule):
             DataError: it is damaged.
         """
         try:
-            config = parsed((folder / "config.json").read_text(encoding="utf-8"))
+            config = read_json(folder / "config.json")
             made_by = factory("tokenizer", config[name])
             tokenizer: Tokenizer = made_by()
         except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:

@@ -17,6 +17,8 @@ from s2s.registry import catalogue
 from s2s.registry.near_names import nearest
 from s2s.registry.parts import check_options, kind_of_option, nested_kinds, read_spec
 from s2s.resources import recipe
+from s2s.training.nameable import check_plain, checked, refuse_classes_elsewhere
+from s2s.untrusted import parse_yaml, read_bytes
 
 CONFIG_OPTIONS = ("-c", "--config")
 
@@ -76,13 +78,13 @@ def read_config(name: str) -> Config:
     """
     path = recipe(name)
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader: builds no objects
+        tree = parse_yaml(read_bytes(path), _Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise DataError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from error
-    except (ValueError, RecursionError) as error:  # no UTF-8, a date like 2001-99-99, a thousand brackets
-        raise DataError(f"{path}: not YAML that can be read: {error}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected `key: value` lines, got {type(tree).__name__}")
     return Config(_run_name(path), tree)
@@ -96,8 +98,8 @@ def _run_name(path: Path) -> str:
 def read_value(text: str) -> Any:
     """A value of the command line as YAML: number, truth value, list, mapping, or text."""
     try:
-        return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        return parse_yaml(text, _Loader)
+    except (yaml.YAMLError, ValueError):
         return text
 
 
@@ -161,6 +163,7 @@ class Vocabulary:
         parts: Those among them that take a part, or several: key -> kind.
         specs: Those that take a part's spec as it stands, to be checked but not to be replaced.
         open_ended: Those that hold classes of Lightning, with options of their own (`trainer.callbacks`).
+        closed: Those that hold other objects, which cannot be given here.
         command: The command, for the remedy in errors.
     """
 
@@ -171,6 +174,7 @@ class Vocabulary:
         parts: Mapping[str, str],
         specs: Collection[str] = (),
         open_ended: Collection[str] = (),
+        closed: Collection[str] = (),
         command: str = "fit",
     ) -> None:
         self._options = set(options)
@@ -178,6 +182,7 @@ class Vocabulary:
         self._parts = dict(parts)
         self._specs = set(specs)
         self._open_ended = set(open_ended)
+        self._closed = set(closed)
         self._remedy = f"See: s2s {command} --help"
 
     def arguments(self, written: Sequence[Written]) -> list[str]:
@@ -231,19 +236,42 @@ class Vocabulary:
             value = read_value(option.value)
             made = self._value(key, value)
             return option.value if made == value else as_text(made)
-        if holder not in self._parts:
-            return option.value
-        # An option of a part. Its class may come from an earlier configuration, so the name alone tells.
-        kind = kind_of_option(key)
         value = read_value(option.value)
+        rest = key.removeprefix(f"{holder}.").removeprefix("init_args.")
+        if holder not in self._parts:
+            raise ConfigError(
+                f"{key}: an object is given as a whole: --{holder} '{{class_path: NAME, init_args: {{{rest}: "
+                f"{option.value}}}}}'"
+            )
+        # An option of a part. Its class may come from an earlier configuration, so the name alone tells.
+        head, _, last = key.rpartition(".")
+        if last == "class_path":
+            kind = self._parts.get(head) or kind_of_option(head)
+            if kind is None:
+                raise ConfigError(self._unknown(key))
+            return as_text(_translated(kind, read_spec(kind, value)[0]))
+        if last == "init_args":
+            kind = self._parts.get(head) or kind_of_option(head) or ""
+            return as_text(_translated(kind, {"init_args": value})["init_args"])
+        if last == "dict_kwargs":
+            raise ConfigError(self._unknown(key))
+        kind = kind_of_option(key)
         if kind is None or not isinstance(value, (str, Mapping)):
+            refuse_classes_elsewhere(key, value)
             return option.value
         return as_text(_translated(kind, value))
 
     def _value(self, key: str, value: Any) -> Any:
         kind = self._parts.get(key)
-        if kind is None or value is None:
+        if key in self._open_ended:
             _refuse_other_lightning(key, value)
+            return checked(key, value)
+        if kind is None or value is None:
+            refuse_classes_elsewhere(key, value)
+            if key in self._closed and value is not None:
+                raise ConfigError(
+                    f"{key} is {value!r:.100}, but takes an object, which a configuration cannot give. {self._remedy}"
+                )
             return value
         if isinstance(value, list):
             return [self._value(key, item) for item in value]
@@ -283,7 +311,10 @@ def _translated(kind: str, value: Any) -> Any:
     """A spec with import paths for names, checked through and through."""
     if isinstance(value, Mapping) and set(value) == {"init_args"}:
         # Options for the part that an earlier configuration chose: its class is not known here.
-        return {"init_args": {name: _nested(name, item) for name, item in (value["init_args"] or {}).items()}}
+        given = value["init_args"] or {}
+        if not isinstance(given, Mapping):
+            raise ConfigError(f"{kind}: init_args is {given!r:.100}, not a mapping of options")
+        return {"init_args": {name: _nested(name, item) for name, item in given.items()}}
     name, given = read_spec(kind, value)
     known = catalogue()
     written_as_path = next((e.name for e in known.entries(kind) if e.target.replace(":", ".") == name), None)
@@ -291,6 +322,7 @@ def _translated(kind: str, value: Any) -> Any:
     part = known.load(kind, name)
     check_options(kind, name, part, given)
     nested = nested_kinds(part)
+    check_plain(f"{kind} {name!r}", part, given, nested)
     arguments = {
         option: _translated(nested[option], item) if option in nested and item is not None else item
         for option, item in given.items()
@@ -301,7 +333,10 @@ def _translated(kind: str, value: Any) -> Any:
 
 def _nested(option: str, value: Any) -> Any:
     kind = kind_of_option(option)
-    return _translated(kind, value) if kind and isinstance(value, (str, Mapping)) else value
+    if kind and isinstance(value, (str, Mapping)):
+        return _translated(kind, value)
+    refuse_classes_elsewhere(option, value)
+    return value
 
 
 def _refuse_other_lightning(key: str, value: Any) -> None:

@@ -111,7 +111,7 @@ class Task:
         """
         if getattr(module, "start_from", None) is None:  # a task may train a module of another make
             return
-        module.bundle = begun_from(module.start_from, module.ships)
+        module.bundle = begun_from(str(module.start_from), module.ships)
         if module.bundle.tokenizers:
             data.use_named_tokenizers(named_tokenizers(module.bundle))
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from s2s.foreign_json import parsed
 from s2s.text.corpus import Corpus, CorpusSpec, LineReport, Pair, plain_suffix, read_lines
+from s2s.untrusted import parse_json
 
 
 class JSONL(Corpus):
@@ -35,7 +35,7 @@ class JSONL(Corpus):
                 report.bad("empty line", place)
                 continue
             try:
-                record = parsed(text)
+                record = parse_json(text)
             except ValueError as error:
                 report.bad("not JSON", place, str(error))
                 continue

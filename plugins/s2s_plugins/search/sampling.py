@@ -12,6 +12,7 @@ from s2s.nn import top
 from s2s.nn.cell import State, select_state
 from s2s.search.defaults import SAMPLES, SEED, TEMPERATURE, TOP_P
 from s2s.search.hypotheses import Hypothesis
+from s2s.search.limits import MOST_AT_ONCE
 from s2s.search.randomness import mixed, uniform, words
 from s2s.search.stepper import Stepper
 from s2s.search.strategy import SearchStrategy
@@ -60,8 +61,10 @@ class Sampling(SearchStrategy):
         top_p: float = TOP_P,
         seed: int = SEED,
     ) -> None:
-        if samples < 1:
-            raise ConfigError(f"samples {samples} is impossible; it must be 1 or more")
+        if not 1 <= samples <= MOST_AT_ONCE:
+            raise ConfigError(
+                f"samples {samples} is impossible; it must be 1 or more, and at most {MOST_AT_ONCE:,}"
+            )
         if not 0 < temperature < float("inf"):
             raise ConfigError(
                 f"temperature {temperature} is impossible; it must be above 0 (Greedy takes the likeliest token)"

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from s2s.errors import DataError
-from s2s.foreign_json import parsed
 from s2s.text.tokenizer import SPECIALS, UNK, Tokenizer, untrained
+from s2s.untrusted import parse_json
 
 
 class Vocabulary:
@@ -50,7 +50,7 @@ class Vocabulary:
     def restore(cls, model: bytes) -> "Vocabulary":
         """The reverse of `dump`."""
         try:
-            entries = parsed(model)["vocabulary"]
+            entries = parse_json(model)["vocabulary"]
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"this is not the file of a word or character tokenizer: {error}") from error
         if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):

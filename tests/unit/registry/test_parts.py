@@ -3,7 +3,7 @@
 import functools
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jsonargparse
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from s2s import registry
 from s2s.errors import ConfigError
 from s2s.registry import Catalogue, Entry
-from s2s.registry.parts import describe, factory, kind_of_option
+from s2s.registry.parts import check_values, describe, factory, kind_of_option
 
 
 class Cell:
@@ -166,6 +166,47 @@ def test_what_is_in_no_hook_cannot_be_described() -> None:
         describe(lambda input_size, hidden_size: Cell(input_size, hidden_size))
 
 
-def test_options_that_are_none() -> None:
-    with pytest.raises(ConfigError, match=r"cell: init_args are \[1\], not a mapping of options"):
-        factory("cell", {"class_path": "Plain", "init_args": [1]})
+def takes(
+    size: int = 1,
+    *,
+    share: float = 0.5,
+    names: list[str] | None = None,
+    betas: tuple[float, float] = (0.9, 0.99),
+    way: Literal["up", "down"] = "up",
+    anything: Any = None,
+) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"size": 3, "share": 1, "names": ["a"], "betas": [0, 1.0], "way": "down", "anything": {"a": object}},
+        {"names": None, "betas": (0.1, 0.2)},
+    ],
+)
+def test_values_of_their_types(given: dict[str, Any]) -> None:
+    check_values("part", takes, given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"size": 1.5}, "part: option 'size' is 1.5; it must be of type int"),
+        ({"size": True}, "part: option 'size' is True; it must be of type int"),
+        ({"size": None}, "part: option 'size' is None; it must be of type int"),
+        ({"share": "0.5"}, "part: option 'share' is '0.5'; it must be of type float"),
+        ({"names": "ab"}, "part: option 'names' is 'ab'; it must be of type list"),
+        ({"names": [1]}, r"part: option 'names' is \[1\]; it must be of type list"),
+        ({"betas": ["a", "b"]}, "part: option 'betas' is .*; it must be of type tuple"),
+        ({"way": "left"}, "part: option 'way' is 'left'; it must be of type Literal.*'up', 'down'"),
+        ({"size": "9" * 1000}, r"part: option 'size' is '9{59}\.\.\.; it must be of type int"),
+    ],
+)
+def test_values_of_other_types(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_values("part", takes, given)
+
+
+def test_options_of_a_spec_are_a_mapping() -> None:
+    with pytest.raises(ConfigError, match=r"cell 'LSTM': init_args is \[1\], not a mapping of options"):
+        factory("cell", {"class_path": "LSTM", "init_args": [1]})

@@ -117,6 +117,56 @@ def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
         PairStore(tmp_path, [])
 
 
+@pytest.mark.parametrize(
+    ("entry", "value", "message"),
+    [
+        ("pairs", None, "store.json lacks or misstates bounds"),
+        ("pairs", -1, "store.json lacks or misstates bounds"),
+        ("pairs", 10**30, "store.json lacks or misstates bounds"),
+        ("bounds", [[0, 2]], "store.json lacks or misstates bounds"),
+        ("bounds", [[0, 9], [9, 4]], "store.json lacks or misstates bounds"),
+        ("bounds", 3, "store.json lacks or misstates"),
+        ("source_dtype", "object", "store.json lacks or misstates 'object'"),
+        ("source_dtype", "float64", "store.json lacks or misstates 'float64'"),
+        ("report", 3, "store.json lacks or misstates"),
+    ],
+)
+def test_a_store_that_states_what_cannot_be_is_refused(
+    tmp_path: Path, entry: str, value: object, message: str
+) -> None:
+    about = build(tmp_path, write(tmp_path / "a.tsv")).folder / "store.json"
+    about.write_text(json.dumps({**json.loads(about.read_text()), entry: value}))
+    with pytest.raises(DataError, match=f"is damaged: {message}.*; delete it"):
+        build(tmp_path, CorpusSpec(path=str(tmp_path / "a.tsv")))
+
+
+def test_offsets_and_text_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    folder = build(tmp_path, write(tmp_path / "a.tsv")).folder
+    text = folder / "source.text"
+    text.write_bytes(b"\xff" + text.read_bytes()[1:])
+    with pytest.raises(DataError, match="source.text is damaged: 'utf-8' codec can't.*; delete the folder"):
+        PairStore(folder, [("a.tsv",)]).text("source", 0)
+    offsets = folder / "target.offsets"
+    ends = np.frombuffer(offsets.read_bytes(), np.int64).copy()
+    for wrong in (-5, 10**12):
+        offsets.write_bytes(np.concatenate([ends[:1], [wrong], ends[2:]]).tobytes())
+        store = PairStore(folder, [("a.tsv",)])
+        with pytest.raises(DataError, match="target.offsets is damaged: .*; delete the folder"):
+            store.lengths("target")[:]
+        with pytest.raises(
+            DataError, match="target.offsets is damaged: pair . from .* to .*; delete the folder"
+        ):
+            [store.ids("target", pair) for pair in range(2)]
+
+
+def test_a_pipe_in_the_place_of_a_column_is_not_waited_for(tmp_path: Path) -> None:
+    folder = build(tmp_path, write(tmp_path / "a.tsv")).folder
+    (folder / "lines").unlink()
+    os.mkfifo(folder / "lines")
+    with pytest.raises(DataError, match="lines is missing or damaged; delete the folder"):
+        PairStore(folder, [("a.tsv",)])
+
+
 def test_of_several_builders_one_builds(tmp_path: Path) -> None:
     corpus = write(tmp_path / "a.tsv", PAIRS * 500)
     counting = Counting()

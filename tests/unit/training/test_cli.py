@@ -317,8 +317,15 @@ def test_scoring_a_checkpoint(command: str, capsys: pytest.CaptureFixture[str]) 
             ["--trainer.precision", "bf16-mixd"],
             "trainer.precision: expected 64 or 32 or 16 or transformer-engine",
         ),
-        (["--trainer.accelerator", "gpuu"], "trainer: You selected an invalid accelerator name"),
-        (["--trainer.callbacks", "[{class_path: EarlyStoppin}]"], "trainer.callbacks: no such callback"),
+        (
+            ["--trainer.accelerator", "gpuu"],
+            "trainer.accelerator: unknown accelerator 'gpuu'; did you mean 'gpu'?",
+        ),
+        (
+            ["--trainer.callbacks", "[{class_path: EarlyStoppin}]"],
+            "trainer.callbacks: unknown callback 'EarlyStoppin'; did you mean 'EarlyStopping'?",
+        ),
+        (["--seed_everything", "-1"], "seed_everything -1 is impossible; it must be from 0 to 4294967295"),
         (["--task", "Mni"], "unknown task 'Mni'; did you mean 'Mini'?"),
     ],
 )

@@ -1,0 +1,214 @@
+"""Which classes of Lightning a configuration may name, and with which options.
+
+The parser would import whatever module a configuration names, and only then look at what it found there. So names are
+held against this list before it sees them. A class of one's own comes from a plugin, whose code is trusted: what was
+installed, or named with --plugin-dir.
+"""
+
+import datetime
+import inspect
+import os
+import pathlib
+import types
+import typing
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from s2s.errors import ConfigError
+from s2s.registry import catalogue
+from s2s.registry.near_names import unknown
+
+LIGHTNING = {
+    "trainer.callbacks": (
+        "pytorch_lightning.callbacks",
+        (
+            "DeviceStatsMonitor",
+            "EarlyStopping",
+            "GradientAccumulationScheduler",
+            "LearningRateMonitor",
+            "ModelCheckpoint",
+            "ModelSummary",
+            "OnExceptionCheckpoint",
+            "RichModelSummary",
+            "RichProgressBar",
+            "StochasticWeightAveraging",
+            "TQDMProgressBar",
+            "Timer",
+        ),
+    ),
+    "trainer.logger": ("pytorch_lightning.loggers", ("CSVLogger", "MLFlowLogger", "TensorBoardLogger")),
+    "trainer.profiler": (
+        "pytorch_lightning.profilers",
+        ("AdvancedProfiler", "PyTorchProfiler", "SimpleProfiler"),
+    ),
+    "trainer.strategy": ("pytorch_lightning.strategies", ("DDPStrategy",)),
+    "trainer.plugins": (
+        "pytorch_lightning.plugins.environments",
+        ("LightningEnvironment", "SLURMEnvironment", "TorchElasticEnvironment"),
+    ),
+    "trainer.accelerator": ("pytorch_lightning.accelerators", ()),
+}
+"""Options of the trainer that hold objects: where their classes are, and those that may be named."""
+
+_PLAIN = {
+    bool,
+    int,
+    float,
+    str,
+    bytes,
+    type(None),
+    Any,
+    object,
+    pathlib.Path,
+    os.PathLike,
+    datetime.timedelta,
+}
+_ANY = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+_HOLDERS = {
+    list,
+    tuple,
+    dict,
+    typing.Union,
+    types.UnionType,
+    os.PathLike,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+}
+
+
+def is_plain(annotation: Any) -> bool:
+    """Whether an option of this annotation takes numbers, text, and lists and mappings of them, and nothing else."""
+    if annotation in _PLAIN or annotation is inspect.Parameter.empty:
+        return True
+    origin = typing.get_origin(annotation)
+    if origin is typing.Literal:
+        return True
+    if annotation in (list, tuple, dict) or origin in _HOLDERS:
+        return all(one is Ellipsis or is_plain(one) for one in typing.get_args(annotation))
+    return inspect.isclass(annotation) and issubclass(annotation, (bool, int, float, str))
+
+
+def checked(key: str, value: Any) -> Any:
+    """A value of an option that holds objects, its classes by their whole paths.
+
+    Args:
+        key: the option, `trainer.callbacks`.
+        value: as a configuration gives it: text or numbers, {class_path: NAME, init_args: {...}}, or a list of these.
+
+    Raises:
+        ConfigError: a class that may not be named, or an option of it that takes more than numbers and text.
+    """
+    if isinstance(value, list):
+        return [checked(key, one) for one in value]
+    if isinstance(value, Mapping):
+        refuse_classes_elsewhere(key, value.get("init_args"))
+        strange = set(value) - {"class_path", "init_args"}
+        if strange or not isinstance(value.get("class_path"), str):
+            raise ConfigError(f"{key}: expected {{class_path: NAME, init_args: {{...}}}}, got {value!r:.200}")
+        path, part = _class(key, value["class_path"])
+        given = value.get("init_args") or {}
+        if not isinstance(given, Mapping):
+            raise ConfigError(f"{key}: init_args is {given!r:.100}, not a mapping of options")
+        if part is not None:
+            known = [name for name, one in inspect.signature(part).parameters.items() if one.kind not in _ANY]
+            for option in given:
+                if option not in known:
+                    raise ConfigError(
+                        f"{key}: {value['class_path']!r}: " + unknown("option", str(option), known)
+                    )
+            check_plain(f"{key}: {value['class_path']!r}", part, given)
+        return {"class_path": path, "init_args": dict(given)} if given else path
+    if not isinstance(value, str) or value in _words(key):
+        return value
+    return _class(key, value)[0]
+
+
+def _class(key: str, name: str) -> tuple[str, Any]:
+    """The import path of what may be named, and the class; None: it is a plugin's, which the parser may import."""
+    home, names = LIGHTNING[key]
+    if name.partition(".")[0] in _plugins():
+        return name, None
+    module = import_module(home)
+    for one in names:
+        part = getattr(module, one)
+        if name in (one, f"{home}.{one}", f"{part.__module__}.{part.__qualname__}"):
+            return f"{home}.{one}", part
+    what = key.rpartition(".")[2].removesuffix("s")
+    raise ConfigError(
+        f"{key}: "
+        + unknown(what, name, [*names, *_words(key)])
+        + " A class of your own is named by a plugin's module: --plugin-dir"
+    )
+
+
+def _plugins() -> set[str]:
+    """The top modules of what other distributions and folders bring."""
+    modules = {plugin.module.partition(".")[0] for plugin in catalogue().plugins if plugin.status == "ok"}
+    return modules - {"s2s_plugins", ""}
+
+
+def _words(key: str) -> set[str]:
+    """Text that is no class: what Lightning has a word for."""
+    if key == "trainer.accelerator":
+        from pytorch_lightning.accelerators import AcceleratorRegistry
+
+        return {"auto", "gpu", *AcceleratorRegistry.available_accelerators()}
+    if key == "trainer.strategy":
+        from pytorch_lightning.strategies import StrategyRegistry
+
+        return {"auto", *StrategyRegistry.available_strategies()}
+    return {"simple", "advanced", "pytorch"} if key == "trainer.profiler" else set()
+
+
+def check_plain(
+    what: str, part: Callable[..., Any], given: Mapping[str, Any], parts: Mapping[str, str] = {}
+) -> None:  # noqa: B006
+    """See that options are given numbers and text only: what takes a function would have the parser import one.
+
+    Args:
+        what: of which they are options, for the message.
+        part: a class.
+        given: values by option.
+        parts: those that take parts of the catalogue, which are checked otherwise.
+
+    Raises:
+        ConfigError: one takes something else.
+    """
+    hints = typing.get_type_hints(part.__init__ if inspect.isclass(part) else part)
+    for option, value in given.items():
+        if option in parts:
+            continue
+        if value is not None and not is_plain(hints.get(option, Any)):
+            raise ConfigError(
+                f"{what}: option {option!r} is {value!r:.100}, but takes an object, which a configuration cannot give; "
+                "leave it out, or give it a value in a class of your own"
+            )
+        refuse_classes_elsewhere(f"{what}: option {option!r}", value)
+
+
+def refuse_classes_elsewhere(key: str, value: Any) -> None:
+    """See that nothing in a value is written like an object.
+
+    Raises:
+        ConfigError: it is.
+    """
+    for mapping in _mappings(value):
+        if "class_path" in mapping or "dict_kwargs" in mapping:
+            path = mapping.get("class_path", "dict_kwargs")
+            raise ConfigError(
+                f"{key}: {path!r:.100} stands where no object may; numbers, text, lists and mappings of them may. "
+                "Parts go where they are asked for. See: s2s plugins list"
+            )
+
+
+def _mappings(value: Any) -> Iterator[Mapping[Any, Any]]:
+    if isinstance(value, Mapping):
+        yield value
+        for one in value.values():
+            yield from _mappings(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _mappings(one)

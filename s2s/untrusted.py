@@ -1,0 +1,114 @@
+"""Reading small files that others may have made: nothing waits for a pipe, fills memory, or overflows the stack."""
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+MOST_BYTES = 2**28
+"""Of a file that is read as a whole: configurations and what tokenizers learn are far below; weights are mapped."""
+
+MOST_NODES = 1_000_000
+"""Of a YAML file: values, those of an alias at each of its places. No configuration comes near."""
+
+
+def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The contents of an ordinary file.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+
+    Raises:
+        OSError: it cannot be read, is a pipe, a device or a folder, or is larger.
+    """
+    with ordinary(path) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"larger than {most} bytes", str(path))
+    return data
+
+
+def ordinary(path: Path) -> BinaryIO:
+    """An ordinary file, opened for reading.
+
+    Raises:
+        OSError: it cannot be opened, or is a pipe, a device or a folder.
+    """
+    file = open(path, "rb", opener=_at_once)  # noqa: SIM115 (the caller closes it)
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise OSError(errno.EINVAL, "not an ordinary file", str(path))
+
+
+def _at_once(path: str, flags: int) -> int:
+    # A pipe without a writer must not make us wait.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        OSError: see `read_bytes`.
+        ValueError: it is not JSON in UTF-8, or nested too deeply.
+    """
+    return parse_json(read_bytes(path))
+
+
+def parse_json(data: bytes | str) -> Any:
+    """What JSON says.
+
+    Args:
+        data: in UTF-8.
+
+    Raises:
+        ValueError: it is not JSON in UTF-8, or nested too deeply.
+    """
+    try:
+        return json.loads(data.decode("utf-8") if isinstance(data, bytes) else data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def parse_yaml(data: bytes | str, loader: Any = None) -> Any:
+    """What YAML says: numbers, text, lists and mappings, for a safe loader builds no other objects.
+
+    Args:
+        data: in UTF-8.
+        loader: a kind of `yaml.SafeLoader`; None: that one.
+
+    Raises:
+        yaml.YAMLError: it is not YAML, or asks for an object.
+        ValueError: it is not UTF-8, holds a number or date that cannot be, is nested too deeply, or becomes huge where
+            its aliases are followed.
+    """
+    import yaml  # what reads JSON does not need it
+
+    reader = (loader or yaml.SafeLoader)(data.decode("utf-8") if isinstance(data, bytes) else data)
+    try:
+        node = reader.get_single_node()
+        if node is None:
+            return None
+        if _nodes(node, {}) > MOST_NODES:
+            raise ValueError(f"it has more than {MOST_NODES:,} values where its aliases are followed")
+        return reader.construct_document(node)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    finally:
+        reader.dispose()
+
+
+def _nodes(node: Any, known: dict[int, int]) -> int:
+    """How many values there are below a node of YAML, those that are shared counted as often as they are met."""
+    if id(node) not in known:
+        known[id(node)] = MOST_NODES + 1  # what holds itself has no end
+        inside = node.value if isinstance(node.value, list) else []
+        known[id(node)] = 1 + sum(
+            sum(_nodes(one, known) for one in each) if isinstance(each, tuple) else _nodes(each, known)
+            for each in inside
+        )
+    return known[id(node)]

@@ -278,9 +278,10 @@ def formulas(raw: Raw) -> dict[str, Callable[[], float]]:
 def met(name: str, figures: dict[str, float]) -> str:
     """Whether a figure reaches its target, yes or **no**; empty where it has none or was not measured."""
     relation, _, limit = TARGETS.get(name, "").partition(" ")
-    if not relation or name not in figures or (limit in TARGETS and limit not in figures):
+    needed = {name, limit} if limit.isidentifier() else {name}
+    if not relation or not needed <= figures.keys():
         return ""
-    wanted = figures[limit] if limit in figures else float(limit)
+    wanted = figures[limit] if limit in needed else float(limit)
     compare = {"≥": operator.ge, "≤": operator.le, ">": operator.gt, "<": operator.lt}[relation]
     return "yes" if compare(figures[name], wanted) else "**no**"
 

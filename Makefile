@@ -64,7 +64,10 @@ bench-full: env
 	for recipe in multi30k-en-lm aeslc-lm; do \
 		test -d runs/$$recipe/bundle || $(BIN)/python benchmarks/language_models.py $$recipe || exit 1; \
 	done
-	test -f benchmarks/results/nsmc.json || $(BIN)/python benchmarks/nsmc.py
+	for corpus in nsmc ewt airline; do \
+		test -f benchmarks/results/$$corpus.json || $(BIN)/python benchmarks/$$corpus.py || exit 1; \
+	done
+	test -f benchmarks/results/aeslc.json || { $(BIN)/python benchmarks/aeslc.py && $(BIN)/python benchmarks/aeslc.py ablations; }
 	$(MAKE) bench-summary
 
 bench-summary: env

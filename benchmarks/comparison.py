@@ -44,7 +44,6 @@ PROGRAMS = [
     Program("s2s, float32", "", "float32"),
     Program("JoeyNMT", "joeynmt", ""),
     Program("Eole", "eole", ""),
-    Program("Yoyodyne", "yoyodyne", ""),
     Program("plain loop, bf16", "plain", "bf16"),
     Program("plain loop, float32", "plain", "float32", decodes=False),
 ]

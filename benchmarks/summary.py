@@ -8,13 +8,16 @@ results/MACHINE/*.json, and has a column of its own in the table.
 """
 
 import json
+import operator
+import re
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from comparison import comparison
 from machine import RESULTS, middle
+from meanings import meaning
 
 README = RESULTS.parent / "README.md"
 PLOTS = RESULTS.parent / "plots"
@@ -53,9 +56,9 @@ TARGETS: dict[str, str] = {
     "airline_seasonal_naive_mase": "",
     "ewt_upos_accuracy": "≥ 92",
     "nsmc_accuracy": "> nsmc_bag_of_words_accuracy",
-    "aeslc_rouge1": "23.67",
-    "aeslc_rouge2": "10.29",
-    "aeslc_rougeL": "23.44",
+    "aeslc_rouge1": "≥ 23.67",
+    "aeslc_rouge2": "≥ 10.29",
+    "aeslc_rougeL": "≥ 23.44",
 }
 """What is to be reached, in the order of the table; other figures follow without a target."""
 
@@ -66,6 +69,53 @@ def compute(raw: Raw) -> dict[str, float]:
     Args:
         raw: the contents of results/*.json by the files' names without suffix.
     """
+    figures = formulas(raw)
+    found = {}
+    for name in [*TARGETS, *(name for name in figures if name not in TARGETS)]:
+        try:
+            found[name] = round(figures[name](), 4)
+        except KeyError:  # not measured
+            continue
+    return found
+
+
+class Watched(dict[str, Any]):
+    """Raw results that remember which files were looked at."""
+
+    def __init__(self, raw: Raw) -> None:
+        super().__init__(raw)
+        self.files: set[str] = set()
+
+    def __getitem__(self, file: str) -> Any:
+        self.files.add(file)
+        return super().__getitem__(file)
+
+
+def machines(raw: Raw, names: Iterable[str]) -> dict[str, str]:
+    """On which processor each figure was measured; on several, if its results are of several."""
+    watched = Watched(raw)
+    figures = formulas(watched)
+    found = {}
+    for name in names:
+        watched.files = set()
+        figures[name]()
+        processors = {short for file in watched.files for short in processors_of(raw[file])}
+        found[name] = " and ".join(sorted(processors))
+    return found
+
+
+def processors_of(results: Any) -> set[str]:
+    """The processors and numbers of cores that a file of results tells, wherever it does."""
+    if not isinstance(results, dict):
+        return set()
+    if "cpu" in results:
+        name = re.sub(r"\(R\)| Processor", "", results["cpu"])
+        return {f"{name}, {results['cores']} cores"}
+    return {one for value in results.values() for one in processors_of(value)}
+
+
+def formulas(raw: Raw) -> dict[str, Callable[[], float]]:
+    """How each figure is computed; a formula whose raw results are missing raises KeyError."""
     figures: dict[str, Callable[[], float]] = {}
     for short, name in (
         ("feed", "feeding, bf16"),
@@ -222,13 +272,18 @@ def compute(raw: Raw) -> dict[str, float]:
             "perplexity_word"
         ]
     figures["ewt_upos_accuracy"] = lambda: raw["ewt"]["test"]["accuracy"]["value"]
-    found = {}
-    for name in [*TARGETS, *(name for name in figures if name not in TARGETS)]:
-        try:
-            found[name] = round(figures[name](), 4)
-        except KeyError:  # not measured
-            continue
-    return found
+    return figures
+
+
+def met(name: str, figures: dict[str, float]) -> str:
+    """Whether a figure reaches its target, yes or **no**; empty where it has none or was not measured."""
+    relation, _, limit = TARGETS.get(name, "").partition(" ")
+    needed = {name, limit} if limit.isidentifier() else {name}
+    if not relation or not needed <= figures.keys():
+        return ""
+    wanted = figures[limit] if limit in needed else float(limit)
+    compare = {"≥": operator.ge, "≤": operator.le, ">": operator.gt, "<": operator.lt}[relation]
+    return "yes" if compare(figures[name], wanted) else "**no**"
 
 
 def best_bag(chosen: Raw, of: str) -> float:
@@ -327,29 +382,37 @@ def pointer_ratio(samples: list[Raw], figure: str) -> float:
     return middle(samples, lambda one: one[f"pointer_{figure}"] / one[f"softmax_{figure}"])
 
 
-def table(figures: dict[str, float], elsewhere: dict[str, dict[str, float]]) -> str:
+def table(figures: dict[str, float], on: dict[str, str], elsewhere: dict[str, dict[str, float]]) -> str:
     """All figures as one Markdown table.
 
     Args:
-        figures: measured here.
-        elsewhere: and on other machines, by their names.
+        figures: the figures that count.
+        on: and the machine that each was measured on.
+        elsewhere: measured on other machines, too, by their names.
     """
     rows = [
-        " | ".join(["| figure | measured | target", *elsewhere]) + " |",
-        "|---" * (3 + len(elsewhere)) + "|",
+        " | ".join(["| figure | what it is | unit | measured | on | target | met", *elsewhere]) + " |",
+        "|---" * (7 + len(elsewhere)) + "|",
     ]
     for name in [*TARGETS, *(name for name in figures if name not in TARGETS)]:
+        text, unit = meaning(name)
         measured = f"{figures[name]:,.4g}" if name in figures else "not measured"
-        others = [f"{other[name]:,.4g}" if name in other else "" for other in elsewhere.values()]
-        rows.append(" | ".join([f"| {name}", measured, TARGETS.get(name, ""), *others]) + " |")
+        cells = [name, text, unit, measured, on.get(name, ""), TARGETS.get(name, ""), met(name, figures)]
+        cells += [f"{other[name]:,.4g}" if name in other else "" for other in elsewhere.values()]
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def made_table(raw: Raw, figures: dict[str, float], elsewhere: dict[str, dict[str, float]]) -> str:
+    """The table of these raw results."""
+    return table(figures, machines(raw, figures), elsewhere)
 
 
 def with_tables(
     readme: str, raw: Raw, figures: dict[str, float], elsewhere: dict[str, dict[str, float]]
 ) -> str:
     """The README with its tables replaced."""
-    for name, made in (("table", table(figures, elsewhere)), ("peers", comparison(raw))):
+    for name, made in (("table", made_table(raw, figures, elsewhere)), ("peers", comparison(raw))):
         begin, end = (mark.format(name) for mark in MARKS)
         before, rest = readme.split(begin)
         _, after = rest.split(end)
@@ -453,7 +516,7 @@ def main() -> None:
     elsewhere = other_machines(RESULTS)
     README.write_text(with_tables(README.read_text(), raw, figures, elsewhere))
     plot(raw)
-    print(table(figures, elsewhere))
+    print(made_table(raw, figures, elsewhere))
 
 
 if __name__ == "__main__":

@@ -103,6 +103,6 @@ def _known(folder: Path, config: Mapping[str, Any]) -> Architecture:
     if not isinstance(name, str) or name not in ARCHITECTURES:
         raise BundleError(
             f"{folder} holds a model of the architecture {name!r}, which this s2s does not know; it knows "
-            f"{', '.join(ARCHITECTURES)}. Update with: pip install --upgrade s2s"
+            f"{', '.join(ARCHITECTURES)}. Install a newer s2s: pip install --upgrade FOLDER_OF_ITS_CHECKOUT"
         )
     return ARCHITECTURES[name]

@@ -120,7 +120,7 @@ def render_export(name: str, config: Mapping[str, Any], file_bytes: Mapping[str,
         f"# {name}",
         card.description or "A recurrent encoder-decoder model.",
         f"As ONNX graphs in {config['precision']}, for s2s {config['s2s_version']} or newer; no torch is needed:",
-        f"    pip install {RUNTIME_NEEDS}\n    pip install --no-deps s2s\n"
+        f"    pip install {RUNTIME_NEEDS}\n    pip install --no-deps FOLDER_OF_A_CHECKOUT_OF_S2S\n"
         f"    s2s translate {name} < source.txt > target.txt",
         "## Intended use",
         card.intended_use or NOT_STATED,

@@ -92,7 +92,8 @@ class Shipped:
         if version > self.format:
             raise BundleError(
                 f"{folder} was made by a newer s2s ({config.get('s2s_version', 'unknown')}; format {version}, "
-                f"this s2s {__version__} reads up to {self.format}); update with: pip install --upgrade s2s"
+                f"this s2s {__version__} reads up to {self.format}); install a newer s2s: "
+                "pip install --upgrade FOLDER_OF_ITS_CHECKOUT"
             )
         if checksums.is_altered(config):
             raise BundleError(

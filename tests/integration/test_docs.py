@@ -20,6 +20,7 @@ from s2s.testing import KITS
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
+READMES = [ROOT / "README.md", *(ROOT / name / "README.md" for name in ("configs", "data", "benchmarks"))]
 QUICK = "--trainer.max_epochs 1 " + " ".join(
     f"--trainer.limit_{part}_batches 2" for part in ("train", "val", "test")
 )
@@ -88,7 +89,7 @@ def test_every_block_runs(page: Path, tmp_path: Path) -> None:
     run_python(waiting, tmp_path)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+@pytest.mark.parametrize("page", [*PAGES, *READMES], ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text(encoding="utf-8")):
         file, _, anchor = target.partition("#")
@@ -96,6 +97,16 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert linked.exists(), target
         if anchor:
             assert anchor in anchors(linked), target
+
+
+def test_every_page_is_linked_from_the_first_pages() -> None:
+    first = [ROOT / "README.md", DOCS / "README.md"]
+    linked = {
+        (page.parent / target.partition("#")[0]).resolve()
+        for page in first
+        for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    }
+    assert {page.relative_to(ROOT).as_posix() for page in {*PAGES, *READMES} - linked - set(first)} == set()
 
 
 def anchors(page: Path) -> set[str]:

@@ -97,6 +97,13 @@ def test_its_figures_are_those_of_the_results() -> None:
         assert [cell.strip() for cell in row.split("|")][1:] == expected
 
 
+def test_it_names_the_oldest_python() -> None:
+    (oldest,) = re.findall(
+        r'^requires-python = ">=([\d.]+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+    )
+    assert f"Python {oldest} or newer" in README
+
+
 def test_recipes_and_folders_that_it_names_exist() -> None:
     named = re.findall(r"-c ([a-z0-9-]+)(?: |$)", "\n".join(SHELL))
     assert named and set(named) <= set(recipes())

@@ -143,10 +143,55 @@ def test_formulas() -> None:
     assert figures["multi30k_en_lm_perplexity_word"] == 42.5 and "aeslc_lm_perplexity_word" not in figures
     assert figures["pointer_source2000_peak_mebibytes"] == 800
     assert "memory_growth_30k_to_10m" not in figures and "train_nofeed_vs_eole" not in figures
-    assert "| train_nofeed_of_limit | 0.25 | ≥ 0.60 |" in summary.table(figures, {})
-    twice = summary.table(figures, {"elsewhere": {"train_nofeed_of_limit": 0.5}})
-    assert "| figure | measured | target | elsewhere |" in twice
-    assert "| train_nofeed_of_limit | 0.25 | ≥ 0.60 | 0.5 |" in twice
+
+
+def test_the_table_says_what_where_in_which_unit_and_whether_the_target_is_met() -> None:
+    figures = {"train_nofeed_of_limit": 0.25, "airline_mase": 1.5, "airline_seasonal_naive_mase": 2.0}
+    lines = summary.table(
+        figures, {"train_nofeed_of_limit": "Abacus, 2 cores"}, {"other": {"airline_mase": 3.0}}
+    )
+    assert lines.splitlines()[0] == "| figure | what it is | unit | measured | on | target | met | other |"
+    (limit,) = (line for line in lines.splitlines() if line.startswith("| train_nofeed_of_limit |"))
+    assert limit.endswith("| share | 0.25 | Abacus, 2 cores | ≥ 0.60 | **no** |  |")
+    (mase,) = (line for line in lines.splitlines() if line.startswith("| airline_mase |"))
+    assert mase.endswith("| MASE | 1.5 |  | < airline_seasonal_naive_mase | yes | 3 |")
+    assert "| s | not measured |  | ≤ 0.3 |  |  |" in lines  # plugins_list_seconds
+
+
+def test_targets_are_met_on_their_side() -> None:
+    assert summary.met("plugins_list_seconds", {"plugins_list_seconds": 0.3}) == "yes"
+    assert summary.met("plugins_list_seconds", {"plugins_list_seconds": 0.31}) == "**no**"
+    assert summary.met("train_feed_vs_joeynmt", {"train_feed_vs_joeynmt": 4.5}) == "yes"
+    assert summary.met("train_feed_vs_joeynmt", {"train_feed_vs_joeynmt": 4.4}) == "**no**"
+    equal = {"nsmc_accuracy": 80.0, "nsmc_bag_of_words_accuracy": 80.0}
+    assert summary.met("nsmc_accuracy", equal) == "**no**"  # more is wanted
+    assert summary.met("nsmc_accuracy", {"nsmc_accuracy": 80.0}) == ""  # with what, was not measured
+
+
+def test_the_machine_of_a_figure_is_that_of_its_files() -> None:
+    raw = {
+        "ewt": {"cpu": "Intel(R) Abacus Processor", "cores": 4, "test": {"accuracy": {"value": 90.0}}},
+        "nsmc": {"cpu": "Other", "cores": 2, "test": {"accuracy": 80.0}},
+        "multi30k": {
+            "multi30k-en-de": {
+                "cpu": "Other",
+                "cores": 2,
+                "test_2016_flickr": {"beam5": {"BLEU_lowercase": {"value": 30.0}}},
+            }
+        },
+    }
+    assert summary.machines(raw, summary.compute(raw)) == {
+        "multi30k_en_de_bleu_lc_beam5": "Other, 2 cores",
+        "ewt_upos_accuracy": "Intel Abacus, 4 cores",
+        "nsmc_accuracy": "Other, 2 cores",
+    }
+
+
+def test_every_figure_is_explained_once() -> None:
+    for name in {*summary.TARGETS, *summary.formulas({})}:
+        assert summary.meaning(name).text and summary.meaning(name).unit
+    with pytest.raises(KeyError, match="0 patterns"):
+        summary.meaning("train_nofeed_vs_nobody")
 
 
 def test_a_peer_that_was_seen_one_sentence_at_a_time_only_is_not_compared() -> None:

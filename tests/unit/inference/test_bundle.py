@@ -311,7 +311,7 @@ def unsigned(damage):
         (write("config.json", "{}"), "is no configuration of a bundle: it states no format"),
         (
             config(format=FORMAT + 1, s2s_version="9.9"),
-            r"made by a newer s2s \(9.9; format 2, .*pip install --upgrade s2s",
+            r"made by a newer s2s \(9.9; format 2, .*install a newer s2s: pip install --upgrade FOLDER_OF_ITS_CHECKOUT",
         ),
         (without("search"), "config.json lacks search; get the bundle again"),
         (config(architecture={}), r"a model of the architecture \{\}, which this s2s does not know"),

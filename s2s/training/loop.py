@@ -78,7 +78,7 @@ class FitLoop(_FitLoop):
         lags behind, by which the next resume finds its place.
         """
         super().reset()
-        epochs = self.epoch_progress.current
+        epochs: Any = self.epoch_progress.current
         if self.restarted_mid_epoch and epochs.processed == epochs.ready:
             self.reset_restart_stage()
 

@@ -119,6 +119,7 @@ def test_each_shape_trains_scores_and_shows(
 
     monkeypatch.setattr(cli, "fit", briefly)
     assert main(["demo", "--task", task, "--max-epochs", "1"]) == 0
-    out = capsys.readouterr().out
+    said = capsys.readouterr()
+    out = said.out + said.err
     for text in shown:
         assert text in out, text

@@ -37,7 +37,10 @@ LIGHTNING = {
             "Timer",
         ),
     ),
-    "trainer.logger": ("pytorch_lightning.loggers", ("CSVLogger", "MLFlowLogger", "TensorBoardLogger")),
+    "trainer.logger": (
+        "pytorch_lightning.loggers",
+        ("CSVLogger", "MLFlowLogger", "TensorBoardLogger", "WandbLogger"),
+    ),
     "trainer.profiler": (
         "pytorch_lightning.profilers",
         ("AdvancedProfiler", "PyTorchProfiler", "SimpleProfiler"),

@@ -9,6 +9,7 @@ import datetime
 import inspect
 import os
 import pathlib
+import sys
 import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -180,7 +181,7 @@ def check_plain(
     Raises:
         ConfigError: one takes something else.
     """
-    hints = typing.get_type_hints(part.__init__ if inspect.isclass(part) else part)
+    hints = _hints(part)
     for option, value in given.items():
         if option in parts:
             continue
@@ -190,6 +191,19 @@ def check_plain(
                 "leave it out, or give it a value in a class of your own"
             )
         refuse_classes_elsewhere(f"{what}: option {option!r}", value)
+
+
+def _hints(part: Callable[..., Any]) -> dict[str, Any]:
+    # One that names what is not installed, such as an object of the library that a logger writes to, is no plain one.
+    function = part.__init__ if inspect.isclass(part) else part
+    hints = {}
+    for name, annotation in inspect.get_annotations(function).items():
+        alone = types.SimpleNamespace(__annotations__={name: annotation})
+        try:
+            hints |= typing.get_type_hints(alone, vars(sys.modules[function.__module__]))
+        except NameError:
+            hints[name] = Callable
+    return hints
 
 
 def refuse_classes_elsewhere(key: str, value: Any) -> None:

@@ -82,6 +82,11 @@ def test_words_of_lightning_stay_as_they_are(key, value):
             "'EarlyStopping': unknown option 'patiense'; did you mean 'patience'",
         ),
         (
+            "trainer.logger",  # a class of a library that is not installed
+            {"class_path": "WandbLogger", "init_args": {"project": "mine", "experiment": "os.system"}},
+            "option 'experiment' is 'os.system', but takes an object",
+        ),
+        (
             "trainer.callbacks",
             {"class_path": "StochasticWeightAveraging", "init_args": {"avg_fn": "os.system"}},
             "option 'avg_fn' is 'os.system', but takes an object, which a configuration cannot give; leave it out",

@@ -13,8 +13,14 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-MADE = ["benchmarks/results", "benchmarks/plots", "benchmarks/README.md"]
-"""What the benchmarks write themselves: no uncommitted change of what is measured."""
+MADE = [
+    "benchmarks/results",
+    "benchmarks/plots",
+    "benchmarks/README.md",
+    "soak/results",
+    "docs/reliability.md",
+]
+"""What benchmarks and attacks write themselves: no uncommitted change of what is measured."""
 PACKAGES = ["torch", "pytorch-lightning", "sentencepiece", "sacrebleu", "jsonargparse", "numpy"]
 
 

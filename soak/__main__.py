@@ -1,6 +1,7 @@
 """`python -m soak [NAME …]`: run the attacks named, or all, each to its end or `--attempts`."""
 
 import argparse
+import math
 
 from soak import campaign, table
 from soak.catalogue import attacks
@@ -12,6 +13,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; all by default")
     parser.add_argument("--attempts", type=int, help="instead of those of the long form")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="of each attack; the next call goes on"
+    )
     parser.add_argument("--again", action="store_true", help="begin anew, whatever is in soak/results")
     parser.add_argument("--table", action="store_true", help="only write the table in docs/reliability.md")
     given = parser.parse_args()
@@ -22,7 +26,9 @@ def main() -> int:
     if not given.table:
         for name in given.names or known:
             attack = known[name]
-            broken += campaign.run(attack, given.attempts or attack.attempts, again=given.again).broken
+            broken += campaign.run(
+                attack, given.attempts or attack.attempts, seconds=60 * given.minutes, again=given.again
+            ).broken
     table.write()
     return 1 if broken else 0
 

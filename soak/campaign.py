@@ -1,8 +1,10 @@
 """Runs the attempts of an attack; what was done is kept, so that a campaign goes on where it stopped."""
 
 import json
+import math
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 import traceback
@@ -11,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import provenance
+from benchmarks.machine import ROOT, provenance
 from soak.attack import Attack, Broken
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -41,14 +43,22 @@ class Tally:
     seconds: float = 0.0
 
 
-def run(attack: Attack, attempts: int, *, again: bool = False, results: Path = RESULTS) -> Tally:
+def run(
+    attack: Attack,
+    attempts: int,
+    *,
+    seconds: float = math.inf,
+    again: bool = False,
+    results: Path = RESULTS,
+) -> Tally:
     """Do the attempts that are still to be done, and write results/NAME.json.
 
-    Attempts of another commit are not taken over: they say nothing of this one.
+    Attempts with other code are not taken over: they say nothing of this one.
 
     Args:
         attack: what is run.
         attempts: how many there shall be in the end.
+        seconds: no attempt is begun after so many; the next call goes on.
         again: begin anew.
         results: folder of the results.
     """
@@ -64,7 +74,7 @@ def run(attack: Attack, attempts: int, *, again: bool = False, results: Path = R
         saved = began = time.monotonic()
         before = tally.seconds
         try:
-            while tally.attempts < attempts:
+            while tally.attempts < attempts and time.monotonic() - began < seconds:
                 _attempt(attack, tally, Path(root) / "attempt")
                 tally.seconds = before + time.monotonic() - began
                 if time.monotonic() - saved > SAVED_EVERY_SECONDS:
@@ -98,12 +108,19 @@ def _before(path: Path, commit: str) -> Tally:
     if not path.is_file():
         return Tally()
     told = json.loads(path.read_text(encoding="utf-8"))
-    if told["commit"] != commit:
-        print(f"{path.name} is of commit {told['commit'][:7]}; begun anew", flush=True)
+    if not _same_code(told["commit"], commit):
+        print(
+            f"{path.name} is of commit {told['commit'][:7]}, whose code was another; begun anew", flush=True
+        )
         return Tally()
     tally = Tally(**told["tally"])
     tally.counts = Counter(tally.counts)
     return tally
+
+
+def _same_code(one: str, other: str) -> bool:
+    command = ["git", "diff", "--quiet", one, other, "--", "s2s", "plugins", "soak", ":!soak/results"]
+    return one == other or subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0
 
 
 def _write(path: Path, attack: Attack, tally: Tally, made_by: dict[str, Any]) -> None:

@@ -52,6 +52,12 @@ def test_it_goes_on_where_it_stopped(tmp_path):
     assert third.prepared == 0
 
 
+def test_it_stops_in_time(tmp_path):
+    assert run(Thirds(), 4, seconds=0, results=tmp_path).attempts == 0
+    second = Thirds()
+    assert run(second, 4, results=tmp_path).attempts == 4 and second.seen == [0, 1, 2, 3]
+
+
 def test_another_commit_begins_anew(tmp_path):
     run(Thirds(), 4, results=tmp_path)
     path = tmp_path / "thirds.json"

@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 from soak.attack import Attack, Broken, Outcome
-from soak.mutation import mutated
+from soak.mutated_contents import mutated
 from soak.readers import Reader, read, readers
 
 BLIND = 25

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from soak.attack import Attack, Broken, Outcome
 from soak.contained import results
-from soak.mutations import copied, spoil
+from soak.mutated_files import copied, spoil
 
 TEXT = ["abcdefghijklmnopqrstuvwxyz .,äßé", "the cat sat on the mat", "a dog ran", "das Haus am See"]
 LINES = ["the cat", "äß dog mat", ""]

@@ -6,20 +6,16 @@ so these are fixed classes and only their parts vary. What LightningCLI does not
 """
 
 import logging
-import os
-import platform
 import re
-import shutil
 import signal
 import sys
-import textwrap
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 from jsonargparse import ArgumentError, Namespace
@@ -29,88 +25,55 @@ from pytorch_lightning.accelerators import CPUAccelerator
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
-from pytorch_lightning.utilities import rank_zero_only
 
-from s2s.durable import CANNOT_WRITE, Lock, make_folder, write_durably, writing
+from s2s.durable import CANNOT_WRITE, writing
 from s2s.errors import ConfigError, Terminated, WriteError
-from s2s.inference.checkpoint import read_checkpoint
 from s2s.registry import catalogue
 from s2s.registry.near_names import nearest, unknown
 from s2s.registry.parts import kind_of_option, options
 from s2s.resources import recipes
-from s2s.training import bad_batches
 from s2s.training.callbacks import BestAndLast, DurableCheckpoints
-from s2s.training.changes import changes
 from s2s.training.datamodule import KeepsTokenizers
 from s2s.training.help import (
-    WIDTH,
     choices,
-    explain_part_help,
-    option_lines,
     takes_part,
     type_hints,
-    with_options,
 )
 from s2s.training.loop import stop_and_validate_between_steps
 from s2s.training.memory import keep_freed_memory
 from s2s.training.metrics_table import MetricsTable
 from s2s.training.nameable import LIGHTNING, is_plain
 from s2s.training.options import (
+    DEFAULT_SEED,
+    DEFAULT_TASK,
+    LINKED,
     Config,
     Option,
     Vocabulary,
     Written,
     as_text,
-    given_value,
     read_command_line,
     read_config,
+    task_name,
 )
 from s2s.training.out_of_memory import train_in_parts_what_does_not_fit
 from s2s.training.restoring import tell_what_does_not_fit
+from s2s.training.run_folder import (
+    BUNDLE,
+    CHECKPOINTS,
+    METRICS,
+    TOKENIZERS,
+    Progress,
+    RunFolder,
+    lies_in,
+    named_checkpoint,
+    progress_of,
+)
+from s2s.training.short_help import help_asked_for
 from s2s.training.task import Task
 
-DEFAULT_TASK = "Seq2Seq"
-DEFAULT_SEED = 1
 MOST_SEED = 2**32 - 1
 RUNS = Path("runs")
-CHECKPOINTS = "checkpoints"
-RUN_LOCK = "run.lock"
-BUNDLE = "bundle"
-TOKENIZERS = "tokenizers"
-METRICS = "metrics.csv"
-LINKED = "data.seed"
-"""Not an option of its own: it follows `seed_everything`, so that a run has one seed."""
-
-MOST_USED_TRAINER_OPTIONS = {
-    "fit": [
-        "max_epochs",
-        "max_steps",
-        "max_time",
-        "precision",
-        "accelerator",
-        "devices",
-        "accumulate_grad_batches",
-        "gradient_clip_val",
-        "val_check_interval",
-        "limit_train_batches",
-        "limit_val_batches",
-        "fast_dev_run",
-    ],
-    "validate": ["precision", "accelerator", "devices", "limit_val_batches"],
-    "test": ["precision", "accelerator", "devices", "limit_test_batches"],
-}
-MOST_USED_OPTIONS = {
-    "validate": ["search", "metric", "show_translations", "validation"],
-    "test": ["test_search", "metric", "test"],
-}
-"""Of model and data: what somebody changes who scores a run; a task that has none of a name shows none."""
-TOLD_OF_TRAINER = {
-    "max_epochs": "stop after so many epochs; -1: never; the default holds where no max_steps and no max_time is given",
-    "val_check_interval": "validate after so many batches (a whole number) or such a share of an epoch (a fraction)",
-    "gradient_clip_val": "longest gradient of a step; 0: any",
-}
-"""Instead of Lightning's words, which leave out what is meant or what it is measured in."""
-ALL_OF_FIT = "all others: s2s fit --help; "
 
 
 @dataclass(frozen=True)
@@ -169,7 +132,7 @@ def _from_mapping(tree: Mapping[str, Any]) -> list[Written]:
 def run(command: str, argv: Sequence[str]) -> int:
     """Run `s2s fit`, `s2s validate` or `s2s test` with a command line."""
     with quiet():
-        if (asked := _help(command, argv)) is not None:
+        if (asked := help_asked_for(command, argv)) is not None:
             print(asked)
             return 0
         printing = "--print_config" in argv
@@ -337,7 +300,7 @@ class CommandLine(LightningCLI):
             self.keeper = RunFolder(
                 folder,
                 self.config_text(),
-                resume_from=_checkpoint(self.config.ckpt_path, folder),
+                resume_from=named_checkpoint(self.config.ckpt_path, folder),
                 overwrite=self.config.overwrite,
                 start_from=self.config.get("model.start_from"),
                 accept_changes=self.config.accept_changes,
@@ -388,145 +351,6 @@ class CommandLine(LightningCLI):
         return f"no validation ({why}): the last checkpoint is what is shipped{effect}"
 
 
-class RunFolder(Callback):
-    """Keeps a run's folder: one run at a time, and the configuration that made it.
-
-    It is held from when this is made until `release`.
-
-    Args:
-        folder: The folder.
-        config_text: What `config.yaml` shall hold; a resumed run writes it anew.
-        resume_from: The checkpoint that training goes on from, if any: one in the folder is of the run that is there.
-        overwrite: Whether the run that is there may be deleted.
-        start_from: The bundle that training starts from, if any.
-        accept_changes: Whether the run may go on with another configuration than it was begun with.
-        table: What the run has logged.
-
-    Attributes:
-        replaces: Whether a run is there, which will be deleted when the new one begins.
-        goes_on: Whether the run that is there goes on.
-
-    Raises:
-        ConfigError: there is a run, and it may neither go on nor be deleted, or the new run starts from it; or it is
-            at work just now; or what it is to go on with differs from what it was begun with, and nobody says that it
-            may.
-        WriteError: nothing can be written there.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        config_text: str,
-        *,
-        resume_from: str | None = None,
-        overwrite: bool,
-        start_from: str | None = None,
-        accept_changes: bool = False,
-        table: MetricsTable | None = None,
-    ) -> None:
-        self._folder = folder
-        self._table = table
-        self._config_text = config_text
-        self._lock = _held_by_us(folder) if getattr(rank_zero_only, "rank", 0) == 0 else None
-        try:
-            self._decide(resume_from, overwrite, start_from)
-            if resume_from is not None and not accept_changes:
-                _ask_about_changes(_progress(resume_from).config, config_text)
-        except BaseException:
-            self.release()
-            raise
-
-    def _decide(self, resume_from: str | None, overwrite: bool, start_from: str | None) -> None:
-        folder = self._folder
-        there = any((folder / CHECKPOINTS).glob("*.ckpt")) or (folder / BUNDLE).is_dir()
-        self._resume_from = resume_from
-        self.goes_on = _lies_in(resume_from, folder)
-        self.replaces = there and not self.goes_on
-        # Named before loggers open, which write files like these.
-        self._old_logs = [*folder.glob("events.out.tfevents.*")] if self.replaces else []
-        if self.replaces and overwrite and _lies_in(start_from, folder):
-            raise ConfigError(
-                f"model.start_from is {start_from}, in the folder {folder} that --overwrite replaces; "
-                "name another folder: --run_folder ANOTHER"
-            )
-        if self.replaces and not overwrite and resume_from is not None:
-            raise ConfigError(
-                f"{folder} holds another run than that of {resume_from}. Keep it: --run_folder ANOTHER; replace it: "
-                "--overwrite true"
-            )
-        if self.replaces and not overwrite:
-            raise ConfigError(
-                f"{folder} holds a run already. Go on with it: --ckpt_path last; keep it: --run_folder ANOTHER; "
-                "replace it: --overwrite true"
-            )
-
-    def on_save_checkpoint(
-        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Keep what the run is, and how much of its table belongs to the checkpoint."""
-        rows = 0 if self._table is None else self._table.rows
-        checkpoint["run"] = {"config": self._config_text, "rows": rows}
-
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Make room and write, on the first process.
-
-        Data and model are there by now, and a checkpoint is accepted: nothing is lost to a typo.
-        """
-        if not trainer.is_global_zero:
-            return
-        if self.replaces:
-            self.replaces = False
-            for old in (self._folder / name for name in (CHECKPOINTS, BUNDLE, bad_batches.FOLDER)):
-                if old.exists():
-                    shutil.rmtree(old)
-            for log in self._old_logs:
-                log.unlink(missing_ok=True)
-        if self._table is not None:
-            goes_on = self.goes_on and self._resume_from is not None
-            self._table.keep(_progress(str(self._resume_from)).rows if goes_on else 0)
-        make_folder(self._folder)
-        data = getattr(trainer, "datamodule", None)
-        if isinstance(data, KeepsTokenizers):
-            data.save_tokenizers(self._folder / TOKENIZERS)
-        write_durably(self._folder / "config.yaml", self._config_text)
-
-    def release(self) -> None:
-        """Let another run have the folder, which is removed if nothing has come into it."""
-        if self._lock is not None:
-            if self._lock.is_on_its_path():
-                (self._folder / RUN_LOCK).unlink(missing_ok=True)
-            self._lock.release()
-            self._lock = None
-            with suppress(OSError):
-                self._folder.rmdir()
-
-
-def _held_by_us(folder: Path) -> Lock:
-    """The lock of a run's folder, which is made.
-
-    Raises:
-        ConfigError: another process has it.
-        WriteError: it cannot be made.
-    """
-    path = folder / RUN_LOCK
-    make_folder(folder)
-    with writing(path):
-        try:
-            lock = Lock.of_new_file(path)
-        except BlockingIOError as error:
-            whose = path.read_text(encoding="utf-8") or "?"
-            raise ConfigError(
-                f"a run is at work in {folder} (process {whose}). Let it end, stop it, or name another folder: "
-                "--run_folder ANOTHER"
-            ) from error
-        path.write_text(f"{os.getpid()} on {platform.node()}", encoding="utf-8")
-    return lock
-
-
-def _lies_in(path: str | None, folder: Path) -> bool:
-    return path is not None and Path(path).resolve().is_relative_to(folder.resolve())
-
-
 class _Run:
     def __init__(
         self,
@@ -536,7 +360,7 @@ class _Run:
         callbacks: Sequence[Callback] = (),
         only_print: bool = False,
     ) -> None:
-        task: type[Task] = catalogue().load("task", _task_name(written))
+        task: type[Task] = catalogue().load("task", task_name(written))
         defaults = _from_mapping(task.defaults)
         self._cli = CommandLine(
             task, [*defaults, *written], command, callbacks=callbacks, instantiate=not only_print
@@ -545,12 +369,12 @@ class _Run:
 
     def fit(self) -> Fitted:
         cli = self._cli
-        checkpoint = _checkpoint(cli.config.ckpt_path, cli.run_folder)
+        checkpoint = named_checkpoint(cli.config.ckpt_path, cli.run_folder)
         if (loss := cli.without_validation()) is not None and cli.trainer.is_global_zero:
             print(f"s2s: {loss}", file=sys.stderr)
         if (endless := cli.without_end()) is not None and cli.trainer.is_global_zero:
             print(f"s2s: {endless}", file=sys.stderr)
-        begun = None if checkpoint is None else _progress(checkpoint)
+        begun = None if checkpoint is None else progress_of(checkpoint)
         if begun is not None and cli.trainer.is_global_zero:
             print(f"going on from epoch {begun.epoch}, step {begun.step}: {checkpoint}", file=sys.stderr)
         if isinstance(cli.trainer.accelerator, CPUAccelerator):
@@ -595,38 +419,20 @@ class _Run:
         kept = [
             name for name in ("best", "last") if (cli.run_folder / CHECKPOINTS / f"{name}.ckpt").is_file()
         ]
-        checkpoint = _checkpoint(cli.config.ckpt_path or [*kept, "best"][0], cli.run_folder)
+        checkpoint = named_checkpoint(cli.config.ckpt_path or [*kept, "best"][0], cli.run_folder)
         assert checkpoint is not None
         # The tokenizers that the weights were trained with: of the checkpoint's own run, if it lies in one.
         for run in (Path(checkpoint).parent.parent, cli.run_folder):
             if isinstance(cli.datamodule, KeepsTokenizers) and (run / TOKENIZERS).is_dir():
                 cli.datamodule.load_tokenizers(run / TOKENIZERS)
                 break
-        scored = _progress(checkpoint)
+        scored = progress_of(checkpoint)
         if cli.trainer.is_global_zero:
             print(f"checkpoint: {checkpoint} (epoch {scored.epoch}, step {scored.step})")
         evaluate = getattr(cli.trainer, command)
         # What callbacks keep is for training only.
         warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used to")
         evaluate(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
-
-
-def _task_name(written: Sequence[Written]) -> str:
-    return str(given_value(written, "task") or DEFAULT_TASK)
-
-
-def _checkpoint(wanted: str | None, run_folder: Path) -> str | None:
-    """`last` and `best` are looked up in the run folder; anything else is a path."""
-    if wanted is None:
-        return None
-    path = run_folder / CHECKPOINTS / f"{wanted}.ckpt" if wanted in ("last", "best") else Path(wanted)
-    if not path.is_file():
-        there = sorted(str(p) for p in (run_folder / CHECKPOINTS).glob("*.ckpt"))
-        remedy = (
-            "" if there else f"; which run is it? -c FOLDER/config.yaml, or --run_folder (here {run_folder})"
-        )
-        raise ConfigError(f"ckpt_path: no checkpoint {path}. There are: {', '.join(there) or 'none'}{remedy}")
-    return str(path)
 
 
 @contextmanager
@@ -636,7 +442,7 @@ def _told_how_to_go_on(folder: Path) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            if error.errno not in CANNOT_WRITE and not _lies_in(error.filename, folder):
+            if error.errno not in CANNOT_WRITE and not lies_in(error.filename, folder):
                 raise
             with writing(error.filename or folder):
                 raise
@@ -644,7 +450,7 @@ def _told_how_to_go_on(folder: Path) -> Iterator[None]:
         last = folder / CHECKPOINTS / "last.ckpt"
         if not last.is_file():
             raise
-        stands = _progress(str(last))
+        stands = progress_of(str(last))
         raise WriteError(
             f"{error}. Nothing is lost up to epoch {stands.epoch}, step {stands.step}; go on from there with the same "
             "command and --ckpt_path last"
@@ -662,49 +468,7 @@ def _ctrl_c_as_before() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-class _Progress(NamedTuple):
-    """How far a checkpoint is: the epoch that it is in, from 1, and the optimizer steps done.
-
-    And what `RunFolder` keeps of the run: its configuration, and rows of its table.
-    """
-
-    epoch: int
-    step: int
-    config: str
-    rows: int
-
-
-def _progress(checkpoint: str) -> _Progress:
-    loaded = read_checkpoint(Path(checkpoint))
-    run = loaded.get("run", {"config": "", "rows": 0})  # of a Trainer without a run folder
-    return _Progress(int(loaded["epoch"]) + 1, int(loaded["global_step"]), run["config"], run["rows"])
-
-
-def _ask_about_changes(then: str, now: str) -> None:
-    """Ask whether a run may go on with another configuration, where somebody can answer.
-
-    Raises:
-        ConfigError: nobody can, or says no.
-    """
-    found = changes(then, now) if then else []
-    if not found:
-        return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise ConfigError(
-            f"the configuration is not that of the run to go on with: {'; '.join(map(str, found))}. Set what was, or "
-            "go on all the same: --accept_changes true; or start a new run with --model.start_from BUNDLE"
-        )
-    if getattr(rank_zero_only, "rank", 0) != 0:
-        return  # the first asks
-    print("The configuration is not that of the run to go on with:", file=sys.stderr)
-    for change in found:
-        print(f"  {change}", file=sys.stderr)
-    print("Go on with it all the same? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise ConfigError("not gone on with; set what was, or start a new run with --model.start_from BUNDLE")
-
-
-def _limits_reached(begun: _Progress, trainer: Trainer) -> str:
+def _limits_reached(begun: Progress, trainer: Trainer) -> str:
     if 0 < trainer.max_steps <= begun.step:
         return f"already at step {begun.step} of {trainer.max_steps}; raise --trainer.max_steps"
     if trainer.max_epochs is not None and 0 < trainer.max_epochs <= begun.epoch:
@@ -779,92 +543,6 @@ def _wanted(expectation: str) -> tuple[str, list[str]]:
     types = [path.rpartition(".")[2] for path in re.findall(r"<class '([\w.]+)'>", expectation)]
     types = ["null" if name == "NoneType" else name for name in types]
     return " or ".join(dict.fromkeys([*literals, *types])) or "another value", list(dict.fromkeys(literals))
-
-
-def _help(command: str, argv: Sequence[str]) -> str | None:
-    """What --help, --help.trainer or --OPTION.help ask for; None if the command line has none of them."""
-    for index, word in enumerate(argv):
-        key, equals, value = word.partition("=")
-        following = argv[index + 1] if index + 1 < len(argv) else None
-        if word in ("-h", "--help"):
-            return _short_help(command, argv)
-        if word == "--help.trainer":
-            return "\n".join(["trainer", *_trainer_lines(_task(argv))])
-        if key.startswith("--") and key.endswith(".help"):
-            name = value if equals else following
-            return explain_part_help(
-                key[2 : -len(".help")], None if name is None or name.startswith("-") else name
-            )
-    return None
-
-
-def _task(argv: Sequence[str]) -> type[Task]:
-    """The task that a command line names which asks for help."""
-    written = read_command_line([word for word in argv if word not in ("-h", "--help", "--help.trainer")])
-    task: type[Task] = catalogue().load("task", _task_name(written))
-    return task
-
-
-def _short_help(command: str, argv: Sequence[str]) -> str:
-    task = _task(argv)
-    what = {"fit": "Train a model.", "validate": "Score a checkpoint on the validation set."}
-    fits = command == "fit"
-    checkpoint = "go on with a run" if fits else "which checkpoint (default: best, else last)"
-    lines = [
-        f"usage: s2s {command} -c {'RECIPE' if fits else 'RUN/config.yaml'} [-c MORE.yaml ...] [--OPTION VALUE ...]",
-        "",
-        what.get(command, "Score a checkpoint on the test set."),
-        "",
-        "  -c RECIPE|FILE                  recipe by name, or YAML file; later ones override earlier ones",
-        f"  --ckpt_path last|best|FILE      {checkpoint}",
-        "  --run_folder FOLDER             checkpoints, logs, bundle (default: runs/RECIPE)",
-        f"  --seed_everything INT           (default: {DEFAULT_SEED})",
-        *textwrap.wrap(
-            f"  --task TASK                     {choices('task')} (default: {DEFAULT_TASK})",
-            WIDTH,
-            subsequent_indent=" " * 34,
-        ),
-        *(["  --overwrite true                replace the run that is in the folder"] if fits else []),
-        *(["  --accept_changes true           go on with another configuration, unasked"] if fits else []),
-        "  --print_config                  print the whole configuration and stop",
-        "",
-        *textwrap.wrap(f"recipes: {', '.join(recipes()) or 'none'}", WIDTH, break_on_hyphens=False),
-        "",
-        f"model ({'' if fits else ALL_OF_FIT}options of a part: --model.encoder.help NAME)",
-        *_group_lines(task, "model", task.module, command),
-        "",
-        "data",
-        *_group_lines(task, "data", task.data, command),
-        "",
-        "trainer (all options: --help.trainer)",
-        *_trainer_lines(task, MOST_USED_TRAINER_OPTIONS[command]),
-    ]
-    return "\n".join(lines)
-
-
-def _trainer_lines(task: type[Task], only: Sequence[str] | None = None) -> list[str]:
-    return option_lines(
-        "--trainer.",
-        Trainer,
-        only,
-        defaults=_defaults(task, "trainer"),
-        told=TOLD_OF_TRAINER,
-        brief=only is not None,
-    )
-
-
-def _defaults(task: type[Task], group: str) -> dict[str, Any]:
-    """What options of a group are that nobody gives, where the signature does not say it."""
-    named = getattr(task.data, "default_parts", {}) if group == "data" else {}
-    parts = {option: with_options(kind_of_option(option) or option, part) for option, part in named.items()}
-    return {**parts, **{key.removeprefix(f"{group}."): value for key, value in task.defaults.items()}}
-
-
-def _group_lines(task: type[Task], group: str, holder: type, command: str) -> list[str]:
-    settable = [name for name in options(holder) if f"{group}.{name}" != LINKED]
-    if command != "fit":  # the configuration of the run says all else
-        settable = [name for name in settable if name in MOST_USED_OPTIONS[command]]
-    return option_lines(f"--{group}.", holder, settable, defaults=_defaults(task, group))
 
 
 _NOT_THE_USERS = [

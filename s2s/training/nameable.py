@@ -196,7 +196,7 @@ def check_plain(
 def _hints(part: Callable[..., Any]) -> dict[str, Any]:
     # One that names what is not installed, such as an object of the library that a logger writes to, is no plain one.
     function = part.__init__ if inspect.isclass(part) else part
-    hints = {}
+    hints: dict[str, Any] = {}
     for name, annotation in inspect.get_annotations(function).items():
         alone = types.SimpleNamespace(__annotations__={name: annotation})
         try:

@@ -21,6 +21,10 @@ from s2s.training.nameable import check_plain, checked, refuse_classes_elsewhere
 from s2s.untrusted import parse_yaml, read_bytes
 
 CONFIG_OPTIONS = ("-c", "--config")
+DEFAULT_TASK = "Seq2Seq"
+DEFAULT_SEED = 1
+LINKED = "data.seed"
+"""Not an option of its own: it follows `seed_everything`, so that a run has one seed."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -153,6 +157,11 @@ def given_value(written: Iterable[Written], key: str) -> Any:
         tree = {item.key: item.value} if isinstance(item, Option) else item.tree
         value = tree.get(key, value)
     return value
+
+
+def task_name(written: Iterable[Written]) -> str:
+    """The name of the task that is asked for."""
+    return str(given_value(written, "task") or DEFAULT_TASK)
 
 
 class Vocabulary:

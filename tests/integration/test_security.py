@@ -38,7 +38,7 @@ from soak.hostile_files import (
     Opening,
     seal_shipped,
 )
-from soak.mutations import hostile_pickle, protobuf_of
+from soak.mutated_files import hostile_pickle, protobuf_of
 
 PAGE = Path(__file__).resolve().parents[2] / "SECURITY.md"
 KINDS: list[type[HostileFiles]] = [

@@ -16,7 +16,7 @@ from pytorch_lightning import Callback
 
 import s2s
 from s2s.errors import WriteError
-from s2s.training.cli import RunFolder
+from s2s.training.run_folder import RunFolder
 from tests.system.test_run_folder import options
 
 __all__ = ["options"]

@@ -10,7 +10,7 @@ from pytorch_lightning import Trainer
 from s2s.__main__ import main
 from s2s.registry import catalogue
 from s2s.resources import recipes
-from s2s.training.cli import MOST_USED_TRAINER_OPTIONS
+from s2s.training.short_help import MOST_USED_TRAINER_OPTIONS
 
 
 def lines_of(*words: str, capsys: Any) -> dict[str, str]:

@@ -1,0 +1,223 @@
+"""The folder of a run: one run at a time in it, and none that is overwritten or gone on with unawares."""
+
+import os
+import platform
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities import rank_zero_only
+
+from s2s.durable import Lock, make_folder, write_durably, writing
+from s2s.errors import ConfigError
+from s2s.inference.checkpoint import read_checkpoint
+from s2s.training import bad_batches
+from s2s.training.changes import changes
+from s2s.training.datamodule import KeepsTokenizers
+from s2s.training.metrics_table import MetricsTable
+
+CHECKPOINTS = "checkpoints"
+RUN_LOCK = "run.lock"
+BUNDLE = "bundle"
+TOKENIZERS = "tokenizers"
+METRICS = "metrics.csv"
+
+
+class RunFolder(Callback):
+    """Keeps a run's folder: one run at a time, and the configuration that made it.
+
+    It is held from when this is made until `release`.
+
+    Args:
+        folder: The folder.
+        config_text: What `config.yaml` shall hold; a resumed run writes it anew.
+        resume_from: The checkpoint that training goes on from, if any: one in the folder is of the run that is there.
+        overwrite: Whether the run that is there may be deleted.
+        start_from: The bundle that training starts from, if any.
+        accept_changes: Whether the run may go on with another configuration than it was begun with.
+        table: What the run has logged.
+
+    Attributes:
+        replaces: Whether a run is there, which will be deleted when the new one begins.
+        goes_on: Whether the run that is there goes on.
+
+    Raises:
+        ConfigError: there is a run, and it may neither go on nor be deleted, or the new run starts from it; or it is
+            at work just now; or what it is to go on with differs from what it was begun with, and nobody says that it
+            may.
+        WriteError: nothing can be written there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config_text: str,
+        *,
+        resume_from: str | None = None,
+        overwrite: bool,
+        start_from: str | None = None,
+        accept_changes: bool = False,
+        table: MetricsTable | None = None,
+    ) -> None:
+        self._folder = folder
+        self._table = table
+        self._config_text = config_text
+        self._lock = _held_by_us(folder) if getattr(rank_zero_only, "rank", 0) == 0 else None
+        try:
+            self._decide(resume_from, overwrite, start_from)
+            if resume_from is not None and not accept_changes:
+                _ask_about_changes(progress_of(resume_from).config, config_text)
+        except BaseException:
+            self.release()
+            raise
+
+    def _decide(self, resume_from: str | None, overwrite: bool, start_from: str | None) -> None:
+        folder = self._folder
+        there = any((folder / CHECKPOINTS).glob("*.ckpt")) or (folder / BUNDLE).is_dir()
+        self._resume_from = resume_from
+        self.goes_on = lies_in(resume_from, folder)
+        self.replaces = there and not self.goes_on
+        # Named before loggers open, which write files like these.
+        self._old_logs = [*folder.glob("events.out.tfevents.*")] if self.replaces else []
+        if self.replaces and overwrite and lies_in(start_from, folder):
+            raise ConfigError(
+                f"model.start_from is {start_from}, in the folder {folder} that --overwrite replaces; "
+                "name another folder: --run_folder ANOTHER"
+            )
+        if self.replaces and not overwrite and resume_from is not None:
+            raise ConfigError(
+                f"{folder} holds another run than that of {resume_from}. Keep it: --run_folder ANOTHER; replace it: "
+                "--overwrite true"
+            )
+        if self.replaces and not overwrite:
+            raise ConfigError(
+                f"{folder} holds a run already. Go on with it: --ckpt_path last; keep it: --run_folder ANOTHER; "
+                "replace it: --overwrite true"
+            )
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep what the run is, and how much of its table belongs to the checkpoint."""
+        rows = 0 if self._table is None else self._table.rows
+        checkpoint["run"] = {"config": self._config_text, "rows": rows}
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Make room and write, on the first process.
+
+        Data and model are there by now, and a checkpoint is accepted: nothing is lost to a typo.
+        """
+        if not trainer.is_global_zero:
+            return
+        if self.replaces:
+            self.replaces = False
+            for old in (self._folder / name for name in (CHECKPOINTS, BUNDLE, bad_batches.FOLDER)):
+                if old.exists():
+                    shutil.rmtree(old)
+            for log in self._old_logs:
+                log.unlink(missing_ok=True)
+        if self._table is not None:
+            goes_on = self.goes_on and self._resume_from is not None
+            self._table.keep(progress_of(str(self._resume_from)).rows if goes_on else 0)
+        make_folder(self._folder)
+        data = getattr(trainer, "datamodule", None)
+        if isinstance(data, KeepsTokenizers):
+            data.save_tokenizers(self._folder / TOKENIZERS)
+        write_durably(self._folder / "config.yaml", self._config_text)
+
+    def release(self) -> None:
+        """Let another run have the folder, which is removed if nothing has come into it."""
+        if self._lock is not None:
+            if self._lock.is_on_its_path():
+                (self._folder / RUN_LOCK).unlink(missing_ok=True)
+            self._lock.release()
+            self._lock = None
+            with suppress(OSError):
+                self._folder.rmdir()
+
+
+def _held_by_us(folder: Path) -> Lock:
+    """The lock of a run's folder, which is made.
+
+    Raises:
+        ConfigError: another process has it.
+        WriteError: it cannot be made.
+    """
+    path = folder / RUN_LOCK
+    make_folder(folder)
+    with writing(path):
+        try:
+            lock = Lock.of_new_file(path)
+        except BlockingIOError as error:
+            whose = path.read_text(encoding="utf-8") or "?"
+            raise ConfigError(
+                f"a run is at work in {folder} (process {whose}). Let it end, stop it, or name another folder: "
+                "--run_folder ANOTHER"
+            ) from error
+        path.write_text(f"{os.getpid()} on {platform.node()}", encoding="utf-8")
+    return lock
+
+
+def lies_in(path: str | None, folder: Path) -> bool:
+    """Whether a path, if there is one, leads into a folder."""
+    return path is not None and Path(path).resolve().is_relative_to(folder.resolve())
+
+
+def named_checkpoint(wanted: str | None, run_folder: Path) -> str | None:
+    """`last` and `best` are looked up in the run folder; anything else is a path."""
+    if wanted is None:
+        return None
+    path = run_folder / CHECKPOINTS / f"{wanted}.ckpt" if wanted in ("last", "best") else Path(wanted)
+    if not path.is_file():
+        there = sorted(str(p) for p in (run_folder / CHECKPOINTS).glob("*.ckpt"))
+        remedy = (
+            "" if there else f"; which run is it? -c FOLDER/config.yaml, or --run_folder (here {run_folder})"
+        )
+        raise ConfigError(f"ckpt_path: no checkpoint {path}. There are: {', '.join(there) or 'none'}{remedy}")
+    return str(path)
+
+
+class Progress(NamedTuple):
+    """How far a checkpoint is: the epoch that it is in, from 1, and the optimizer steps done.
+
+    And what `RunFolder` keeps of the run: its configuration, and rows of its table.
+    """
+
+    epoch: int
+    step: int
+    config: str
+    rows: int
+
+
+def progress_of(checkpoint: str) -> Progress:
+    """What a checkpoint says of its run."""
+    loaded = read_checkpoint(Path(checkpoint))
+    run = loaded.get("run", {"config": "", "rows": 0})  # of a Trainer without a run folder
+    return Progress(int(loaded["epoch"]) + 1, int(loaded["global_step"]), run["config"], run["rows"])
+
+
+def _ask_about_changes(then: str, now: str) -> None:
+    """Ask whether a run may go on with another configuration, where somebody can answer.
+
+    Raises:
+        ConfigError: nobody can, or says no.
+    """
+    found = changes(then, now) if then else []
+    if not found:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise ConfigError(
+            f"the configuration is not that of the run to go on with: {'; '.join(map(str, found))}. Set what was, or "
+            "go on all the same: --accept_changes true; or start a new run with --model.start_from BUNDLE"
+        )
+    if getattr(rank_zero_only, "rank", 0) != 0:
+        return  # the first asks
+    print("The configuration is not that of the run to go on with:", file=sys.stderr)
+    for change in found:
+        print(f"  {change}", file=sys.stderr)
+    print("Go on with it all the same? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise ConfigError("not gone on with; set what was, or start a new run with --model.start_from BUNDLE")

@@ -20,7 +20,8 @@ from typing import Any
 from machine import ROOT, provenance
 
 from s2s.evaluation.abstraction import abstraction
-from s2s.evaluation.evaluate import SUMMARY_METRICS, evaluate
+from s2s.evaluation.defaults import SUMMARY_METRICS
+from s2s.evaluation.evaluate import evaluate
 from s2s.evaluation.extracts import lead, oracle
 from s2s.inference.summarizer import Summarizer
 from s2s.registry import catalogue

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from s2s.commands.command_line import CommandLine
 from s2s.counted import counted
 from s2s.errors import DataError
-from s2s.evaluation.evaluate import LENGTHS, METRICS, SUMMARY_METRICS
-from s2s.evaluation.significance import RESAMPLES
+from s2s.evaluation.defaults import LENGTHS, METRICS, RESAMPLES, SUMMARY_METRICS
 
 if TYPE_CHECKING:
     from s2s.evaluation.evaluate import Row

@@ -8,15 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from s2s.errors import ConfigError
+from s2s.evaluation.defaults import LENGTHS, METRICS
 from s2s.evaluation.metric import Metric, check_sizes
 from s2s.registry import catalogue
 from s2s.registry.parts import options
-
-METRICS = ("BLEU", "ChrF", "TER")
-SUMMARY_METRICS = ("ROUGE1", "ROUGE2", "ROUGEL", "ROUGELsum")
-"""Where outputs are shorter than their sources, which are known."""
-LENGTHS = {"words": (10, 20, 30, 40, 60), "characters": (50, 100, 150, 200, 300)}
-"""Units of length, and the longest sentences of the buckets that are usual."""
 
 
 @dataclass(frozen=True)

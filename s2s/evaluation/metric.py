@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from s2s.errors import DataError
-from s2s.evaluation.significance import RESAMPLES, Compared, paired_bootstrap
+from s2s.evaluation.defaults import RESAMPLES
+from s2s.evaluation.significance import Compared, paired_bootstrap
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from s2s.evaluation.defaults import RESAMPLES
+
 SEED = 12345
 """SacreBLEU's: the sentences drawn are then the same, and so are the figures."""
-
-RESAMPLES = 1000
 
 
 @dataclass(frozen=True)

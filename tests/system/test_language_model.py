@@ -130,5 +130,8 @@ def test_a_stream_goes_on_in_the_middle_of_an_epoch(
 
 def test_another_cut_is_refused(corpus: Path, tmp_path: Path) -> None:
     train(corpus, Recorder(tmp_path, (2,)), **{"trainer.max_steps": 2})
+    again = {"ckpt_path": "last", "data.segment_tokens": 8}
+    with pytest.raises(s2s.ConfigError, match="data.segment_tokens was 9, now 8"):
+        train(corpus, Recorder(tmp_path / "killed-2"), **again)
     with pytest.raises(s2s.DataError, match="other training data"):
-        train(corpus, Recorder(tmp_path / "killed-2"), ckpt_path="last", **{"data.segment_tokens": 8})
+        train(corpus, Recorder(tmp_path / "killed-2"), **again, accept_changes=True)

@@ -8,8 +8,9 @@ from importlib.metadata import version
 from typing import Any, ClassVar, Literal
 
 from s2s.errors import ConfigError
+from s2s.evaluation.defaults import RESAMPLES
 from s2s.evaluation.metric import Metric, Score, check_sizes
-from s2s.evaluation.significance import RESAMPLES, Compared, paired_bootstrap
+from s2s.evaluation.significance import Compared, paired_bootstrap
 from s2s.text.sentences import sentences
 from s2s.text.words import words
 

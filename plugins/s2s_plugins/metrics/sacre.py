@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 from sacrebleu.significance import PairedTest
 
+from s2s.evaluation.defaults import RESAMPLES
 from s2s.evaluation.metric import Metric, Score, check_sizes
-from s2s.evaluation.significance import RESAMPLES, Compared
+from s2s.evaluation.significance import Compared
 
 
 class SacreMetric(Metric):

@@ -11,10 +11,10 @@ from torch import distributed
 
 from s2s.durable import make_folder, write_durably
 from s2s.errors import ConfigError
-from s2s.evaluation.evaluate import METRICS, SUMMARY_METRICS, evaluate
+from s2s.evaluation.defaults import METRICS, RESAMPLES, SUMMARY_METRICS
+from s2s.evaluation.evaluate import evaluate
 from s2s.evaluation.extracts import extracts
 from s2s.evaluation.metric import Metric
-from s2s.evaluation.significance import RESAMPLES
 from s2s.evaluation.table import table
 from s2s.inference.bundle import save_bundle
 from s2s.inference.card import Card, command_of_this_process

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 def show(fitted: "Fitted") -> None:
     """ROUGE, beside that of sentences of the text itself, and some summaries."""
-    from s2s.evaluation.evaluate import SUMMARY_METRICS, evaluate
+    from s2s.evaluation.defaults import SUMMARY_METRICS
+    from s2s.evaluation.evaluate import evaluate
     from s2s.evaluation.extracts import extracts
     from s2s.inference.summarizer import Summarizer
 

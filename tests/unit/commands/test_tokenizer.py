@@ -105,7 +105,7 @@ def test_an_id_of_too_many_digits(text: Path, tmp_path: Path) -> None:
         ("1", "config.json names no tokenizer"),
         ("[" * 9_999, "is neither a trained tokenizer nor a bundle"),
         ('{"tokenizer": "Wrods"}', "config.json: tokenizer cannot be made: .*did you mean 'Words'"),
-        ('{"tokenizer": {"class_path": "Words", "init_args": [1]}}', r"config.json: .*init_args are \[1\]"),
+        ('{"tokenizer": {"class_path": "Words", "init_args": [1]}}', r"config.json: .*init_args is \[1\]"),
         (
             '{"tokenizer": {"class_path": "Words", "init_args": {"vocabulary_size": "x"}}}',
             "config.json: tokenizer cannot be made",

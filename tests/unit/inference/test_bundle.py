@@ -314,7 +314,7 @@ def unsigned(damage):
             r"made by a newer s2s \(9.9; format 2, .*install a newer s2s: pip install --upgrade FOLDER_OF_ITS_CHECKOUT",
         ),
         (without("search"), "config.json lacks search; get the bundle again"),
-        (config(architecture={}), r"a model of the architecture \{\}, which this s2s does not know"),
+        (config(architecture={}), r"config.json: architecture is \{\}, not text; get the bundle again"),
         (
             config(architecture="Oracle"),
             r"'Oracle', which this s2s does not know; it knows LanguageModel, Seq2Seq, SequenceClassification, "

@@ -218,7 +218,7 @@ def test_several_prompts_give_what_each_gives_alone(
     alone = [generator.generate(prompt, max_tokens=12, results=True, **options) for prompt in prompts]
     for rows in (64, 4, 1):
         monkeypatch.setattr("s2s.inference.generator.ROWS", rows)
-        monkeypatch.setattr("s2s.inference.generator.BATCH_TOKENS", 2 * rows)
+        monkeypatch.setattr("s2s.inference.generator.SCORED_TOKENS", 2 * rows)
         found = generator.generate(prompts, max_tokens=12, results=True, **options)
         assert [(one.text, one.prompt, one.tokens) for one in found] == [
             (one.text, one.prompt, one.tokens) for one in alone

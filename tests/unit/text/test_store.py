@@ -373,7 +373,9 @@ def test_a_damaged_description_is_refused(tmp_path: Path, key: str, value: objec
     store = build(tmp_path, write(tmp_path / "a.tsv"))
     about = json.loads((store.folder / "store.json").read_text())
     (store.folder / "store.json").write_text(json.dumps({**about, key: value} if value else {}))
-    with pytest.raises(DataError, match=f"{store.folder} is no finished token store: .*damaged.*; delete it"):
+    with pytest.raises(
+        DataError, match=f"{store.folder} is damaged: store.json lacks or misstates .*; delete it"
+    ):
         PairStore(store.folder, [["a.tsv"]])
     (store.folder / "store.json").write_text("[" * 9_999)
     with pytest.raises(DataError, match="is no finished token store: it is nested too deeply"):
@@ -384,7 +386,7 @@ def test_damaged_text_is_told_when_it_is_read(tmp_path: Path) -> None:
     store = build(tmp_path, write(tmp_path / "a.tsv"))
     path = store.folder / "target.text"
     path.write_bytes(b"\xff" + path.read_bytes()[1:])
-    with pytest.raises(DataError, match=f"{path} is damaged; delete the folder"):
+    with pytest.raises(DataError, match=f"{path} is damaged: .*; delete the folder"):
         PairStore(store.folder, [["a.tsv"]]).text("target", 0)
 
 

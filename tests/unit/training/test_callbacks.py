@@ -379,6 +379,7 @@ def test_a_best_score_without_its_checkpoint_is_forgotten(tmp_path: Path) -> Non
         if deleted:  # to make room for the run that begins
             checkpoints.best.unlink()
         checkpoints.on_fit_start(trainer, None)
+        checkpoints.teardown(trainer, None, "fit")  # signals are this process's
         assert checkpoints.best_model_score == expected
 
 

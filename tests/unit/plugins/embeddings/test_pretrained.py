@@ -156,7 +156,7 @@ def test_only_training_reads_the_file(
     bundle = s2s.Translator.load(fitted.bundle).bundle
     (row,) = bundle.source_tokenizer.encode("the")
     assert bundle.model.source_embedding.weight[row].tolist() == [0.5, 0.25, 0.125, 1]
-    s2s.fit("run/config.yaml", ckpt_path="last", **{"trainer.max_epochs": 2})
+    s2s.fit("run/config.yaml", ckpt_path="last", accept_changes=True, **{"trainer.max_epochs": 2})
 
 
 def test_a_first_line_of_too_many_digits_is_none_of_sizes(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ demo: env
 	$(BIN)/s2s demo --task summarization
 
 test: env
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) -m 'not real'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal -m 'not real'
 
 # Attacks on what is promised, for hours; goes on where it was stopped. One alone: .venv/bin/python -m soak NAME
 # Where there is no atheris for this machine, files are mutated blindly.

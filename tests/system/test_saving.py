@@ -1,12 +1,14 @@
 """What a training leaves when it cannot write, and who may write where another is at work."""
 
 import errno
+import io
 import os
 import platform
 import resource
 import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +82,13 @@ def test_what_others_cannot_write_is_told_as_well(options: dict[str, Any], tmp_p
 def test_a_disk_that_is_full_from_the_start(options: dict[str, Any], tmp_path: Path) -> None:
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
-    with pytest.raises(
-        WriteError, match=r"cannot write .*: File too large; files may not be so large here"
-    ) as failed:
+    with (
+        pytest.raises(
+            WriteError, match=r"cannot write .*: File too large; files may not be so large here"
+        ) as failed,
+        redirect_stdout(io.StringIO()),
+        redirect_stderr(io.StringIO()),
+    ):  # else files of pytest's
         s2s.fit(options)
     assert "ckpt_path" not in str(failed.value)  # there is nothing to go on from
 

@@ -190,8 +190,8 @@ def test_a_lock_ends_with_its_holder_and_is_not_inherited(tmp_path: Path) -> Non
     code = (
         "import os, sys, time; from pathlib import Path; from s2s.durable import Lock\n"
         "lock = Lock.of_new_file(Path(sys.argv[1]))\n"
-        "if os.fork() == 0: time.sleep(60)\n"
-        "print('held', flush=True); time.sleep(60)"
+        "if os.fork() == 0: print('held', flush=True)\n"  # by the child: it has let go of the lock by now
+        "time.sleep(60)"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, process_group=0

@@ -1,5 +1,6 @@
 """Opens hostile files in a forked process that may neither execute anything nor take much memory, and may die."""
 
+import gc
 import json
 import os
 import resource
@@ -15,9 +16,9 @@ from s2s.errors import S2SError
 
 MOST_SECONDS = 20
 """For one file."""
-MOST_MEBIBYTES = 1024
-"""That opening a tiny file may take, beside what the process had. A forked child counts what it
-touches first of its parent's libraries and memory: 722 MiB once, in a parent that had run thousands of tests."""
+MOST_MEBIBYTES = 512
+"""That opening a tiny file may take, beside what the process had and pages of files that it maps: those of its parent's
+libraries are a forked child's only when it touches them."""
 MARK = "hostile_module"
 """Name of a module that must never be imported; it stands in what is drawn."""
 
@@ -105,14 +106,16 @@ def _child(openings: Sequence[Callable[[], str]], own: Path, writing: int) -> No
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
     seen: list[str] = []
+    gc.collect()
+    gc.freeze()  # what the parent had is gone through here, not in the midst of an opening
     sys.addaudithook(_hook(own, seen))
     with os.fdopen(writing, "w", encoding="utf-8") as stream:
         for opening in openings:
             signal.alarm(MOST_SECONDS)
             with _bounded_memory():
-                before = _peak_mebibytes()
+                before, mapped = _peak_mebibytes(), _mapped_mebibytes()
                 result = _one(opening)
-                taken = _peak_mebibytes() - before
+                taken = _peak_mebibytes() - before - max(0.0, _mapped_mebibytes() - mapped)
             signal.alarm(0)
             if seen:
                 result = Result("broken", f"{opening} executed or wrote: {'; '.join(seen)}")
@@ -165,6 +168,13 @@ def _bounded_memory() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _mapped_mebibytes() -> float:
+    """What is in memory of files that are mapped; 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return sum(int(line.split()[1]) / 2**10 for line in lines if line.startswith("RssFile:"))
 
 
 def _peak_mebibytes() -> float:

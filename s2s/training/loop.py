@@ -11,17 +11,35 @@ unsaved, with all ranks or one; SIGUSR1, under SLURM, by saving at once, in the 
 from typing import Any
 
 from pytorch_lightning import Trainer
+from pytorch_lightning.loops.evaluation_loop import _EvaluationLoop
 from pytorch_lightning.loops.fit_loop import _FitLoop
 from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 from pytorch_lightning.trainer.connectors.signal_connector import _SignalConnector
+from pytorch_lightning.trainer.states import RunningStage, TrainerFn
 
 _DUE = "validation_due"
+
+
+class ValidationLoop(_EvaluationLoop):
+    """Counts the batches that it has seen, and none that it has not."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        super().__init__(
+            trainer, TrainerFn.FITTING, RunningStage.VALIDATING, verbose=False, inference_mode=False
+        )
+
+    def increment_progress_to_evaluation_end(self) -> None:
+        """Nothing: where Lightning counts a validation as run that was due, it has been made up for, and counted."""
 
 
 class EpochLoop(_TrainingEpochLoop):
     """Waits for the end of an accumulated step before it validates, or ends because `should_stop` was set."""
 
     _due_in_step = False
+
+    def __init__(self, trainer: Trainer, min_steps: int | None, max_steps: int) -> None:
+        super().__init__(trainer, min_steps=min_steps, max_steps=max_steps)
+        self.val_loop = ValidationLoop(trainer)
 
     @property
     def done(self) -> bool:
@@ -121,6 +139,6 @@ def stop_and_validate_between_steps(trainer: Trainer) -> None:
     """Give a new trainer these loops instead of Lightning's, and leave signals alone."""
     old = trainer.fit_loop
     loop = FitLoop(trainer, min_epochs=old.min_epochs, max_epochs=old.max_epochs)
-    loop.epoch_loop = EpochLoop(trainer, min_steps=old.min_steps, max_steps=old.max_steps)
+    loop.epoch_loop = EpochLoop(trainer, old.min_steps, old.max_steps)
     trainer.fit_loop = loop
     trainer._signal_connector = NoSignals(trainer)

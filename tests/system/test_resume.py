@@ -298,6 +298,26 @@ def test_a_resume_from_the_run_s_own_checkpoints(
         assert rest.validations == [found for found in whole.validations if found.step > step]
 
 
+def test_a_checkpoint_of_a_validation_that_is_made_up_for(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was due when the run was killed, is run when it goes on, and the run is killed again right after it."""
+    options = {**PLATEAU, "trainer.val_check_interval": 0.5}
+    stop = 2 * BATCHES + BATCHES // 2
+    whole = train(corpus, Recorder(tmp_path, (stop,)), monkeypatch, **options)
+    again = Recorder(whole.killed(stop))
+    train(corpus, again, monkeypatch, ckpt_path="last", **{**options, "trainer.max_steps": stop})
+    assert not again.batches and [found.step for found in again.validations] == [stop]
+    rest = train(corpus, Recorder(again.folder), monkeypatch, ckpt_path="last", **options)
+    assert sorted(rest.batches) == list(range(stop + 1, 3 * BATCHES + 1))
+    assert again.validations + rest.validations == whole.validations[-2:]
+    counts = []
+    for run in (rest, whole):
+        loops = torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True)["loops"]["fit_loop"]
+        counts.append({name: count for name, count in loops.items() if name.endswith("progress")})
+    assert counts[0] == counts[1]
+
+
 class StopInAStep(pl.Callback):
     """Tells the trainer to stop, as a limit of time does, in the second of three accumulated batches."""
 

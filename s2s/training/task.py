@@ -1,12 +1,11 @@
 """What a task is, and what the Lightning modules of all tasks share: the step, its randomness, its schedule."""
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import reduce
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import pytorch_lightning as pl
 import torch
@@ -27,6 +26,8 @@ from s2s.training.bad_batches import Troubles
 from s2s.training.datamodule import Example, NamesExamples
 from s2s.training.fine_tuning import begun_from, model_of, named_tokenizers, not_used
 from s2s.training.out_of_memory import Piece
+from s2s.training.pace import Learnt, Pace
+from s2s.training.schedule import Plateau, ScheduleName, learning_rate_factor
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -166,7 +167,7 @@ class TaskModule(pl.LightningModule):
         weight_decay: float,
         adam_betas: tuple[float, float],
         warmup_steps: int,
-        schedule: Literal["constant", "cosine", "inverse_sqrt", "plateau"],
+        schedule: ScheduleName,
         plateau_patience: int,
         patience: int | None,
         monitor: str,
@@ -365,7 +366,7 @@ class TaskModule(pl.LightningModule):
     def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
         """Nothing: `on_before_optimizer_step` has clipped. Lightning's own refuses fused optimizers."""
 
-    def _skip_step(self, norm: float, loss: float, step: "list[Learnt]") -> None:
+    def _skip_step(self, norm: float, loss: float, step: list[Learnt]) -> None:
         """Go on without a step, with its batches kept where somebody can look at them.
 
         Args:
@@ -561,14 +562,10 @@ class TaskModule(pl.LightningModule):
         return int(limit)
 
     def learning_rate_factor(self, step: int, total: int | None) -> float:
-        """Share of `learning_rate` used at an optimizer step, counted from 0."""
-        rise = min(1.0, (step + 1) / max(1, self.warmup_steps))
-        if self.schedule == "cosine":
-            assert total is not None
-            return rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, total)))))
-        if self.schedule == "inverse_sqrt":
-            return rise * min(1.0, math.sqrt(max(1, self.warmup_steps) / (step + 1)))
-        return rise * self.plateau.scale
+        """Share of `learning_rate` used at an optimizer step, counted from 0, of so many in all."""
+        return learning_rate_factor(
+            self.schedule, step, warmup_steps=self.warmup_steps, total=total, plateau=self.plateau
+        )
 
     def configure_optimizers(self) -> Any:
         """AdamW, and the schedule by optimizer step."""
@@ -666,129 +663,5 @@ def _size(parameters: int) -> str:
     return counted(parameters, "parameter") if small else f"{parameters / 1e6:.1f} million parameters"
 
 
-class Plateau:
-    """Halves a scale when a figure has not improved for some time.
-
-    Args:
-        patience: figures without improvement before the scale is halved.
-        higher_is_better: direction of improvement.
-    """
-
-    def __init__(self, patience: int, *, higher_is_better: bool) -> None:
-        self.patience = patience
-        self.sign = 1.0 if higher_is_better else -1.0
-        self.scale = 1.0
-        self.best = -math.inf
-        self.waited = 0
-
-    def see(self, value: float) -> None:
-        """Take one more figure into account."""
-        if value * self.sign > self.best:
-            self.best, self.waited = value * self.sign, 0
-            return
-        self.waited += 1
-        if self.waited >= self.patience:
-            self.scale, self.waited = self.scale / 2, 0
-
-    def state_dict(self) -> dict[str, float]:
-        """For the checkpoint."""
-        return {"scale": self.scale, "best": self.best, "waited": self.waited}
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        """From the checkpoint."""
-        self.scale, self.best, self.waited = state["scale"], state["best"], int(state["waited"])
-
-
-class Learnt(NamedTuple):
-    """A batch, or a part of one, whose gradient is in the step.
-
-    Attributes:
-        batch: what was learnt from.
-        number: see `Piece`.
-        total: see `HeadLoss`; so are `nll` and `tokens`. None has a gradient.
-    """
-
-    batch: Any
-    number: int
-    total: Tensor
-    nll: Tensor
-    tokens: Tensor
-
-
 def _sum(values: list[Tensor]) -> Tensor:
     return reduce(torch.add, values)
-
-
-class Measured(NamedTuple):
-    """Means over the steps since the last reading, without those that were skipped.
-
-    Attributes:
-        loss: nats per token.
-        tokens_per_second: target tokens.
-        gradient_norm: of the gradient of the mean loss, before it is clipped.
-        clipped_steps: share of the steps whose gradient was clipped by its norm.
-    """
-
-    loss: float
-    tokens_per_second: float
-    gradient_norm: float
-    clipped_steps: float
-
-
-class Pace:
-    """Loss, gradient and speed of training since they were last read, validation not counted."""
-
-    tokens: Tensor | int
-    nll: Tensor | float
-    norms: Tensor | float
-    clipped: Tensor | int
-    steps: int
-    began: float
-
-    def __init__(self) -> None:
-        self.latest = Measured(*[math.nan] * 4)
-        self.restart()
-
-    def add(self, step: Sequence[Learnt], norm: Tensor) -> None:
-        """Count one step. The sums stay where they are: reading them would make an accelerator wait.
-
-        Args:
-            step: its batches.
-            norm: of its gradient.
-        """
-        for batch in step:
-            self.tokens = self.tokens + batch.tokens
-            self.nll = self.nll + batch.nll
-        self.norms = self.norms + norm
-        self.steps += 1
-
-    def restart(self) -> None:
-        """Begin to measure anew, after something else than training."""
-        self.tokens = self.clipped = self.steps = 0
-        self.nll = self.norms = 0.0
-        self.began = time.perf_counter()
-
-    def read(self) -> Measured:
-        """The means since the last reading."""
-        tokens, seconds = int(self.tokens), time.perf_counter() - self.began
-        if tokens:
-            self.latest = Measured(
-                float(self.nll) / tokens,
-                tokens / max(seconds, 1e-9),
-                float(self.norms) / self.steps,
-                float(self.clipped) / self.steps,
-            )
-        self.restart()
-        return self.latest
-
-    def state_dict(self) -> dict[str, float]:
-        """For the checkpoint: what the next reading will be of."""
-        sums = {"nll": float(self.nll), "norms": float(self.norms)}
-        counts = {"tokens": int(self.tokens), "clipped": int(self.clipped), "steps": self.steps}
-        return {**sums, **counts, "seconds": time.perf_counter() - self.began}
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        """From the checkpoint."""
-        self.nll, self.norms = state["nll"], state["norms"]
-        self.tokens, self.clipped, self.steps = (int(state[name]) for name in ("tokens", "clipped", "steps"))
-        self.began = time.perf_counter() - state["seconds"]

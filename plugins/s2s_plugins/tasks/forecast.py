@@ -20,6 +20,7 @@ from s2s.nn import HeadLoss, SequenceEncoder
 from s2s.nn.forecaster import ForecastModel
 from s2s.registry.parts import describe
 from s2s.series import as_csv
+from s2s.training.schedule import ScheduleName
 from s2s.training.task import Task, TaskModule
 from s2s_plugins.encoders.recurrent import RecurrentEncoder
 from s2s_plugins.tasks.series_data import SeriesBatch, SeriesData, Split
@@ -67,7 +68,7 @@ class ForecastModule(TaskModule):
         weight_decay: float = 0.0,
         adam_betas: tuple[float, float] = (0.9, 0.999),
         warmup_steps: int = 100,
-        schedule: Literal["constant", "cosine", "inverse_sqrt", "plateau"] = "constant",
+        schedule: ScheduleName = "constant",
         plateau_patience: int = 2,
         patience: int | None = None,
         monitor: str = "val_loss",

@@ -25,6 +25,7 @@ from s2s.nn import (
 from s2s.registry.parts import describe
 from s2s.text.batch import Batch
 from s2s.text.stream import StreamBatch
+from s2s.training.schedule import ScheduleName
 from s2s.training.task import Task, TaskModule
 from s2s_plugins.decoders.recurrent import RecurrentDecoder
 from s2s_plugins.embeddings.lookup import LookupEmbedding
@@ -70,7 +71,7 @@ class LanguageModelModule(TaskModule):
         weight_decay: float = 0.0,
         adam_betas: tuple[float, float] = (0.9, 0.999),
         warmup_steps: int = 500,
-        schedule: Literal["constant", "cosine", "inverse_sqrt", "plateau"] = "inverse_sqrt",
+        schedule: ScheduleName = "inverse_sqrt",
         plateau_patience: int = 2,
         patience: int | None = None,
         monitor: str = "val_loss",

@@ -29,6 +29,7 @@ from s2s.text.extended import ExtendedVocabulary
 from s2s.text.tokenizer import BOS, EOS
 from s2s.training.coverage import CoverageLoss
 from s2s.training.datamodule import PairData
+from s2s.training.schedule import ScheduleName
 from s2s.training.scheduled_sampling import ScheduledSampling
 from s2s.training.task import Task, TaskModule
 from s2s_plugins.bridges.linear import LinearBridge
@@ -102,7 +103,7 @@ class Seq2SeqModule(TaskModule):
         weight_decay: float = 0.0,
         adam_betas: tuple[float, float] = (0.9, 0.999),
         warmup_steps: int = 500,
-        schedule: Literal["constant", "cosine", "inverse_sqrt", "plateau"] = "inverse_sqrt",
+        schedule: ScheduleName = "inverse_sqrt",
         plateau_patience: int = 2,
         patience: int | None = None,
         monitor: str = "val_BLEU",

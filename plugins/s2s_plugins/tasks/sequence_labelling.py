@@ -20,6 +20,7 @@ from s2s.text.annotated import AnnotatedCorpus
 from s2s.text.corpus import open_corpus
 from s2s.text.tokenizer import UNK
 from s2s.training.fine_tuning import check_labels
+from s2s.training.schedule import ScheduleName
 from s2s.training.task import Task, TaskModule
 from s2s_plugins.embeddings.lookup import LookupEmbedding
 from s2s_plugins.encoders.recurrent import RecurrentEncoder
@@ -75,7 +76,7 @@ class SequenceLabellingModule(TaskModule):
         weight_decay: float = 0.0,
         adam_betas: tuple[float, float] = (0.9, 0.999),
         warmup_steps: int = 200,
-        schedule: Literal["constant", "cosine", "inverse_sqrt", "plateau"] = "inverse_sqrt",
+        schedule: ScheduleName = "inverse_sqrt",
         plateau_patience: int = 2,
         patience: int | None = None,
         monitor: str = "val_accuracy",

@@ -26,7 +26,8 @@ from s2s.training.callbacks import (
     StopEarly,
 )
 from s2s.training.datamodule import Example
-from s2s.training.task import Learnt, Measured, TaskModule, _size
+from s2s.training.pace import Learnt, Measured
+from s2s.training.task import TaskModule, _size
 from s2s_plugins.cells.lstm import LSTM
 
 

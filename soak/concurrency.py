@@ -21,7 +21,7 @@ from s2s.inference.outgoing import Outgoing
 from s2s.inference.translator import Translator
 from s2s.registry.parts import factory
 from s2s.text.corpus import CorpusSpec
-from s2s.text.store import pair_store
+from s2s.text.store_builder import pair_store
 from s2s.training.callbacks import DurableCheckpoints
 from s2s.training.run_folder import RunFolder
 from soak.attack import Attack, Broken, Outcome

@@ -246,7 +246,7 @@ class HostileStores(HostileFiles):
     def make(self, folder: Path) -> Path:
         from s2s.registry.parts import factory
         from s2s.text.corpus import corpus_spec
-        from s2s.text.store import pair_store
+        from s2s.text.store_builder import pair_store
 
         pairs = folder / "pairs.tsv"
         pairs.write_text("".join(f"{a}\t{b}\n" for a, b in zip(TEXT, TEXT[::-1], strict=True)), "utf-8")

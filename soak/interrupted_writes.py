@@ -28,7 +28,8 @@ from s2s.nn.forecaster import ForecastModel
 from s2s.registry.parts import factory
 from s2s.text.corpus import CorpusSpec
 from s2s.text.shortlist import Shortlist
-from s2s.text.store import PairStore, pair_store
+from s2s.text.store import PairStore
+from s2s.text.store_builder import pair_store
 from s2s.text.tokenizer import Tokenizer
 from s2s.training.callbacks import DurableCheckpoints
 from soak.attack import Attack, Broken, Outcome

@@ -100,7 +100,7 @@ def train(argv: list[str], clock: str, said: str) -> None:
     import s2s.training.cli
     import s2s.training.task
     from s2s.__main__ import main
-    from s2s.text.store import _Builder
+    from s2s.text.store_builder import _Builder
     from s2s.training.callbacks import BestAndLast, BundleWriter, DurableCheckpoints
     from s2s.training.loop import EpochLoop, FitLoop
     from s2s_plugins.tokenizers.sentencepiece import SentencePiece

@@ -202,7 +202,7 @@ def _digests(folder: Path) -> list[bytes]:
 def _store(file: str, folder: Path) -> list[bytes]:
     from s2s.registry.parts import factory
     from s2s.text.corpus import CorpusSpec
-    from s2s.text.store import pair_store
+    from s2s.text.store_builder import pair_store
 
     tokenizer = factory("tokenizer", "Bytes")()
     (folder / "pairs.tsv").write_bytes(PAIRS)
@@ -359,7 +359,7 @@ def _resumed(path: Path) -> None:
 
 
 def _digested(path: Path) -> None:
-    from s2s.text.store import file_digest
+    from s2s.text.store_builder import file_digest
 
     file_digest(str(path.parent / "a.tsv"), path.parent)
 

@@ -23,7 +23,7 @@ from s2s.registry.near_names import unknown
 from s2s.registry.parts import describe
 from s2s.text.batch import Batch
 from s2s.text.corpus import BadLinePolicy, Sides
-from s2s.text.store import TooLongPolicy
+from s2s.text.store_builder import TooLongPolicy
 from s2s.text.tokenizer import SPECIALS, Tokenizer
 from s2s.training.datamodule import Corpora, PairData
 from s2s.training.fine_tuning import check_labels

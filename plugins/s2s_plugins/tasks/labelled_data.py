@@ -13,7 +13,7 @@ from s2s.registry import catalogue
 from s2s.text.batch import Batch
 from s2s.text.corpus import BadLinePolicy, Sides
 from s2s.text.spelling import Spelling
-from s2s.text.store import TooLongPolicy
+from s2s.text.store_builder import TooLongPolicy
 from s2s.text.tokenizer import Tokenizer
 from s2s.training.datamodule import Corpora, PairData
 from s2s_plugins.tokenizers.words import Words

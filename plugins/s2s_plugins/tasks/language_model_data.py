@@ -11,10 +11,11 @@ from s2s.evaluation.perplexity import TextSizes
 from s2s.registry import catalogue
 from s2s.text.corpus import BadLinePolicy, CorpusSpec, Sides
 from s2s.text.sampler import Place
-from s2s.text.store import TooLongPolicy
+from s2s.text.store_builder import TooLongPolicy
 from s2s.text.stream import Stream, StreamBatches, StreamOrder, segments
 from s2s.text.tokenizer import Tokenizer
-from s2s.training.datamodule import Corpora, PairData, PairLoader, Split
+from s2s.training.datamodule import Corpora, PairData, Split
+from s2s.training.pair_loader import PairLoader
 
 _READER = "Lines"
 """Of a file whose name no reader knows."""

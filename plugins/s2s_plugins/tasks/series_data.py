@@ -20,7 +20,8 @@ from s2s.registry.near_names import unknown
 from s2s.resources import locate
 from s2s.series import Table, read_table
 from s2s.text.sampler import BatchLimits, Numbers, Sampler
-from s2s.training.datamodule import Example, PairLoader
+from s2s.training.datamodule import Example
+from s2s.training.pair_loader import PairLoader
 
 Split = Literal["train", "validation", "test"]
 

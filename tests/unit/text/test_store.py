@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import s2s.text.store as store_module
+import s2s.text.store_builder as builder_module
 from s2s.errors import DataError
 from s2s.text.corpus import CorpusSpec
-from s2s.text.store import Column, PairStore, corpus_lines, file_digest, pair_store
+from s2s.text.store import Column, PairStore
+from s2s.text.store_builder import corpus_lines, file_digest, pair_store
 from s2s_plugins.tokenizers.bytes import Bytes
 from s2s_plugins.tokenizers.characters import Characters
 
@@ -271,10 +272,10 @@ def test_all_cores_write_what_one_writes(
 ) -> None:
     pairs = [("x" * (1 + i % 7), "y" * (1 + i % 5)) for i in range(1000)]
     corpus = write(tmp_path / "a.tsv", pairs)
-    monkeypatch.setattr(store_module, "_CHUNK_PAIRS", 64)
+    monkeypatch.setattr(builder_module, "_CHUNK_PAIRS", 64)
     options = {"max_source_tokens": 5, "on_too_long": on_too_long}
     one = build(tmp_path / "one", corpus, **options)
-    monkeypatch.setattr(store_module, "_PARALLEL_BYTES", 0)
+    monkeypatch.setattr(builder_module, "_PARALLEL_BYTES", 0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
     counting = Counting()
     all_cores = build(tmp_path / "all", corpus, tokenizer=counting, **options)
@@ -290,7 +291,7 @@ def test_an_error_in_another_process_is_told(tmp_path: Path, monkeypatch: pytest
         def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
             raise DataError("cannot encode this")
 
-    monkeypatch.setattr(store_module, "_PARALLEL_BYTES", 0)
+    monkeypatch.setattr(builder_module, "_PARALLEL_BYTES", 0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     with pytest.raises(DataError, match="cannot encode this"):
         build(tmp_path, write(tmp_path / "a.tsv"), tokenizer=Broken())
@@ -299,7 +300,7 @@ def test_an_error_in_another_process_is_told(tmp_path: Path, monkeypatch: pytest
 ORPHANS = """
 import multiprocessing, sys, time
 from pathlib import Path
-import s2s.text.store as store
+import s2s.text.store_builder as builder
 from s2s.text.corpus import CorpusSpec, Pair
 from s2s_plugins.tokenizers.bytes import Bytes
 
@@ -310,10 +311,10 @@ class Endless:
         print(*[child.pid for child in multiprocessing.active_children()], flush=True)
         time.sleep(60)
 
-store._CHUNK_PAIRS, store._PARALLEL_BYTES = 1, 0
-store.os.sched_getaffinity = lambda _: {0, 1, 2}
-store.open_corpus = lambda spec, sides=(): Endless()
-store.pair_store(Path("cache"), "train", [CorpusSpec(path="a.tsv")], Bytes(), Bytes())
+builder._CHUNK_PAIRS, builder._PARALLEL_BYTES = 1, 0
+builder.os.sched_getaffinity = lambda _: {0, 1, 2}
+builder.open_corpus = lambda spec, sides=(): Endless()
+builder.pair_store(Path("cache"), "train", [CorpusSpec(path="a.tsv")], Bytes(), Bytes())
 """
 
 
@@ -400,7 +401,7 @@ def test_digests_that_say_something_else_are_computed(tmp_path: Path, known: str
 
 
 def test_long_lines_are_encoded_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "_CHUNK_LETTERS", 10)
+    monkeypatch.setattr(builder_module, "_CHUNK_LETTERS", 10)
     sizes = []
     encode = Bytes.encode_batch
     monkeypatch.setattr(

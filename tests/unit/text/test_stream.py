@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from s2s.text.corpus import corpus_spec
-from s2s.text.store import PairStore, pair_store
+from s2s.text.store import PairStore
+from s2s.text.store_builder import pair_store
 from s2s.text.stream import Stream, StreamOrder, segments
 from s2s_plugins.tokenizers.words import Words
 

@@ -6,7 +6,7 @@ import pytest
 
 from s2s.errors import ConfigError
 from s2s.text.corpus import LineReport, corpus_spec, open_corpus
-from s2s.text.store import pair_store
+from s2s.text.store_builder import pair_store
 from s2s.text.wanted_length import BUCKETS, bucket, told, with_length
 from s2s_plugins.tokenizers.words import Words
 

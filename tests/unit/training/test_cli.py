@@ -514,7 +514,7 @@ def test_the_scored_checkpoint_is_named(capsys: pytest.CaptureFixture[str]) -> N
     ("options", "message"),
     [
         (["--trainer.max_epochs", "0"], "trainer.max_epochs 0 is impossible; it must be at least 1"),
-        (["--trainer.gradient_clip_val", "-1"], "trainer.gradient_clip_val -1 is impossible"),
+        (["--trainer.gradient_clip_val", "-1.5"], "trainer.gradient_clip_val -1.5 is impossible"),
         (["--model.learning_rate", "-1"], "model.learning_rate -1.0 is impossible; it must be 0 or more"),
         (["--model.warmup_steps", "-5"], "model.warmup_steps -5 is impossible; it must be at least 0"),
         (

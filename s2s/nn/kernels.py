@@ -6,6 +6,7 @@ of AVX-512; what torch has beside it for the same numbers takes a half, or a fif
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -13,9 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2s.nn.forking import let_threads_end
+
 SMALLEST = 2**16
 """Elements of a weight from which oneDNN is asked: of 64 rows, [128, 128] took 17 microseconds instead of MKL's 14,
 [256, 256] 31 instead of 46."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=let_threads_end)  # MKL's locks, see there
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

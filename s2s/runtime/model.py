@@ -52,6 +52,7 @@ class Model:
     """
 
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
+        self.folder = folder
         self._encoder_path, self._step_path = folder / ENCODER, folder / STEP
         self._encoder, self._step = _session(self._encoder_path), _session(self._step_path)
         self.vocabulary_size = config["model"].get("target_vocabulary_size")

@@ -18,7 +18,7 @@ _SHARED = ("normalization", "alpha", "beta")
 """What the export recommends for scores, whichever search takes it."""
 
 
-def strategy_of(options: Options, spec: Any) -> Strategy:
+def strategy_of(options: Options, spec: Any, place: object) -> Strategy:
     """The strategy that is named; or what the export recommends, if that takes what is given; or one that does.
 
     What a strategy takes that is neither greedy search nor a beam cannot be known here: one that is recommended is
@@ -27,6 +27,7 @@ def strategy_of(options: Options, spec: Any) -> Strategy:
     Args:
         options: of the translation; those of a search are `OF_BEAM`'s alone.
         spec: of the search that the export recommends.
+        place: the file that does, for messages.
 
     Raises:
         ConfigError: the strategy is neither greedy search nor a beam, would weigh coverage, or does not take an option
@@ -39,7 +40,7 @@ def strategy_of(options: Options, spec: Any) -> Strategy:
     able = recommended in ("Greedy", "Beam")
     name = options.search or ("Beam" if given and able else recommended)
     if name not in ("Greedy", "Beam"):
-        of_whom = "" if options.search else ", which this one recommends"
+        of_whom = "" if options.search else f", which {place} recommends"
         raise ConfigError(
             f"an exported model cannot do search {name!r}{of_whom}; ask for Greedy or Beam, or translate with its "
             "bundle"
@@ -51,7 +52,7 @@ def strategy_of(options: Options, spec: Any) -> Strategy:
     chosen = {key: value for key, value in init_args.items() if name == recommended or key in _SHARED}
     if chosen.pop("beta", 0):
         raise ConfigError(
-            f"an exported model cannot weigh coverage, and this one recommends beta {init_args['beta']}; translate "
+            f"an exported model cannot weigh coverage, and {place} recommends beta {init_args['beta']}; translate "
             "with its bundle, or greedily: search Greedy"
         )
     if given or options.search:

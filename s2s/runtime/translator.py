@@ -46,6 +46,7 @@ class _Search:
     Args:
         options: of the call.
         recommended: spec of the search that the export recommends.
+        place: the file that does, for messages.
         results: whether more than texts is wanted.
         one_line: whether an output is a line, whatever the model says.
 
@@ -53,14 +54,16 @@ class _Search:
         ConfigError: an option that this runtime cannot do.
     """
 
-    def __init__(self, options: Options, recommended: Any, results: bool, *, one_line: bool = True) -> None:
+    def __init__(
+        self, options: Options, recommended: Any, place: object, results: bool, *, one_line: bool = True
+    ) -> None:
         for one in fields(Options):
             if getattr(options, one.name) != one.default:
                 _refuse(one.name)
         self.options = options
         self.results = results
         self.one_line = one_line
-        self.strategy = strategy_of(options, recommended)
+        self.strategy = strategy_of(options, recommended, place)
         self._split = None if options.split is None else SentenceSplitter(options.language or LANGUAGE)
 
     def sentences(self, line: str | Line) -> list[_Sentence]:
@@ -137,7 +140,8 @@ class OnnxTranslator(LineTranslator[_Sentence]):
         return bool(self.config.get("training", {}).get("told_lengths"))
 
     def _search(self, options: Options, results: bool, *, one_line: bool = True) -> _Search:
-        return _Search(options, self.config["search"], results, one_line=one_line)
+        place = self._model.folder / EXPORTED.config
+        return _Search(options, self.config["search"], place, results, one_line=one_line)
 
     def _encode(self, texts: Sequence[str]) -> list[list[Tokens]]:
         return [self._read(texts)[1]]

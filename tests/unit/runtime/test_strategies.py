@@ -55,7 +55,7 @@ def of_bundle(options, name, arguments):
 def of_export(options, name, arguments):
     """What the runtime of an export does, in the same form."""
     try:
-        strategy = strategy_of(options, {"class_path": name, "init_args": arguments})
+        strategy = strategy_of(options, {"class_path": name, "init_args": arguments}, "export.json")
     except ConfigError as error:
         return str(error)
     return [type(strategy).__name__, {**vars(strategy), "beta": 0.0} if isinstance(strategy, Beam) else {}]
@@ -99,7 +99,7 @@ def test_an_export_does_what_its_bundle_does_or_refuses_by_name(name, arguments)
     ids=lambda value: type(value).__name__ if isinstance(value, Greedy) else str(value),
 )
 def test_by_hand(recommended, given, expected):
-    found = strategy_of(Options.of(given), recommended)
+    found = strategy_of(Options.of(given), recommended, "export.json")
     assert (type(found), vars(found)) == (type(expected), vars(expected))
 
 
@@ -112,14 +112,14 @@ WEIGHS = {"class_path": "Beam", "init_args": {"beta": 0.5}}
         (
             "Sampling",
             {"beam": 4},
-            "cannot do search 'Sampling', which this one recommends; ask for Greedy or Beam",
+            "cannot do search 'Sampling', which export.json recommends; ask for Greedy or Beam",
         ),
-        ("DiverseBeam", {"alpha": 0.1}, "cannot do search 'DiverseBeam', which this one recommends"),
+        ("DiverseBeam", {"alpha": 0.1}, "cannot do search 'DiverseBeam', which export.json recommends"),
         ("Beam", {"search": "Sampling"}, "cannot do search 'Sampling'; ask for Greedy or Beam"),
         (
             WEIGHS,
             {"beam": 4},
-            "cannot weigh coverage, and this one recommends beta 0.5; translate with its bundle, or",
+            "cannot weigh coverage, and export.json recommends beta 0.5; translate with its bundle, or",
         ),
         ("Beam", {"search": "Greedy", "beam": 1}, "search 'Greedy' takes no 'beam'. What takes it: Beam"),
         (
@@ -132,4 +132,4 @@ WEIGHS = {"class_path": "Beam", "init_args": {"beta": 0.5}}
 )
 def test_refusals(recommended, given, message):
     with pytest.raises(ConfigError, match=message):
-        strategy_of(Options.of(given), recommended)
+        strategy_of(Options.of(given), recommended, "export.json")

@@ -3,6 +3,7 @@
 import argparse
 import math
 
+from s2s.commands.kernels import keep_few_kernels
 from soak import campaign, table
 from soak.catalogue import attacks
 
@@ -22,6 +23,7 @@ def main() -> int:
     unknown = [name for name in given.names if name not in known]
     if unknown:
         parser.error(f"unknown attack {unknown[0]!r}; known: {', '.join(known)}")
+    keep_few_kernels()  # as docs/translating.md tells programs to, or memory grows until 1,024 are kept
     broken = 0
     if not given.table:
         for name in given.names or known:

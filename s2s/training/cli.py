@@ -547,7 +547,7 @@ def _wanted(expectation: str) -> tuple[str, list[str]]:
 
 _NOT_THE_USERS = [
     # Lightning 2.6 calls what jsonargparse 4.53 and torch 2.13 deprecate, and recommends workers that batches
-    # made of memory-mapped ids do not need.
+    # made of stored ids do not need.
     r".*jsonargparse.*",
     r".*does not have many workers.*",
     r".*isinstance\(treespec, LeafSpec\).*",

@@ -26,6 +26,7 @@ from s2s.errors import BundleError, S2SError, WriteError
 _PARTIAL, _OLD = ".partial", ".old"
 _AT_HERE = -100  # Linux's AT_FDCWD
 _SWAP = 2  # Linux's RENAME_EXCHANGE and macOS's RENAME_SWAP
+_OF_OPEN_FILES = ("/proc/", "/dev/fd/")
 _READS = 100
 """Who finds a folder replaced so often while it is read gives up."""
 
@@ -113,6 +114,21 @@ def make_folder(path: str | Path) -> None:
     """
     with writing(path):
         Path(path).mkdir(parents=True, exist_ok=True)
+
+
+def is_stream(path: str | Path) -> bool:
+    """Whether a path names what must be written to as it stands: a device, a pipe, or a file that is open already.
+
+    The last is what `/dev/stdout` may be: a link into `/proc` that leads to the file that standard output goes to.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        return True
+    step = os.path.abspath(path)
+    while not step.startswith(_OF_OPEN_FILES):
+        if not os.path.islink(step):
+            return False
+        step = os.path.normpath(os.path.join(os.path.dirname(step), os.readlink(step)))
+    return True
 
 
 def sync_folder(path: Path) -> None:

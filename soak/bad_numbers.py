@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor
 
 from s2s.nn import Encoded, map_state
@@ -80,7 +81,7 @@ class Injection(Callback):
 
 
 class LeftOut(Callback):
-    """Takes the gradient of some steps away; it knows nothing of what is bad about them."""
+    """Takes the gradient of some steps away, and their part in the average; it knows nothing of what is bad in them."""
 
     def __init__(self, steps: dict[int, Any]) -> None:
         self.steps = steps
@@ -92,7 +93,13 @@ class LeftOut(Callback):
             pl_module.on_before_optimizer_step = lambda optimizer: None  # until the end of the batch
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
-        vars(pl_module).pop("on_before_optimizer_step", None)
+        if vars(pl_module).pop("on_before_optimizer_step", None) is None:
+            return
+        for callback in trainer.callbacks:
+            if isinstance(
+                callback, WeightAveraging
+            ):  # it is called after this one, and takes the step for done
+                callback._latest_update_step = trainer.global_step
 
 
 class BadNumbers(Attack):

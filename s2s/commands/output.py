@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
 from types import TracebackType
 from typing import BinaryIO
 
-from s2s.durable import durable_file, writing
+from s2s.durable import durable_file, is_stream, writing
 
 
 class Output:
     """To be used in a `with`: if that fails, no file is left, and one that was there before is as it was.
 
     Args:
-        path: the file; None is standard output. A device or a pipe is written to as it stands.
+        path: the file; None is standard output. A device, a pipe or `/dev/stdout` is written to as it stands.
 
     Raises:
         WriteError: it cannot be written.
@@ -26,9 +25,9 @@ class Output:
         self._held: AbstractContextManager[BinaryIO]
         if path is None:
             self._held = nullcontext(sys.stdout.buffer)
-        elif os.path.exists(path) and not os.path.isfile(path):
+        elif is_stream(path):
             with writing(path):
-                self._held = open(path, "wb")  # noqa: SIM115 - closed by `__exit__`
+                self._held = open(path, "ab")  # noqa: SIM115 - closed by `__exit__`
         else:
             self._held = durable_file(path)
         self._stream: BinaryIO

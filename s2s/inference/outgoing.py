@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from s2s.counted import counted
-from s2s.durable import Lock, sync_folder, writing
+from s2s.durable import Lock, is_stream, sync_folder, writing
 from s2s.errors import DataError
 from s2s.inference.incoming import of_lines
 from s2s.untrusted import parse_json
@@ -28,7 +28,8 @@ class Outgoing:
     to go on. A name that ends in .gz is compressed, each window for itself.
 
     Args:
-        path: of the file; None is standard output.
+        path: of the file; None is standard output. Of a link, what it points to; a device, a pipe or `/dev/stdout` is
+            written to as it stands.
         made_of: what the translations depend on, but for the lines; anything that JSON can hold.
         resume: go on where an earlier run with the same `made_of` stopped.
 
@@ -44,13 +45,13 @@ class Outgoing:
     def __init__(
         self, path: str | None, *, made_of: Mapping[str, Any] | None = None, resume: bool = False
     ) -> None:
-        self.path = path
+        # A device or a pipe has no place beside it, and must not be replaced.
+        self._direct = path is None or is_stream(path)
+        self.path = path if path is None or self._direct else os.path.realpath(path)
         self._made_of = json.loads(json.dumps(made_of or {}))
         self._compressed = path is not None and path.endswith(".gz")
-        # A device or a pipe has no place beside it, and must not be replaced.
-        self._direct = path is None or (os.path.exists(path) and not os.path.isfile(path))
-        self._partial = Path(f"{path}.partial")
-        self._about = Path(f"{path}.partial.json")
+        self._partial = Path(f"{self.path}.partial")
+        self._about = Path(f"{self.path}.partial.json")
         self.lines = self.checksum = 0
         self._name = path or "standard output"
         self._lock: Lock | None = None
@@ -59,7 +60,7 @@ class Outgoing:
             if path is None:
                 self._stream = sys.stdout.buffer
             elif self._direct:
-                self._stream = open(path, "wb")  # noqa: SIM115 - closed by `__exit__`
+                self._stream = open(path, "ab")  # noqa: SIM115 - closed by `__exit__`
             else:
                 self._open(resume=resume)
 

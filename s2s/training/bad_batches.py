@@ -1,13 +1,13 @@
 """Batches that training learnt nothing from: what they are made of, kept as small corpora to be looked at and tried."""
 
 import json
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from s2s.counted import counted
+from s2s.durable import make_folder, write_durably
 from s2s.training.datamodule import Example
 
 KEPT = 5
@@ -79,18 +79,15 @@ def keep(run_folder: Path, step: int, examples: Sequence[Example]) -> Path:
         The file.
     """
     folder = run_folder / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     path = folder / f"step-{step}.jsonl"
     lines = [json.dumps({**one.record, "origin": one.origin}, ensure_ascii=False) for one in examples]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    for old in sorted(folder.glob("step-*.jsonl"), key=_step)[:-KEPT]:
+    write_durably(path, "".join(f"{line}\n" for line in lines))
+    # A run that goes on from an earlier step comes to lower numbers again.
+    others = [other for other in folder.glob("step-*.jsonl") if other != path]
+    for old in sorted(others, key=lambda other: other.stat().st_mtime_ns)[: 1 - KEPT]:
         old.unlink()
     return path
-
-
-def _step(path: Path) -> int:
-    found = re.fullmatch(r"step-(\d+)", path.stem)
-    return int(found[1]) if found else -1
 
 
 def command(run_folder: Path, corpus: Path, bundle: Path | None) -> str:

@@ -334,7 +334,7 @@ class AverageWeights(WeightAveraging):
     The first steps count as in TensorFlow's ExponentialMovingAverage: with n steps averaged so far, the average keeps
     min(decay, (1 + n) / (10 + n)) of itself. Else the weights that training began with would stay in it for several
     times 1 / (1 - decay) steps, which is more than a small training has. Buffers are no weights: what a part keeps
-    there, such as a temperature that falls, goes along as it is.
+    there, such as a temperature that falls, goes along as it is. A step that was skipped is none.
 
     Args:
         decay: share of the average that each step keeps, at most.
@@ -354,6 +354,12 @@ class AverageWeights(WeightAveraging):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*overrides the configure_model.*")
             super().setup(trainer, pl_module, stage)
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, *arguments: Any) -> None:
+        """Take the weights in after a step; Lightning would after one that was skipped, too."""
+        if pl_module.skipped:
+            self._latest_update_step = trainer.global_step
+        super().on_train_batch_end(trainer, pl_module, *arguments)
 
 
 class BundleWriter(pl.Callback):

@@ -67,17 +67,30 @@ def changes(then: str, now: str) -> list[Change]:
     return [change for change in _differences("", *trees) if change.key not in harmless]
 
 
-def _differences(key: str, then: Any, now: Any) -> Iterator[Change]:
+def _differences(key: str, then: Any, now: Any, *, options: bool = True) -> Iterator[Change]:
+    """What differs below a key.
+
+    Args:
+        key: dotted.
+        then: what stood there.
+        now: what stands there.
+        options: whether it is options by name: what only one of them has, an s2s of another version brought along.
+    """
     if not isinstance(then, Mapping) or not isinstance(now, Mapping):
         if then != now:
             yield Change(key, then, now)
-    elif then.get("class_path") != now.get("class_path"):
+        return
+    part = "class_path" in then or "class_path" in now
+    if part and then.get("class_path") != now.get("class_path"):
         yield Change(key, then, now)
-    else:
-        # What only one of them has, an s2s of another version brought along.
-        for name in then.keys() & now.keys():
-            of_a_part = name in ("class_path", "init_args")
-            yield from _differences(key if of_a_part else f"{key}.{name}".lstrip("."), then[name], now[name])
+        return
+    for name in dict.fromkeys([*then, *now]):
+        if (options or part) and not (name in then and name in now):
+            continue
+        below = key if part else f"{key}.{name}".lstrip(".")
+        yield from _differences(
+            below, then.get(name), now.get(name), options=not key or (part and name == "init_args")
+        )
 
 
 def _short(value: Any) -> str:

@@ -286,6 +286,12 @@ class CommandLine(LightningCLI):
                 f"trainer.gradient_clip_val {trainer.gradient_clip_val} is impossible; it must be at least 0, "
                 "which is no clipping"
             )
+        ends = (trainer.max_epochs or -1) > 0 or trainer.max_steps > 0 or trainer.fast_dev_run
+        if self.config.model.get("schedule") == "cosine" and not ends:
+            raise ConfigError(
+                "schedule 'cosine' falls until the end of training, and nothing says when that is; set "
+                "trainer.max_epochs or trainer.max_steps, or choose model.schedule: inverse_sqrt, plateau or constant"
+            )
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with the run folder's loggers and the task's callbacks."""

@@ -202,6 +202,7 @@ class TaskModule(pl.LightningModule):
         self.pending: Learnt | None = None  # until its gradient is there
         self.step: list[Learnt] = []
         self.troubles = Troubles()
+        self.skipped = False  # whether the latest step was
         self.pace = Pace()
         self.scheduled: list[Scheduled] = []
         self.scheduled_step = -1
@@ -335,6 +336,7 @@ class TaskModule(pl.LightningModule):
             DataError: BAD_STEPS such steps came in a row.
         """
         step, self.step = self.step, []
+        self.skipped = not step
         if not step:
             self._skip_what_does_not_fit()
             return
@@ -375,6 +377,7 @@ class TaskModule(pl.LightningModule):
             step: the batches of this rank.
         """
         self.drop_step()  # an optimizer passes over what has no gradient
+        self.skipped = True
         self.troubles.in_a_row += 1
         self.troubles.skipped_steps += 1
         number = self.global_step + 1

@@ -13,6 +13,8 @@ import torch
 import s2s
 from s2s.__main__ import main
 from s2s.text.batch import Batch
+from s2s.training.bad_batches import keep
+from s2s.training.datamodule import Example
 from s2s_plugins.tasks.seq2seq import Seq2SeqModule
 
 Options = dict[str, Any]
@@ -136,6 +138,44 @@ def test_the_latest_five_are_kept(options: Options, tmp_path: Path, monkeypatch:
     assert len(steps) == 5 and steps[0] > 12 and steps[-1] > 36
     s2s.fit({**options, "trainer.max_epochs": 1, "trainer.limit_train_batches": 0, "overwrite": True})
     assert not (tmp_path / "run" / "bad_batches").exists(), "they were of the run that is replaced"
+
+
+def test_what_is_skipped_is_not_averaged(
+    options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The average of the weights stands still with them; else it would run after them while nothing is learnt."""
+    more = {"model.average_decay": 0.9, "trainer.accumulate_grad_batches": 2, "trainer.max_epochs": 1}
+    good = s2s.fit({**options, **more}).module
+    batches = 0
+    batch_loss = Seq2SeqModule.batch_loss
+
+    def spoilt(self: Seq2SeqModule, batch: Batch) -> Any:
+        nonlocal batches
+        loss = batch_loss(self, batch)
+        batches += self.training
+        return loss._replace(total=loss.total * torch.nan) if batches > 6 else loss
+
+    monkeypatch.setattr(Seq2SeqModule, "batch_loss", spoilt)
+    bad = s2s.fit({**options, **more, "trainer.max_epochs": 3, "run_folder": str(tmp_path / "bad")}).module
+    assert batches == 18 and bad.troubles.skipped_steps == 6
+    for run in (tmp_path / "run", tmp_path / "bad"):
+        saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+        assert int(saved["averaging_state"]["n_averaged"]) == 3
+        assert any(
+            not torch.equal(saved["state_dict"][name], weight)
+            for name, weight in saved["current_model_state"].items()
+        )
+    for name, average in good.state_dict().items():
+        assert torch.equal(average, bad.state_dict()[name]), name
+
+
+def test_a_bad_batch_of_an_earlier_step_is_kept(tmp_path: Path) -> None:
+    """Going on from `best` comes to lower numbers than those that are there already."""
+    example = [Example("a.tsv:1", {"source": "a", "target": "b"})]
+    for step in (900, 901, 902, 903, 904, 100, 101):
+        assert keep(tmp_path, step, example).is_file()
+    names = {path.name for path in (tmp_path / "bad_batches").iterdir()}
+    assert names == {f"step-{step}.jsonl" for step in (902, 903, 904, 100, 101)}
 
 
 def test_counts_and_means_outlive_a_resume(

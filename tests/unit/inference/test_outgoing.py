@@ -8,6 +8,7 @@ import os
 import pytest
 
 from s2s import durable
+from s2s.commands.output import Output
 from s2s.errors import DataError, WriteError
 from s2s.inference.incoming import of_lines
 from s2s.inference.outgoing import Outgoing
@@ -135,6 +136,34 @@ def test_a_device_is_written_to_and_not_replaced():
         out.write("1\n", [b"a"])
     with open("/dev/null") as stream:
         assert stream.read() == ""
+
+
+def test_of_a_link_what_it_points_to_is_written(tmp_path):
+    place, link = tmp_path / "there" / "out", tmp_path / "link"
+    place.parent.mkdir()
+    place.write_text("from before")
+    link.symlink_to(place)
+    with Outgoing(str(link)) as out:
+        out.write("1\n", [b"a"])
+        assert names(place.parent) == ["out", "out.partial", "out.partial.json"]
+    assert link.is_symlink() and place.read_text() == "1\n" and names(place.parent) == ["out"]
+
+
+@pytest.mark.parametrize("door", ["/proc/self/fd", "/dev/fd"])
+@pytest.mark.parametrize("opened", [Outgoing, Output])
+def test_a_file_that_is_open_is_written_to_as_it_stands(tmp_path, door, opened):
+    """What `--output /dev/stdout >> file` asks for: a link to a link to a file that somebody has opened."""
+    if not os.path.isdir(door):
+        pytest.skip(f"no {door} here")
+    path, link = tmp_path / "file", tmp_path / "stdout"
+    with open(path, "ab", buffering=0) as file:
+        file.write(b"before\n")
+        link.symlink_to(f"{door}/{file.fileno()}")
+        with opened(str(link)) as out:
+            out.write("1\n", *([[b"a"]] if opened is Outgoing else []))
+        file.write(b"after\n")
+    assert link.is_symlink() and names(tmp_path) == ["file", "stdout"]
+    assert path.read_bytes() == b"before\n1\nafter\n"
 
 
 def test_standard_output(capfdbinary):

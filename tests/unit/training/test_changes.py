@@ -16,6 +16,8 @@ model:
 data:
   train: a.tsv
   validation: [b.tsv, {path: c.tsv, weight: 2}]
+  kept: {path: e.tsv}
+  test: {path: d.tsv}
   num_workers: 0
 trainer: {max_epochs: 3, max_steps: -1, precision: 32-true, devices: 1, logger: null}
 """
@@ -34,6 +36,14 @@ OF_A_PLATEAU = RUN.replace("SCHEDULE", "plateau")
         ("hidden_size: 8", "hidden_size: 9", "model.encoder.hidden_size was 8, now 9"),
         ("attention: null", "attention: Dot", "model.attention was null, now Dot"),
         ("weight: 2", "weight: 3", "data.validation was "),
+        ("test: {path: d.tsv}", "test: {path: d.tsv}\n  extra: {a: 1}", None),
+        ("kept: {path: e.tsv}", "kept: {source: e.en, target: e.de}", "data.kept.path was e.tsv, now null"),
+        (
+            "kept: {path: e.tsv}",
+            "kept: {path: e.tsv, references_key: r}",
+            "data.kept.references_key was null, now r",
+        ),
+        ("bias: true", "bias: true, new_in_this_version: 3", None),
         ("0.01", "1e-2", None),
         ("runs/one", "runs/two", None),
         ("patience: 3", "patience: 9", None),
@@ -49,7 +59,7 @@ def test_what_is_told(before: str, after: str, told: str | None) -> None:
     assert OF_A_PLATEAU.count(before) == 1
     after = after.replace("1e-2", "0.010")
     found = [str(change) for change in changes(OF_A_PLATEAU, OF_A_PLATEAU.replace(before, after))]
-    assert len(found) == (told is not None)
+    assert bool(found) == (told is not None)
     assert told is None or found[0].startswith(told)
 
 

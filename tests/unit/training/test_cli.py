@@ -514,6 +514,10 @@ def test_the_scored_checkpoint_is_named(capsys: pytest.CaptureFixture[str]) -> N
     ("options", "message"),
     [
         (["--trainer.max_epochs", "0"], "trainer.max_epochs 0 is impossible; it must be at least 1"),
+        (
+            ["--model.schedule", "cosine", "--trainer.max_epochs", "-1", "--model.patience", "3"],
+            "schedule 'cosine' falls until the end of training, and nothing says when that is; set trainer.max_ep",
+        ),
         (["--trainer.gradient_clip_val", "-1.5"], "trainer.gradient_clip_val -1.5 is impossible"),
         (["--model.learning_rate", "-1"], "model.learning_rate -1.0 is impossible; it must be 0 or more"),
         (["--model.warmup_steps", "-5"], "model.warmup_steps -5 is impossible; it must be at least 0"),

@@ -183,7 +183,7 @@ class SentencePiece(Tokenizer):
             for i in range(processor.get_piece_size()):
                 processor.id_to_piece(i)
             processor.decode(processor.unk_id())
-        except (RuntimeError, UnicodeDecodeError) as error:
+        except (RuntimeError, IndexError, UnicodeDecodeError) as error:
             raise DataError(f"this is not a SentencePiece model: {error}") from error
         special = {processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id()}
         pieces = [i for i in range(processor.get_piece_size()) if i not in special]

@@ -84,6 +84,26 @@ def test_an_existing_model_keeps_its_pieces_and_gets_our_reserved_ids(tmp_path) 
     assert UNK in ours.encode("\u6f22")
 
 
+def without_piece(model: bytes, number: int) -> bytes:
+    """A model whose pieces, the fields that it begins with, are one less; each has a byte for its length."""
+    start = 0
+    for _ in range(number):
+        start += 2 + model[start + 1]
+    assert model[start] == 0x0A and model[start + 1] < 0x80
+    return model[:start] + model[start + 2 + model[start + 1] :]
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_a_model_that_lacks_a_piece_is_refused_or_works(number: int) -> None:
+    other = SentencePiece()
+    try:
+        other.restore(without_piece(trained().dump(), number))
+    except DataError as error:
+        assert "this is not a SentencePiece model" in str(error)
+    else:
+        assert other.decode(other.encode(TEXT[0])) == TEXT[0]
+
+
 def test_missing_model() -> None:
     with pytest.raises(DataError, match=r"cannot read the SentencePiece model nowhere\.model"):
         SentencePiece(model="nowhere.model").train([])

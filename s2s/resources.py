@@ -41,7 +41,8 @@ def recipe(name: str) -> Path:
     if stem in known:
         return known[stem]
     if name.endswith((".yaml", ".yml")) or "/" in name:
-        raise ConfigError(f"there is no file {name}; recipes that have a name: {', '.join(known)}")
+        where = "" if path.is_absolute() else f"; paths are relative to {Path.cwd()}"
+        raise ConfigError(f"there is no file {name}{where}")
     raise ConfigError(unknown("recipe", name, known, "A path to a YAML file will do as well."))
 
 

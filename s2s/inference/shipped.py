@@ -79,9 +79,13 @@ class Shipped:
         try:
             config: dict[str, Any] = read_json(path)
         except FileNotFoundError as error:
-            raise BundleError(
-                f"{folder} is no {self.name}: it has no {self.config}; make one with: {self.command}"
-            ) from error
+            within = folder / self.name
+            remedy = (
+                f"did you mean {within}?"
+                if (within / self.config).is_file()
+                else f"make one with: {self.command}"
+            )
+            raise BundleError(f"{folder} is no {self.name}: it has no {self.config}; {remedy}") from error
         except (OSError, ValueError) as error:
             raise BundleError(f"{path} cannot be read ({error}); {self.again}") from error
         version = config.get("format") if isinstance(config, dict) else None

@@ -95,7 +95,7 @@ class DeferredSignals:
         self.asked = number
         # Not print: the signal may have come in the middle of one.
         os.write(2, f"\n{signal.Signals(number).name}: ".encode() if number != signal.SIGINT else b"\n")
-        os.write(2, b"stopping after this batch or validation; Ctrl-C again stops at once, without saving\n")
+        os.write(2, b"stopping after this batch or validation; Ctrl-C now stops at once, without saving\n")
 
 
 class BestAndLast(Checkpoint):
@@ -357,7 +357,7 @@ class AverageWeights(WeightAveraging):
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *arguments: Any) -> None:
         """Take the weights in after a step; Lightning would after one that was skipped, too."""
-        if pl_module.skipped:
+        if getattr(pl_module, "skipped", False):  # of a `TaskModule`
             self._latest_update_step = trainer.global_step
         super().on_train_batch_end(trainer, pl_module, *arguments)
 

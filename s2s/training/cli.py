@@ -13,7 +13,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ class Fitted:
         run_folder: Checkpoints, logs and the configuration of the run.
     """
 
-    module: LightningModule
+    module: LightningModule = field(repr=False)
     score: float | None
     bundle: Path | None
     run_folder: Path
@@ -438,7 +438,15 @@ class _Run:
         evaluate = getattr(cli.trainer, command)
         # What callbacks keep is for training only.
         warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used to")
-        evaluate(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
+        said = {"test": "on_test_epoch_end", "validate": "on_validation_epoch_end"}[command]
+        evaluate(
+            cli.model,
+            datamodule=cli.datamodule,
+            ckpt_path=checkpoint,
+            weights_only=True,
+            verbose=getattr(type(cli.model), said)
+            is getattr(LightningModule, said),  # else the task tells its scores
+        )
 
 
 @contextmanager

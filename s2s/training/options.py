@@ -90,7 +90,8 @@ def read_config(name: str) -> Config:
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: expected `key: value` lines, got {type(tree).__name__}")
+        found = "it is empty" if tree is None else f"it holds a {type(tree).__name__}"
+        raise ConfigError(f"{path}: expected `key: value` lines, but {found}")
     return Config(_run_name(path), tree)
 
 

@@ -31,8 +31,10 @@ def test_an_unknown_recipe_is_answered_with_the_nearest(
     with pytest.raises(ConfigError, match="unknown recipe 'smal'; did you mean 'small'. Known: large, small"):
         resources.recipe("smal")
     for path in ("smal.yaml", "my/smal"):
-        with pytest.raises(ConfigError, match=f"there is no file {path}; .* have a name: large, small"):
+        with pytest.raises(ConfigError, match=f"there is no file {path}; paths are relative to .*"):
             resources.recipe(path)
+    with pytest.raises(ConfigError, match="there is no file /nowhere/smal.yaml$"):
+        resources.recipe("/nowhere/smal.yaml")
 
 
 def test_every_recipe_of_the_checkout_is_listed() -> None:

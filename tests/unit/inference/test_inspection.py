@@ -79,6 +79,14 @@ def test_no_bundle(tmp_path):
         inspect(tmp_path / "nowhere")
 
 
+def test_the_folder_of_a_run_is_no_bundle_but_holds_one(tmp_path):
+    shutil.copytree(FIRST, tmp_path / "run" / "bundle")
+    with pytest.raises(
+        BundleError, match="run is no bundle: it has no config.json; did you mean .*run/bundle"
+    ):
+        inspect(tmp_path / "run")
+
+
 def test_a_bundle_that_notes_no_versions(tmp_path):
     folder = shutil.copytree(FIRST, tmp_path / "b")
     config = json.loads((folder / "config.json").read_text())

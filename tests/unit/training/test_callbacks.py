@@ -68,7 +68,7 @@ def test_ctrl_c_is_held_back_once(capfd: pytest.CaptureFixture[str]) -> None:
     interrupt.hold()
     signal.raise_signal(signal.SIGINT)
     assert interrupt.asked == signal.SIGINT
-    assert "Ctrl-C again stops at once" in capfd.readouterr().err
+    assert "Ctrl-C now stops at once" in capfd.readouterr().err
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before

@@ -173,7 +173,10 @@ def test_a_file_that_is_not_yaml_is_told_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"bad\.yaml:3: not YAML"):
         read_config(str(path))
     path.write_text("- a\n")
-    with pytest.raises(ConfigError, match="expected `key: value` lines, got list"):
+    with pytest.raises(ConfigError, match="expected `key: value` lines, but it holds a list"):
+        read_config(str(path))
+    path.write_text("# nothing yet\n")
+    with pytest.raises(ConfigError, match="expected `key: value` lines, but it is empty"):
         read_config(str(path))
 
 

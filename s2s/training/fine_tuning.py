@@ -65,20 +65,25 @@ def model_of(
 
 
 def not_used(given: Any, used: Any, path: str = "model") -> list[str]:
-    """Lines that name where the configuration differs from the model of a bundle.
+    """Lines that name where the configuration differs from the model, or from a tokenizer, of a bundle.
 
     Args:
-        given: what the configuration makes a model of.
+        given: what the configuration makes one of.
         used: what the bundle's is made of.
         path: option that both are the values of.
     """
     if isinstance(given, Mapping) and isinstance(used, Mapping):
+        names = given.get("class_path"), used.get("class_path")
+        if names[0] != names[1]:
+            return not_used(*names, path)
         return [
             line
             for key in used
             for line in not_used(given.get(key), used[key], path if key == "init_args" else f"{path}.{key}")
         ]
-    return [] if given == used else [f"  {path} is {used!r}, not {given!r} as configured"]
+    return (
+        [] if given == used else [f"  {path} is {used!r}; {given!r}, as the configuration says, is not used"]
+    )
 
 
 def check_labels(start_from: str, unknown: list[str], known: list[str]) -> None:

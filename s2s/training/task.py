@@ -18,7 +18,7 @@ from s2s.evaluation.metric import Score
 from s2s.inference.model_bundle import ModelBundle
 from s2s.nn import BeginsLate, Embedding, HeadLoss, Scheduled
 from s2s.nn.kernels import kernels_here
-from s2s.registry.parts import options
+from s2s.registry.parts import describe, options
 from s2s.registry.versions import versions_of
 from s2s.text.tokenizer import Tokenizer
 from s2s.training import bad_batches
@@ -114,7 +114,9 @@ class Task:
             return
         module.bundle = begun_from(str(module.start_from), module.ships)
         if module.bundle.tokenizers:
+            configured = data.tokenizer
             data.use_named_tokenizers(named_tokenizers(module.bundle))
+            module.not_used = not_used(describe(configured), describe(data.tokenizer), "data.tokenizer")
 
 
 def seed_of(seed: int, step: int, rank: int) -> int:
@@ -201,6 +203,7 @@ class TaskModule(pl.LightningModule):
         self.kernels_before: dict[str, Any] = {}
         self.pending: Learnt | None = None  # until its gradient is there
         self.step: list[Learnt] = []
+        self.not_used: list[str] = []  # lines that name what `start_from` brings otherwise, beside the model
         self.troubles = Troubles()
         self.skipped = False  # whether the latest step was
         self.pace = Pace()
@@ -264,7 +267,11 @@ class TaskModule(pl.LightningModule):
         """
         model, self.model_config = model_of(wanted, given, self.bundle)
         if self.bundle is not None:
-            told = [f"the model is that of {self.start_from}", *not_used(given, self.model_config)]
+            told = [
+                f"the model is that of {self.start_from}",
+                *not_used(given, self.model_config),
+                *self.not_used,
+            ]
             self.say("\n".join(told))
         self.model = model
         return model

@@ -59,11 +59,22 @@ def test_weights_and_tokenizers_are_the_bundles(bundle: Path, tmp_path: Path) ->
     assert s2s.Translator.load(fitted.bundle).translate(texts) == s2s.Translator.load(bundle).translate(texts)
 
 
-def test_it_learns_on(bundle: Path, tmp_path: Path) -> None:
+def test_it_learns_on_and_names_what_is_not_used(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "other.tsv").write_text("a b\tb a\nb c\tc b\n")
     fitted = s2s.fit(
-        {"model.start_from": str(bundle), "data.train": str(tmp_path / "other.tsv"), **common(tmp_path)}
+        {
+            "model.start_from": str(bundle),
+            "model.encoder.hidden_size": 9,
+            "data.train": str(tmp_path / "other.tsv"),
+            "data.tokenizer": "Words",
+            **common(tmp_path),
+        }
     )
+    said = "".join(capsys.readouterr())
+    assert "  model.encoder.hidden_size is 4; 9, as the configuration says, is not used\n" in said
+    assert "  data.tokenizer is 'Characters'; 'Words', as the configuration says, is not used\n" in said
     assert fitted.bundle is not None
     before, after = (load_file(folder / "weights.safetensors") for folder in (bundle, fitted.bundle))
     assert not all(before[name].equal(after[name]) for name in before)

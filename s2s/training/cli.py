@@ -139,7 +139,7 @@ def run(command: str, argv: Sequence[str]) -> int:
         written = read_command_line([word for word in argv if word != "--print_config"])
         started = _Run(command, written, only_print=printing)
         if printing:
-            print(started.config_text, end="")
+            print(started.config_text(), end="")
         elif command == "fit":
             started.fit()
         else:
@@ -365,9 +365,17 @@ class _Run:
         self._cli = CommandLine(
             task, [*defaults, *written], command, callbacks=callbacks, instantiate=not only_print
         )
-        self.config_text = self._cli.config_text()
+
+    def config_text(self) -> str:
+        return self._cli.config_text()
 
     def fit(self) -> Fitted:
+        try:
+            return self._fit()
+        finally:
+            self._cli.release()
+
+    def _fit(self) -> Fitted:
         cli = self._cli
         checkpoint = named_checkpoint(cli.config.ckpt_path, cli.run_folder)
         if (loss := cli.without_validation()) is not None and cli.trainer.is_global_zero:
@@ -397,8 +405,6 @@ class _Run:
                     launcher.kill(signal.SIGKILL)
                 raise
             raise KeyboardInterrupt from None  # Ctrl-C, which Lightning makes an exit of
-        finally:
-            cli.release()
         if begun is not None and cli.trainer.global_step == begun.step and cli.trainer.is_global_zero:
             print(f"nothing left to train: {_limits_reached(begun, cli.trainer)}", file=sys.stderr)
         # A ModelCheckpoint of the user's may come first.

@@ -6,6 +6,7 @@ so these are fixed classes and only their parts vary. What LightningCLI does not
 """
 
 import logging
+import os
 import re
 import signal
 import sys
@@ -448,9 +449,12 @@ def _told_how_to_go_on(folder: Path) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            if error.errno not in CANNOT_WRITE and not lies_in(error.filename, folder):
+            # TensorBoard's is bytes, and what was opened already has but a number.
+            named = isinstance(error.filename, (str, bytes, Path))
+            path = os.fsdecode(error.filename) if named else None
+            if error.errno not in CANNOT_WRITE and not lies_in(path, folder):
                 raise
-            with writing(error.filename or folder):
+            with writing(path or folder):
                 raise
     except WriteError as error:
         last = folder / CHECKPOINTS / "last.ckpt"

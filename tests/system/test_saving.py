@@ -104,6 +104,33 @@ def test_the_run_folder_vanishes(options: dict[str, Any], tmp_path: Path) -> Non
     assert fitted.bundle is not None and s2s.Translator.load(fitted.bundle).translate(["a g"])
 
 
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning"
+)  # TensorBoard writes by a thread
+def test_the_run_folder_vanishes_with_the_loggers_that_are_usual(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+
+    class Vanishing(Callback):
+        def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+            if trainer.current_epoch == 2:
+                shutil.rmtree(run)
+
+    usual = {**options, "trainer.logger": True, "overwrite": True}
+    gone = rf"^cannot write {run}/events\..*: No such file .* make it \(mkdir -p\)"
+    with pytest.raises(WriteError, match=gone):  # the next curve comes before the next checkpoint
+        s2s.fit({**usual, "trainer.log_every_n_steps": 1}, callbacks=[Vanishing()])
+    # The third epoch ends with step 18: its checkpoint makes the folder, and what is logged comes at 20 and 24.
+    usual["trainer.log_every_n_steps"] = 4
+    assert s2s.fit(usual, callbacks=[Vanishing()]).bundle is not None
+    rows = (run / "metrics.csv").read_text().splitlines()
+    assert len(rows) == 3 and "train_loss" in rows[0].split(",")
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["run"]["rows"] == 2
+    s2s.fit({**usual, "overwrite": False, "ckpt_path": "last", "trainer.max_epochs": 6})
+    assert (run / "metrics.csv").read_text().splitlines()[:3] == rows
+
+
 def test_two_runs_in_one_folder(options: dict[str, Any], tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
     run = tmp_path / "run"

@@ -28,6 +28,8 @@ _AT_HERE = -100  # Linux's AT_FDCWD
 _SWAP = 2  # Linux's RENAME_EXCHANGE and macOS's RENAME_SWAP
 _READS = 100
 """Who finds a folder replaced so often while it is read gives up."""
+_TRIES = 100
+"""Who finds a file that is to be locked removed so often gives up."""
 
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """Numbers of the system's errors that only writing meets."""
@@ -178,7 +180,7 @@ class Lock:
         with suppress(ImportError, PermissionError):  # Windows has no such locks, and opens no folders
             import fcntl
 
-            self._file = os.open(path, os.O_RDONLY)
+            self._file = _opened(path)
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -190,20 +192,32 @@ class Lock:
         _held.add(self)
 
     @classmethod
-    def of_new_file(cls, path: Path) -> Lock:
+    def of_new_file(cls, path: Path, *, folder_too: bool = False) -> Lock:
         """The lock of a file that is made if it is missing; who removes it must have the lock.
+
+        Args:
+            path: of the file.
+            folder_too: make its folder as well, which a holder may remove when the file is gone.
 
         Raises:
             BlockingIOError: another one has it.
             OSError: it cannot be made.
         """
+        tries = 0
         while True:
-            path.touch()
-            with suppress(FileNotFoundError):  # its holder has removed it just now
+            tries += 1
+            try:
+                if folder_too:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
                 lock = cls(path)
-                if lock.is_on_its_path():
-                    return lock
-                lock.release()
+            except (FileNotFoundError, FileExistsError):  # its holder has removed it just now
+                if tries == _TRIES:
+                    raise
+                continue
+            if lock.is_on_its_path():
+                return lock
+            lock.release()
 
     def is_on_its_path(self) -> bool:
         """Whether what is locked is still what has this name."""
@@ -376,6 +390,14 @@ def _place(path: str | Path) -> Path:
 
 def _name_beside(place: Path, suffix: str) -> Path:
     return place.with_name(f".{place.name}.{secrets.token_hex(4)}{suffix}")
+
+
+def _opened(path: Path) -> int:
+    """For writing, where that is allowed: NFS locks nothing else."""
+    try:
+        return os.open(path, os.O_RDWR)
+    except OSError:  # a folder
+        return os.open(path, os.O_RDONLY)
 
 
 def _sync(path: Path) -> None:

@@ -78,10 +78,9 @@ class RunFolder(Callback):
 
     def _hold(self) -> None:
         path = self._folder / RUN_LOCK
-        make_folder(self._folder)
         with writing(path):
             try:
-                self._lock = Lock.of_new_file(path)
+                self._lock = Lock.of_new_file(path, folder_too=True)
             except BlockingIOError as error:
                 raise ConfigError(
                     f"a run is at work in {self._folder} (process {_holder(path)}). Let it end, stop it, or name "

@@ -226,6 +226,13 @@ class Lock:
         except FileNotFoundError:
             return False
 
+    def remove(self) -> None:
+        """Let others have it, and remove the file, if it is still there: for who has it of `of_new_file`."""
+        if self.is_on_its_path():
+            with suppress(OSError):  # a file that stays hinders nobody
+                self._path.unlink()
+        self.release()
+
     def release(self) -> None:
         """Let others have it; does nothing the second time."""
         _held.discard(self)

@@ -145,9 +145,7 @@ class RunFolder(Callback):
     def release(self) -> None:
         """Let another run have the folder, which is removed if nothing has come into it."""
         if self._lock is not None:
-            if self._lock.is_on_its_path():
-                (self._folder / RUN_LOCK).unlink(missing_ok=True)
-            self._lock.release()
+            self._lock.remove()
             self._lock = None
             with suppress(OSError):
                 self._folder.rmdir()

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 
 from s2s.errors import DataError
 from s2s.inference.bundle import build_model as build
@@ -26,6 +25,7 @@ from s2s.nn.seq2seq import Seq2Seq
 from s2s.resources import locate
 from s2s.text.batch import Batch, pad, pad_targets
 from s2s.text.sampler import BatchLimits, Epoch, by_length
+from s2s.text.store_builder import one_builder
 from s2s.text.tokenizer import Tokenizer
 from s2s_plugins.tokenizers.sentencepiece import SentencePiece
 
@@ -46,8 +46,7 @@ def prepare() -> Path:
     Returns:
         The folder that holds it.
     """
-    WORK.mkdir(exist_ok=True)
-    with FileLock(WORK / "lock"):
+    with one_builder(WORK / "done"):
         if not (WORK / "done").exists():
             for split, name in SPLITS.items():
                 for side in SIDES:

@@ -29,6 +29,8 @@ _SWAP = 2  # Linux's RENAME_EXCHANGE and macOS's RENAME_SWAP
 _OF_OPEN_FILES = ("/proc/", "/dev/fd/")
 _READS = 100
 """Who finds a folder replaced so often while it is read gives up."""
+_TRIES = 100
+"""Who finds a file that is to be locked removed so often gives up."""
 
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """Numbers of the system's errors that only writing meets."""
@@ -194,7 +196,7 @@ class Lock:
         with suppress(ImportError, PermissionError):  # Windows has no such locks, and opens no folders
             import fcntl
 
-            self._file = os.open(path, os.O_RDONLY)
+            self._file = _opened(path)
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -206,20 +208,32 @@ class Lock:
         _held.add(self)
 
     @classmethod
-    def of_new_file(cls, path: Path) -> Lock:
+    def of_new_file(cls, path: Path, *, folder_too: bool = False) -> Lock:
         """The lock of a file that is made if it is missing; who removes it must have the lock.
+
+        Args:
+            path: of the file.
+            folder_too: make its folder as well, which a holder may remove when the file is gone.
 
         Raises:
             BlockingIOError: another one has it.
             OSError: it cannot be made.
         """
+        tries = 0
         while True:
-            path.touch()
-            with suppress(FileNotFoundError):  # its holder has removed it just now
+            tries += 1
+            try:
+                if folder_too:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
                 lock = cls(path)
-                if lock.is_on_its_path():
-                    return lock
-                lock.release()
+            except (FileNotFoundError, FileExistsError):  # its holder has removed it just now
+                if tries == _TRIES:
+                    raise
+                continue
+            if lock.is_on_its_path():
+                return lock
+            lock.release()
 
     def is_on_its_path(self) -> bool:
         """Whether what is locked is still what has this name."""
@@ -227,6 +241,13 @@ class Lock:
             return self._file is None or os.path.samestat(os.fstat(self._file), os.stat(self._path))
         except FileNotFoundError:
             return False
+
+    def remove(self) -> None:
+        """Let others have it, and remove the file, if it is still there: for who has it of `of_new_file`."""
+        if self.is_on_its_path():
+            with suppress(OSError):  # a file that stays hinders nobody
+                self._path.unlink()
+        self.release()
 
     def release(self) -> None:
         """Let others have it; does nothing the second time."""
@@ -392,6 +413,14 @@ def _place(path: str | Path) -> Path:
 
 def _name_beside(place: Path, suffix: str) -> Path:
     return place.with_name(f".{place.name}.{secrets.token_hex(4)}{suffix}")
+
+
+def _opened(path: Path) -> int:
+    """For writing, where that is allowed: NFS locks nothing else."""
+    try:
+        return os.open(path, os.O_RDWR)
+    except OSError:  # a folder
+        return os.open(path, os.O_RDONLY)
 
 
 def _sync(path: Path) -> None:

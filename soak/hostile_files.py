@@ -319,7 +319,7 @@ class HostileConfigs(HostileFiles):
         from s2s.training.cli import _Run
         from s2s.training.options import read_config
 
-        return _Run("fit", [read_config(str(path))], only_print=True).config_text
+        return _Run("fit", [read_config(str(path))], only_print=True).config_text()
 
 
 def seal_shipped(folder: Path, name: str) -> None:

@@ -13,6 +13,8 @@ from s2s.durable import durable_file, is_stream, writing
 class Output:
     """To be used in a `with`: if that fails, no file is left, and one that was there before is as it was.
 
+    Of several that write one file, that of the last to end stands, whole.
+
     Args:
         path: the file; None is standard output. A device, a pipe or `/dev/stdout` is written to as it stands.
 

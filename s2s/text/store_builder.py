@@ -18,11 +18,10 @@ from typing import IO, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from s2s.durable import durable_folder, make_folder, write_durably, writing
+from s2s.durable import Lock, durable_folder, make_folder, write_durably, writing
 from s2s.errors import DataError
 from s2s.text.corpus import BadLinePolicy, CorpusSpec, LineReport, Pair, Sides, open_corpus
 from s2s.text.store import ID_TYPES, SIDES, PairStore
@@ -38,6 +37,7 @@ _PARALLEL_BYTES = (
     2**24
 )  # of text, some 100,000 pairs: seconds of work for one core, and starting the others takes 0.1 s
 _WATCH_SECONDS = 0.5  # between a worker's looks at whether its parent still lives
+_POLL_SECONDS = 0.1  # between looks at whether another process has built what is waited for
 _SETTLED_NS = 2_000_000_000  # a file changed less than 2 s before it was read may change again unseen
 
 
@@ -152,25 +152,33 @@ def pair_store(
 def one_builder(folder: Path) -> Iterator[None]:
     """What is built in a cache, built by one process; others wait, and say for whom.
 
+    Where the disk knows no locks, nobody waits: each builds, and the last to end stands.
+
     Args:
-        folder: that is built; a file NAME.lock beside it is made, and stays.
+        folder: that is built; while it is, there is a file NAME.lock beside it.
 
     Raises:
         WriteError: the lock cannot be made.
     """
-    make_folder(folder.parent)
     path = folder.with_name(f"{folder.name}.lock")
-    lock = FileLock(path)
     with writing(path):
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            print(f"s2s: waiting for another process, which makes {folder}", file=sys.stderr)
-            lock.acquire()
+        lock = _waited_for(path, folder)
     try:
         yield
     finally:
-        lock.release()
+        lock.remove()
+
+
+def _waited_for(path: Path, folder: Path) -> Lock:
+    told = False
+    while True:
+        try:
+            return Lock.of_new_file(path, folder_too=True)
+        except BlockingIOError:
+            if not told:
+                print(f"s2s: waiting for another process, which makes {folder}", file=sys.stderr)
+            told = True
+            time.sleep(_POLL_SECONDS)
 
 
 class _Builder:

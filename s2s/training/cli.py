@@ -6,6 +6,7 @@ so these are fixed classes and only their parts vary. What LightningCLI does not
 """
 
 import logging
+import os
 import re
 import signal
 import sys
@@ -139,7 +140,7 @@ def run(command: str, argv: Sequence[str]) -> int:
         written = read_command_line([word for word in argv if word != "--print_config"])
         started = _Run(command, written, only_print=printing)
         if printing:
-            print(started.config_text, end="")
+            print(started.config_text(), end="")
         elif command == "fit":
             started.fit()
         else:
@@ -371,9 +372,17 @@ class _Run:
         self._cli = CommandLine(
             task, [*defaults, *written], command, callbacks=callbacks, instantiate=not only_print
         )
-        self.config_text = self._cli.config_text()
+
+    def config_text(self) -> str:
+        return self._cli.config_text()
 
     def fit(self) -> Fitted:
+        try:
+            return self._fit()
+        finally:
+            self._cli.release()
+
+    def _fit(self) -> Fitted:
         cli = self._cli
         checkpoint = named_checkpoint(cli.config.ckpt_path, cli.run_folder)
         if (loss := cli.without_validation()) is not None and cli.trainer.is_global_zero:
@@ -403,8 +412,6 @@ class _Run:
                     launcher.kill(signal.SIGKILL)
                 raise
             raise KeyboardInterrupt from None  # Ctrl-C, which Lightning makes an exit of
-        finally:
-            cli.release()
         if begun is not None and cli.trainer.global_step == begun.step and cli.trainer.is_global_zero:
             print(f"nothing left to train: {_limits_reached(begun, cli.trainer)}", file=sys.stderr)
         # A ModelCheckpoint of the user's may come first.
@@ -456,9 +463,12 @@ def _told_how_to_go_on(folder: Path) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            if error.errno not in CANNOT_WRITE and not lies_in(error.filename, folder):
+            # TensorBoard's is bytes, and what was opened already has but a number.
+            named = isinstance(error.filename, (str, bytes, Path))
+            path = os.fsdecode(error.filename) if named else None
+            if error.errno not in CANNOT_WRITE and not lies_in(path, folder):
                 raise
-            with writing(error.filename or folder):
+            with writing(path or folder):
                 raise
     except WriteError as error:
         last = folder / CHECKPOINTS / "last.ckpt"

@@ -2,13 +2,14 @@
 
 import csv
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
+
+from s2s.durable import make_folder, write_durably
 
 
 class MetricsTable(Logger):
@@ -25,8 +26,13 @@ class MetricsTable(Logger):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self.rows = 0
+        self._rows = 0
         self._columns: list[str] = []
+
+    @property
+    def rows(self) -> int:
+        """In the file; none if that has vanished, with its folder."""
+        return self._rows if self.path.is_file() else 0
 
     @property
     def name(self) -> str:
@@ -46,7 +52,7 @@ class MetricsTable(Logger):
                 table = csv.DictReader(file)
                 kept = [row for row, _ in zip(table, range(rows), strict=False)]
                 self._columns = list(table.fieldnames or [])
-        self.rows = len(kept)
+        self._rows = len(kept)
         if kept:
             self._write(kept)
         else:
@@ -61,9 +67,10 @@ class MetricsTable(Logger):
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """One more row."""
         row = {**metrics, "step": step}
-        if new := row.keys() - set(self._columns):
+        new, rows = row.keys() - set(self._columns), self.rows
+        if new or not rows:
             before = []
-            if self._columns:
+            if rows:
                 with open(self.path, encoding="utf-8", newline="") as file:
                     before = list(csv.DictReader(file))
             self._columns = sorted([*self._columns, *new])
@@ -71,14 +78,12 @@ class MetricsTable(Logger):
         else:
             with open(self.path, "a", encoding="utf-8", newline="") as file:
                 file.write(self._text([row]))
-        self.rows += 1
+        self._rows = rows + 1
 
     def _write(self, rows: list[dict[str, Any]]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        make_folder(self.path.parent)
         header = self._text([dict(zip(self._columns, self._columns, strict=True))])
-        beside.write_bytes((header + self._text(rows)).encode())
-        os.replace(beside, self.path)
+        write_durably(self.path, header + self._text(rows))
 
     def _text(self, rows: list[dict[str, Any]]) -> str:
         text = io.StringIO(newline="")

@@ -65,14 +65,28 @@ class RunFolder(Callback):
         self._folder = folder
         self._table = table
         self._config_text = config_text
-        self._lock = _held_by_us(folder) if getattr(rank_zero_only, "rank", 0) == 0 else None
+        self._lock: Lock | None = None
         try:
+            if getattr(rank_zero_only, "rank", 0) == 0:
+                self._hold()
             self._decide(resume_from, overwrite, start_from)
             if resume_from is not None and not accept_changes:
                 _ask_about_changes(progress_of(resume_from).config, config_text)
         except BaseException:
             self.release()
             raise
+
+    def _hold(self) -> None:
+        path = self._folder / RUN_LOCK
+        with writing(path):
+            try:
+                self._lock = Lock.of_new_file(path, folder_too=True)
+            except BlockingIOError as error:
+                raise ConfigError(
+                    f"a run is at work in {self._folder} (process {_holder(path)}). Let it end, stop it, or name "
+                    "another folder: --run_folder ANOTHER"
+                ) from error
+            path.write_text(f"{os.getpid()} on {platform.node()}", encoding="utf-8")
 
     def _decide(self, resume_from: str | None, overwrite: bool, start_from: str | None) -> None:
         folder = self._folder
@@ -131,34 +145,16 @@ class RunFolder(Callback):
     def release(self) -> None:
         """Let another run have the folder, which is removed if nothing has come into it."""
         if self._lock is not None:
-            if self._lock.is_on_its_path():
-                (self._folder / RUN_LOCK).unlink(missing_ok=True)
-            self._lock.release()
+            self._lock.remove()
             self._lock = None
             with suppress(OSError):
                 self._folder.rmdir()
 
 
-def _held_by_us(folder: Path) -> Lock:
-    """The lock of a run's folder, which is made.
-
-    Raises:
-        ConfigError: another process has it.
-        WriteError: it cannot be made.
-    """
-    path = folder / RUN_LOCK
-    make_folder(folder)
-    with writing(path):
-        try:
-            lock = Lock.of_new_file(path)
-        except BlockingIOError as error:
-            whose = path.read_text(encoding="utf-8") or "?"
-            raise ConfigError(
-                f"a run is at work in {folder} (process {whose}). Let it end, stop it, or name another folder: "
-                "--run_folder ANOTHER"
-            ) from error
-        path.write_text(f"{os.getpid()} on {platform.node()}", encoding="utf-8")
-    return lock
+def _holder(path: Path) -> str:
+    with suppress(OSError):  # it may end just now
+        return path.read_text(encoding="utf-8", errors="replace") or "?"
+    return "?"
 
 
 def lies_in(path: str | None, folder: Path) -> bool:

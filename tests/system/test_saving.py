@@ -18,6 +18,7 @@ from pytorch_lightning import Callback
 
 import s2s
 from s2s.errors import WriteError
+from s2s.training.cli import CommandLine
 from s2s.training.run_folder import RunFolder
 from tests.system.test_run_folder import options
 
@@ -103,6 +104,33 @@ def test_the_run_folder_vanishes(options: dict[str, Any], tmp_path: Path) -> Non
     assert fitted.bundle is not None and s2s.Translator.load(fitted.bundle).translate(["a g"])
 
 
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning"
+)  # TensorBoard writes by a thread
+def test_the_run_folder_vanishes_with_the_loggers_that_are_usual(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+
+    class Vanishing(Callback):
+        def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+            if trainer.current_epoch == 2:
+                shutil.rmtree(run)
+
+    usual = {**options, "trainer.logger": True, "overwrite": True}
+    gone = rf"^cannot write {run}/events\..*: No such file .* make it \(mkdir -p\)"
+    with pytest.raises(WriteError, match=gone):  # the next curve comes before the next checkpoint
+        s2s.fit({**usual, "trainer.log_every_n_steps": 1}, callbacks=[Vanishing()])
+    # The third epoch ends with step 18: its checkpoint makes the folder, and what is logged comes at 20 and 24.
+    usual["trainer.log_every_n_steps"] = 4
+    assert s2s.fit(usual, callbacks=[Vanishing()]).bundle is not None
+    rows = (run / "metrics.csv").read_text().splitlines()
+    assert len(rows) == 3 and "train_loss" in rows[0].split(",")
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["run"]["rows"] == 2
+    s2s.fit({**usual, "overwrite": False, "ckpt_path": "last", "trainer.max_epochs": 6})
+    assert (run / "metrics.csv").read_text().splitlines()[:3] == rows
+
+
 def test_two_runs_in_one_folder(options: dict[str, Any], tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
     run = tmp_path / "run"
@@ -128,3 +156,41 @@ def test_a_run_that_was_killed_holds_nothing(options: dict[str, Any], tmp_path: 
         s2s.fit(options)
     with pytest.raises(s2s.ConfigError, match="holds a run already"):  # and not that one is at work
         s2s.fit(options)
+
+
+@pytest.mark.parametrize("spoils", ["checkpoint", "configuration"])
+def test_a_run_that_does_not_begin_holds_nothing(
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoils: str
+) -> None:
+    """Though its error, and with it all that it has made, is kept."""
+    if spoils == "checkpoint":
+        (tmp_path / "junk.ckpt").write_bytes(b"no checkpoint")
+        wrong = {"ckpt_path": str(tmp_path / "junk.ckpt"), "accept_changes": True}
+    else:
+        wrong = {}
+        monkeypatch.setattr(CommandLine, "without_end", _no_configuration)
+    with pytest.raises(s2s.errors.S2SError) as failed:
+        s2s.fit({**options, **wrong})
+    assert not (tmp_path / "run").exists()
+    monkeypatch.undo()
+    assert s2s.fit(options).bundle is not None
+    assert failed.value is not None
+
+
+def _no_configuration(self: CommandLine) -> str:
+    raise s2s.ConfigError("made up")
+
+
+def test_a_lock_that_cannot_be_written_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+
+    def full(self: Path, *_: Any, **__: Any) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(WriteError, match=f"^cannot write {run}/run.lock: No space left") as failed:
+        RunFolder(run, "", overwrite=False)
+    assert not run.exists() and failed.value is not None
+    monkeypatch.undo()
+    RunFolder(run, "", overwrite=False).release()
+    assert not run.exists()

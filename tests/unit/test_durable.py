@@ -213,6 +213,50 @@ def test_a_lock_ends_with_its_holder_and_is_not_inherited(tmp_path: Path) -> Non
     lock.release()
 
 
+def test_a_lock_whose_folder_its_last_holder_removes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Just before the file is made, or just after; a folder that nobody is to make is missing all the same."""
+    folder, touch, left = tmp_path / "a" / "folder", Path.touch, ["before", "after"]
+
+    def touched(self: Path) -> None:
+        when = left.pop() if left else ""
+        if when == "before":
+            folder.rmdir()
+        touch(self)
+        if when == "after":
+            self.unlink()
+            folder.rmdir()
+
+    monkeypatch.setattr(Path, "touch", touched)
+    lock = Lock.of_new_file(folder / "lock", folder_too=True)
+    assert lock.is_on_its_path() and not left
+    lock.release()
+    with pytest.raises(FileNotFoundError):
+        Lock.of_new_file(tmp_path / "missing" / "lock")
+    with pytest.raises(FileExistsError):
+        Lock.of_new_file(folder / "lock" / "lock", folder_too=True)
+
+
+def test_a_lock_on_a_disk_that_locks_only_what_is_open_for_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such is NFS."""
+    fcntl = pytest.importorskip("fcntl")
+    flock = fcntl.flock
+
+    def locked(file: int, how: int) -> None:
+        if fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDWR:
+            _refuse(errno.EBADF)
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", locked)
+    lock = Lock.of_new_file(tmp_path / "lock")
+    assert lock.holds
+    with pytest.raises(BlockingIOError):
+        Lock(tmp_path / "lock")
+    lock.release()
+    assert not Lock(tmp_path).holds  # a folder is only read
+
+
 def test_a_reader_begins_anew_when_what_it_reads_is_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     fill(folder, "first")

@@ -23,6 +23,17 @@ def test_a_file_is_there_when_it_is_whole(tmp_path: Path) -> None:
     assert path.read_bytes() == "ä?\n1".encode() and os.listdir(tmp_path) == ["out"]
 
 
+def test_of_two_that_write_one_file_the_last_to_end_stands(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    with Output(str(path)) as first:
+        first.write("of the first,")
+        with Output(str(path)) as second:
+            second.write("of the second")
+        assert path.read_text() == "of the second"
+        first.write(" whole")
+    assert path.read_text() == "of the first, whole" and os.listdir(tmp_path) == ["out"]
+
+
 def test_a_full_disk(tmp_path: Path) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("only Linux has a device that is full")

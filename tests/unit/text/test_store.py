@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import pickle
@@ -105,6 +106,36 @@ def test_a_build_that_dies_leaves_no_store(tmp_path: Path) -> None:
     assert not list((tmp_path / "cache").glob(".*.partial"))
     Dying.left = -1  # type: ignore[attr-defined]
     assert len(build(tmp_path, corpus, tokenizer=Dying())) == 24_000
+
+
+def test_one_builds_and_others_wait(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("fcntl")
+    folder = tmp_path / "cache" / "store"
+    done: list[str] = []
+
+    def other() -> None:
+        with builder_module.one_builder(folder):
+            done.append("the other")
+
+    with ThreadPoolExecutor() as pool:
+        with builder_module.one_builder(folder):
+            waits = pool.submit(other)
+            time.sleep(3 * builder_module._POLL_SECONDS)
+            done.append("the first")
+        waits.result()
+    assert done == ["the first", "the other"]
+    assert capsys.readouterr().err == f"s2s: waiting for another process, which makes {folder}\n"
+    assert os.listdir(tmp_path / "cache") == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_disk_that_knows_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", refuse)
+    assert len(build(tmp_path, write(tmp_path / "a.tsv"))) == len(PAIRS)
+    assert not list((tmp_path / "cache").glob("*.lock"))
 
 
 def test_a_damaged_store_is_refused(tmp_path: Path) -> None:

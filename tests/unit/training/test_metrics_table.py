@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,29 @@ def test_a_kill_while_a_column_is_added_leaves_the_rows(
     with pytest.raises(KeyboardInterrupt):
         table.log_metrics({"new": 1}, step=40)
     assert table.path.read_text() == before
+    assert os.listdir(table.path.parent) == ["metrics.csv"]
+
+
+def test_a_new_column_leaves_nothing_of_a_writer_that_was_killed(table: MetricsTable) -> None:
+    left = table.path.with_name(".metrics.csv.0123abcd.partial")
+    left.write_text("half")
+    table.log_metrics({"new": 1}, step=40)
+    assert rows(table.path)[-1]["new"] == "1" and os.listdir(table.path.parent) == ["metrics.csv"]
+
+
+@pytest.mark.parametrize("remade", [True, False])
+@pytest.mark.parametrize("metrics", [{"epoch": 2, "train_loss": 0.5}, {"new": 1.0}])
+def test_a_table_that_vanishes_begins_anew(
+    table: MetricsTable, remade: bool, metrics: dict[str, float]
+) -> None:
+    """With a header, and its own count of rows, which a checkpoint keeps."""
+    shutil.rmtree(table.path.parent)
+    if remade:  # by a checkpoint
+        table.path.parent.mkdir()
+    for step in (59, 79):
+        table.log_metrics(metrics, step=step)
+    found = rows(table.path)
+    assert [row["step"] for row in found] == ["59", "79"] and table.rows == 2
+    going_on = MetricsTable(table.path)
+    going_on.keep(table.rows)
+    assert rows(table.path) == found

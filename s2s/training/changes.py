@@ -44,15 +44,32 @@ ENDS = {"trainer.max_epochs", "trainer.max_steps"}
 """Those of which a schedule that falls until the end depends."""
 
 
+FIXED = {
+    "seed_everything",
+    "model.average_decay",
+    "data.batch_sentences",
+    "data.batch_tokens",
+    "data.tokenizer",
+}
+"""What the order of training and the weights of a checkpoint depend on: no run goes on with another value."""
+
+
 class Change(NamedTuple):
-    """An option that differs."""
+    """An option that differs, and why it matters where that is not plain."""
 
     key: str
     then: Any
     now: Any
+    why: str = ""
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it must be what it was."""
+        return self.key in FIXED or self.key.startswith("data.tokenizer.")
 
     def __str__(self) -> str:
-        return f"{self.key} was {_short(self.then)}, now {_short(self.now)}"
+        why = f" ({self.why})" if self.why else ""
+        return f"{self.key} was {_short(self.then)}, now {_short(self.now)}{why}"
 
 
 def changes(then: str, now: str) -> list[Change]:
@@ -63,8 +80,11 @@ def changes(then: str, now: str) -> list[Change]:
         now: the one that it is to go on with.
     """
     trees = [yaml.safe_load(text) for text in (then, now)]
-    harmless = HARMLESS - ENDS if trees[1].get("model", {}).get("schedule") == "cosine" else HARMLESS
-    return [change for change in _differences("", *trees) if change.key not in harmless]
+    cosine = trees[1].get("model", {}).get("schedule") == "cosine"
+    harmless = HARMLESS - ENDS if cosine else HARMLESS
+    found = [change for change in _differences("", *trees) if change.key not in harmless]
+    why = "the learning rate of the cosine schedule falls to the end"
+    return [change._replace(why=why) if change.key in ENDS else change for change in found]
 
 
 def _differences(key: str, then: Any, now: Any, *, options: bool = True) -> Iterator[Change]:

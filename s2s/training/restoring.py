@@ -1,5 +1,6 @@
 """Lightning's way back from a checkpoint, told in one line where a checkpoint does not fit the run."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,6 +9,12 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.trainer.connectors.checkpoint_connector import _CheckpointConnector
 
 from s2s.errors import ConfigError, S2SError
+
+_SIZES = re.compile(
+    r"size mismatch for (\S+): copying a param with shape torch\.Size\((\[.*?\])\) from checkpoint, "
+    r"the shape in current model is torch\.Size\((\[.*?\])\)"
+)
+_NAMES = re.compile(r'(Missing|Unexpected) key\(s\) in state_dict: "([^"]+)"')
 
 
 class Restoring(_CheckpointConnector):
@@ -30,11 +37,25 @@ class Restoring(_CheckpointConnector):
         except Exception as error:
             if self._path is None or isinstance(error, S2SError):
                 raise
+            if (difference := _of_another_model(str(error))) is not None:
+                raise ConfigError(
+                    f"{self._path} has the weights of another model: {difference}; set the options of the model to "
+                    "what they were, or begin a new run with what it learnt: --model.start_from BUNDLE"
+                ) from error
             reason = " ".join(str(error).split())
             raise ConfigError(
                 f"{self._path} does not fit this run: {type(error).__name__}: {reason[:500]}; go on with a checkpoint "
                 "of this run (--ckpt_path last), or begin a new one with what it learnt: --model.start_from BUNDLE"
             ) from error
+
+
+def _of_another_model(message: str) -> str | None:
+    """What torch found first when it compared the weights of a checkpoint with those of the model."""
+    if found := _SIZES.search(message):
+        return f"{found[1]} is {found[2]} there and {found[3]} here"
+    if found := _NAMES.search(message):
+        return f"{found[2]} is {'here alone' if found[1] == 'Missing' else 'there alone'}"
+    return None
 
 
 def tell_what_does_not_fit(trainer: Trainer) -> None:

@@ -169,11 +169,19 @@ def named_checkpoint(wanted: str | None, run_folder: Path) -> str | None:
     path = run_folder / CHECKPOINTS / f"{wanted}.ckpt" if wanted in ("last", "best") else Path(wanted)
     if not path.is_file():
         there = sorted(str(p) for p in (run_folder / CHECKPOINTS).glob("*.ckpt"))
-        remedy = (
-            "" if there else f"; which run is it? -c FOLDER/config.yaml, or --run_folder (here {run_folder})"
-        )
-        raise ConfigError(f"ckpt_path: no checkpoint {path}. There are: {', '.join(there) or 'none'}{remedy}")
+        raise ConfigError(f"ckpt_path: no checkpoint {path}. {_instead(there, run_folder)}")
     return str(path)
+
+
+def _instead(there: list[str], run_folder: Path) -> str:
+    if there:
+        return f"There are: {', '.join(there)}"
+    if (run_folder / "config.yaml").is_file():
+        return (
+            f"There are none: the run in {run_folder} was ended before its first one, and nothing is lost; begin it "
+            "again, with the same command without --ckpt_path"
+        )
+    return f"There are none; which run is it? -c FOLDER/config.yaml, or --run_folder (here {run_folder})"
 
 
 class Progress(NamedTuple):
@@ -204,6 +212,12 @@ def _ask_about_changes(then: str, now: str) -> None:
     found = changes(then, now) if then else []
     if not found:
         return
+    fixed = [change.key for change in found if change.is_fixed]
+    if fixed:
+        raise ConfigError(
+            f"the configuration is not that of the run to go on with: {'; '.join(map(str, found))}. Within a run "
+            f"{' and '.join(fixed)} cannot change: set what was, or start a new run with --model.start_from BUNDLE"
+        )
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ConfigError(
             f"the configuration is not that of the run to go on with: {'; '.join(map(str, found))}. Set what was, or "

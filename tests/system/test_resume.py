@@ -241,6 +241,16 @@ def test_another_configuration_is_told_and_waits_for_a_word(
     ):
         with pytest.raises(kind, match=message):
             go_on(accept_changes=True, **others, **cannot)
+        (key,) = cannot
+        with pytest.raises(
+            s2s.ConfigError, match=f"Within a run {key} cannot change: set what was, or start"
+        ):
+            go_on(**others, **cannot)
+    with pytest.raises(
+        s2s.ConfigError,
+        match=r"last.ckpt has the weights of another model: model.encoder\S+ is \[\d.* there and \[\d.* here; set the",
+    ):
+        go_on(accept_changes=True, **others, **{"model.encoder.hidden_size": 7})
 
 
 def test_other_kernels_are_told(

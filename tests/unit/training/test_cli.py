@@ -285,8 +285,15 @@ def test_a_checkpoint_of_another_run_is_not_mixed_with_the_run_that_is_there() -
 
 
 def test_a_checkpoint_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fit", "-c", "mini.yaml", "--ckpt_path", "last"]) == 2
-    assert "no checkpoint runs/mini/checkpoints/last.ckpt. There are: none" in capsys.readouterr().err
+    going_on = ["fit", "-c", "mini.yaml", "--ckpt_path", "last"]
+    assert main(going_on) == 2
+    assert (
+        "no checkpoint runs/mini/checkpoints/last.ckpt. There are none; which run" in capsys.readouterr().err
+    )
+    Path("runs/mini").mkdir(parents=True)
+    Path("runs/mini/config.yaml").touch()
+    assert main(going_on) == 2
+    assert "There are none: the run in runs/mini was ended before its first one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["validate", "test"])

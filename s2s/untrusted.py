@@ -4,8 +4,9 @@ import errno
 import json
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 MOST_BYTES = 2**28
 """Of a file that is read as a whole: configurations and what tokenizers learn are far below; weights are mapped."""
@@ -31,7 +32,7 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     return data
 
 
-def ordinary(path: Path) -> BinaryIO:
+def ordinary(path: Path) -> BufferedReader:
     """An ordinary file, opened for reading.
 
     Raises:

@@ -84,8 +84,8 @@ def parse_yaml(data: bytes | str, loader: Any = None) -> Any:
 
     Raises:
         yaml.YAMLError: it is not YAML, or asks for an object.
-        ValueError: it is not UTF-8, holds a number or date that cannot be, is nested too deeply, or becomes huge where
-            its aliases are followed.
+        ValueError: it is not UTF-8, holds a number or date that cannot be or a value that its tag does not allow, is
+            nested too deeply, or becomes huge where its aliases are followed.
     """
     import yaml  # what reads JSON does not need it
 
@@ -99,6 +99,8 @@ def parse_yaml(data: bytes | str, loader: Any = None) -> Any:
         return reader.construct_document(node)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    except (LookupError, AttributeError, TypeError) as error:  # of yaml itself: `!!bool x`, `!!int ''`
+        raise ValueError("it holds a value that its tag does not allow") from error
     finally:
         reader.dispose()
 

@@ -4,8 +4,9 @@ import errno
 import json
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 MOST_BYTES = 2**28
 """Of a file that is read as a whole: configurations and what tokenizers learn are far below; weights are mapped."""
@@ -31,7 +32,7 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     return data
 
 
-def ordinary(path: Path) -> BinaryIO:
+def ordinary(path: Path) -> BufferedReader:
     """An ordinary file, opened for reading.
 
     Raises:
@@ -83,8 +84,8 @@ def parse_yaml(data: bytes | str, loader: Any = None) -> Any:
 
     Raises:
         yaml.YAMLError: it is not YAML, or asks for an object.
-        ValueError: it is not UTF-8, holds a number or date that cannot be, is nested too deeply, or becomes huge where
-            its aliases are followed.
+        ValueError: it is not UTF-8, holds a number or date that cannot be or a value that its tag does not allow, is
+            nested too deeply, or becomes huge where its aliases are followed.
     """
     import yaml  # what reads JSON does not need it
 
@@ -98,6 +99,8 @@ def parse_yaml(data: bytes | str, loader: Any = None) -> Any:
         return reader.construct_document(node)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    except (LookupError, AttributeError, TypeError) as error:  # of yaml itself: `!!bool x`, `!!int ''`
+        raise ValueError("it holds a value that its tag does not allow") from error
     finally:
         reader.dispose()
 

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import pickletools
 import random
 import shutil
 import socket
@@ -273,12 +274,49 @@ def zip_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
         for name in names:
             record = old.read(name)
             if name == victim:
-                record, told = bytes_of(record, chance)
+                other = pickle_of if name in pickled and chance.random() < 0.3 else bytes_of
+                record, told = other(record, chance)
                 told = f"{name.rpartition('/')[2]}: {told}"
                 if packed:
                     record, told = record + bytes(2**26), f"{told}, and 64 MiB of zeros"
             new.writestr(name, record, zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED)
     return out.getvalue(), told
+
+
+CALLABLE = (
+    "collections Counter",
+    "collections OrderedDict",
+    "builtins bytearray",
+    "builtins set",
+    "_codecs encode",
+    "torch Size",
+    "torch Tensor",
+    "torch device",
+    "torch FloatStorage",
+    "torch._utils _rebuild_tensor_v2",
+)
+"""Some of what torch's loader of weights calls."""
+
+
+def pickle_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
+    """A pickle with a number replaced by what torch makes: by a call, of the same again and again, or nested."""
+    codes = list(pickletools.genops(data))
+    numbers = [i for i, (code, _, _) in enumerate(codes) if code.name in ("NONE", "NEWFALSE", "BININT1")]
+    number = chance.choice(numbers)
+    start, end = (codes[i][2] or 0 for i in (number, number + 1))
+    module, name = chance.choice(CALLABLE).split()
+    function = f"c{module}\n{name}\n".encode()
+    keep, again = b"r\xff\xff\xff\x7f", b"j\xff\xff\xff\x7f"
+    large = b"}(" + b"".join(b"J" + struct.pack("<i", i) + b"N" for i in range(10_000)) + b"u" + keep
+    how = chance.choice(("call", "call", "copies", "deep", "key", "lists"))
+    new = {
+        "call": function + b"J" + struct.pack("<i", chance.choice((1, 2**28, 2**30))) + b"\x85R",
+        "copies": b"](" + large + (function + again + b"\x85R") * 2_000 + b"e",
+        "deep": b")" + b"\x85" * MOST_NESTED,
+        "key": b"})" + b"\x85" * (10 * MOST_NESTED) + b"Ns",
+        "lists": b"]" + keep + (b"](" + again * 9 + b"e" + keep) * 20,
+    }[how]
+    return data[:start] + new + data[end:], f"{how} ({name}) at {start}"
 
 
 def yaml_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:

@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 
 from s2s.errors import BundleError
+from s2s.evaluation.metric import Score
+from s2s.inference.pickled import check_pickle
 from s2s.untrusted import ordinary
 
 _ENTRIES: dict[str, type] = {"state_dict": dict, "epoch": int, "global_step": int}
-_MAYBE: dict[str, type] = {"versions": dict, "scores": list}
+_MAYBE: dict[str, type] = {"versions": dict, "scores": list, "run": dict}
+_MOST_SHARED = 4  # times that weights may be named: those of both embeddings and the output layer can be one
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -24,6 +27,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         _check_packing(path)
+        _check_records(path)
         saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # what torch raises for spoilt files has no class in common
         raise BundleError(
@@ -36,13 +40,35 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not whole:
         raise BundleError(f"{path} is no checkpoint of `s2s fit`: it has no weights, epoch and step")
     fits = all(isinstance(saved.get(key, kind()), kind) for key, kind in _MAYBE.items())
-    if not fits or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in saved["state_dict"].items()
+    if not fits or not (
+        _are_weights(saved["state_dict"])
+        and all(isinstance(label, str) for label in saved.get("versions", {}))
+        and _are_scores(saved.get("scores", []))
+        and _is_run(saved.get("run", {}))
     ):
         raise BundleError(
             f"{path} is damaged: what it holds under its names is not what `s2s fit` saves; get it again"
         )
+    if sum(value.nbytes for value in saved["state_dict"].values()) > _MOST_SHARED * path.stat().st_size:
+        raise BundleError(f"{path} is damaged: its weights are said to be larger than it is; get it again")
     return dict(saved)
+
+
+def _are_weights(state: dict[Any, Any]) -> bool:
+    return all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items())
+
+
+def _are_scores(scores: list[Any]) -> bool:
+    try:
+        return all(Score(**score).figure for score in scores)
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_run(run: dict[Any, Any]) -> bool:
+    """Whether it is what the folder of a run keeps of it; a Trainer without one keeps nothing."""
+    config, rows = run.get("config", ""), run.get("rows", 0)
+    return isinstance(config, str) and type(rows) is int and rows >= 0
 
 
 def _reason(message: str) -> str:
@@ -63,5 +89,19 @@ def _check_packing(path: Path) -> None:
             records = zipfile.ZipFile(file).infolist()
         except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
             raise ValueError(f"no archive of torch ({error})") from error
+    # What Python's reader finds in an archive, torch's need not find: see below.
     if packed := [one.filename for one in records if one.compress_type or one.file_size != one.compress_size]:
         raise ValueError(f"{packed[0]} in it is packed, which torch never does")
+
+
+def _check_records(path: Path) -> None:
+    """The same of the archive as torch reads it, for two can be in one file; and what torch will be told to make.
+
+    Raises:
+        ValueError: it is larger than the file, or its pickle asks for more than weights, numbers and text.
+        Exception: it is damaged, in the way that torch or Python says.
+    """
+    archive = torch._C.PyTorchFileReader(str(path))
+    if sum(map(archive.get_record_size, archive.get_all_records())) > path.stat().st_size:
+        raise ValueError("it is packed, which torch never does")
+    check_pickle(archive.get_record("data.pkl"))

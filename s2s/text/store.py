@@ -1,8 +1,6 @@
 """Token store: text pairs and their ids in files that are read where they are needed, by epochs and workers."""
 
-import io
 import os
-import stat
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +11,7 @@ import numpy.typing as npt
 
 from s2s.errors import DataError
 from s2s.text.corpus import CorpusSpec, LineReport, Sides, open_corpus
-from s2s.untrusted import read_json
+from s2s.untrusted import ordinary, read_json
 
 SIDES: tuple[Sides, Sides] = ("source", "target")
 ID_TYPES: dict[str, np.dtype[Any]] = {"uint16": np.dtype(np.uint16), "uint32": np.dtype(np.uint32)}
@@ -38,13 +36,11 @@ class Column:
         self.dtype = dtype
         self._lock = threading.Lock()
         try:
-            # Not blocking: a pipe in its place must not make us wait.
-            self._file: io.FileIO = open(path, "rb", buffering=0, opener=_open_at_once)  # noqa: SIM115 (stays open)
+            self._file = ordinary(path).detach()  # stays open, and reads only what it is asked for
         except OSError as error:
             raise DataError(f"{path} is missing or damaged; delete the folder") from error
-        status = os.fstat(self._file.fileno())
-        size = status.st_size
-        if size % dtype.itemsize or not stat.S_ISREG(status.st_mode):
+        size = os.fstat(self._file.fileno()).st_size
+        if size % dtype.itemsize:
             raise DataError(f"{path} is missing or damaged; delete the folder")
         self._length = size // dtype.itemsize
 
@@ -74,7 +70,7 @@ class Column:
         # Windows and old macOS, where a worker process opens the file anew instead of sharing it.
         with self._lock:
             self._file.seek(position)
-            return self._file.readinto(into)
+            return self._file.readinto(into) or 0
 
 
 class Lengths:
@@ -246,7 +242,3 @@ def further_references(store: PairStore, corpora: Sequence[CorpusSpec]) -> list[
                 f"{len(rows[0])}; all pairs that are scored together must have as many (references_key)"
             )
     return [list(texts) for texts in zip(*rows, strict=True)]
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

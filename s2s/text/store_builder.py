@@ -1,5 +1,6 @@
 """Builds token stores: corpora read and encoded once, by all cores, by one process of several that want the same."""
 
+import errno
 import hashlib
 import json
 import multiprocessing
@@ -26,7 +27,7 @@ from s2s.errors import DataError
 from s2s.text.corpus import BadLinePolicy, CorpusSpec, LineReport, Pair, Sides, open_corpus
 from s2s.text.store import ID_TYPES, SIDES, PairStore
 from s2s.text.tokenizer import Tokenizer
-from s2s.untrusted import parse_json
+from s2s.untrusted import ordinary, parse_json
 
 TooLongPolicy: TypeAlias = Literal["skip", "truncate", "error"]
 
@@ -45,7 +46,7 @@ def file_digest(path: str, cache: Path) -> str:
     """The SHA-256 of a file's contents; not computed again while size and time of change stay the same.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, or is a pipe or the like, which can be read only once.
     """
     known_path = cache / "files.json"
     try:
@@ -62,12 +63,13 @@ def file_digest(path: str, cache: Path) -> str:
             case [size, time_ns, str(digest)] if [size, time_ns] == stamp:
                 return digest
         now = time.time_ns()
-        with open(path, "rb") as file:
+        with ordinary(Path(path)) as file:
             digest = _digest(file)
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path}; paths are relative to {Path.cwd()}") from error
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+        remedy = "; text is read more than once: write it to a file first" * (error.errno == errno.EINVAL)
+        raise DataError(f"cannot read {path}: {error.strerror}{remedy}") from error
     if now - status.st_mtime_ns > _SETTLED_NS:
         known[key] = [*stamp, digest]
         make_folder(cache)

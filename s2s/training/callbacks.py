@@ -22,7 +22,8 @@ from rich.progress import Progress as Bar
 from torch import Tensor
 
 from s2s.durable import durable_file, make_folder
-from s2s.errors import Terminated
+from s2s.errors import BundleError, Terminated
+from s2s.inference.checkpoint import read_checkpoint
 
 LINE_SECONDS = 30.0
 """Where no terminal shows a bar, one line of progress is printed this often."""
@@ -375,14 +376,25 @@ class BundleWriter(pl.Callback):
         self.checkpoints = checkpoints
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
-        """Go back to the checkpoint that is shipped, with its scores, and write the bundle."""
+        """Go back to the checkpoint that is shipped, with its scores, and write the bundle.
+
+        Raises:
+            BundleError: the checkpoint is damaged, or of another run.
+        """
         if trainer.fast_dev_run or not trainer.is_global_zero:
             return
         path = self.checkpoints.best if self.checkpoints.best.is_file() else self.checkpoints.last
         if path.is_file():
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-            pl_module.load_state_dict(checkpoint["state_dict"])
-            pl_module.load_scores(checkpoint)
+            checkpoint = read_checkpoint(path)
+            try:
+                pl_module.load_state_dict(checkpoint["state_dict"])
+                pl_module.load_scores(checkpoint)
+            except (RuntimeError, KeyError) as error:
+                reason = " ".join(str(error).split())
+                raise BundleError(
+                    f"no bundle is written: {path} does not fit this run: {reason[:500]}; ship another checkpoint: "
+                    f"s2s convert {path.parent.parent} BUNDLE --checkpoint last"
+                ) from error
             epoch, step = checkpoint["epoch"] + 1, checkpoint["global_step"]
         else:
             # the epoch is over, so that the trainer counts it

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import yaml
+from s2s.untrusted import parse_yaml
+
+_SHOWN = 200  # letters of a value: whoever made a checkpoint decides how many it has
 
 HARMLESS = {
     # where training ends
@@ -76,10 +78,16 @@ def changes(then: str, now: str) -> list[Change]:
     """What differs, but for what is harmless.
 
     Args:
-        then: the configuration that the run was begun with, YAML.
+        then: the configuration that the run was begun with, YAML of whomever the checkpoint is from.
         now: the one that it is to go on with.
+
+    Raises:
+        yaml.YAMLError: it is no YAML.
+        ValueError: it holds what cannot be, or no mapping.
     """
-    trees = [yaml.safe_load(text) for text in (then, now)]
+    trees = [parse_yaml(text) for text in (then, now)]
+    if not isinstance(trees[0], Mapping):
+        raise ValueError("it is no mapping")
     cosine = trees[1].get("model", {}).get("schedule") == "cosine"
     harmless = HARMLESS - ENDS if cosine else HARMLESS
     found = [change for change in _differences("", *trees) if change.key not in harmless]
@@ -115,4 +123,5 @@ def _differences(key: str, then: Any, now: Any, *, options: bool = True) -> Iter
 
 def _short(value: Any) -> str:
     name = value.get("class_path", value) if isinstance(value, Mapping) else value
-    return "null" if name is None else str(name).lower() if isinstance(name, bool) else str(name)
+    shown = "null" if name is None else str(name).lower() if isinstance(name, bool) else str(name)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"

@@ -8,11 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_only
 
 from s2s.durable import Lock, make_folder, write_durably, writing
-from s2s.errors import ConfigError
+from s2s.errors import BundleError, ConfigError
 from s2s.inference.checkpoint import read_checkpoint
 from s2s.training import bad_batches
 from s2s.training.changes import changes
@@ -45,6 +46,7 @@ class RunFolder(Callback):
         goes_on: Whether the run that is there goes on.
 
     Raises:
+        BundleError: the checkpoint is damaged, or something else.
         ConfigError: there is a run, and it may neither go on nor be deleted, or the new run starts from it; or it is
             at work just now; or what it is to go on with differs from what it was begun with, and nobody says that it
             may.
@@ -71,7 +73,7 @@ class RunFolder(Callback):
                 self._hold()
             self._decide(resume_from, overwrite, start_from)
             if resume_from is not None and not accept_changes:
-                _ask_about_changes(progress_of(resume_from).config, config_text)
+                _ask_about_changes(resume_from, config_text)
         except BaseException:
             self.release()
             raise
@@ -197,19 +199,33 @@ class Progress(NamedTuple):
 
 
 def progress_of(checkpoint: str) -> Progress:
-    """What a checkpoint says of its run."""
+    """What a checkpoint says of its run.
+
+    Raises:
+        BundleError: it is damaged, or something else.
+    """
     loaded = read_checkpoint(Path(checkpoint))
-    run = loaded.get("run", {"config": "", "rows": 0})  # of a Trainer without a run folder
-    return Progress(int(loaded["epoch"]) + 1, int(loaded["global_step"]), run["config"], run["rows"])
+    run = loaded.get("run", {})  # none of a Trainer without a run folder
+    return Progress(
+        int(loaded["epoch"]) + 1, int(loaded["global_step"]), run.get("config", ""), run.get("rows", 0)
+    )
 
 
-def _ask_about_changes(then: str, now: str) -> None:
+def _ask_about_changes(checkpoint: str, now: str) -> None:
     """Ask whether a run may go on with another configuration, where somebody can answer.
 
     Raises:
+        BundleError: the checkpoint is damaged, or something else.
         ConfigError: nobody can, or says no.
     """
-    found = changes(then, now) if then else []
+    then = progress_of(checkpoint).config
+    try:
+        found = changes(then, now) if then else []
+    except (ValueError, yaml.YAMLError) as error:
+        raise BundleError(
+            f"{checkpoint} is damaged: the configuration in it cannot be read "
+            f"({getattr(error, 'problem', None) or error}); go on with another checkpoint of the run, or get it again"
+        ) from error
     if not found:
         return
     fixed = [change.key for change in found if change.is_fixed]

@@ -23,7 +23,9 @@ from s2s.inference.translator import Translator
 from s2s.registry import catalogue
 from s2s.registry.parts import factory
 from s2s.runtime.translator import OnnxTranslator
+from s2s.text.corpus import corpus_spec
 from s2s.text.store import PairStore
+from s2s.text.store_builder import pair_store
 from s2s.training.cli import vocabulary
 from s2s.training.nameable import LIGHTNING
 from s2s.training.options import Config, Option, read_config
@@ -38,7 +40,7 @@ from soak.hostile_files import (
     Opening,
     seal_shipped,
 )
-from soak.mutated_files import hostile_pickle, protobuf_of
+from soak.mutated_files import hostile_pickle, pickle_of, protobuf_of
 
 PAGE = Path(__file__).resolve().parents[2] / "SECURITY.md"
 KINDS: list[type[HostileFiles]] = [
@@ -144,6 +146,37 @@ def test_a_checkpoint_that_calls_something_is_refused(copy):
             new.writestr(name, old.read(name))
     path.write_bytes(packed.getvalue())
     with pytest.raises(BundleError, match="in it is packed, which torch never does"):
+        read(run, checkpoint="last")
+
+
+def test_a_checkpoint_takes_no_more_memory_than_its_file(good, copy, tmp_path):
+    attack = HostileCheckpoints()
+    attack.warm(good[attack.name])
+    with zipfile.ZipFile(good[attack.name] / "checkpoints" / "last.ckpt") as archive:
+        records = {name: archive.read(name) for name in archive.namelist()}
+    [name] = [name for name in records if name.endswith("data.pkl")]
+    called = b"cbuiltins\nbytearray\nJ\x00\x00\x00\x40\x85R"  # 1 GiB
+    pickles = {"a gigabyte": records[name].replace(b"K\x02", called, 1)}
+    pickles |= {how: data for data, how in (pickle_of(records[name], random.Random(i)) for i in range(12))}
+    assert {how.split()[0] for how in pickles} == {"a", "call", "copies", "deep", "key", "lists"}
+    openings = []
+    for number, (how, data) in enumerate(pickles.items()):
+        run = Path(shutil.copytree(good[attack.name], tmp_path / str(number)))
+        with zipfile.ZipFile(run / "checkpoints" / "last.ckpt", "w") as archive:
+            for other, record in records.items():
+                archive.writestr(other, data if other == name else record)
+        openings.append(Opening(attack.open, run, how))
+    found = results(openings, tmp_path)  # broken where it takes more than 512 MiB, or the process dies
+    assert "broken" not in {one.what for one in found}, found
+    assert [one.what for one in found][0] == "refused"
+    run = copy("checkpoints")
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(config.replace("hidden_size: 8", "hidden_size: 30000"))
+    state = {"model.x": torch.zeros(1).expand(2**20, 2**20)}
+    torch.save({"state_dict": state, "epoch": 0, "global_step": 1}, run / "checkpoints" / "last.ckpt")
+    with pytest.raises(
+        BundleError, match="last.ckpt is damaged: its weights are said to be larger than it is"
+    ):
         read(run, checkpoint="last")
 
 
@@ -362,6 +395,11 @@ def test_what_is_no_file_is_refused(kind, made, copy, tmp_path):
             attack.open(folder)
         shutil.rmtree(folder / file) if (folder / file).is_dir() else (folder / file).unlink()
         (folder / file).write_bytes(kept)
+    if kind is HostileStores:
+        made(tmp_path / "corpus.tsv")
+        bytes_ = factory("tokenizer", "Bytes")()
+        with pytest.raises(DataError, match="cannot read .*corpus.tsv: "):
+            pair_store(tmp_path, "train", [corpus_spec(str(tmp_path / "corpus.tsv"))], bytes_, bytes_)
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,11 @@ def test_yaml_is_what_a_safe_loader_says():
         ("a: &a {b: *a}", "more than 1,000,000 values"),
         ("[&a [" + "1, " * 1001 + "], &b [" + "*a, " * 1001 + "]]", "more than 1,000,000 values"),
         ("2001-99-99", "month must be in"),
+        ("!!bool x", "a value that its tag does not allow"),
+        ("!!int ''", "a value that its tag does not allow"),
+        ("!!timestamp x", "a value that its tag does not allow"),
     ],
 )
-def test_yaml_that_grows_without_end_is_refused(text, message):
+def test_yaml_that_cannot_be_is_a_value_error(text, message):
     with pytest.raises(ValueError, match=message):
         parse_yaml(text)

@@ -199,6 +199,21 @@ def test_a_pipe_in_the_place_of_a_column_is_not_waited_for(tmp_path: Path) -> No
         PairStore(folder, [("a.tsv",)])
 
 
+@pytest.mark.parametrize("written", [False, True])
+def test_a_pipe_is_no_corpus(tmp_path: Path, written: bool) -> None:
+    """It would be waited for, or be empty when it has been read once."""
+    pipe = tmp_path / "a.tsv"
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR) if written else None
+    with pytest.raises(
+        DataError,
+        match=f"cannot read {pipe}: not an ordinary file; text is read more than once: write it to a file first",
+    ):
+        build(tmp_path, CorpusSpec(path=str(pipe)))
+    if writer is not None:
+        os.close(writer)
+
+
 def test_of_several_builders_one_builds(tmp_path: Path) -> None:
     corpus = write(tmp_path / "a.tsv", PAIRS * 500)
     counting = Counting()

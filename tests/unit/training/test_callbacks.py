@@ -2,6 +2,7 @@
 
 import math
 import signal
+import zipfile
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 
-from s2s.errors import ConfigError, Terminated
+from s2s.errors import BundleError, ConfigError, Terminated
 from s2s.evaluation.metric import Score
 from s2s.training.callbacks import (
     DUE_STEPS,
@@ -185,6 +186,43 @@ def test_the_bundle_is_told_with_the_digits_of_its_scores(
     trainer: Any = SimpleNamespace(fast_dev_run=False, is_global_zero=True, current_epoch=2, global_step=7)
     BundleWriter(tmp_path / "bundle", BestAndLast(tmp_path)).on_fit_end(trainer, module)
     assert capsys.readouterr().out == f"bundle: {tmp_path / 'bundle'} (epoch 2, accuracy 94.66, MASE 1.723)\n"
+
+
+def test_the_checkpoint_that_is_shipped_is_read_with_care(tmp_path: Path) -> None:
+    """As `s2s convert` reads it, mapped: it may be large, damaged or of another run."""
+    module: Any = Line()
+    module.load_scores = lambda checkpoint: setattr(module, "scores", checkpoint["scores"])
+    shipped: dict[str, int] = {}
+    module.save_bundle = lambda folder, **of: shipped.update(of)
+    trainer: Any = SimpleNamespace(fast_dev_run=False, is_global_zero=True)
+    checkpoints = BestAndLast(tmp_path / "run" / "checkpoints")
+    writer = BundleWriter(tmp_path / "bundle", checkpoints)
+    checkpoints.best.parent.mkdir(parents=True)
+    good = {"state_dict": module.state_dict(), "epoch": 1, "global_step": 7, "scores": []}
+    torch.save(good, checkpoints.best)
+    writer.on_fit_end(trainer, module)
+    assert shipped == {"epoch": 2, "step": 7}
+    no_epoch = {name: value for name, value in good.items() if name != "epoch"}
+    no_scores = {name: value for name, value in good.items() if name != "scores"}
+    for spoilt, message in (
+        (no_epoch, "best.ckpt is no checkpoint of `s2s fit`: it has no weights, epoch and step"),
+        (no_scores, "no bundle is written: .*best.ckpt does not fit this run: 'scores'; ship another"),
+        (
+            {**good, "state_dict": {}},
+            "best.ckpt does not fit this run: .*Missing key.*; ship another checkpoint: ",
+        ),
+    ):
+        torch.save(spoilt, checkpoints.best)
+        with pytest.raises(BundleError, match=message):
+            writer.on_fit_end(trainer, module)
+    torch.save({**good, "zeros": torch.zeros(10**6)}, checkpoints.best)
+    with zipfile.ZipFile(checkpoints.best) as old:
+        records = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(checkpoints.best, "w", zipfile.ZIP_DEFLATED) as new:
+        for name, record in records.items():
+            new.writestr(name, record)
+    with pytest.raises(BundleError, match="best.ckpt is damaged.* in it is packed, which torch never does"):
+        writer.on_fit_end(trainer, module)
 
 
 def test_progress_says_what_is_counted() -> None:

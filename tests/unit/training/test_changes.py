@@ -1,6 +1,7 @@
 """What differs between the configuration of a run and that of its resume."""
 
 import pytest
+import yaml
 
 from s2s.training.changes import changes
 
@@ -68,3 +69,25 @@ def test_a_schedule_that_falls_to_the_end_depends_on_where_it_is() -> None:
     found = changes(cosine, cosine.replace("max_epochs: 3", "max_epochs: 4"))
     told = "trainer.max_epochs was 3, now 4 (the learning rate of the cosine schedule falls to the end)"
     assert [str(change) for change in found] == [told]
+
+
+def test_a_value_is_told_up_to_a_length() -> None:
+    then = OF_A_PLATEAU.replace("patience: 3", "patience: 3\n  note: " + "x" * 999)
+    found = changes(then, then.replace("x" * 999, "y"))
+    assert [str(change) for change in found] == [f"model.note was {'x' * 200}…, now y"]
+
+
+@pytest.mark.parametrize(
+    ("then", "message"),
+    [
+        ("5", "it is no mapping"),
+        ("# nothing", "it is no mapping"),
+        ("a: [", "expected the node content"),
+        ("[" * 100_000, "it is nested too deeply"),
+        ("a: &a [*a]", "more than 1,000,000 values where its aliases are followed"),
+        ("a: !!bool x", "a value that its tag does not allow"),
+    ],
+)
+def test_a_configuration_of_anybody_that_cannot_be_read(then: str, message: str) -> None:
+    with pytest.raises((ValueError, yaml.YAMLError), match=message):
+        changes(then, OF_A_PLATEAU)

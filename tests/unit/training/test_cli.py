@@ -478,6 +478,50 @@ def test_at_a_terminal_another_configuration_is_asked_about(
     assert main(again) == 0
 
 
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        (5, "what it holds under its names is not what `s2s fit` saves; get it again"),
+        ({"config": 1}, "what it holds under its names is not what `s2s fit` saves; get it again"),
+        (
+            {"config": "a: 1", "rows": "x"},
+            "what it holds under its names is not what `s2s fit` saves; get it",
+        ),
+        ({"config": "a: ["}, "the configuration in it cannot be read (expected the node content, but found"),
+        ({"config": "[" * 100_000}, "the configuration in it cannot be read (it is nested too deeply)"),
+        (
+            {"config": "a: &a [*a]"},
+            "the configuration in it cannot be read (it has more than 1,000,000 values",
+        ),
+        ({"config": "5"}, "the configuration in it cannot be read (it is no mapping)"),
+        ({"config": "a: !!bool x"}, "the configuration in it cannot be read (it holds a value that its tag"),
+    ],
+)
+def test_a_checkpoint_whose_run_is_spoilt_is_refused(
+    run: object, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["fit", "-c", "mini.yaml"])
+    loaded = torch.load("runs/mini/checkpoints/last.ckpt", weights_only=True)
+    torch.save({**loaded, "run": run}, "r.ckpt")
+    capsys.readouterr()
+    assert main(["fit", "-c", "mini.yaml", "--ckpt_path", "r.ckpt", "--run_folder", "other"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"s2s: error: r.ckpt is damaged: {message}") and told.count("\n") == 1
+
+
+def test_what_a_checkpoint_says_is_told_in_short(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["fit", "-c", "mini.yaml"])
+    loaded = torch.load("runs/mini/checkpoints/last.ckpt", weights_only=True)
+    aliases = "task: &a [x]\n" + "".join(
+        f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcde", "bcdef", strict=True)
+    )
+    torch.save({**loaded, "run": {"config": aliases + "model: *f", "rows": 0}}, "r.ckpt")
+    capsys.readouterr()
+    assert main(["fit", "-c", "mini.yaml", "--ckpt_path", "r.ckpt", "--run_folder", "other"]) == 2
+    told = capsys.readouterr().err
+    assert "the configuration is not that of the run to go on with: " in told and len(told) < 2_000
+
+
 def test_without_a_terminal_another_configuration_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     main(["fit", "-c", "mini.yaml"])
     kept = contents("runs/mini")

@@ -137,7 +137,7 @@ def save_model_bundle(
     folder = Path(folder)
     BUNDLE.check_place(folder)
     architecture = name_of(type(model))
-    weights = {name: value.detach().cpu().contiguous() for name, value in _stored(model).items()}
+    weights = stored_weights(model)
     with torch.random.fork_rng(devices=[]):
         again = build(type(model), model_config)
         _check_weights(_stored(again), weights, "the model and its model_config disagree")
@@ -207,6 +207,19 @@ def load_model_bundle(folder: str | Path, wanted: type[Model]) -> ModelBundle[Mo
         for name, value in expected.items():
             value.copy_(weights[name])
     return ModelBundle(model.eval(), tokenizers, config)
+
+
+@of_one_version
+def has_weights(folder: Path, weights: Mapping[str, Tensor]) -> bool:
+    """Whether a bundle is there and has these very weights, bit for bit."""
+    try:
+        there = _read_weights(folder)
+    except BundleError:
+        return False
+    return there.keys() == weights.keys() and all(
+        value.dtype == weights[name].dtype and value.equal(weights[name].cpu())
+        for name, value in there.items()
+    )
 
 
 @of_one_version
@@ -332,6 +345,11 @@ def _shapes(folder: Path) -> Sequence[Sequence[int]]:
             return [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise BundleError(f"{folder / WEIGHTS} is damaged ({error}); {BUNDLE.again}") from error
+
+
+def stored_weights(model: nn.Module) -> dict[str, Tensor]:
+    """What a bundle keeps of a model, by name; what is shared once."""
+    return {name: value.detach().cpu().contiguous() for name, value in _stored(model).items()}
 
 
 def _read_weights(folder: Path) -> dict[str, Tensor]:

@@ -23,7 +23,9 @@ from torch import Tensor
 
 from s2s.durable import durable_file, make_folder
 from s2s.errors import BundleError, Terminated
+from s2s.inference.bundle import SHORTLIST
 from s2s.inference.checkpoint import read_checkpoint
+from s2s.inference.model_bundle import has_weights, read_config, stored_weights
 
 LINE_SECONDS = 30.0
 """Where no terminal shows a bar, one line of progress is printed this often."""
@@ -399,9 +401,36 @@ class BundleWriter(pl.Callback):
         else:
             # the epoch is over, so that the trainer counts it
             epoch, step = trainer.current_epoch, trainer.global_step
-        pl_module.save_bundle(self.folder, epoch=epoch, step=step)
         scores = "".join(f", {score.figure}" for score in pl_module.scores)
+        if self._is_there(pl_module, step):
+            print(f"bundle: {self.folder} (epoch {epoch}{scores}), as it was")
+            return
+        lost = self._added()
+        pl_module.save_bundle(self.folder, epoch=epoch, step=step)
         print(f"bundle: {self.folder} (epoch {epoch}{scores})")
+        for line in lost:
+            print(line)
+
+    def _is_there(self, pl_module: Any, step: int) -> bool:
+        """Whether the bundle holds these weights already: what people have added to it since is theirs."""
+        same_step = self._config().get("training", {}).get("step") == step
+        return same_step and has_weights(self.folder, stored_weights(pl_module.model))
+
+    def _config(self) -> dict[str, Any]:
+        """Of the bundle that is there, if there is a sound one."""
+        try:
+            return read_config(self.folder)
+        except BundleError:
+            return {}
+
+    def _added(self) -> list[str]:
+        """What people have added to the bundle that is replaced, and how they add it again."""
+        config, lines = self._config(), []
+        if SHORTLIST in config.get("sha256", {}):
+            lines.append("the bundle before had a shortlist; to learn it again: s2s shortlist")
+        if config.get("card", {}).get("licence") or config.get("card", {}).get("intended_use"):
+            lines.append("the bundle before stated a licence or a use; to state it again: s2s convert")
+        return lines
 
 
 class Progress(ProgressBar):

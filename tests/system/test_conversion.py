@@ -150,3 +150,23 @@ def test_a_checkpoint_of_another_version_of_a_part_is_refused(run: Path, tmp_pat
         BundleError, match="version 7 of encoder 'Recurrent', and the installed one is version 1"
     ):
         convert(tmp_path / "run", tmp_path / "b")
+
+
+def test_what_was_added_to_a_bundle_stays_or_is_missed(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Going on with a run that is over leaves its bundle alone; another bundle in its place says what it lacks."""
+    mine = shutil.copytree(run, tmp_path / "run")
+    assert main(["convert", str(mine), str(mine / "bundle"), "--licence", "CC0"]) == 0
+    kept = (mine / "bundle" / "config.json").read_bytes()
+    going_on = ["fit", "-c", str(mine / "config.yaml"), "--run_folder", str(mine), "--ckpt_path", "last"]
+    assert main(going_on) == 0
+    assert ", as it was\n" in capsys.readouterr().out
+    assert (mine / "bundle" / "config.json").read_bytes() == kept
+    (mine / "checkpoints" / "best.ckpt").unlink()
+    assert main([*going_on, "--trainer.max_epochs", "3"]) == 0
+    assert (
+        "the bundle before stated a licence or a use; to state it again: s2s convert"
+        in capsys.readouterr().out
+    )
+    assert (mine / "bundle" / "config.json").read_bytes() != kept

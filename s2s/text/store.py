@@ -204,7 +204,9 @@ def _about(folder: Path) -> _About:
     try:
         told = read_json(folder / "store.json")
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder} is no finished token store: {error}") from error
+        raise DataError(
+            f"{folder} is no finished token store: {error}; delete it, and training writes it again"
+        ) from error
     try:
         pairs, bounds = told["pairs"], [(start, stop) for start, stop in told["bounds"]]
         dtypes: dict[Sides, np.dtype[Any]] = {side: ID_TYPES[told[f"{side}_dtype"]] for side in SIDES}

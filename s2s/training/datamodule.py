@@ -446,8 +446,9 @@ class PairData(pl.LightningDataModule):
         lines = self._left_out()
         batches = sampler.batches(0)
         rows = batches.pairs_seen / max(1, len(batches))
+        unit = "pairs" if len(self.sides) == 2 else "texts"
         lines.append(
-            f"train: {counted(len(batches), 'batch', 'batches')} per epoch, {rows:.0f} pairs each, "
+            f"train: {counted(len(batches), 'batch', 'batches')} per epoch, {rows:.0f} {unit} each, "
             f"{batches.padding_share:.1%} padding"
         )
         beyond = beyond_budget(sampler.source_lengths, sampler.target_lengths, self.limits)

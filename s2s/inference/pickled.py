@@ -63,6 +63,7 @@ def check_pickle(data: bytes) -> None:
     below: list[list[_Made]] = []
     memo: dict[int, _Made] = {}
     number, again = _Made(_PLAIN), 0.0
+    argument: Any
     for code, argument, _ in pickletools.genops(data):
         name = code.name
         if name in _NUMBERS:

@@ -59,16 +59,23 @@ def read(source: str | Path, *, checkpoint: str = "best") -> Bundle:
     """
     source = Path(source)
     if (source / CONFIG).is_file() and not (source / RUN_CONFIG).is_file():
-        return load_bundle(source)
+        bundle = load_bundle(source)
+        try:
+            _stated(bundle.config)
+        except TypeError as error:
+            raise BundleError(
+                f"{source / CONFIG} misstates its card or its scores: {error}; get the bundle again"
+            ) from error
+        return bundle
     if source.is_file():
         run, path = source.resolve().parent.parent, source
     else:
         run, path = source, _checkpoint(source, checkpoint)
     try:
         return _read_run(run, path)
-    except BundleError:
-        raise
     except Exception as error:  # also what parts make of options that nobody foresaw
+        if isinstance(error, BundleError) and str(run) in str(error):
+            raise
         what = "" if isinstance(error, S2SError) else f"{type(error).__name__}: "
         raise BundleError(f"{path} cannot be made a bundle: {what}{error}") from error
 
@@ -92,9 +99,7 @@ def write(
     """
     config = bundle.config
     joint = "tokenizer" in config
-    if scores is None:
-        scores = [Score(**score) for score in config.get("scores", [])]
-    stated = Card(**config.get("card", {}))
+    stated, measured = _stated(config)
     given = {name: value for name, value in vars(card or Card()).items() if value}
     written = save_bundle(
         folder,
@@ -107,12 +112,17 @@ def write(
         search=config["search"],
         task=config.get("task", "Seq2Seq"),
         training=config.get("training", {}) if training is None else training,
-        scores=scores,
+        scores=measured if scores is None else scores,
         card=replace(stated, **given),
     )
     if bundle.shortlist is not None:
         add_shortlist(written, bundle.shortlist)
     return written
+
+
+def _stated(config: Mapping[str, Any]) -> tuple[Card, list[Score]]:
+    """The card and the scores that a bundle's configuration states."""
+    return Card(**config.get("card", {})), [Score(**score) for score in config.get("scores", [])]
 
 
 def _checkpoint(run: Path, wanted: str) -> Path:

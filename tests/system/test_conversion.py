@@ -152,6 +152,31 @@ def test_a_checkpoint_of_another_version_of_a_part_is_refused(run: Path, tmp_pat
         convert(tmp_path / "run", tmp_path / "b")
 
 
+@pytest.mark.parametrize(("name", "value"), [("scores", [1]), ("scores", [{"x": 1}]), ("card", {"x": 1})])
+def test_a_bundle_that_misstates_what_is_known_of_it(
+    run: Path, tmp_path: Path, name: str, value: Any
+) -> None:
+    spoilt = shutil.copytree(run / "bundle", tmp_path / "spoilt")
+    entries = {**config(spoilt), name: value}
+    entries.pop("config_sha256")
+    (spoilt / "config.json").write_text(json.dumps(entries))
+    with pytest.raises(
+        BundleError, match="spoilt/config.json misstates its card or its scores: .*; get the bundle"
+    ):
+        convert(spoilt, tmp_path / "b")
+
+
+def test_a_run_begun_with_a_bundle_that_is_none_is_named(run: Path, tmp_path: Path) -> None:
+    spoilt = shutil.copytree(run, tmp_path / "spoilt")
+    entries = yaml.safe_load((spoilt / "config.yaml").read_text())
+    entries["model"]["start_from"] = "."
+    (spoilt / "config.yaml").write_text(yaml.safe_dump(entries))
+    with pytest.raises(
+        BundleError, match="spoilt/checkpoints/best.ckpt cannot be made a bundle: . is no bundle"
+    ):
+        convert(spoilt, tmp_path / "b")
+
+
 def test_what_was_added_to_a_bundle_stays_or_is_missed(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

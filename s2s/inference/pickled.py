@@ -10,14 +10,18 @@ import pickletools
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 _ORDERED, _COUNTER = "collections.OrderedDict", "collections.Counter"
-_TENSOR = "torch._utils._rebuild_tensor_v2"
-_STORAGES = {
-    f"torch.{kind}Storage"
-    for kind in ("Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
-}
-_KNOWN = {_ORDERED, _COUNTER, _TENSOR, *_STORAGES}
+_TENSOR, _PARAMETER = "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"
+_REALS = ("Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
+_STORAGES = {f"torch.{kind}Storage" for kind in (*_REALS, "ComplexFloat", "ComplexDouble")}
+_TYPES = {str(value) for value in vars(torch).values() if isinstance(value, torch.dtype)}
+_SET, _SIZE, _BYTES = "__builtin__.set", "torch.Size", "_codecs.encode"
+_OF_PLAIN = {"__builtin__.complex", "torch.device"}
+_KNOWN = {_ORDERED, _COUNTER, _TENSOR, _PARAMETER, _SET, _SIZE, _BYTES, *_OF_PLAIN, *_STORAGES}
 _PLAIN = "number or text"
+_LATIN = "latin1"  # how torch writes bytes
 _NUMBERS = {"NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"}
 _EMPTY = {"EMPTY_LIST": "list", "EMPTY_DICT": "dict"}
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
@@ -36,12 +40,14 @@ class _Made:
         size: numbers in it, and in what it holds, each as often as it is met; without end for a storage, which is for
             tensors alone.
         items: of a tuple.
+        text: of a short text.
     """
 
-    __slots__ = ("again", "items", "kind", "size")
+    __slots__ = ("again", "items", "kind", "plain", "size", "text")
 
-    def __init__(self, kind: str, size: float = 1, items: Sequence[_Made] = ()) -> None:
-        self.kind, self.size, self.items = kind, size, items
+    def __init__(self, kind: str, size: float = 1, items: Sequence[_Made] = (), text: str = "") -> None:
+        self.kind, self.size, self.items, self.text = kind, size, items, text
+        self.plain = True  # whether a list holds numbers and text alone
         self.again = False  # whether it has been named again, and may be in others
 
 
@@ -49,8 +55,8 @@ def check_pickle(data: bytes) -> None:
     """Weights, numbers, text, and lists, tuples and mappings of them, are all that a pickle may build.
 
     What it builds takes memory in proportion to its bytes, and so does what is copied or printed of it: no call makes
-    more, and what is named again is counted again. Keys are numbers and text, for the hash of a tuple in a tuple in a
-    tuple may have no end, or overflow the stack.
+    more, and what is named again is counted again. Keys are numbers, text, and tuples of these, for the hash of a tuple
+    in a tuple in a tuple may have no end, or overflow the stack.
 
     Args:
         data: a pickle, as torch writes them.
@@ -69,7 +75,7 @@ def check_pickle(data: bytes) -> None:
         if name in _NUMBERS:
             stack.append(number)
         elif name == "BINUNICODE":
-            stack.append(_Made(_PLAIN, 1 + len(argument) // _LETTERS))
+            stack.append(_Made(_PLAIN, 1 + len(argument) // _LETTERS, text=argument[: len(_LATIN) + 1]))
         elif name in ("BINPUT", "LONG_BINPUT"):
             memo[argument] = stack[-1]
         elif name in ("BINGET", "LONG_BINGET"):
@@ -119,6 +125,8 @@ def _tuple(items: list[_Made]) -> _Made:
 
 def _global(argument: Any) -> _Made:
     wanted = str(argument).replace(" ", ".")  # as torch looks it up
+    if wanted in _TYPES:
+        return _Made(_PLAIN)
     if wanted not in _KNOWN:
         raise ValueError(f"it asks for {wanted[:100]}, and checkpoints hold weights, numbers and text")
     return _Made(wanted)
@@ -128,13 +136,18 @@ def _plain(items: Sequence[_Made]) -> bool:
     return all(item.kind == _PLAIN for item in items)
 
 
+def _is_key(item: _Made) -> bool:
+    return item.kind == _PLAIN or (item.kind == "tuple" and _plain(item.items))
+
+
 def _fill(holder: _Made, items: list[_Made], how: str) -> None:
     if holder.kind not in _FILLED[how]:
         raise ValueError(f"it puts something into a {holder.kind}")
     if holder.again:
         raise ValueError(f"it goes on with a {holder.kind} that is done")
-    if how == "SETITEMS" and not _plain(items[::2]):
+    if how == "SETITEMS" and not all(_is_key(item) for item in items[::2]):
         raise ValueError("it has a key that is neither a number nor text")
+    holder.plain = holder.plain and _plain(items)
     holder.size += sum(item.size for item in items)
 
 
@@ -154,6 +167,16 @@ def _called(function: _Made, arguments: _Made) -> _Made:
         return _Made(f"{_COUNTER}()", arguments.size)
     if function.kind == _TENSOR and _are_of_tensor(arguments.items):
         return _Made("tensor", _PRINTED)
+    if function.kind == _PARAMETER and kinds == ["tensor", _PLAIN, f"{_ORDERED}()"]:
+        return _Made("tensor", _PRINTED)
+    if function.kind == _SET and kinds == ["list"] and arguments.items[0].plain:
+        return _Made("set", arguments.size)
+    if function.kind == _SIZE and kinds == ["tuple"] and _plain(arguments.items[0].items):
+        return _Made("size", arguments.size)
+    if function.kind == _BYTES and kinds == [_PLAIN, _PLAIN] and arguments.items[1].text == _LATIN:
+        return _Made(_PLAIN, arguments.size)
+    if function.kind in _OF_PLAIN and arguments.kind == "tuple" and _plain(arguments.items):
+        return _Made(_PLAIN, arguments.size)
     raise ValueError(f"it calls {function.kind} in another way than torch")
 
 

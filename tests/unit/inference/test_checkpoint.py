@@ -70,6 +70,26 @@ def test_what_training_saves_is_read(tmp_path: Path) -> None:
     assert torch.equal(read["kinds"]["torch.float16"], torch.zeros(3, 2, dtype=torch.float16))
 
 
+def test_what_a_callback_may_keep_is_read(tmp_path: Path) -> None:
+    """All that torch's loader of weights takes and that is as large as it looks."""
+    kept = {
+        "set": {1, "a"},
+        "bytes": b"\x00\xff" * 50,
+        "size": torch.Size([2, 3]),
+        "parameter": torch.nn.Parameter(torch.ones(2)),
+        "complex": 1 + 2j,
+        "complexes": torch.ones(2, dtype=torch.complex64),
+        "type": torch.float32,
+        "device": torch.device("cpu"),
+        "by pair": {(1, "a"): 3},
+    }
+    path = saved(tmp_path / "a.ckpt", state_dict={"w": torch.ones(1)}, callbacks={"mine": kept})
+    read = read_checkpoint(path)["callbacks"]["mine"]
+    for name, value in kept.items():
+        same = torch.equal(read[name], value) if isinstance(value, torch.Tensor) else read[name] == value
+        assert same and type(read[name]) is type(value), name
+
+
 DEEP = b")" + b"\x85" * 100_000
 ORDERED = b"ccollections\nOrderedDict\n"
 LARGE = b"}(" + b"".join(number(i) + b"N" for i in range(2_000)) + b"uq\x63"
@@ -85,7 +105,15 @@ STORAGE = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text(
         (b"cbuiltins\nbytearray\n" + number(400 * MIB) + b"\x85R", "it asks for builtins.bytearray, and"),
         (b"c__builtin__\nbytearray\n" + number(400 * MIB) + b"\x85R", "it asks for __builtin__.bytearray"),
         (b"ctorch\nTensor\n" + number(400 * MIB) + b"\x85\x81", "it asks for torch.Tensor, and"),
-        (b"ctorch\nSize\n](K\x01e\x85R", "it asks for torch.Size, and checkpoints hold weights, numbers and"),
+        (b"ctorch\nSize\n](K\x01e\x85R", "it calls torch.Size in another way than torch"),
+        (b"ctorch\nSize\n" + DEEP + b"\x85R", "it calls torch.Size in another way than torch"),
+        (b"c__builtin__\nset\n](" + DEEP + b"e\x85R", "it calls __builtin__.set in another way than torch"),
+        (
+            b"c_codecs\nencode\n" + text("a") + text("utf-32") + b"\x86R",
+            "it calls _codecs.encode in another way",
+        ),
+        (b"ctorch._utils\n_rebuild_parameter\n" + b"NNN\x87R", "it calls torch._utils._rebuild_parameter in"),
+        (b"c__builtin__\ncomplex\n]\x85R", "it calls __builtin__.complex in another way than torch"),
         (b"cbuiltins\nset\n]\x85R", "it asks for builtins.set, and"),
         (b"0", "an instruction that torch does not write, POP"),
         # copies of a large mapping, a few letters each

@@ -1,4 +1,6 @@
-"""Reading small files that others may have made: nothing waits for a pipe, fills memory, or overflows the stack."""
+"""What others may have made, read and shown: nothing waits for a pipe, fills memory, overflows the stack or commands a
+terminal.
+"""
 
 import errno
 import json
@@ -48,6 +50,11 @@ def ordinary(path: Path) -> BufferedReader:
 def _at_once(path: str, flags: int) -> int:
     # A pipe without a writer must not make us wait.
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def printable(text: str) -> str:
+    """Text for a terminal, which control characters in it would command; these are written as Python writes them."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def read_json(path: Path) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from s2s.commands.command_line import CommandLine
+from s2s.untrusted import printable
 
 if TYPE_CHECKING:
     from s2s.inference.inspection import Inspection
@@ -65,7 +66,7 @@ def _lines(found: Inspection) -> Iterator[str]:
         yield from _columns({part: f"{count:,}" for part, count in found.parameters.items()})
     for side, vocabulary in (found.vocabulary or {}).items():
         yield f"\nvocabulary of {side}: {_spec(vocabulary['tokenizer'])}, {vocabulary['tokens']:,} tokens"
-        yield f"  {' '.join(map(_printable, vocabulary['some']))}"
+        yield f"  {' '.join(map(printable, vocabulary['some']))}"
     yield "\nparts"
     yield from _columns({label: _part(**part) for label, part in found.parts.items()})
     yield f"\nfiles: {sum(file['bytes'] for file in found.files.values()):,} bytes"
@@ -77,7 +78,7 @@ def _lines(found: Inspection) -> Iterator[str]:
 def _columns(rows: dict[str, str]) -> Iterator[str]:
     width = max(map(len, rows), default=0)
     for name, text in rows.items():
-        first, *rest = map(_printable, text.split("\n"))
+        first, *rest = map(printable, text.split("\n"))
         yield f"  {name:<{width}}  {first}"
         yield from (f"  {'':<{width}}  {line}" for line in rest)
 
@@ -105,8 +106,3 @@ def _origin(part: dict[str, Any]) -> str:
         else " ".join(part[key] for key in ("distribution", "version") if part.get(key))
     )
     return " of ".join(word for word in (version, by) if word) or "not noted"
-
-
-def _printable(text: str) -> str:
-    # A bundle that comes from elsewhere must not command the terminal.
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

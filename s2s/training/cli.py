@@ -354,7 +354,7 @@ class CommandLine(LightningCLI):
         idle += ["model.schedule plateau"] if model.get("schedule") == "plateau" else []
         if model.get("monitor") != self.parser.get_default("model.monitor"):
             idle.append("model.monitor")
-        effect = f"; no effect have: {', '.join(idle)}" if idle else ""
+        effect = f"; without effect: {', '.join(idle)}" if idle else ""
         return f"no validation ({why}): the last checkpoint is what is shipped{effect}"
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from s2s.untrusted import parse_json, parse_yaml, read_bytes, read_json
+from s2s.untrusted import parse_json, parse_yaml, printable, read_bytes, read_json
 
 
 def test_an_ordinary_file_is_read(tmp_path):
@@ -71,3 +71,7 @@ def test_yaml_is_what_a_safe_loader_says():
 def test_yaml_that_cannot_be_is_a_value_error(text, message):
     with pytest.raises(ValueError, match=message):
         parse_yaml(text)
+
+
+def test_what_is_shown_commands_no_terminal():
+    assert printable("a\x1b[2J\u202eä 漢\n") == "a\\x1b[2J\\u202eä 漢\\n"

@@ -32,6 +32,7 @@ from s2s.training.datamodule import PairData
 from s2s.training.schedule import ScheduleName
 from s2s.training.scheduled_sampling import ScheduledSampling
 from s2s.training.task import Task, TaskModule
+from s2s.untrusted import printable
 from s2s_plugins.bridges.linear import LinearBridge
 from s2s_plugins.decoders.recurrent import RecurrentDecoder
 from s2s_plugins.embeddings.lookup import LookupEmbedding
@@ -247,10 +248,8 @@ class Seq2SeqModule(TaskModule):
         shown = lines[:: max(1, len(lines) // max(1, self.show_translations))][: self.show_translations]
         texts = dict(zip(lines, zip(hypotheses, references[0], strict=True), strict=True))
         for line in shown:
-            hypothesis, reference = texts[line]
-            self.say(
-                f"  source      {sources[line]}\n  translation {hypothesis}\n  reference   {reference}\n"
-            )
+            source, hypothesis, reference = map(printable, (sources[line], *texts[line]))
+            self.say(f"  source      {source}\n  translation {hypothesis}\n  reference   {reference}\n")
 
     def on_test_epoch_end(self) -> None:
         """Score the test split with `metric` and with those that are usual, and write what was decoded."""

@@ -209,7 +209,7 @@ def test_training_without_validation_says_what_that_means(capsys: pytest.Capture
     s2s.fit({**SMALL, **idle, "data.train": train})
     assert (
         "s2s: no validation (data.validation names no text): the last checkpoint is what is shipped; "
-        "no effect have: model.patience, model.schedule plateau, model.monitor\n"
+        "without effect: model.patience, model.schedule plateau, model.monitor\n"
     ) in capsys.readouterr().err
     s2s.fit({**SMALL, "data.train": train, "run_folder": "second"})
     assert "the last checkpoint is what is shipped\n" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from s2s.untrusted import parse_yaml
 from soak.contained import MARK
 
 LARGE = (2**15, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**62, 2**63 - 1, 2**63, 2**64, 10**30)
@@ -344,10 +345,10 @@ def yaml_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
         ]
         number = chance.randrange(len(bombs))
         return bombs[number].encode("utf-8") + data, f"bomb {number}"
-    tree, told = tree_of(yaml.safe_load(data), chance)
     try:
+        tree, told = tree_of(parse_yaml(data), chance)  # it may have been made a bomb before
         return yaml.safe_dump(tree).encode("utf-8"), told
-    except (yaml.YAMLError, UnicodeEncodeError):
+    except (yaml.YAMLError, ValueError):
         return bytes_of(data, chance)
 
 

@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import traceback
@@ -96,6 +97,8 @@ def _attempt(attack: Attack, tally: Tally, folder: Path) -> None:
     except Exception as error:  # also what the attack itself did not foresee
         tally.broken += 1
         why = str(error) if isinstance(error, Broken) else traceback.format_exc()
+        for place in (ROOT, sys.prefix):  # a result is read on other machines
+            why = why.replace(f"{place}/", "")
         if len(tally.told) < MOST_TOLD:
             tally.told.append({"attempt": tally.attempts, "what": why})
         print(f"{attack.name}, attempt {tally.attempts}: BROKEN: {why}", flush=True)

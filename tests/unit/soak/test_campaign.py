@@ -39,6 +39,7 @@ def test_what_happened_is_counted(tmp_path):
     assert (tally.attempts, tally.counts, tally.broken) == (9, {"held": 5}, 4)
     assert [one["attempt"] for one in tally.told] == [1, 4, 7, 8]
     assert tally.told[0]["what"] == "the 1th" and "unforeseen" in tally.told[3]["what"]
+    assert 'File "soak/campaign.py"' in tally.told[3]["what"], "no path of this machine"
     assert tally.figures == {"seconds": 6.0}
 
 

@@ -1,7 +1,8 @@
 """Batches of text pairs, made when they are asked for, in processes beside the training where there are some."""
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -121,6 +122,10 @@ class PairLoader(DataLoader[Made]):
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]
 
+    def __iter__(self) -> Any:  # what torch declares has a private name
+        with _held_back():
+            return super().__iter__()
+
     def state_dict(self) -> dict[str, Any]:
         """Nothing: the data module keeps the place; Lightning asks to know that a resume is possible."""
         return {}
@@ -129,16 +134,32 @@ class PairLoader(DataLoader[Made]):
         """Nothing to do."""
 
 
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """SIGTERM waits until this is left; in workers that are started meanwhile, until they can outlive it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _outlive_a_signal(worker: int) -> None:
     """SIGTERM to a whole process group, as clusters send it, leaves workers alive: the last step needs their batches.
 
     Their parent ends them. The second one ends a worker: where it hangs, DataLoader and multiprocessing send one each.
+    One that came before this is heard now, not by torch's handler, which ends the worker.
     """
 
     def heard(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     signal.signal(signal.SIGTERM, heard)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -2,7 +2,6 @@
 
 import ast
 import importlib.util
-import os
 import signal
 import sys
 import threading
@@ -13,9 +12,10 @@ from pathlib import Path
 from types import FrameType
 
 from s2s import __version__
-from s2s.errors import ConfigError, S2SError, Terminated
+from s2s.errors import ENDING, ConfigError, S2SError, Terminated
 from s2s.registry import Catalogue, PluginWarning, use_plugins
 from s2s.registry.near_names import unknown
+from s2s.streams import enduring, let_go
 
 USAGE = """\
 usage: s2s [--plugin-dir PATH] [--no-plugins] COMMAND [options]
@@ -41,13 +41,19 @@ def main(argv: list[str] | None = None) -> int:
         argv: Command line without the program's name; default: this process's.
 
     Returns:
-        The exit status: 0 done; 2 an error that the user can mend, told on standard error; 130 Ctrl-C; 143 SIGTERM
-        and 138 SIGUSR1, by which clusters end jobs.
+        The exit status: 0 done; 1 nobody reads the output any more; 2 an error that the user can mend, told on
+        standard error; 130 Ctrl-C; 143 SIGTERM and 138 SIGUSR1, by which clusters end jobs; 129 SIGHUP, of a terminal
+        that is closed.
     """
     warnings.showwarning = _show_warning
+    with enduring(output=False):
+        return _run(list(sys.argv[1:] if argv is None else argv))
+
+
+def _run(argv: list[str]) -> int:
     try:
         with _signals_end_in_good_order():
-            return _dispatch(list(sys.argv[1:] if argv is None else argv))
+            return _dispatch(argv)
     except S2SError as error:
         print(f"s2s: error: {error}", file=sys.stderr)
         _flush()
@@ -64,16 +70,15 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _flush() -> None:
-    """What standard output does not take is let go of: the interpreter would complain once more at its exit."""
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        let_go(sys.stdout)
 
 
 @contextmanager
 def _signals_end_in_good_order() -> Iterator[None]:
-    """SIGTERM and SIGUSR1 end a command as Ctrl-C does: what is begun is closed, and how to go on is told.
+    """Signals that tell it to end do so as Ctrl-C does: what is begun is closed, and how to go on is told.
 
     Only once: a second one must not disturb that. A training holds them back until it has saved.
     """
@@ -83,10 +88,8 @@ def _signals_end_in_good_order() -> Iterator[None]:
             signal.signal(heard, signal.SIG_IGN)
         raise Terminated(number)
 
-    numbers = [number for name in ("SIGTERM", "SIGUSR1") if (number := getattr(signal, name, None))]
-    if threading.current_thread() is not threading.main_thread():
-        numbers = []
-    # Whoever handles or ignores them already, has his reasons.
+    numbers = ENDING if threading.current_thread() is threading.main_thread() else []
+    # Whoever handles or ignores them already, as nohup does, has his reasons.
     before = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
     for number in before:
         signal.signal(number, end)

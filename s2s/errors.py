@@ -2,6 +2,9 @@
 
 import signal
 
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, name)]
+"""Signals that tell a process to end: two by which clusters say that time is up, and that of a terminal that closes."""
+
 
 class Terminated(SystemExit):
     """The process was told to end by a signal; it leaves with the status that shells tell of one: 128 and its number.

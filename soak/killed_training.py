@@ -310,13 +310,13 @@ class EndedTraining(KilledTraining):
 
     name = "ended-training"
     promise = (
-        "SIGTERM, SIGUSR1 or Ctrl-C to a training and its workers: it saves, tells how to go on and leaves within "
-        "10 s; gone on with, it is the training that was never ended"
+        "SIGTERM, SIGUSR1, SIGHUP or Ctrl-C to a training and its workers: it saves, tells how to go on and leaves "
+        "within 10 s; gone on with, it is the training that was never ended"
     )
     units = "signals"
     attempts = 100
     short = 1
-    statuses = (130, 138, 143)
+    statuses = (129, 130, 138, 143)
 
     def attempt(self, number: int, folder: Path) -> Outcome:
         self.slowest = 0.0
@@ -324,7 +324,7 @@ class EndedTraining(KilledTraining):
         return Outcome(outcome.counts, {"seconds_to_leave": self.slowest})
 
     def _end(self, pid: int, watch: Clock, kill: Kill) -> str:
-        number = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)[int(kill.share * 1000) % 3]
+        number = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT)[int(kill.share * 1000) % 4]
         at = MOMENTS[watch.moment]
         os.killpg(pid, number)
         self.began = time.monotonic()

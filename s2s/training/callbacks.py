@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,7 +23,7 @@ from rich.progress import Progress as Bar
 from torch import Tensor
 
 from s2s.durable import durable_file, make_folder
-from s2s.errors import BundleError, Terminated
+from s2s.errors import ENDING, BundleError, Terminated
 from s2s.inference.bundle import SHORTLIST
 from s2s.inference.checkpoint import read_checkpoint
 from s2s.inference.model_bundle import has_weights, read_config, stored_weights
@@ -34,8 +35,8 @@ DUE_STEPS = 20
 DUE_SECONDS = 1.0
 """With several ranks it is asked so often, and once in DUE_STEPS, whether a checkpoint is due or a signal came."""
 
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
-"""Ctrl-C, and those by which clusters tell a job that its time is up."""
+SIGNALS = [signal.SIGINT, *ENDING]
+"""Ctrl-C, and what tells a training that its time is up."""
 
 
 class DurableCheckpoints(TorchCheckpointIO):
@@ -96,9 +97,10 @@ class DeferredSignals:
                 raise KeyboardInterrupt
             return  # clusters send more than one, and what is being saved must not be disturbed
         self.asked = number
-        # Not print: the signal may have come in the middle of one.
-        os.write(2, f"\n{signal.Signals(number).name}: ".encode() if number != signal.SIGINT else b"\n")
-        os.write(2, b"stopping after this batch or validation; Ctrl-C now stops at once, without saving\n")
+        name = f"{signal.Signals(number).name}: " if number != signal.SIGINT else ""
+        told = f"\n{name}stopping after this batch or validation; Ctrl-C now stops at once, without saving\n"
+        with suppress(OSError):  # nobody reads it: the terminal was closed
+            os.write(2, told.encode())  # not print: the signal may have come in the middle of one
 
 
 class BestAndLast(Checkpoint):
@@ -108,9 +110,9 @@ class BestAndLast(Checkpoint):
     step of all, and every `last_every_minutes`. Neither is ever written between the batches of one accumulated step:
     their gradients are in no checkpoint. (Where training validates and ends is the loop's to see to: loop.py.)
 
-    Ctrl-C, SIGTERM and SIGUSR1 wait for the end of such a step, where `last.ckpt` is written before training stops: a
-    checkpoint of half a step, or half a checkpoint, would not resume. In a validation they wait for the batch alone.
-    Several ranks hear them at different moments, or only one of them does: the first decides for all, at batches that
+    Ctrl-C and the signals of `ENDING` wait for the end of such a step, where `last.ckpt` is written before training
+    stops: a checkpoint of half a step, or half a checkpoint, would not resume. In a validation they wait for the batch
+    alone. Several ranks hear them at different moments, or only one of them does: the first decides for all, at batches that
     all of them have: each of a validation, the last of an epoch, else once in DUE_SECONDS or DUE_STEPS.
 
     Args:

@@ -33,6 +33,7 @@ from s2s.registry import catalogue
 from s2s.registry.near_names import nearest, unknown
 from s2s.registry.parts import kind_of_option, options
 from s2s.resources import recipes
+from s2s.streams import enduring
 from s2s.training.callbacks import BestAndLast, DurableCheckpoints
 from s2s.training.datamodule import KeepsTokenizers
 from s2s.training.help import (
@@ -378,7 +379,8 @@ class _Run:
 
     def fit(self) -> Fitted:
         try:
-            return self._fit()
+            with enduring(output=True):
+                return self._fit()
         finally:
             self._cli.release()
 

@@ -1,5 +1,6 @@
 """What accompanies a training, each part by itself."""
 
+import errno
 import math
 import signal
 import zipfile
@@ -75,7 +76,21 @@ def test_ctrl_c_is_held_back_once(capfd: pytest.CaptureFixture[str]) -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_of_a_terminal_that_is_gone_is_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("os.write", gone)
+    signals = DeferredSignals()
+    signals.hold()
+    try:
+        signal.raise_signal(signal.SIGHUP)
+        assert signals.asked == signal.SIGHUP
+    finally:
+        signals.release()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
 def test_signals_of_a_cluster_are_held_back_however_many_come(
     number: signal.Signals, capfd: pytest.CaptureFixture[str]
 ) -> None:

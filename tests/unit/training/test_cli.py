@@ -22,6 +22,7 @@ from s2s.registry import Catalogue, Entry
 from s2s.registry.discovery import discover
 from s2s.training.callbacks import BestAndLast
 from s2s.training.cli import plain_error
+from tests.unit.test_streams import nobody_reads
 from tests.unit.training import stand_in
 
 RECIPE = """
@@ -537,7 +538,7 @@ def test_without_a_terminal_another_configuration_is_refused(capsys: pytest.Capt
     assert contents("runs/mini") == kept
 
 
-@pytest.mark.parametrize(("sent", "status"), [("SIGTERM", 143), ("SIGUSR1", 138)])
+@pytest.mark.parametrize(("sent", "status"), [("SIGTERM", 143), ("SIGUSR1", 138), ("SIGHUP", 129)])
 def test_the_end_of_a_job_tells_how_to_go_on(
     sent: str, status: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -552,6 +553,14 @@ def test_the_end_of_a_job_tells_how_to_go_on(
     told = capsys.readouterr().err
     assert told.endswith(f"To go on later: the same command with --ckpt_path last\ns2s: stopped by {sent}\n")
     assert signal.getsignal(signal.Signals[sent]) is signal.SIG_DFL
+
+
+def test_a_training_that_nobody_listens_to_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    with nobody_reads() as pipe, nobody_reads() as errors:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        monkeypatch.setattr(sys, "stderr", errors)
+        assert main(["fit", "-c", "mini.yaml"]) == 0
+    assert Path("runs/mini/checkpoints/last.ckpt").is_file()
 
 
 def test_the_scored_checkpoint_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -303,6 +303,8 @@ def pickle_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
     """A pickle with a number replaced by what torch makes: by a call, of the same again and again, or nested."""
     codes = list(pickletools.genops(data))
     numbers = [i for i, (code, _, _) in enumerate(codes) if code.name in ("NONE", "NEWFALSE", "BININT1")]
+    if not numbers:  # it was spoilt before
+        return bytes_of(data, chance)
     number = chance.choice(numbers)
     start, end = (codes[i][2] or 0 for i in (number, number + 1))
     module, name = chance.choice(CALLABLE).split()

@@ -112,8 +112,8 @@ class BestAndLast(Checkpoint):
 
     Ctrl-C and the signals of `ENDING` wait for the end of such a step, where `last.ckpt` is written before training
     stops: a checkpoint of half a step, or half a checkpoint, would not resume. In a validation they wait for the batch
-    alone. Several ranks hear them at different moments, or only one of them does: the first decides for all, at batches that
-    all of them have: each of a validation, the last of an epoch, else once in DUE_SECONDS or DUE_STEPS.
+    alone. Several ranks hear them at different moments, or only one of them does: the first decides for all, at
+    batches that all of them have: each of a validation, the last of an epoch, else once in DUE_SECONDS or DUE_STEPS.
 
     Args:
         folder: where they lie.

@@ -39,12 +39,11 @@ def test_both_streams_outlive_their_readers(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_who_reads_results_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    with broken_streams(monkeypatch):
-        with enduring(output=False):
-            print("told", file=sys.stderr, flush=True)
-            with pytest.raises(BrokenPipeError):
-                print("result", flush=True)
-            Enduring(sys.stdout).flush()  # the rest of it would be written at the end of the test
+    with broken_streams(monkeypatch), enduring(output=False):
+        print("told", file=sys.stderr, flush=True)
+        with pytest.raises(BrokenPipeError):
+            print("result", flush=True)
+        Enduring(sys.stdout).flush()  # the rest of it would be written at the end of the test
 
 
 def test_what_is_read_is_whole(capsys: pytest.CaptureFixture[str]) -> None:

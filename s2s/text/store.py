@@ -144,6 +144,10 @@ class PairStore:
         """Tokens per sentence, without bos and eos, [pairs]; to be asked for by slices."""
         return Lengths(self._id_offsets[side])
 
+    def tokens(self, side: Sides) -> int:
+        """Tokens of one side, without bos and eos."""
+        return len(self._ids[side])
+
     def ids(self, side: Sides, pair: int) -> npt.NDArray[np.unsignedinteger[Any]]:
         """The ids of one sentence, without bos and eos, [time]."""
         return self._ids[side][self._place(self._id_offsets[side], pair)]

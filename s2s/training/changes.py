@@ -85,14 +85,26 @@ def changes(then: str, now: str) -> list[Change]:
         yaml.YAMLError: it is no YAML.
         ValueError: it holds what cannot be, or no mapping.
     """
-    trees = [parse_yaml(text) for text in (then, now)]
-    if not isinstance(trees[0], Mapping):
-        raise ValueError("it is no mapping")
-    cosine = trees[1].get("model", {}).get("schedule") == "cosine"
+    before, after = _trees(then, now)
+    cosine = after.get("model", {}).get("schedule") == "cosine"
     harmless = HARMLESS - ENDS if cosine else HARMLESS
-    found = [change for change in _differences("", *trees) if change.key not in harmless]
+    found = [change for change in _differences("", before, after) if change.key not in harmless]
     why = "the learning rate of the cosine schedule falls to the end"
     return [change._replace(why=why) if change.key in ENDS else change for change in found]
+
+
+def other_text(then: str, now: str) -> list[Change]:
+    """Where the training text is to be read, if not where it was; arguments and errors as of `changes`."""
+    why = "it must be the same text, line by line"
+    found = _differences("", *_trees(then, now))
+    return [change._replace(why=why) for change in found if change.key == "data.train"]
+
+
+def _trees(then: str, now: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    before, after = parse_yaml(then), parse_yaml(now)
+    if not isinstance(before, Mapping):
+        raise ValueError("it is no mapping")
+    return before, after
 
 
 def _differences(key: str, then: Any, now: Any, *, options: bool = True) -> Iterator[Change]:

@@ -13,7 +13,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from s2s.registry.parts import kind_of_option, options
 from s2s.resources import recipes
 from s2s.streams import enduring
 from s2s.training.callbacks import BestAndLast, DurableCheckpoints
+from s2s.training.changes import other_text
 from s2s.training.datamodule import KeepsTokenizers
 from s2s.training.help import (
     choices,
@@ -348,7 +349,7 @@ class CommandLine(LightningCLI):
         model, data, trainer = self.config.model, self.config.get("data"), self.config.trainer
         if trainer.fast_dev_run or "validation" not in options(self.task.data):
             return None
-        if data.validation and trainer.limit_val_batches != 0:
+        if (data.validation and trainer.limit_val_batches != 0) or not data.get("train"):
             return None
         why = "trainer.limit_val_batches is 0" if data.validation else "data.validation names no text"
         idle = ["model.patience"] if model.get("patience") is not None else []
@@ -394,6 +395,9 @@ class _Run:
         begun = None if checkpoint is None else progress_of(checkpoint)
         if begun is not None and cli.trainer.is_global_zero:
             print(f"going on from epoch {begun.epoch}, step {begun.step}: {checkpoint}", file=sys.stderr)
+            with suppress(ValueError, yaml.YAMLError):  # who accepts changes accepts that they cannot be read
+                for change in other_text(begun.config, cli.config_text()):
+                    print(f"s2s: {change}", file=sys.stderr)
         if isinstance(cli.trainer.accelerator, CPUAccelerator):
             keep_freed_memory()
         cli.model.goes_on = checkpoint is not None

@@ -16,7 +16,7 @@ from s2s.durable import durable_folder
 from s2s.errors import ConfigError, DataError
 from s2s.registry import catalogue
 from s2s.registry.near_names import unknown
-from s2s.registry.parts import describe, factory
+from s2s.registry.parts import describe, factory, options
 from s2s.text.batch import Batch
 from s2s.text.corpus import BadLinePolicy, CorpusSpec, Sides, corpus_spec
 from s2s.text.sampler import BatchLimits, Place, Sampler, beyond_budget, by_length
@@ -35,6 +35,9 @@ _FORMAT = 3  # part of the fingerprints: raise it when the treatment of text or 
 _MOST_TOKENS = 2**15
 """Padded tokens of a batch where `batch_tokens` sets no limit: hundreds of sentences of the usual lengths. Attention of
 a pair that fills it holds a gigabyte; with more, one monstrous sentence would end a run."""
+
+_FEWEST_OF_EACH = 3
+"""Tokens of text for each entry of a vocabulary; with fewer on average, most entries occur once or never."""
 
 _SPLITS: dict[TrainerFn | None, tuple[Split, ...]] = {
     TrainerFn.FITTING: ("train", "validation"),
@@ -175,6 +178,7 @@ class PairData(pl.LightningDataModule):
         self.seed = seed
         self.copies = False
         self._tokenizers: Tokenizers | None = None
+        self._learnt: list[Tokenizer] = []
         self._stores: dict[str, PairStore] = {}
         self._further: dict[str, list[list[str]]] = {}
         self._sampler: Place | None = None
@@ -315,6 +319,8 @@ class PairData(pl.LightningDataModule):
                 "data.train names no text; the tokenizers are trained on it: --data.train pairs.tsv"
             )
         tokenizer = made_by()
+        if not tokenizer.trained:
+            self._learnt.append(tokenizer)
         about = [_FORMAT, self.on_bad_line, f"{name} {tokenizer.fingerprint()}"]
         about += sides if len(self.sides) == 1 else []
         for spec in self.corpora["train"]:
@@ -460,7 +466,24 @@ class PairData(pl.LightningDataModule):
             lines.append(
                 f"train: {what} and left out, first at {place}; see batch_tokens and max_source_tokens"
             )
-        self._tell(lines)
+        self._tell(lines + self._too_many_pieces())
+
+    def _too_many_pieces(self) -> list[str]:
+        """That a vocabulary is so large for its text that most of it occurs once or never."""
+        tokens = [self.store("train").tokens(side) for side in ("source", "target")]
+        pairs = (
+            [(self.tokenizers.source, sum(tokens))]
+            if self.joint
+            else [*zip(self.tokenizers, tokens, strict=True)]
+        )
+        return [
+            f"train: a vocabulary of {tokenizer.vocabulary_size:,} is large for {number:,} tokens of text: most of it is "
+            f"seen too seldom to be learnt; smaller: --data.tokenizer.vocabulary_size {max(500, number // 2000 * 100)}"
+            for tokenizer, number in pairs
+            if any(tokenizer is learnt for learnt in self._learnt)
+            and tokenizer.vocabulary_size > max(1_000, number / _FEWEST_OF_EACH)
+            and "vocabulary_size" in options(type(tokenizer))
+        ]
 
     def _left_out(self) -> list[str]:
         return [f"{split}: {line}" for split, store in self._stores.items() for line in store.report]

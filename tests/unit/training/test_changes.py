@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from s2s.training.changes import changes
+from s2s.training.changes import changes, other_text
 
 RUN = """
 task: Seq2Seq
@@ -91,3 +91,9 @@ def test_a_value_is_told_up_to_a_length() -> None:
 def test_a_configuration_of_anybody_that_cannot_be_read(then: str, message: str) -> None:
     with pytest.raises((ValueError, yaml.YAMLError), match=message):
         changes(then, OF_A_PLATEAU)
+
+
+def test_text_that_is_read_elsewhere_is_told() -> None:
+    assert other_text(OF_A_PLATEAU, OF_A_PLATEAU.replace("b.tsv", "e.tsv")) == []
+    (change,) = other_text(OF_A_PLATEAU, OF_A_PLATEAU.replace("train: a.tsv", "train: e.tsv"))
+    assert str(change) == "data.train was a.tsv, now e.tsv (it must be the same text, line by line)"

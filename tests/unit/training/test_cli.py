@@ -205,6 +205,9 @@ def test_what_training_starts_from_is_not_overwritten() -> None:
 
 
 def test_training_without_validation_says_what_that_means(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ConfigError, match=r"data\.train names no text"):
+        s2s.fit({**SMALL})
+    assert "no validation" not in capsys.readouterr().err  # first things first
     train = pairs("train.tsv", 4)
     idle = {"model.patience": 2, "model.schedule": "plateau", "model.monitor": "val_loss"}
     s2s.fit({**SMALL, **idle, "data.train": train})

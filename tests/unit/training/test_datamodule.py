@@ -406,6 +406,24 @@ def test_validation_without_text_is_refused(folder: Path) -> None:
         trainer(folder).validate(Recorder(), datamodule=data(folder, validation=None), verbose=False)
 
 
+def test_a_vocabulary_too_large_for_its_text_is_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "once.tsv").write_text("".join(f"a{i}\tb{i}\n" for i in range(600)))
+    known = ready(folder, train=str(folder / "once.tsv"), batch_tokens=4096).tokenizers.source
+    assert "a vocabulary of 1,204 is large for 1,200 tokens of text" in capfd.readouterr().err
+    known.save(folder / "known")
+
+    def given() -> Words:
+        tokenizer = Words()
+        tokenizer.load(folder / "known")
+        return tokenizer
+
+    ready(folder, train=str(folder / "once.tsv"), batch_tokens=4096, tokenizer=given)
+    assert "vocabulary" not in capfd.readouterr().err  # nobody chose its size here
+    (folder / "often.tsv").write_text("".join(f"a{i % 300}\tb{i % 300}\n" for i in range(600)))
+    ready(folder, train=str(folder / "often.tsv"), batch_tokens=4096)
+    assert "vocabulary" not in capfd.readouterr().err
+
+
 def test_pairs_beyond_the_budget_are_left_out_and_reported(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

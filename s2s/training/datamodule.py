@@ -471,19 +471,25 @@ class PairData(pl.LightningDataModule):
     def _too_many_pieces(self) -> list[str]:
         """That a vocabulary is so large for its text that most of it occurs once or never."""
         tokens = [self.store("train").tokens(side) for side in ("source", "target")]
-        pairs = (
+        of_each = (
             [(self.tokenizers.source, sum(tokens))]
             if self.joint
-            else [*zip(self.tokenizers, tokens, strict=True)]
+            else zip(self.tokenizers, tokens, strict=True)
         )
-        return [
-            f"train: a vocabulary of {tokenizer.vocabulary_size:,} is large for {number:,} tokens of text: most of it is "
-            f"seen too seldom to be learnt; smaller: --data.tokenizer.vocabulary_size {max(500, number // 2000 * 100)}"
-            for tokenizer, number in pairs
-            if any(tokenizer is learnt for learnt in self._learnt)
-            and tokenizer.vocabulary_size > max(1_000, number / _FEWEST_OF_EACH)
-            and "vocabulary_size" in options(type(tokenizer))
-        ]
+        told = []
+        for tokenizer, number in of_each:
+            learnt = any(tokenizer is one for one in self._learnt)  # else nobody chose its size here
+            size = tokenizer.vocabulary_size
+            if (
+                learnt
+                and size > max(1_000, number / _FEWEST_OF_EACH)
+                and "vocabulary_size" in options(type(tokenizer))
+            ):
+                told.append(
+                    f"train: a vocabulary of {size:,} is large for {number:,} tokens of text: most of it is seen too "
+                    f"seldom to be learnt; smaller: --data.tokenizer.vocabulary_size {max(500, number // 2000 * 100)}"
+                )
+        return told
 
     def _left_out(self) -> list[str]:
         return [f"{split}: {line}" for split, store in self._stores.items() for line in store.report]

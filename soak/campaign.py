@@ -94,7 +94,9 @@ def _attempt(attack: Attack, tally: Tally, folder: Path) -> None:
         outcome = attack.attempt(tally.attempts, folder)
         tally.counts += outcome.counts
         tally.figures |= outcome.figures
-    except Exception as error:  # also what the attack itself did not foresee
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # what the attack itself did not foresee, and panics of libraries in Rust
         tally.broken += 1
         why = str(error) if isinstance(error, Broken) else traceback.format_exc()
         for place in (ROOT, sys.prefix):  # a result is read on other machines

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import cast
+import re
 
 from sentencex import segment
 
 LANGUAGE = "en"
 """Whose abbreviations end no sentence where no language is given; the stops of all scripts end one anyway."""
 
-segments = cast(Callable[[str, str], list[str]], segment)
-"""Language and line to its sentences, with the spaces behind them."""
+_WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")
+"""Spaces that are more than one byte: no-break space, ideographic space, line separator."""
+
+
+def segments(language: str, line: str) -> list[str]:
+    """The sentences of a line, with the spaces behind them.
+
+    To sentencex every space is a plain one: at a wide one between a single capital and a full stop ("plan B\u00a0.") its
+    1.0.32 panics, which no `except Exception` catches, and behind "Mr." it ends a sentence.
+
+    Args:
+        language: a code such as "de".
+        line: without halves of surrogate pairs.
+    """
+    found, start = [], 0
+    for part in segment(language, _WIDE_SPACE.sub(" ", line)):
+        found.append(line[start : start + len(part)])
+        start += len(part)
+    return found
 
 
 def sentences(text: str, language: str = LANGUAGE) -> list[str]:

@@ -42,7 +42,7 @@ def test_sentences_of_many_scripts(language, sentences):
     assert SentenceSplitter(language)(space.join(sentences)) == sentences
 
 
-@given(st.text(max_size=60) | st.text(alphabet='ab A.!?"()\x00\u2028\r\t。“”', max_size=60))
+@given(st.text(max_size=60) | st.text(alphabet='ab AB.!?"()\x00\u00a0\u2028\r\t。“”', max_size=60))
 @settings(deadline=None)
 def test_nothing_is_lost_whatever_the_line_is(line):
     line = line.replace("\n", "").encode("utf-8", "replace").decode()

@@ -8,6 +8,10 @@ from soak.campaign import run
 from soak.table import BEGIN, END, PAGE, table
 
 
+class Panic(BaseException):
+    """As Python sees a panic of a library in Rust."""
+
+
 class Thirds(Attack):
     name = "thirds"
     promise = "Two of three hold."
@@ -30,7 +34,7 @@ class Thirds(Attack):
         if number % 3 == 1:
             raise Broken(f"the {number}th")
         if number == 8:
-            raise RuntimeError("unforeseen")
+            raise Panic("unforeseen")
         return Outcome(Counter(held=1), {"seconds": float(number)})
 
 

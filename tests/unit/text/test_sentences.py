@@ -1,8 +1,10 @@
 """Sentences of any script."""
 
+import sys
+
 import pytest
 
-from s2s.text.sentences import sentences
+from s2s.text.sentences import segments, sentences
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,7 @@ from s2s.text.sentences import sentences
         ("वह गया। वह आया।", ["वह गया।", "वह आया।"]),
         ("노인은 간다. 바다는 크다.", ["노인은 간다.", "바다는 크다."]),
         ("ذهب؟ نعم.", ["ذهب؟", "نعم."]),
+        ("Mr.\u00a0Smith came. He left.", ["Mr.\u00a0Smith came.", "He left."]),
         ("no end", ["no end"]),
         (" \n ", []),
         ("", []),
@@ -25,3 +28,11 @@ from s2s.text.sentences import sentences
 )
 def test_sentences(text: str, expected: list[str]) -> None:
     assert sentences(text) == expected
+
+
+@pytest.mark.parametrize(
+    "space", [s for s in map(chr, range(sys.maxunicode + 1)) if s.isspace() and s > "\x7f"]
+)
+def test_any_space_may_stand_before_a_full_stop(space: str) -> None:
+    line = f"C'est le plan B{space}. Il va{space}bien.{space}"
+    assert segments("fr", line) == [f"C'est le plan B{space}. ", f"Il va{space}bien.{space}"]

@@ -16,8 +16,8 @@ _WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")
 def segments(language: str, line: str) -> list[str]:
     """The sentences of a line, with the spaces behind them.
 
-    To sentencex every space is a plain one: at a wide one between a single capital and a full stop ("plan B\u00a0.") its
-    1.0.32 panics, which no `except Exception` catches, and behind "Mr." it ends a sentence.
+    To sentencex every space is a plain one: at a wide one between a single capital and a full stop ("plan B\u00a0.")
+    its 1.0.32 panics, which no `except Exception` catches, and with one behind it "Mr." ends a sentence.
 
     Args:
         language: a code such as "de".

@@ -34,5 +34,5 @@ def test_sentences(text: str, expected: list[str]) -> None:
     "space", [s for s in map(chr, range(sys.maxunicode + 1)) if s.isspace() and s > "\x7f"]
 )
 def test_any_space_may_stand_before_a_full_stop(space: str) -> None:
-    line = f"C'est le plan B{space}. Il va{space}bien.{space}"
-    assert segments("fr", line) == [f"C'est le plan B{space}. ", f"Il va{space}bien.{space}"]
+    line = f"C'est{space}le plan B{space}. Il va bien{space}! Oui.{space}"
+    assert segments("fr", line) == [f"C'est{space}le plan B{space}. Il va bien{space}! ", f"Oui.{space}"]

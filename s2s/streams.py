@@ -36,13 +36,17 @@ class Enduring:
 def enduring(*, output: bool) -> Iterator[None]:
     """Standard error, and `output` too if it is no result that somebody must get, outlive their readers."""
     with ExitStack() as stack:
-        errors = cast(IO[str], Enduring(sys.stderr))
-        stack.enter_context(redirect_stderr(errors))
-        stack.callback(errors.flush)
+
+        def endures(stream: IO[str] | None) -> IO[str]:
+            if stream is None:  # closed before Python began, as by `2>&-`
+                stream = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            made = cast(IO[str], Enduring(stream))
+            stack.callback(made.flush)
+            return made
+
+        stack.enter_context(redirect_stderr(endures(sys.stderr)))
         if output:
-            told = cast(IO[str], Enduring(sys.stdout))
-            stack.enter_context(redirect_stdout(told))
-            stack.callback(told.flush)
+            stack.enter_context(redirect_stdout(endures(sys.stdout)))
         yield
 
 

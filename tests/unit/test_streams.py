@@ -60,3 +60,10 @@ def test_a_stream_that_is_no_file_falls_silent() -> None:
             raise OSError("full")
 
     assert Enduring(Full()).write("abc") == 3
+
+
+def test_a_stream_that_was_never_there_is_none_to_write_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    with enduring(output=True):
+        print("told", file=sys.stderr)
+    assert sys.stderr is None

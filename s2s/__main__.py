@@ -15,7 +15,7 @@ from s2s import __version__
 from s2s.errors import ENDING, ConfigError, S2SError, Terminated
 from s2s.registry import Catalogue, PluginWarning, use_plugins
 from s2s.registry.near_names import unknown
-from s2s.streams import enduring, let_go
+from s2s.streams import Enduring, streams
 
 USAGE = """\
 usage: s2s [--plugin-dir PATH] [--no-plugins] COMMAND [options]
@@ -46,17 +46,20 @@ def main(argv: list[str] | None = None) -> int:
         that is closed.
     """
     warnings.showwarning = _show_warning
-    with enduring(output=False):
-        return _run(list(sys.argv[1:] if argv is None else argv))
+    with streams():
+        status = _run(list(sys.argv[1:] if argv is None else argv))
+        Enduring(sys.stdout).flush()  # of a failure nothing more is said
+        return status
 
 
 def _run(argv: list[str]) -> int:
     try:
         with _signals_end_in_good_order():
-            return _dispatch(argv)
+            status = _dispatch(argv)
+            sys.stdout.flush()
+            return status
     except S2SError as error:
         print(f"s2s: error: {error}", file=sys.stderr)
-        _flush()
         return 2
     except KeyboardInterrupt:
         print("s2s: stopped", file=sys.stderr)
@@ -65,15 +68,7 @@ def _run(argv: list[str]) -> int:
         print(f"s2s: stopped by {ended.name}", file=sys.stderr)
         return int(str(ended.code))
     except BrokenPipeError:
-        _flush()  # the reader (`| head`) has left
-        return 1
-
-
-def _flush() -> None:
-    try:
-        sys.stdout.flush()
-    except OSError:
-        let_go(sys.stdout)
+        return 1  # the reader (`| head`) has left
 
 
 @contextmanager

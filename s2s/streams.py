@@ -1,4 +1,6 @@
-"""Standard output and error whose reader may leave: a closed terminal, a `tee` that Ctrl-C has ended, a full disk."""
+"""Standard output and error that fail: a closed terminal, a `tee` that Ctrl-C has ended, a full disk."""
+
+from __future__ import annotations
 
 import os
 import sys
@@ -7,53 +9,66 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from typing import IO, Any, cast
 
 
-class Enduring:
-    """A text stream that falls silent where nobody reads it any more, instead of ending whoever writes to it."""
+class Stream:
+    """A text stream for results: that they cannot be written is an error of `s2s.errors`.
+
+    Raises:
+        BrokenPipeError: whoever read it has left.
+        WriteError: it cannot be written.
+    """
 
     def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
+        self._stream: IO[str] = stream._stream if isinstance(stream, Stream) else stream
 
     def write(self, text: str) -> int:
-        """Write, if anybody reads."""
+        """Write."""
         try:
             return self._stream.write(text)
-        except OSError:
-            let_go(self._stream)
+        except OSError as error:
+            self._failed(error)
             return len(text)
 
     def flush(self) -> None:
-        """Flush, if anybody reads."""
+        """Flush."""
         try:
             self._stream.flush()
-        except OSError:
-            let_go(self._stream)
+        except OSError as error:
+            self._failed(error)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
+    def _failed(self, error: OSError) -> None:
+        from s2s.durable import writing  # seldom needed
+
+        with writing("standard output"):
+            raise error
+
+
+class Enduring(Stream):
+    """A text stream that falls silent where nobody reads it any more, instead of ending whoever writes to it."""
+
+    def _failed(self, error: OSError) -> None:
+        """What it still holds and gets goes nowhere: the interpreter would complain once more at its exit."""
+        with suppress(OSError):  # it is no file of the system's
+            number = self._stream.fileno()
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, number)
+            os.close(nowhere)
+
 
 @contextmanager
-def enduring(*, output: bool) -> Iterator[None]:
-    """Standard error, and `output` too if it is no result that somebody must get, outlive their readers."""
+def streams(*, output: type[Stream] = Stream) -> Iterator[None]:
+    """Standard error outlives its reader; standard output too where it is `Enduring`, and no result that is missed."""
     with ExitStack() as stack:
 
-        def endures(stream: IO[str] | None) -> IO[str]:
+        def made(kind: type[Stream], stream: IO[str] | None) -> IO[str]:
             if stream is None:  # closed before Python began, as by `2>&-`
                 stream = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
-            made = cast(IO[str], Enduring(stream))
-            stack.callback(made.flush)
-            return made
+            return cast(IO[str], kind(stream))
 
-        stack.enter_context(redirect_stderr(endures(sys.stderr)))
-        if output:
-            stack.enter_context(redirect_stdout(endures(sys.stdout)))
+        stack.enter_context(redirect_stderr(made(Enduring, sys.stderr)))
+        stack.enter_context(redirect_stdout(made(output, sys.stdout)))
         yield
-
-
-def let_go(stream: IO[str]) -> None:
-    """What a stream still holds and gets goes nowhere: the interpreter would complain once more at its exit."""
-    with suppress(OSError):  # it is no file of the system's
-        number = stream.fileno()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, number)
-        os.close(nowhere)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()

@@ -33,7 +33,7 @@ from s2s.registry import catalogue
 from s2s.registry.near_names import nearest, unknown
 from s2s.registry.parts import kind_of_option, options
 from s2s.resources import recipes
-from s2s.streams import enduring
+from s2s.streams import Enduring, streams
 from s2s.training.callbacks import BestAndLast, DurableCheckpoints
 from s2s.training.changes import other_text
 from s2s.training.datamodule import KeepsTokenizers
@@ -380,7 +380,7 @@ class _Run:
 
     def fit(self) -> Fitted:
         try:
-            with enduring(output=True):
+            with streams(output=Enduring):
                 return self._fit()
         finally:
             self._cli.release()

@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import sys
@@ -7,7 +8,9 @@ from typing import IO
 
 import pytest
 
-from s2s.streams import Enduring, enduring
+from s2s.__main__ import main
+from s2s.errors import WriteError
+from s2s.streams import Enduring, streams
 
 
 @contextmanager
@@ -17,6 +20,16 @@ def nobody_reads() -> Iterator[IO[str]]:
     os.close(reading)
     with os.fdopen(writing, "w") as stream:
         yield stream
+
+
+class Full(io.StringIO):
+    """On a disk without space."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def flush(self) -> None:
+        self.write("")
 
 
 @contextmanager
@@ -29,41 +42,74 @@ def broken_streams(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[IO[str], I
 
 
 def test_both_streams_outlive_their_readers(monkeypatch: pytest.MonkeyPatch) -> None:
-    with broken_streams(monkeypatch) as streams:
-        with enduring(output=True):
+    with broken_streams(monkeypatch) as before:
+        with streams(output=Enduring):
             for stream in (sys.stdout, sys.stderr):
                 for _ in range(3):
                     print("a" * 10_000, file=stream, flush=True)
             print("not flushed")
-        assert (sys.stdout, sys.stderr) == streams
+        assert (sys.stdout, sys.stderr) == before
 
 
 def test_who_reads_results_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    with broken_streams(monkeypatch), enduring(output=False):
+    with broken_streams(monkeypatch), streams():
         print("told", file=sys.stderr, flush=True)
         with pytest.raises(BrokenPipeError):
             print("result", flush=True)
-        Enduring(sys.stdout).flush()  # the rest of it would be written at the end of the test
+        with streams(output=Enduring):  # a training within a command
+            print("score", flush=True)
+
+
+def test_results_without_space_are_an_error_and_words_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Full())
+    monkeypatch.setattr(sys, "stderr", Full())
+    with streams(output=Enduring):
+        print("score")
+        print("told", file=sys.stderr)
+    with (
+        pytest.raises(WriteError, match="cannot write standard output: No space left on device; free space"),
+        streams(),
+    ):
+        print("told", file=sys.stderr)
+        print("result")
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["plugins", "list"]])
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_command_that_cannot_print_says_so(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(words) == 2
+        monkeypatch.undo()
+    told = "s2s: error: cannot write standard output: No space left on device; free space on its disk"
+    assert capsys.readouterr().err.startswith(told)
+
+
+def test_a_command_whose_reader_has_left_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with nobody_reads() as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        assert main(["--version"]) == 1
+        monkeypatch.undo()
+    assert capsys.readouterr().err == ""
 
 
 def test_what_is_read_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    with enduring(output=True):
+    with streams():
         print("result", end="")
         print("told", end="", file=sys.stderr)
         assert sys.stderr.isatty() is False
     assert capsys.readouterr() == ("result", "told")
 
 
-def test_a_stream_that_is_no_file_falls_silent() -> None:
-    class Full(io.StringIO):
-        def write(self, text: str) -> int:
-            raise OSError("full")
-
-    assert Enduring(Full()).write("abc") == 3
-
-
-def test_a_stream_that_was_never_there_is_none_to_write_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stderr", None)
-    with enduring(output=True):
-        print("told", file=sys.stderr)
-    assert sys.stderr is None
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_stream_that_was_never_there_is_none_to_write_to(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, name, None)
+    with streams():
+        print("told", file=getattr(sys, name))
+    assert getattr(sys, name) is None

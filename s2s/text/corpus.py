@@ -119,6 +119,9 @@ def corpus_spec(given: CorpusInput) -> CorpusSpec:
         spec.path is None and (spec.source is None or spec.target is None)
     ):
         raise ConfigError(f"a corpus is `path`, or `source` and `target`; this one is {given!r}")
+    for name in ("path", "source", "target"):
+        if not isinstance(getattr(spec, name), str | None):
+            raise ConfigError(f"{name} of a corpus is {getattr(spec, name)!r}; it must be the name of a file")
     if not isinstance(spec.tell_length, bool):
         raise ConfigError(
             f"tell_length of corpus {','.join(spec.paths)} is {spec.tell_length!r}; it must be true or false"

@@ -104,7 +104,7 @@ class DeferredSignals:
 
 
 class BestAndLast(Checkpoint):
-    """Keeps `best.ckpt`, by the module's monitored figure, and `last.ckpt`.
+    """Keeps `best.ckpt`, by the module's monitored figure (of equal ones, that of the lower loss), and `last.ckpt`.
 
     Both are written after a validation; `last.ckpt` also before it, after the last batch of an epoch, after the last
     step of all, and every `last_every_minutes`. Neither is ever written between the batches of one accumulated step:
@@ -124,6 +124,7 @@ class BestAndLast(Checkpoint):
         self.folder = folder
         self.last_every_seconds = 60 * last_every_minutes
         self.best_model_score: float | None = None
+        self._best_loss = math.inf
         self._written = self._asked_at = time.monotonic()
         self._saved_step = -1
         self._asked_step = 0
@@ -212,8 +213,8 @@ class BestAndLast(Checkpoint):
             warnings.warn(
                 f"no best checkpoint: {pl_module.monitor!r} was not logged; there are: {known}", stacklevel=2
             )
-        elif self._better(float(value), pl_module.higher_is_better):
-            self.best_model_score = float(value)
+        elif self._better(float(value), pl_module.higher_is_better, loss := self._loss(trainer)):
+            self.best_model_score, self._best_loss = float(value), loss
             trainer.save_checkpoint(self.best, weights_only=False)
         self.save_last(trainer)
         if asked := trainer.strategy.broadcast(self._signals.asked):
@@ -249,20 +250,29 @@ class BestAndLast(Checkpoint):
         self._written = time.monotonic()
         self._saved_step = trainer.global_step
 
-    def _better(self, value: float, higher_is_better: bool) -> bool:
+    def _better(self, value: float, higher_is_better: bool, loss: float) -> bool:
         if value != value:
             return False
         if self.best_model_score is None:
             return True
-        return value > self.best_model_score if higher_is_better else value < self.best_model_score
+        if value == self.best_model_score:  # as BLEU is 0 for some epochs, in which much is learnt
+            return loss < self._best_loss
+        return (value > self.best_model_score) == higher_is_better
+
+    @staticmethod
+    def _loss(trainer: Any) -> float:
+        return float(trainer.callback_metrics.get("val_loss", math.inf))
 
     def state_dict(self) -> dict[str, Any]:
-        """The best score so far."""
-        return {"best_model_score": self.best_model_score}
+        """The best score so far, and the validation loss beside it."""
+        return {"best_model_score": self.best_model_score, "loss": self._best_loss}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The best score so far, if its checkpoint is here: a run may go on in another folder."""
         self.best_model_score = state_dict["best_model_score"] if self.best.is_file() else None
+        self._best_loss = state_dict.get(
+            "loss", -math.inf
+        )  # of a checkpoint made before it was kept: unknown
 
 
 class CountBatches(pl.Callback):
@@ -407,10 +417,10 @@ class BundleWriter(pl.Callback):
         if self._is_there(pl_module, step):
             print(f"bundle: {self.folder} (epoch {epoch}{scores}), as it was")
             return
-        lost = self._added()
+        before = self._config()
         pl_module.save_bundle(self.folder, epoch=epoch, step=step)
         print(f"bundle: {self.folder} (epoch {epoch}{scores})")
-        for line in lost:
+        for line in self._lost(before):
             print(line)
 
     def _is_there(self, pl_module: Any, step: int) -> bool:
@@ -425,12 +435,15 @@ class BundleWriter(pl.Callback):
         except BundleError:
             return {}
 
-    def _added(self) -> list[str]:
-        """What people have added to the bundle that is replaced, and how they add it again."""
-        config, lines = self._config(), []
-        if SHORTLIST in config.get("sha256", {}):
+    def _lost(self, before: dict[str, Any]) -> list[str]:
+        """What people had added to the bundle that was replaced, and how they add it again."""
+        lines = []
+        if SHORTLIST in before.get("sha256", {}):
             lines.append("the bundle before had a shortlist; to learn it again: s2s shortlist")
-        if config.get("card", {}).get("licence") or config.get("card", {}).get("intended_use"):
+        cards = [config.get("card", {}) for config in (before, self._config())]
+        if any(
+            cards[0].get(name) not in (None, "", cards[1].get(name)) for name in ("licence", "intended_use")
+        ):
             lines.append("the bundle before stated a licence or a use; to state it again: s2s convert")
         return lines
 

@@ -49,11 +49,13 @@ ENDS = {"trainer.max_epochs", "trainer.max_steps"}
 FIXED = {
     "seed_everything",
     "model.average_decay",
+    "model.monitor",
     "data.batch_sentences",
     "data.batch_tokens",
     "data.tokenizer",
 }
-"""What the order of training and the weights of a checkpoint depend on: no run goes on with another value."""
+"""What the order of training, the weights of a checkpoint or its best figure depend on: no run goes on with another
+value."""
 
 
 class Change(NamedTuple):

@@ -6,6 +6,7 @@ so these are fixed classes and only their parts vary. What LightningCLI does not
 """
 
 import logging
+import math
 import os
 import re
 import signal
@@ -23,6 +24,7 @@ from jsonargparse import ArgumentError, Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.accelerators import CPUAccelerator
+from pytorch_lightning.callbacks import Timer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
@@ -76,6 +78,8 @@ from s2s.training.short_help import help_asked_for
 from s2s.training.task import Task
 
 MOST_SEED = 2**32 - 1
+_ROUNDED = ("bf16-true", "16-true")
+"""Precisions in which the weights themselves have 16 bits: small steps vanish, and they cannot be drawn on the CPU."""
 RUNS = Path("runs")
 
 
@@ -100,14 +104,14 @@ def fit(
     config: str | Path | Mapping[str, Any] | None = None,
     /,
     *,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Callback | Sequence[Callback] = (),
     **overrides: Any,
 ) -> Fitted:
     """Train, as `s2s fit -c config --key value` does.
 
     Args:
         config: A recipe's name, a YAML file, or a mapping; its keys may be dotted.
-        callbacks: Lightning callbacks of your own, beside those of the task.
+        callbacks: Lightning callbacks of your own, beside those of the task; one, or several.
         **overrides: Options, by their dotted keys (`**{"model.encoder.cell": "GRU"}`) or as mappings
             (`trainer={"max_epochs": 3}`).
 
@@ -121,7 +125,8 @@ def fit(
         written.append(read_config(str(config)))
     written += _from_mapping(overrides)
     with quiet():
-        return _Run("fit", written, callbacks=callbacks).fit()
+        several = [callbacks] if isinstance(callbacks, Callback) else callbacks
+        return _Run("fit", written, callbacks=several).fit()
 
 
 def _from_mapping(tree: Mapping[str, Any]) -> list[Written]:
@@ -272,9 +277,14 @@ class CommandLine(LightningCLI):
         """What Lightning takes without a word, and trains on nothing or not as it is told.
 
         Raises:
-            ConfigError: no data, a limit of no epochs, or a negative clip.
+            ConfigError: no data, or a value that cannot be.
         """
         if self.command != "fit":
+            limit = {"validate": "limit_val_batches", "test": "limit_test_batches"}[self.command]
+            if self.config.trainer[limit] == 0:
+                raise ConfigError(
+                    f"trainer.{limit} is 0, so there is nothing to score; set --trainer.{limit} 1.0"
+                )
             return
         named = any(isinstance(item, Config) for item in self.written)
         if not named and "train" in options(self.task.data) and not self.config.data.train:
@@ -282,12 +292,28 @@ class CommandLine(LightningCLI):
                 f"no data: name a recipe (-c {', -c '.join(recipes())}) or give {self.task.reads}"
             )
         trainer = self.config.trainer
-        if trainer.max_epochs == 0:
-            raise ConfigError("trainer.max_epochs 0 is impossible; it must be at least 1, or -1 for no limit")
-        if (trainer.gradient_clip_val or 0) < 0:
+        for name, possible, words in (
+            ("max_epochs", trainer.max_epochs != 0, "at least 1, or -1 for no limit"),
+            ("max_steps", trainer.max_steps != 0, "at least 1, or -1 for no limit"),
+            ("limit_train_batches", trainer.limit_train_batches != 0, "above 0"),
+            ("accumulate_grad_batches", trainer.accumulate_grad_batches >= 1, "at least 1"),
+            ("gradient_clip_val", (trainer.gradient_clip_val or 0) >= 0, "at least 0, which is no clipping"),
+            (
+                "overfit_batches",
+                not trainer.overfit_batches,
+                "0: limit the batches, and validate on the same text",
+            ),
+            (
+                "precision",
+                trainer.precision not in _ROUNDED,
+                "32-true, bf16-mixed or another that rounds no weights",
+            ),
+        ):
+            if not possible:
+                raise ConfigError(f"trainer.{name} {trainer[name]} is impossible; it must be {words}")
+        if (self.config.data.get("num_workers") or 0) < 0:
             raise ConfigError(
-                f"trainer.gradient_clip_val {trainer.gradient_clip_val} is impossible; it must be at least 0, "
-                "which is no clipping"
+                f"data.num_workers {self.config.data.num_workers} is impossible; it must be at least 0"
             )
         ends = (trainer.max_epochs or -1) > 0 or trainer.max_steps > 0 or trainer.fast_dev_run
         if self.config.model.get("schedule") == "cosine" and not ends:
@@ -402,7 +428,7 @@ class _Run:
             keep_freed_memory()
         cli.model.goes_on = checkpoint is not None
         try:
-            with _ctrl_c_as_before(), _told_how_to_go_on(cli.run_folder):
+            with _ctrl_c_as_before(), _told_how_to_go_on(cli.run_folder), _trainers_limits():
                 cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as ended:
             told = isinstance(ended, Terminated)
@@ -452,14 +478,33 @@ class _Run:
         # What callbacks keep is for training only.
         warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used to")
         said = {"test": "on_test_epoch_end", "validate": "on_validation_epoch_end"}[command]
-        evaluate(
-            cli.model,
-            datamodule=cli.datamodule,
-            ckpt_path=checkpoint,
-            weights_only=True,
-            verbose=getattr(type(cli.model), said)
-            is getattr(LightningModule, said),  # else the task tells its scores
-        )
+        with _trainers_limits():
+            evaluate(
+                cli.model,
+                datamodule=cli.datamodule,
+                ckpt_path=checkpoint,
+                weights_only=True,
+                verbose=getattr(type(cli.model), said)
+                is getattr(LightningModule, said),  # else the task tells its scores
+            )
+
+
+@contextmanager
+def _trainers_limits() -> Iterator[None]:
+    """What Lightning finds out only when the batches are counted, or when something is logged, is the user's to mend.
+
+    Raises:
+        ConfigError: a part of the batches that is none, a validation after more than there are, a figure that is
+            watched and not logged.
+    """
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+    except (ValueError, RuntimeError) as error:
+        if not str(error).lstrip().startswith(("`val_check_interval`", "Early stopping conditioned on metric")):
+            raise
+        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
 
 
 @contextmanager
@@ -503,6 +548,9 @@ def _limits_reached(begun: Progress, trainer: Trainer) -> str:
         return f"already at step {begun.step} of {trainer.max_steps}; raise --trainer.max_steps"
     if trainer.max_epochs is not None and 0 < trainer.max_epochs <= begun.epoch:
         return f"already at epoch {begun.epoch} of {trainer.max_epochs}; raise --trainer.max_epochs"
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
+    if any((timer.time_remaining() or math.inf) <= 0 for timer in timers):
+        return f"already at epoch {begun.epoch}, and its time is used up; raise --trainer.max_time"
     return f"already at epoch {begun.epoch}, step {begun.step}, where training stopped"
 
 

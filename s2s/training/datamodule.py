@@ -451,6 +451,11 @@ class PairData(pl.LightningDataModule):
         sampler = self.sampler
         lines = self._left_out()
         batches = sampler.batches(0)
+        if not len(batches) and all(spec.weight < 1 for spec in self.corpora["train"]):
+            raise DataError(
+                f"no epoch has one of the {counted(len(self.store('train')), 'pair')}, so small are the weights in "
+                "data.train; a weight of 0.5 takes half of a corpus"
+            )
         rows = batches.pairs_seen / max(1, len(batches))
         unit = "pairs" if len(self.sides) == 2 else "texts"
         lines.append(

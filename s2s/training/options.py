@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
 import yaml
 
 from s2s.errors import ConfigError, DataError
@@ -47,6 +48,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.add_multi_representer(PurePath, lambda dumper, path: dumper.represent_str(str(path)))
+_Dumper.add_multi_representer(np.signedinteger, lambda dumper, number: dumper.represent_int(int(number)))
+_Dumper.add_multi_representer(np.floating, lambda dumper, number: dumper.represent_float(float(number)))
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,9 @@ RUN_LOCK = "run.lock"
 BUNDLE = "bundle"
 TOKENIZERS = "tokenizers"
 METRICS = "metrics.csv"
+REPLACED = ".replaced"
+"""Where the run that is to be replaced lies until the new one has made its first step."""
+_OF_A_RUN = (CHECKPOINTS, BUNDLE, bad_batches.FOLDER, TOKENIZERS, METRICS, "config.yaml", "hparams.yaml")
 
 
 class RunFolder(Callback):
@@ -42,7 +45,7 @@ class RunFolder(Callback):
         table: What the run has logged.
 
     Attributes:
-        replaces: Whether a run is there, which will be deleted when the new one begins.
+        replaces: Whether a run is there, which will be deleted when the new one has made a step.
         goes_on: Whether the run that is there goes on.
 
     Raises:
@@ -68,9 +71,11 @@ class RunFolder(Callback):
         self._table = table
         self._config_text = config_text
         self._lock: Lock | None = None
+        self._aside = False
         try:
             if getattr(rank_zero_only, "rank", 0) == 0:
                 self._hold()
+                self._put_back()  # it was killed before the first step of a run that was to replace this one
             self._decide(resume_from, overwrite, start_from)
             if resume_from is not None and not accept_changes:
                 _ask_about_changes(resume_from, config_text)
@@ -124,17 +129,13 @@ class RunFolder(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make room and write, on the first process.
 
-        Data and model are there by now, and a checkpoint is accepted: nothing is lost to a typo.
+        What fails at a typo fails before this, or at the first step, until which the run that was here lies aside.
         """
         if not trainer.is_global_zero:
             return
         if self.replaces:
             self.replaces = False
-            for old in (self._folder / name for name in (CHECKPOINTS, BUNDLE, bad_batches.FOLDER)):
-                if old.exists():
-                    shutil.rmtree(old)
-            for log in self._old_logs:
-                log.unlink(missing_ok=True)
+            self._put_aside()
         if self._table is not None:
             goes_on = self.goes_on and self._resume_from is not None
             self._table.keep(progress_of(str(self._resume_from)).rows if goes_on else 0)
@@ -144,8 +145,48 @@ class RunFolder(Callback):
             data.save_tokenizers(self._folder / TOKENIZERS)
         write_durably(self._folder / "config.yaml", self._config_text)
 
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """The new run has begun: what it replaces is deleted."""
+        if trainer.global_step > 0:
+            self._delete_replaced()
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The same for a run that had nothing to train."""
+        self._delete_replaced()
+
+    def _delete_replaced(self) -> None:
+        if self._aside:
+            self._aside = False
+            shutil.rmtree(self._folder / REPLACED)
+
+    def _put_aside(self) -> None:
+        aside = self._folder / REPLACED
+        make_folder(aside)
+        self._aside = True
+        for old in [*(self._folder / name for name in _OF_A_RUN), *self._old_logs]:
+            if old.exists():
+                old.rename(aside / old.name)
+
+    def _put_back(self) -> None:
+        """The run that was here, if there is one that was put aside and not deleted."""
+        aside = self._folder / REPLACED
+        if not aside.is_dir():
+            return
+        for old in aside.iterdir():
+            new = self._folder / old.name
+            if new.is_dir():
+                shutil.rmtree(new)
+            old.replace(new)
+        aside.rmdir()
+
     def release(self) -> None:
         """Let another run have the folder, which is removed if nothing has come into it."""
+        if self._aside:
+            self._aside = False
+            with suppress(OSError):  # the next run in the folder tries again
+                self._put_back()
         if self._lock is not None:
             self._lock.remove()
             self._lock = None

@@ -179,7 +179,11 @@ class TaskModule(pl.LightningModule):
         super().__init__()
         for name, value, possible, words in (
             ("learning_rate", learning_rate, 0 <= learning_rate < math.inf, "0 or more"),
+            ("weight_decay", weight_decay, 0 <= weight_decay < math.inf, "0 or more"),
+            ("adam_betas", adam_betas, all(0 <= beta < 1 for beta in adam_betas), "at least 0 and below 1"),
             ("warmup_steps", warmup_steps, warmup_steps >= 0, "at least 0"),
+            ("patience", patience, patience is None or patience >= 0, "at least 0, or null: never"),
+            ("plateau_patience", plateau_patience, plateau_patience >= 0, "at least 0"),
             ("average_decay", average_decay, 0 <= average_decay < 1, "at least 0 and below 1"),
         ):
             if not possible:

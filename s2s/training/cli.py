@@ -502,7 +502,11 @@ def _trainers_limits() -> Iterator[None]:
     except MisconfigurationException as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
     except (ValueError, RuntimeError) as error:
-        if not str(error).lstrip().startswith(("`val_check_interval`", "Early stopping conditioned on metric")):
+        if (
+            not str(error)
+            .lstrip()
+            .startswith(("`val_check_interval`", "Early stopping conditioned on metric"))
+        ):
             raise
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
 

@@ -614,6 +614,7 @@ class TaskModule(pl.LightningModule):
         # do not fit. Of all else that differs its folder tells (`RunFolder`), and it may.
         return {
             "model.average_decay": self.average_decay,
+            "model.monitor": self.monitor,  # the best figure so far is of it
         }
 
     def _kernels(self) -> dict[str, Any]:
@@ -648,7 +649,7 @@ class TaskModule(pl.LightningModule):
                 )
         if self.trainer.state.fn == TrainerFn.FITTING:
             for name, value in self._choices().items():
-                before = checkpoint["choices"][name]
+                before = checkpoint["choices"].get(name, value)  # in one of an earlier s2s some lack
                 if value != before:
                     raise ConfigError(
                         f"{name} is {value}, but the run to go on with was begun with {before}, and a resumed "

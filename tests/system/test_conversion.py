@@ -188,7 +188,14 @@ def test_what_was_added_to_a_bundle_stays_or_is_missed(
     assert main(going_on) == 0
     assert ", as it was\n" in capsys.readouterr().out
     assert (mine / "bundle" / "config.json").read_bytes() == kept
+    # what the training itself states is no loss
     (mine / "checkpoints" / "best.ckpt").unlink()
+    plain = shutil.copytree(mine, tmp_path / "plain")
+    config = json.loads((plain / "bundle" / "config.json").read_text())
+    config["card"]["licence"] = ""
+    (plain / "bundle" / "config.json").write_text(json.dumps(config))
+    assert main([*going_on[:3], "--run_folder", str(plain), *going_on[5:], "--trainer.max_epochs", "3"]) == 0
+    assert "stated a licence" not in capsys.readouterr().out
     assert main([*going_on, "--trainer.max_epochs", "3"]) == 0
     assert (
         "the bundle before stated a licence or a use; to state it again: s2s convert"

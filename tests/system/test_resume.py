@@ -232,6 +232,11 @@ def test_another_configuration_is_told_and_waits_for_a_word(
     # what cannot be is refused whatever is accepted
     for cannot, kind, message in (
         ({"data.batch_sentences": 8}, s2s.DataError, "other training data"),
+        (
+            {"model.monitor": "val_perplexity"},
+            s2s.ConfigError,
+            "model.monitor is val_perplexity.* begun with val_BLEU",
+        ),
         ({"seed_everything": 3}, s2s.DataError, "comes from seed 1, here the seed is 3"),
         (
             {"model.average_decay": 0.5},

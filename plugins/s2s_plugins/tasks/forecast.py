@@ -99,7 +99,7 @@ class ForecastModule(TaskModule):
         """Build the model for the columns of the data, with the scaling that was learnt on the training part."""
         if self.model is not None:
             return
-        self._check_precision()
+        self._check_device()
         data: SeriesData = self.data
         config = {**_read_as(data), "encoder": describe(self.encoder), "output": self.output}
         model = self.made(ForecastModel, config)
@@ -110,13 +110,8 @@ class ForecastModule(TaskModule):
                 "that are to be predicted; set --model.encoder.bidirectional false, or model.output: last"
             )
 
-    def _check_precision(self) -> None:
-        # The scaling is kept in float64 beside the weights, and must stay so.
-        precision = str(self.trainer.precision)
-        if precision.endswith("-true") and precision not in ("32-true", "64-true"):
-            raise ConfigError(
-                f"trainer.precision {precision} would round the scaling of the series; set 32-true or bf16-mixed"
-            )
+    def _check_device(self) -> None:
+        # The scaling is kept in float64 beside the weights.
         if self.trainer.strategy.root_device.type == "mps":
             raise ConfigError("mps has no float64, which scaling needs; set trainer.accelerator: cpu")
 

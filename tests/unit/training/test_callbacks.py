@@ -437,6 +437,40 @@ def test_a_best_score_without_its_checkpoint_is_forgotten(tmp_path: Path) -> Non
         assert checkpoints.best_model_score == expected
 
 
+def test_of_equal_figures_that_of_the_lower_loss_is_the_best(tmp_path: Path) -> None:
+    """BLEU is 0 for some epochs, in which much is learnt."""
+    module: Any = SimpleNamespace(monitor="val_BLEU", higher_is_better=True)
+    saved: list[Path] = []
+
+    def validated(checkpoints: BestAndLast, bleu: float, loss: float) -> bool:
+        trainer: Any = SimpleNamespace(
+            sanity_checking=False,
+            fast_dev_run=False,
+            state=SimpleNamespace(fn="fit"),
+            callback_metrics={"val_BLEU": torch.tensor(bleu), "val_loss": torch.tensor(loss)},
+            save_checkpoint=lambda path, weights_only: saved.append(path),
+            global_step=1,
+            strategy=SimpleNamespace(broadcast=lambda asked: asked),
+        )
+        before = saved.count(checkpoints.best)
+        checkpoints.on_validation_end(trainer, module)
+        return saved.count(checkpoints.best) > before
+
+    checkpoints = BestAndLast(tmp_path)
+    assert [validated(checkpoints, 0.0, loss) for loss in (3.0, 2.5, 2.5, 2.6)] == [True, True, False, False]
+    checkpoints.best.touch()
+    resumed = BestAndLast(tmp_path)
+    resumed.load_state_dict(checkpoints.state_dict())
+    assert [validated(resumed, *figures) for figures in ((0.0, 2.6), (0.0, 2.4), (1.0, 9.0), (0.5, 1.0))] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    module.higher_is_better = False
+    assert [validated(resumed, figure, 1.0) for figure in (0.9, 1.1)] == [True, False]
+
+
 def test_without_a_checkpoint_the_bundle_is_of_the_last_epoch(tmp_path: Path) -> None:
     shipped: dict[str, int] = {}
     module: Any = SimpleNamespace(scores=[], save_bundle=lambda folder, **of: shipped.update(of))

@@ -8,6 +8,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -105,6 +106,61 @@ def test_an_old_run_is_not_lost_to_a_typo() -> None:
     with pytest.raises(ZeroDivisionError):
         main(["fit", "-c", "mini.yaml", "--data.size", "0", "--overwrite", "true"])
     assert Path("runs/mini/checkpoints/last.ckpt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            ["--trainer.val_check_interval", "30"],
+            "trainer: `val_check_interval` (30) must be less than or equal",
+        ),
+        (
+            ["--trainer.limit_train_batches", "0.1"],
+            "trainer: You requested to check 0.1 of the `train_dataloader`",
+        ),
+        ([], None),
+    ],
+)
+def test_an_old_run_is_not_lost_to_one_that_fails_before_its_first_step(
+    options: list[str],
+    told: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["fit", "-c", "mini.yaml"])
+    Path("runs/mini/bundle").mkdir()
+    Path("runs/mini/bundle/mine").touch()
+    kept = contents("runs/mini")
+    assert {"metrics.csv", "config.yaml", "bundle/mine"} < kept.keys()
+    replacing = ["fit", "-c", "mini.yaml", "--overwrite", "true", "--model.learning_rate", "3", *options]
+    if told is not None:
+        assert main(replacing) == 2
+        assert told in capsys.readouterr().err
+    else:
+        with monkeypatch.context() as patched:
+
+            def fails(*_: object) -> None:
+                raise ZeroDivisionError
+
+            patched.setattr(stand_in.MiniModule, "training_step", fails)
+            with pytest.raises(ZeroDivisionError):
+                main(replacing)
+    assert kept.items() <= contents("runs/mini").items()
+    assert not Path("runs/mini/.replaced").exists()
+    assert main(["fit", "-c", "mini.yaml", "--ckpt_path", "last", "--trainer.max_epochs", "2"]) == 0
+
+
+def test_an_old_run_is_put_back_where_the_new_one_was_killed_before_its_first_step() -> None:
+    main(["fit", "-c", "mini.yaml"])
+    kept = contents("runs/mini")
+    aside = Path("runs/mini/.replaced")
+    aside.mkdir()
+    for name in ("checkpoints", "config.yaml", "metrics.csv"):
+        Path("runs/mini", name).rename(aside / name)
+    Path("runs/mini/config.yaml").write_text("that of the new run")
+    assert main(["fit", "-c", "mini.yaml"]) == 2  # there is a run
+    assert contents("runs/mini") == kept
 
 
 def test_an_old_run_is_not_lost_to_a_model_that_cannot_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -566,6 +622,44 @@ def test_a_training_that_nobody_listens_to_goes_on(monkeypatch: pytest.MonkeyPat
     assert Path("runs/mini/checkpoints/last.ckpt").is_file()
 
 
+def test_a_run_whose_time_is_used_up_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    limits = ["--trainer.max_epochs", "100000", "--trainer.max_time", "00:00:00:01"]
+    assert main(["fit", "-c", "mini.yaml", *limits]) == 0
+    assert main(["fit", "-c", "mini.yaml", *limits, "--ckpt_path", "last"]) == 0
+    assert "and its time is used up; raise --trainer.max_time" in capsys.readouterr().err
+
+
+def test_a_figure_that_is_watched_and_not_logged_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    watching = "[{class_path: EarlyStopping, init_args: {monitor: val_bleu}}]"
+    assert main(["fit", "-c", "mini.yaml", "--trainer.callbacks", watching]) == 2
+    assert "trainer: Early stopping conditioned on metric `val_bleu`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "limit"), [("validate", "limit_val_batches"), ("test", "limit_test_batches")]
+)
+def test_a_score_of_nothing_is_refused(command: str, limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["fit", "-c", "mini.yaml"])
+    capsys.readouterr()
+    assert main([command, "-c", "mini.yaml", f"--trainer.{limit}", "0"]) == 2
+    assert f"trainer.{limit} is 0, so there is nothing to score" in capsys.readouterr().err
+    assert main([command, "-c", "mini.yaml", f"--trainer.{limit}", "0.1"]) == 2
+    assert f"Please increase the `{limit}` argument" in capsys.readouterr().err
+
+
+def test_numbers_of_numpy_and_a_single_callback_are_taken() -> None:
+    class Count(Callback):
+        steps = 0
+
+        def on_train_batch_end(self, *_: object) -> None:
+            self.steps += 1
+
+    count = Count()
+    sizes = {"model.learning_rate": np.float32(0.5), "trainer.max_epochs": np.int64(1)}
+    s2s.fit("mini.yaml", callbacks=count, **sizes)
+    assert count.steps == 2 and saved("runs/mini/config.yaml")["model"]["learning_rate"] == 0.5
+
+
 def test_the_scored_checkpoint_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "-c", "mini.yaml", "--trainer.max_epochs", "2"]) == 0
     capsys.readouterr()
@@ -580,6 +674,35 @@ def test_the_scored_checkpoint_is_named(capsys: pytest.CaptureFixture[str]) -> N
         (
             ["--model.schedule", "cosine", "--trainer.max_epochs", "-1", "--model.patience", "3"],
             "schedule 'cosine' falls until the end of training, and nothing says when that is; set trainer.max_ep",
+        ),
+        (["--trainer.max_steps", "0"], "trainer.max_steps 0 is impossible; it must be at least 1"),
+        (
+            ["--trainer.limit_train_batches", "0"],
+            "trainer.limit_train_batches 0 is impossible; it must be above",
+        ),
+        (["--trainer.accumulate_grad_batches", "0"], "trainer.accumulate_grad_batches 0 is impossible"),
+        (
+            ["--trainer.overfit_batches", "2"],
+            "trainer.overfit_batches 2 is impossible; it must be 0: limit the",
+        ),
+        (
+            ["--trainer.precision", "bf16-true"],
+            "trainer.precision bf16-true is impossible; it must be 32-true, bf",
+        ),
+        (["--data.num_workers", "-1"], "data.num_workers -1 is impossible; it must be at least 0"),
+        (["--data.train", "{path: 3}"], "path of a corpus is 3; it must be the name of a file"),
+        (["--model.weight_decay", "-1"], "model.weight_decay -1.0 is impossible; it must be 0 or more"),
+        (
+            ["--model.adam_betas", "[0.9, 1.0]"],
+            "model.adam_betas (0.9, 1.0) is impossible; it must be at least 0",
+        ),
+        (
+            ["--model.patience", "-1"],
+            "model.patience -1 is impossible; it must be at least 0, or null: never",
+        ),
+        (
+            ["--model.plateau_patience", "-1"],
+            "model.plateau_patience -1 is impossible; it must be at least 0",
         ),
         (["--trainer.gradient_clip_val", "-1.5"], "trainer.gradient_clip_val -1.5 is impossible"),
         (["--model.learning_rate", "-1"], "model.learning_rate -1.0 is impossible; it must be 0 or more"),

@@ -406,6 +406,13 @@ def test_validation_without_text_is_refused(folder: Path) -> None:
         trainer(folder).validate(Recorder(), datamodule=data(folder, validation=None), verbose=False)
 
 
+def test_weights_so_small_that_nothing_is_drawn_are_refused(folder: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"no epoch has one of the 90 pairs, so small are the weights in data\.train"
+    ):
+        ready(folder, train=[{"path": str(folder / "train.tsv"), "weight": 0.001}])
+
+
 def test_a_vocabulary_too_large_for_its_text_is_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (folder / "once.tsv").write_text("".join(f"a{i}\tb{i}\n" for i in range(600)))
     known = ready(folder, train=str(folder / "once.tsv"), batch_tokens=4096).tokenizers.source

@@ -132,7 +132,7 @@ def test_s2s_test_tells_errors_beside_forecasts_that_learn_nothing(run: Any, cap
         ),
         (
             {"trainer.precision": "bf16-true"},
-            "trainer.precision bf16-true would round the scaling of the series; set 32-",
+            "trainer.precision bf16-true is impossible; it must be 32-true, bf16-mixed or",
         ),
     ],
 )

@@ -153,6 +153,12 @@ class PairData(pl.LightningDataModule):
                 f"data.train: references_key of {','.join(unused.paths)} is for scores, and training learns the target "
                 "alone; name it in data.validation and data.test"
             )
+        for split in ("validation", "test"):
+            if weighted := next((spec for spec in self.corpora[split] if spec.weight != 1), None):
+                raise ConfigError(
+                    f"data.{split}: {','.join(weighted.paths)} has a weight, which is for training; scores are of all "
+                    "text, each line once; leave it out"
+                )
         self.tokenizer: Callable[[], Tokenizer] = (
             tokenizer
             if tokenizer is not None

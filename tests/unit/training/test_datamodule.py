@@ -413,6 +413,12 @@ def test_weights_so_small_that_nothing_is_drawn_are_refused(folder: Path) -> Non
         ready(folder, train=[{"path": str(folder / "train.tsv"), "weight": 0.001}])
 
 
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_weight_of_what_is_scored_is_refused(folder: Path, split: str) -> None:
+    with pytest.raises(ConfigError, match=rf"data\.{split}: .*more.tsv has a weight, which is for training"):
+        data(folder, **{split: [{"path": str(folder / "more.tsv"), "weight": 2}]})
+
+
 def test_a_vocabulary_too_large_for_its_text_is_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (folder / "once.tsv").write_text("".join(f"a{i}\tb{i}\n" for i in range(600)))
     known = ready(folder, train=str(folder / "once.tsv"), batch_tokens=4096).tokenizers.source

@@ -22,6 +22,8 @@ FEW, MANY = 40, 2_300
 PROMPTS = 20
 LONGEST = 10**7
 """Bytes of one line, in one of ten attempts."""
+LONGEST_READ = 2**24
+"""Bytes of a line that a corpus may have; JSON writes six for a mark of direction, which itself has three."""
 ALONE = 100
 """Every so manieth line is translated again, alone."""
 
@@ -341,7 +343,7 @@ def _jsonl(folder: Path, lines: list[bytes], others: list[bytes]) -> _Corpus:
             rows.append(b"x" + one)
             continue
         rows.append(json.dumps({"source": source, "target": target}).encode())
-        if source.strip() and target.strip():
+        if source.strip() and target.strip() and len(rows[-1]) <= LONGEST_READ:
             pairs.append((source, target))
     _write(folder / "pairs.jsonl", rows)
     return _Corpus(str(folder / "pairs.jsonl"), pairs, len(rows) - len(pairs))

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from s2s.errors import ConfigError, PluginError
+from s2s.errors import ConfigError, PluginError, Terminated
 from s2s.registry.hookspecs import KINDS
 from s2s.registry.near_names import unknown
 
@@ -123,7 +123,9 @@ class Catalogue:
         module, _, attribute = entry.target.partition(":")
         try:
             return _attribute(import_module(module), attribute)
-        except Exception as error:  # whatever it is, it is the plugin's
+        except Terminated:  # a signal
+            raise
+        except (Exception, SystemExit) as error:  # whatever it is, it is the plugin's
             origin = f"{entry.distribution} {entry.version}".strip()
             raise PluginError(
                 f"{kind} {name!r} of {origin} cannot be imported from {entry.target}: "

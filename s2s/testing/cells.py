@@ -8,6 +8,8 @@ nothing hoisted.
 from __future__ import annotations
 
 import copy
+import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -29,7 +31,7 @@ from s2s.nn.stack import Stack
 from s2s.nn.unroll import unroll
 from s2s.testing import constructors, models
 from s2s.testing.comparing import TOLERANCES, expect_close, expect_shape, outline
-from s2s.testing.kit import Check, Nonconforming
+from s2s.testing.kit import Check, Nonconforming, part_of
 from s2s.testing.modules import ONNX_IS_HERE, expect_exported, expect_in_onnx
 
 CellFactory = Callable[[int, int], RecurrentCell]
@@ -610,8 +612,25 @@ def _expect_same_step(what: str, found: Sequence[Any], expected: Sequence[Any]) 
         expect_close(f"{what} (value {i})", value, wanted, remedy, TOLERANCES[torch.float32])
 
 
+def _of_cells(run: Callable[[CellFactory], None]) -> Callable[[CellFactory], None]:
+    """A check that first says of another class what it is not, instead of what it lacks here."""
+
+    @functools.wraps(run)
+    def check(factory: CellFactory) -> None:
+        part = part_of(factory)
+        if inspect.isclass(part) and not issubclass(part, RecurrentCell):
+            raise Nonconforming(
+                f"that {part.__name__} is no RecurrentCell",
+                "one",
+                f"Derive it from {RecurrentCell.__module__}.RecurrentCell.",
+            )
+        run(factory)
+
+    return check
+
+
 CELL_CHECKS = tuple(
-    Check("cell", run)
+    Check("cell", _of_cells(run))
     for run in (
         check_constructor,
         check_shapes,
@@ -632,4 +651,4 @@ CELL_CHECKS = tuple(
         check_export,
         check_learning,
     )
-) + (Check("cell", check_compiled, slow=True),)
+) + (Check("cell", _of_cells(check_compiled), slow=True),)

@@ -207,6 +207,15 @@ def test_a_path_without_parts_and_a_broken_one(tmp_path: Path, capsys: pytest.Ca
     assert "cannot be used: ModuleNotFoundError" in capsys.readouterr().err
 
 
+def test_a_name_of_no_part_tells_of_a_file_that_names_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "made_up_idle_too.py"
+    path.write_text("def s2s_cells():\n    return {'Idle': 'made_up_idle_too:Idle'}\n")
+    assert main(["plugins", "show", "Idle", "--plugin-dir", str(path)]) == 2
+    assert f". {path} names no part; implement a hook in it, marked with @hookimpl" in capsys.readouterr().err
+
+
 def test_show_counts_parameters_at_the_given_sizes(capsys: pytest.CaptureFixture[str]) -> None:
     sizes = ["--size", "input_size=3", "--size", "hidden_size=5"]
     assert main(["plugins", "show", "LSTM", "--json", *sizes]) == 0

@@ -1,6 +1,7 @@
 """Discovery: what is found, and what one bad plugin does to the others."""
 
 import importlib
+import re
 import subprocess
 import sys
 import warnings
@@ -202,6 +203,29 @@ def test_a_single_file_and_a_single_package(tmp_path: Path) -> None:
     found = discover(plugin_dirs=[tmp_path / "made_up_alone.py", package]).names("cell")
     assert {"made_up_alone", "Boxed"} <= set(found)
     assert "made_up_sibling" not in found
+
+
+def test_an_unknown_name_tells_of_a_file_that_names_no_part(tmp_path: Path) -> None:
+    """@hookimpl is forgotten easily, and without it nothing is wrong with a module."""
+    forgotten, helper = tmp_path / "made_up_forgotten.py", tmp_path / "made_up_helper.py"
+    forgotten.write_text(cells('{"Mine": "made_up_forgotten:Mine"}').replace("@hookimpl\n", ""))
+    told = f"{forgotten} names no part; implement a hook in it, marked with @hookimpl (s2s_cells). See: "
+    with pytest.raises(ConfigError, match=f"unknown cell 'Mine'.*[.] {re.escape(told)}") as raised:
+        discover(plugin_dirs=[forgotten, forgotten]).load("cell", "Mine")
+    assert str(raised.value).count("names no part") == 1
+    # A folder that names a part may have modules that name none, and so may one that was read before.
+    helper.write_text("")
+    (tmp_path / "made_up_names.py").write_text(cells('{"Named": "made_up_names:Named"}'))
+    known = discover(plugin_dirs=[tmp_path, helper, tmp_path / "made_up_names.py"])
+    with pytest.raises(ConfigError, match="unknown cell 'Mine'") as raised:
+        known.load("cell", "Mine")
+    assert "names no part" not in str(raised.value)
+    with pytest.warns(PluginWarning):
+        (tmp_path / "made_up_broken_too.py").write_text("1 / 0\n")
+        known = discover(plugin_dirs=[tmp_path / "made_up_broken_too.py"])
+    with pytest.raises(ConfigError, match="made_up_broken_too.py is broken .ZeroDivisionError") as raised:
+        known.load("cell", "Mine")
+    assert "names no part" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

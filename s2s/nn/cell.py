@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s2s.errors import PluginError
 from s2s.nn.onnx_operator import OnnxOperator
 from s2s.nn.sizes import check_size
 
@@ -203,9 +204,38 @@ class RecurrentCell(nn.Module, ABC):
 
 
 def advance(cell: RecurrentCell, x: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
-    """`cell.step`, the state's leaves kept in their types (mixed precision would let them drift)."""
-    output, following = cell.step(x, state) if noise is None else cell.step(x, state, noise)
+    """`cell.step`, the state's leaves kept in their types (mixed precision would let them drift).
+
+    Raises:
+        PluginError: the step does not return an output and a state.
+    """
+    returned = cell.step(x, state) if noise is None else cell.step(x, state, noise)
+    if not is_step(returned, state):
+        raise PluginError(
+            f"step of {type(cell).__name__} must return (output, state), state a tuple of tensors: (a tensor, "
+            f"{form(state)}), not {form(returned)}; see: s2s plugins check"
+        )
+    output, following = returned
     return output, map_state(lambda new, old: new.to(old.dtype), following, state)
+
+
+def is_step(returned: object, state: State) -> bool:
+    """Whether a step returned an output and a state, where the state before was a tuple another one.
+
+    A tensor alone could be taken apart too, row by row. Nothing here looks into a tensor: it is asked at every step.
+    """
+    if not isinstance(returned, tuple) or len(returned) != 2 or not isinstance(returned[0], Tensor):
+        return False
+    return isinstance(returned[1], (tuple, list)) or not isinstance(state, tuple)
+
+
+def form(value: object) -> str:
+    """A state, or what a step returned, for a message: `(a tensor, (a tensor,))`, `None`."""
+    if isinstance(value, Tensor):
+        return "a tensor"
+    if isinstance(value, (tuple, list)):
+        return f"({', '.join(form(part) for part in value)}{',' if len(value) == 1 else ''})"
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def orthogonal_blocks(weight: Tensor, size: int) -> None:

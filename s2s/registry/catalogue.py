@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from s2s.errors import ConfigError, PluginError
+from s2s.errors import ConfigError, PluginError, Terminated
 from s2s.registry.hookspecs import KINDS
 from s2s.registry.near_names import unknown
 
@@ -97,16 +97,37 @@ class Catalogue:
         """
         found = [entry for entry in self.entries(kind) if entry.name == name]
         if not found:
-            lost = [f"{p} is broken ({p.error})" for p in self.plugins if p.status == "broken"]
-            lost += [f"{p} is disabled" for p in self.plugins if p.status == "disabled"]
-            also = "".join(f". It might come from a plugin that was not loaded: {line}" for line in lost)
-            raise ConfigError(unknown(kind, name, self.names(kind), REMEDY) + also)
+            raise ConfigError(unknown(kind, name, self.names(kind), REMEDY) + self.why_not(kind))
         if len(found) > 1:
             owners = " and ".join(f"{e.distribution} {e.version} ({e.target})" for e in found)
             raise ConfigError(
                 f"{kind} {name!r} is brought by two plugins: {owners}; uninstall one or rename its part"
             )
         return found[0]
+
+    def why_not(self, kind: str | None = None) -> str:
+        """From where an unknown name might have come, as the end of an error; "" if from nowhere.
+
+        Args:
+            kind: of the name; None: any.
+        """
+        lost = [f"{p} is broken ({p.error})" for p in self.plugins if p.status == "broken"]
+        lost += [f"{p} is disabled" for p in self.plugins if p.status == "disabled"]
+        lines = [f"It might come from a plugin that was not loaded: {line}" for line in lost]
+        hooks = "s2s_cells and the like" if kind is None else KINDS[kind]
+        lines += [
+            f"{path} names no part; implement a hook in it, marked with @hookimpl ({hooks}). See: docs/plugins/hooks.md"
+            for path in self._idle_dirs()
+        ]
+        return "".join(f". {line}" for line in lines)
+
+    def _idle_dirs(self) -> list[str]:
+        """The folders and files that the user named, whose modules were all imported, and name no part."""
+        imported = {plugin.distribution for plugin in self.plugins if plugin.status == "ok"}
+        other = {plugin.distribution for plugin in self.plugins if plugin.status != "ok"}
+        naming = {entry.distribution for entry in self._entries}
+        named = dict.fromkeys(str(path) for path in self.plugin_dirs)
+        return [path for path in named if path in imported - other - naming]
 
     def path(self, kind: str, name: str) -> str:
         """The class's import path with dots, "package.module.Class", without importing it."""
@@ -123,7 +144,9 @@ class Catalogue:
         module, _, attribute = entry.target.partition(":")
         try:
             return _attribute(import_module(module), attribute)
-        except Exception as error:  # whatever it is, it is the plugin's
+        except Terminated:  # a signal
+            raise
+        except (Exception, SystemExit) as error:  # whatever it is, it is the plugin's
             origin = f"{entry.distribution} {entry.version}".strip()
             raise PluginError(
                 f"{kind} {name!r} of {origin} cannot be imported from {entry.target}: "

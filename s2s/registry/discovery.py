@@ -16,7 +16,7 @@ from typing import Any
 
 import pluggy
 
-from s2s.errors import ConfigError, PluginError
+from s2s.errors import ConfigError, PluginError, Terminated
 from s2s.registry import hookspecs
 from s2s.registry.catalogue import Catalogue, Entry, Plugin
 from s2s.registry.hookspecs import GROUP, INTERFACE, KINDS
@@ -65,7 +65,9 @@ def discover(*, third_party: bool = True, plugin_dirs: Sequence[Path] = ()) -> C
             if manager.is_registered(module):
                 continue
             entries += _register(manager, module, plugin)
-        except Exception as error:  # whatever a plugin raises must not take the others along
+        except Terminated:  # a signal, which is none of the plugin's doing
+            raise
+        except (Exception, SystemExit) as error:  # whatever a plugin raises must not take the others along
             plugin = replace(plugin, status="broken", error=f"{type(error).__name__}: {error}")
             warnings.warn(f"{plugin} cannot be used: {plugin.error}", PluginWarning, stacklevel=2)
         plugins.append(plugin)

@@ -20,6 +20,9 @@ from s2s.registry.near_names import unknown
 
 Spec = str | dict[str, Any]
 
+SIZES = {"cell": 2, "attention": 2, "encoder": 1, "bridge": 2, "decoder": 2, "head": 4, "embedding": 1}
+"""How many sizes a part is given by the one that holds it; the hooks say which."""
+
 _MOST_SHOWN = 60  # characters of a value in a message
 
 
@@ -81,12 +84,32 @@ def check_options(kind: str, name: str, part: Callable[..., Any], given: Mapping
     """Hold the names of the given options against the part's signature.
 
     Raises:
-        ConfigError: an option that the part does not have; near names are offered.
+        ConfigError: an option that the part does not have; near names are offered. Or the constructor wants more than
+            sizes.
     """
     known = options(part)
+    if kind in SIZES:
+        _refuse_more_than_sizes(kind, name, part)
     for option in given:
         if option not in known:
             raise ConfigError(f"{kind} {name!r}: " + unknown("option", option, known))
+
+
+def _refuse_more_than_sizes(kind: str, name: str, part: Callable[..., Any]) -> None:
+    parameters = inspect.signature(part).parameters.values()
+    required = [
+        parameter
+        for parameter in parameters
+        if parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        and parameter.default is inspect.Parameter.empty
+    ]
+    if extra := required[SIZES[kind] :]:
+        untyped = extra[0].annotation is inspect.Parameter.empty
+        lacks, remedy = (" and no type", "both") if untyped else ("", "one")
+        raise ConfigError(
+            f"{kind} {name!r}: constructor argument {extra[0].name!r} of {getattr(part, '__name__', name)} has no "
+            f"default{lacks}; a name alone must build a part: give it {remedy}, as in `*, {extra[0].name}: float = 1.0`"
+        )
 
 
 def check_values(what: str, target: Callable[..., Any], given: Mapping[str, Any]) -> None:

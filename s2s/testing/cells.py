@@ -8,19 +8,30 @@ nothing hoisted.
 from __future__ import annotations
 
 import copy
+import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from s2s.nn.cell import Noise, RecurrentCell, State, leaves, map_state, select_state
+from s2s.nn.cell import (
+    Noise,
+    RecurrentCell,
+    State,
+    form,
+    is_step,
+    leaves,
+    map_state,
+    select_state,
+)
 from s2s.nn.encoder import Bidirectional
 from s2s.nn.stack import Stack
 from s2s.nn.unroll import unroll
 from s2s.testing import constructors, models
 from s2s.testing.comparing import TOLERANCES, expect_close, expect_shape, outline
-from s2s.testing.kit import Check, Nonconforming
+from s2s.testing.kit import Check, Nonconforming, part_of
 from s2s.testing.modules import ONNX_IS_HERE, expect_exported, expect_in_onnx
 
 CellFactory = Callable[[int, int], RecurrentCell]
@@ -68,14 +79,27 @@ def walk(
         outputs: dict[int, Tensor] = {}
         for time in reversed(range(length)) if reverse else range(length):
             projected = cell.project(x[row : row + 1, time])
-            if row_noise is None:
-                outputs[time], row_state = cell.step(projected, row_state)
-            else:
-                outputs[time], row_state = cell.step(projected, row_state, row_noise)
+            outputs[time], row_state = one_step(cell, projected, row_state, row_noise)
         real = torch.cat([outputs[time] for time in range(length)])
         rows.append(torch.cat([real, real.new_zeros(x.size(1) - length, real.size(-1))]))
         states.append(row_state)
     return torch.stack(rows), map_state(lambda *parts: torch.cat(parts), *states)
+
+
+def one_step(cell: RecurrentCell, x: Tensor, state: State, noise: Noise = None) -> tuple[Tensor, State]:
+    """`step`. Of what it returns, the form is looked at first: a tensor of two rows could be taken apart, too.
+
+    Raises:
+        Nonconforming: it is no output and state.
+    """
+    returned = cell.step(x, state) if noise is None else cell.step(x, state, noise)
+    if not is_step(returned, state):
+        raise Nonconforming(
+            f"that step returns {form(returned)}",
+            f"(output, state), state a tuple of tensors: (a tensor, {form(state)})",
+            "End step with `return output, state`, of a state of one tensor with `return output, (h,)`.",
+        )
+    return returned
 
 
 def reachable_state(cell: RecurrentCell, batch_size: int, dtype: torch.dtype) -> State:
@@ -83,7 +107,7 @@ def reachable_state(cell: RecurrentCell, batch_size: int, dtype: torch.dtype) ->
     like = torch.zeros(batch_size, cell.input_size, dtype=dtype)
     state = cell.initial_state(batch_size, like=like)
     for _ in range(3):
-        _, state = cell.step(cell.project(torch.randn_like(like)), state)
+        _, state = one_step(cell, cell.project(torch.randn_like(like)), state)
     return map_state(lambda leaf: leaf.detach().clone().requires_grad_(), state)
 
 
@@ -92,7 +116,7 @@ def check_shapes(factory: CellFactory) -> None:
     cell = factory(INPUT_SIZE, HIDDEN_SIZE)
     x = torch.randn(2, INPUT_SIZE)
     state = cell.initial_state(2, like=x)
-    output, following = cell.step(cell.project(x), state)
+    output, following = one_step(cell, cell.project(x), state)
     expect_shape("step's output", output, (2, cell.output_size), "pass output_size to super().__init__")
     expect_shape("read(state)", cell.read(state), (2, cell.output_size), "override read")
     features = cell.features(state)
@@ -194,8 +218,8 @@ def check_select_state(factory: CellFactory) -> None:
     x = torch.randn(3, INPUT_SIZE, dtype=torch.float64)
     state = reachable_state(cell, 3, torch.float64)
     index = torch.tensor([2, 0, 0, 1])
-    output, following = cell.step(cell.project(x), state)
-    chosen_output, chosen = cell.step(cell.project(x[index]), select_state(state, index))
+    output, following = one_step(cell, cell.project(x), state)
+    chosen_output, chosen = one_step(cell, cell.project(x[index]), select_state(state, index))
     remedy = "Every leaf must be [batch, ...], and a row's step must depend on that row alone."
     expect_close("the output after choosing rows", chosen_output, output[index], remedy)
     for i, (found, expected) in enumerate(zip(leaves(chosen), leaves(following), strict=True)):
@@ -292,13 +316,13 @@ def check_gradients(factory: CellFactory) -> None:
     state = reachable_state(cell, 2, torch.float64)
     x = torch.randn(2, INPUT_SIZE, dtype=torch.float64, requires_grad=True)
 
-    def one_step(x: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
+    def step(x: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
         remaining = iter(parts)
-        output, following = cell.step(cell.project(x), map_state(lambda _: next(remaining), state))
+        output, following = one_step(cell, cell.project(x), map_state(lambda _: next(remaining), state))
         return (output, *leaves(following))
 
     try:
-        torch.autograd.gradcheck(one_step, (x, *leaves(state)))
+        torch.autograd.gradcheck(step, (x, *leaves(state)))
     except RuntimeError as error:
         raise Nonconforming(
             f"gradients of step that are wrong: {error}",
@@ -561,7 +585,7 @@ class _Step(nn.Module):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         given = iter(inputs[1:])
         state = map_state(lambda _: next(given), self.structure)
-        output, following = self.cell.step(self.cell.project(inputs[0]), state)
+        output, following = one_step(self.cell, self.cell.project(inputs[0]), state)
         return output, *leaves(following)
 
 
@@ -588,8 +612,25 @@ def _expect_same_step(what: str, found: Sequence[Any], expected: Sequence[Any]) 
         expect_close(f"{what} (value {i})", value, wanted, remedy, TOLERANCES[torch.float32])
 
 
+def _of_cells(run: Callable[[CellFactory], None]) -> Callable[[CellFactory], None]:
+    """A check that first says of another class what it is not, instead of what it lacks here."""
+
+    @functools.wraps(run)
+    def check(factory: CellFactory) -> None:
+        part = part_of(factory)
+        if inspect.isclass(part) and not issubclass(part, RecurrentCell):
+            raise Nonconforming(
+                f"that {part.__name__} is no RecurrentCell",
+                "one",
+                f"Derive it from {RecurrentCell.__module__}.RecurrentCell.",
+            )
+        run(factory)
+
+    return check
+
+
 CELL_CHECKS = tuple(
-    Check("cell", run)
+    Check("cell", _of_cells(run))
     for run in (
         check_constructor,
         check_shapes,
@@ -610,4 +651,4 @@ CELL_CHECKS = tuple(
         check_export,
         check_learning,
     )
-) + (Check("cell", check_compiled, slow=True),)
+) + (Check("cell", _of_cells(check_compiled), slow=True),)

@@ -602,6 +602,10 @@ def plain_error(message: str, command: str) -> str:
             return f"{key}: " + unknown(
                 "option", option, known, f"See: s2s {command} --{key}.help {entry.name}"
             )
+    if other := re.search(r"([\w.]+)\] expects [^:]*: Expected '([\w.]+)' to be a [\w ]+ <class '", message):
+        base, part = other.groups()
+        told = f"{part.rpartition('.')[2]} is no {base.rpartition('.')[2]}; derive it from {base}"
+        return f"{key}: {told}. See: s2s plugins check"
     innermost = re.split(r'Parser key "[^"]+":', message)[-1].strip()
     found = re.search(r"(?:Got|Given) value: (.+?)(?:\. Got value: |$)", innermost)
     if not found:

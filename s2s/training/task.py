@@ -25,6 +25,7 @@ from s2s.training import bad_batches
 from s2s.training.bad_batches import Troubles
 from s2s.training.datamodule import Example, NamesExamples
 from s2s.training.fine_tuning import begun_from, model_of, named_tokenizers, not_used
+from s2s.training.late_weights import WeightsAtStart
 from s2s.training.out_of_memory import Piece
 from s2s.training.pace import Learnt, Pace
 from s2s.training.schedule import Plateau, ScheduleName, learning_rate_factor
@@ -214,6 +215,8 @@ class TaskModule(pl.LightningModule):
         self.scheduled: list[Scheduled] = []
         self.scheduled_step = -1
         self.unused: list[nn.Parameter] = []
+        self.weights_at_start: WeightsAtStart | None = None
+        self.first_step = True  # of this process
 
     @property
     def data(self) -> Any:
@@ -252,6 +255,7 @@ class TaskModule(pl.LightningModule):
         self.choices = self._choices()
         self.scheduled = [part for part in self.modules() if isinstance(part, Scheduled)]
         self.scheduled_step = -1
+        self.weights_at_start, self.first_step = WeightsAtStart(self), True
         parameters = sum(parameter.numel() for parameter in self.parameters())
         self.say(f"model: {_size(parameters)}, trained in {self.trainer.precision}")
         if (difference := self._other_kernels()) is not None:
@@ -345,7 +349,11 @@ class TaskModule(pl.LightningModule):
 
         Raises:
             DataError: BAD_STEPS such steps came in a row.
+            PluginError: a part made a weight in the first step.
         """
+        if self.first_step:
+            self._refuse_late_weights()
+            self.first_step = False
         step, self.step = self.step, []
         self.skipped = not step
         if not step:
@@ -375,6 +383,10 @@ class TaskModule(pl.LightningModule):
         torch._foreach_mul_(gradients, scale)
         if most and by_value:
             nn.utils.clip_grad_value_(self.parameters(), most, foreach=True)
+
+    def _refuse_late_weights(self) -> None:
+        if self.weights_at_start is not None:
+            self.weights_at_start.refuse_others(self)
 
     def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
         """Nothing: `on_before_optimizer_step` has clipped. Lightning's own refuses fused optimizers."""
@@ -508,10 +520,14 @@ class TaskModule(pl.LightningModule):
         Args:
             figures: what is logged; the monitored one among them.
             scores: for the card of the bundle.
+
+        Raises:
+            PluginError: a part has made a weight since training began.
         """
         self.log_dict(figures)
         if self.trainer.sanity_checking:
             return
+        self._refuse_late_weights()
         self.scores = scores
         if self.schedule == "plateau":
             self.plateau.see(figures[self.monitor])

@@ -10,7 +10,7 @@ from torch import distributed
 
 from s2s.counted import counted
 from s2s.durable import make_folder, write_durably
-from s2s.errors import ConfigError
+from s2s.errors import ConfigError, DataError
 from s2s.evaluation.labelling import are_bio, f1_by_label, most_confused, scores
 from s2s.inference.card import Card, command_of_this_process
 from s2s.inference.model_bundle import save_model_bundle
@@ -175,6 +175,11 @@ class SequenceLabellingModule(TaskModule):
             raise ConfigError(
                 f"model.monitor is {self.monitor!r}, but the labels of the validation text are not BIO; choose "
                 "val_accuracy or val_macro_F1"
+            )
+        if not totals[1]:
+            raise DataError(
+                f"no validation word has a label that a training word has; one is {references[0][0]!r}. Which column "
+                "is which? See source_key (the words) and target_key (their labels) of data.train and data.validation"
             )
         self.validated(figures, found)
         # `s2s validate` has named the checkpoint; the trainer's own counts are of no training then.

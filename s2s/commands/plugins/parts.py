@@ -49,7 +49,8 @@ def meant(word: str, kind: str | None) -> list[Entry]:
     if any(sign in word for sign in ("/", "\\")) or word.endswith(".py"):
         raise ConfigError(f"{word}: no such file or folder")
     known.entry(kind, word) if kind else None  # raises, and tells of plugins that could not be loaded
-    raise ConfigError(unknown("part", word, sorted({entry.name for entry in entries}), REMEDY))
+    names = sorted({entry.name for entry in entries})
+    raise ConfigError(unknown("part", word, names, REMEDY) + known.why_not())
 
 
 def _at(path: Path, kind: str | None) -> list[Entry]:

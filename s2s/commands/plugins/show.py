@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from s2s.commands.plugins.parts import add_part_options, given_options, meant
-from s2s.errors import ConfigError
+from s2s.errors import ConfigError, PluginError, S2SError
 from s2s.registry import Entry, catalogue
 
 SUMMARY = "what a part is: docs, options, state, number of parameters"
@@ -82,22 +82,38 @@ def _measured(entry: Entry, part: type, given: dict[str, Any], sizes: dict[str, 
             raise ConfigError(f"--size {name}={value}: expected a whole number, at least 1")
     taken |= sizes
     build = factory(entry.kind, {"class_path": entry.name, "init_args": given})
-    with torch.device("meta"):
-        built = build(**taken)
-    measured: dict[str, Any] = {
-        "sizes": taken,
-        "parameters": sum(parameter.numel() for parameter in built.parameters()),
-    }
-    if entry.kind == "cell":
-        from s2s.nn import RecurrentCell
-
-        measured |= {
-            "output_size": built.output_size,
-            "state_sizes": list(built.state_sizes),
-            "draws_noise": type(built).noise is not RecurrentCell.noise,
-            "fused": type(built).fused is not RecurrentCell.fused,
+    try:
+        with torch.device("meta"):
+            built = build(**taken)
+        return {
+            "sizes": taken,
+            "parameters": sum(parameter.numel() for parameter in built.parameters()),
+            **(_cell(built) if entry.kind == "cell" else {}),
         }
-    return measured
+    except S2SError:
+        raise
+    except Exception as error:  # whatever it is, it is the part's
+        at = ", ".join(f"{name} {size}" for name, size in taken.items())
+        raise PluginError(
+            f"{entry.kind} {entry.name!r} cannot be built{f' (at {at})' if at else ''}: "
+            f"{type(error).__name__}: {error}. See: s2s plugins check"
+        ) from error
+
+
+def _cell(built: Any) -> dict[str, Any]:
+    from s2s.nn import RecurrentCell
+
+    if not isinstance(built, RecurrentCell):
+        raise PluginError(
+            f"{type(built).__name__} is no RecurrentCell; derive it from {RecurrentCell.__module__}.RecurrentCell. "
+            "See: s2s plugins check"
+        )
+    return {
+        "output_size": built.output_size,
+        "state_sizes": list(built.state_sizes),
+        "draws_noise": type(built).noise is not RecurrentCell.noise,
+        "fused": type(built).fused is not RecurrentCell.fused,
+    }
 
 
 def _text(entry: Entry, described: dict[str, Any]) -> str:

@@ -207,6 +207,15 @@ def test_a_path_without_parts_and_a_broken_one(tmp_path: Path, capsys: pytest.Ca
     assert "cannot be used: ModuleNotFoundError" in capsys.readouterr().err
 
 
+def test_a_name_of_no_part_tells_of_a_file_that_names_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "made_up_idle_too.py"
+    path.write_text("def s2s_cells():\n    return {'Idle': 'made_up_idle_too:Idle'}\n")
+    assert main(["plugins", "show", "Idle", "--plugin-dir", str(path)]) == 2
+    assert f". {path} names no part; implement a hook in it, marked with @hookimpl" in capsys.readouterr().err
+
+
 def test_show_counts_parameters_at_the_given_sizes(capsys: pytest.CaptureFixture[str]) -> None:
     sizes = ["--size", "input_size=3", "--size", "hidden_size=5"]
     assert main(["plugins", "show", "LSTM", "--json", *sizes]) == 0
@@ -228,6 +237,89 @@ def test_show_tells_docs_paper_options_and_state(
     assert "fused path  no" in out
     assert main(["plugins", "show", "GRU"]) == 0
     assert "Cho et al. 2014" in capsys.readouterr().out
+
+
+WRONG = """
+from torch import nn
+
+from s2s.nn import RecurrentCell
+from s2s.registry import hookimpl
+
+
+class Raises(RecurrentCell):
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        self.recurrent = nn.Linear(hidden, hidden)
+
+    def step(self, x, state, noise=None):
+        return x, state
+
+
+class NoStep(RecurrentCell):
+    pass
+
+
+class WantsMore(RecurrentCell):
+    def __init__(self, input_size: int, hidden_size: int, alpha) -> None:
+        super().__init__(input_size, hidden_size)
+
+    def step(self, x, state, noise=None):
+        return x, state
+
+
+class NoCell(nn.Module):
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+
+
+@hookimpl
+def s2s_cells():
+    return {name: f"made_up_wrong:{name}" for name in ("Raises", "NoStep", "WantsMore", "NoCell")}
+"""
+
+
+@pytest.fixture
+def wrong_cells(tmp_path: Path) -> Iterator[str]:
+    """The folder of a file with cells that cannot be used."""
+    (tmp_path / "made_up_wrong.py").write_text(WRONG)
+    yield str(tmp_path)
+    sys.modules.pop("made_up_wrong", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "Raises",
+            "cell 'Raises' cannot be built (at input_size 512, hidden_size 512): NameError: name 'hidden' is not "
+            "defined. See: s2s plugins check",
+        ),
+        ("NoStep", "TypeError: Can't instantiate abstract class NoStep with"),
+        ("WantsMore", "constructor argument 'alpha' of WantsMore has no default and no type; "),
+        (
+            "NoCell",
+            "NoCell is no RecurrentCell; derive it from s2s.nn.cell.RecurrentCell. See: s2s plugins check",
+        ),
+    ],
+)
+def test_show_of_a_part_that_cannot_be_built(
+    name: str, message: str, wrong_cells: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plugins", "show", name, "--plugin-dir", wrong_cells]) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("s2s: error: ") and told.err.count("\n") == 1
+    assert message in told.err
+    assert not told.out
+
+
+def test_check_says_of_another_class_what_it_is_not(
+    wrong_cells: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plugins", "check", "NoCell", "--json", "--plugin-dir", wrong_cells]) == 1
+    ((checks,),) = [[one["checks"] for one in json.loads(capsys.readouterr().out)]]
+    for check in checks:
+        assert "that NoCell is no RecurrentCell\n" in check["explanation"]
+        assert "Derive it from s2s.nn.cell.RecurrentCell" in check["explanation"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

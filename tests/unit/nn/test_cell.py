@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from s2s.nn import RecurrentCell, advance, leaves, map_state, orthogonal_blocks, select_state
+from s2s.errors import PluginError
+from s2s.nn import RecurrentCell, Stack, advance, leaves, map_state, orthogonal_blocks, select_state, unroll
 from s2s.testing.odd_cells import OddCell
 
 
@@ -91,6 +92,52 @@ def test_advance_keeps_types_and_leaves_noise_out() -> None:
     assert output.dtype == torch.bfloat16 and state[0].dtype == torch.float32
     odd = OddCell(3, 4)
     advance(odd, torch.zeros(2, 3), odd.initial_state(2, like=x), None)
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        (lambda h: h, "a tensor"),
+        (lambda h: (h, h), r"\(a tensor, a tensor\)"),
+        (lambda h: None, "None"),
+        (lambda h: (h, None), r"\(a tensor, None\)"),
+        (lambda h: (h,), r"\(a tensor,\)"),
+        (lambda h: (h, h, (h,)), r"\(a tensor, a tensor, \(a tensor,\)\)"),
+        (lambda h: ((h,), h), r"\(\(a tensor,\), a tensor\)"),
+        (lambda h: {"output": h, "state": h}, "a dict"),
+    ],
+)
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_what_is_no_step_is_told_by_the_name_of_the_cell(returned: Any, told: str, rows: int) -> None:
+    """A tensor of two rows must not be taken for an output and a state."""
+
+    class Bad(Least):
+        def step(self, x: Tensor, state: Any, noise: Any = None) -> Any:
+            return returned(state[0] + x)
+
+    message = (
+        r"^step of Bad must return \(output, state\), state a tuple of tensors: \(a tensor, \(a tensor,\)\), not "
+        + told
+        + "; see: s2s plugins check$"
+    )
+    x = torch.zeros(rows, 4)
+    with pytest.raises(PluginError, match=message):
+        advance(Bad(4, 4), x, (x,), None)
+    lengths = torch.ones(rows, dtype=torch.int64)
+    for cell in (Bad(4, 4), Stack([Least(4, 4), Bad(4, 4)])):
+        with pytest.raises(PluginError, match=message):
+            unroll(cell, x.unsqueeze(1), lengths)
+
+
+def test_a_list_is_as_good_as_a_tuple_in_a_step() -> None:
+    class Listing(Least):
+        def step(self, x: Tensor, state: Any, noise: Any = None) -> tuple[Tensor, Any]:
+            output, following = super().step(x, state)
+            return output, list(following)
+
+    x = torch.ones(2, 4)
+    _, state = advance(Listing(4, 4), x, (x,), None)
+    assert isinstance(state, tuple) and torch.equal(state[0], 2 * x)
 
 
 def test_orthogonal_blocks() -> None:

@@ -1,10 +1,13 @@
 """The catalogue's errors: value, choices, remedy."""
 
+import inspect
+
 import pytest
 
 from s2s.errors import ConfigError
 from s2s.registry import Catalogue, Entry, catalogue
 from s2s.registry.near_names import nearest, unknown
+from s2s.registry.parts import SIZES, options
 
 NAMES = ("LSTM", "GRU", "Elman")
 KNOWN = Catalogue([Entry("cell", name, f"made_up.cells:{name}", "made-up", "1.0") for name in NAMES])
@@ -48,3 +51,15 @@ def test_a_path_is_given_without_importing() -> None:
 
 def test_there_is_one_catalogue_per_process() -> None:
     assert catalogue() is catalogue()
+
+
+def test_first_party_parts_are_given_as_many_sizes_as_their_kind_has() -> None:
+    for kind, number in SIZES.items():
+        for name in catalogue().names(kind):
+            part = catalogue().load(kind, name)
+            sizes = [
+                parameter
+                for parameter in inspect.signature(part).parameters
+                if parameter not in options(part)
+            ]
+            assert len(sizes) == number, (kind, name)

@@ -1,5 +1,7 @@
 """Discovery: what is found, and what one bad plugin does to the others."""
 
+import importlib
+import re
 import subprocess
 import sys
 import warnings
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from s2s.errors import ConfigError, PluginError
+from s2s.errors import ConfigError, PluginError, Terminated
 from s2s.registry import PluginWarning
 from s2s.registry.discovery import discover
 from s2s.registry.hookspecs import KINDS
@@ -51,6 +53,42 @@ def test_a_broken_plugin_that_nobody_uses_is_a_warning(install: Install) -> None
     assert "Good" in catalogue.names("cell")
     assert "LSTM" in catalogue.names("cell")
     assert [p.name for p in catalogue.plugins if p.status == "broken"] == ["aaa-broken"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["import sys\nsys.exit(3)\n", f"{HEADER}@hookimpl\ndef s2s_cells():\n    raise SystemExit(3)\n"],
+    ids=["when it is imported", "in its hook"],
+)
+def test_a_plugin_that_ends_the_process_is_broken_like_any_other(install: Install, source: str) -> None:
+    install("aaa-leaver", "0.3", module="made_up_leaver", source=source)
+    install("bbb-good", "1.0", module="made_up_good", source=cells('{"Good": "made_up_good:Good"}'))
+    with pytest.warns(PluginWarning, match="aaa-leaver 0.3 cannot be used: SystemExit: 3"):
+        catalogue = discover()
+    assert "Good" in catalogue.names("cell")
+    assert [p.name for p in catalogue.plugins if p.status == "broken"] == ["aaa-leaver"]
+
+
+def test_a_class_whose_module_ends_the_process(install: Install) -> None:
+    folder = install(
+        "madeup-two", "1.0", module="made_up_two", source=cells('{"Bad": "made_up_part_that_leaves:Bad"}')
+    )
+    (folder / "made_up_part_that_leaves.py").write_text("import sys\nsys.exit('no card')\n")
+    with pytest.raises(PluginError, match="cell 'Bad' of madeup-two 1.0 .*: SystemExit: no card"):
+        discover().load("cell", "Bad")
+
+
+@pytest.mark.parametrize("ending", ["KeyboardInterrupt()", "Terminated(15)"])
+def test_who_stops_s2s_while_a_plugin_is_imported_stops_it(install: Install, ending: str) -> None:
+    raising = f"from s2s.errors import Terminated\nraise {ending}\n"
+    folder = install("madeup-slow", "1.0", module="made_up_slow", source=raising)
+    with pytest.raises((KeyboardInterrupt, Terminated)):
+        discover()
+    (folder / "made_up_slow.py").write_text(cells('{"Slow": "made_up_slow_part:Slow"}'))
+    (folder / "made_up_slow_part.py").write_text(raising)
+    importlib.invalidate_caches()
+    with pytest.raises((KeyboardInterrupt, Terminated)):
+        discover().load("cell", "Slow")
 
 
 def test_a_name_that_a_broken_plugin_may_have_brought_tells_its_first_exception(install: Install) -> None:
@@ -165,6 +203,29 @@ def test_a_single_file_and_a_single_package(tmp_path: Path) -> None:
     found = discover(plugin_dirs=[tmp_path / "made_up_alone.py", package]).names("cell")
     assert {"made_up_alone", "Boxed"} <= set(found)
     assert "made_up_sibling" not in found
+
+
+def test_an_unknown_name_tells_of_a_file_that_names_no_part(tmp_path: Path) -> None:
+    """@hookimpl is forgotten easily, and without it nothing is wrong with a module."""
+    forgotten, helper = tmp_path / "made_up_forgotten.py", tmp_path / "made_up_helper.py"
+    forgotten.write_text(cells('{"Mine": "made_up_forgotten:Mine"}').replace("@hookimpl\n", ""))
+    told = f"{forgotten} names no part; implement a hook in it, marked with @hookimpl (s2s_cells). See: "
+    with pytest.raises(ConfigError, match=f"unknown cell 'Mine'.*[.] {re.escape(told)}") as raised:
+        discover(plugin_dirs=[forgotten, forgotten]).load("cell", "Mine")
+    assert str(raised.value).count("names no part") == 1
+    # A folder that names a part may have modules that name none, and so may one that was read before.
+    helper.write_text("")
+    (tmp_path / "made_up_names.py").write_text(cells('{"Named": "made_up_names:Named"}'))
+    known = discover(plugin_dirs=[tmp_path, helper, tmp_path / "made_up_names.py"])
+    with pytest.raises(ConfigError, match="unknown cell 'Mine'") as raised:
+        known.load("cell", "Mine")
+    assert "names no part" not in str(raised.value)
+    with pytest.warns(PluginWarning):
+        (tmp_path / "made_up_broken_too.py").write_text("1 / 0\n")
+        known = discover(plugin_dirs=[tmp_path / "made_up_broken_too.py"])
+    with pytest.raises(ConfigError, match="made_up_broken_too.py is broken .ZeroDivisionError") as raised:
+        known.load("cell", "Mine")
+    assert "names no part" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

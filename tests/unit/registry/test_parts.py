@@ -39,6 +39,16 @@ class Encoder:
         self.second = second_cell(hidden_size, hidden_size) if second_cell else None
 
 
+class WantsMore(Cell):
+    def __init__(self, input_size: int, hidden_size: int, alpha) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(input_size, hidden_size)
+
+
+class WantsANumber(Cell):
+    def __init__(self, input_size: int, hidden_size: int, alpha: int, *, bias: bool = True) -> None:
+        super().__init__(input_size, hidden_size, bias=bias)
+
+
 class Stranger(Cell):
     pass
 
@@ -46,6 +56,7 @@ class Stranger(Cell):
 @pytest.fixture(autouse=True)
 def made_up_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = [("cell", "Plain", Cell), ("cell", "Other", OtherCell), ("encoder", "Made", Encoder)]
+    parts += [("cell", "More", WantsMore), ("cell", "Number", WantsANumber)]
     entries = [
         Entry(kind, name, f"{part.__module__}:{part.__name__}", "made-up", "1") for kind, name, part in parts
     ]
@@ -141,6 +152,34 @@ def test_a_misspelt_option() -> None:
 def test_a_size_is_no_option() -> None:
     with pytest.raises(ConfigError, match="unknown option 'input_size'"):
         factory("cell", {"class_path": "Plain", "init_args": {"input_size": 3}})
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "message"),
+    [
+        (
+            "More",
+            WantsMore,
+            "'alpha' of WantsMore has no default and no type; .* give it both, as in `.*, alpha: ",
+        ),
+        (
+            "Number",
+            WantsANumber,
+            "'alpha' of WantsANumber has no default; a name alone .* give it one, as in `",
+        ),
+    ],
+)
+@pytest.mark.parametrize("given", [{}, {"alpha": 1}])
+def test_a_constructor_that_wants_more_than_sizes(
+    name: str, part: type[Cell], message: str, given: dict[str, Any]
+) -> None:
+    message = f"^cell '{name}': constructor argument {message}"
+    with pytest.raises(ConfigError, match=message):
+        factory("cell", {"class_path": name, "init_args": given})
+    with pytest.raises(ConfigError, match=message):
+        factory("encoder", {"class_path": "Made", "init_args": {"cell": name}})
+    with pytest.raises(ConfigError, match=message):
+        describe(functools.partial(part, **given))
 
 
 def test_a_misspelt_nested_part() -> None:

@@ -201,6 +201,28 @@ class SaysNothing(Sound):
         return 0 * output, state
 
 
+class ReturnsItsOutputAlone(Sound):
+    """Of two rows, it could be taken for an output and a state."""
+
+    def step(self, x: Tensor, state: Any, noise: Any = None) -> Any:
+        return super().step(x, state, noise)[0]
+
+
+class ReturnsNoTuple(Sound):
+    """A state of one tensor is a tuple, too."""
+
+    def step(self, x: Tensor, state: Any, noise: Any = None) -> Any:
+        output, following = super().step(x, state, noise)
+        return output, following[0]
+
+
+class ReturnsNothing(Sound):
+    """The last line was forgotten."""
+
+    def step(self, x: Tensor, state: Any, noise: Any = None) -> Any:
+        super().step(x, state, noise)
+
+
 class Undocumented(Sound):
     """An option that nobody explains."""
 
@@ -231,6 +253,10 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (TakesAnything, "constructor", r"\*\*options.*; expected named arguments only.*Write the arguments out"),
     (WithoutADefault, "constructor", "'scale' of .* has no default; expected one"),
     (OutputIsTooWide, "shapes", r"step's output of shape \(2, 8\); expected \(2, 4\)\. pass output_size"),
+    (ReturnsItsOutputAlone, "shapes", "step returns a tensor; expected .*return output, state"),
+    (ReturnsNoTuple, "shapes", r"step returns \(a tensor, a tensor\); expected .*\(a tensor, \(a tensor, "),
+    (ReturnsNothing, "shapes", "step returns None; expected .*return output, state"),
+    (ReturnsItsOutputAlone, "gradients", "step returns a tensor; expected"),
     (StateLosesALeaf, "shapes", "step returns a state of the form .*Return the same structure"),
     (FusedIsOff, "sequence_equals_steps", "outputs at once and step by step .*; expected .*fused way"),
     (

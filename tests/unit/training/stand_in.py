@@ -11,8 +11,23 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from s2s.nn.encoder import SequenceEncoder
 from s2s.training.task import Task
+from s2s_plugins.cells.gru import GRU
 
 WIDTH = 3
+
+
+class NoCell(nn.Module):
+    """A module that is no recurrent cell."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+
+
+class WantsMore(GRU):
+    """A cell whose constructor wants more than sizes."""
+
+    def __init__(self, input_size: int, hidden_size: int, alpha) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(input_size, hidden_size)
 
 
 class MiniModule(LightningModule):

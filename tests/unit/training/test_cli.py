@@ -405,6 +405,45 @@ def test_a_mistake_is_answered_in_one_line(
     assert told.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "NoCell",
+            "model.encoder.cell: NoCell is no RecurrentCell; derive it from s2s.nn.cell.RecurrentCell. See: ",
+        ),
+        (
+            "WantsMore",
+            "cell 'WantsMore': constructor argument 'alpha' of WantsMore has no default and no type; ",
+        ),
+    ],
+)
+def test_a_cell_that_is_none_is_told_what_it_lacks(
+    name: str, told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = Entry("cell", name, f"{stand_in.__name__}:{name}", "made-up", "1")
+    known = Catalogue([*registry.catalogue().entries(), entry])
+    monkeypatch.setattr(registry, "_catalogue", known)
+    monkeypatch.setattr("s2s.__main__.use_plugins", lambda **options: known)
+    assert main(["fit", "-c", "mini.yaml", "--model.encoder.cell", name]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"s2s: error: {told}")
+    assert printed.count("\n") == 1
+
+
+def test_another_class_where_null_is_allowed_is_told_what_it_is_not() -> None:
+    message = (
+        'Parser key "data.tokenizer":\n  Does not validate against any of the Union subtypes\n  Subtypes: '
+        "[collections.abc.Callable[[], s2s.text.tokenizer.Tokenizer], <class 'NoneType'>]\n  Errors:\n    - Type "
+        "collections.abc.Callable[[], s2s.text.tokenizer.Tokenizer] expects a function or a callable class: Expected "
+        "'own.Tok' to be a subclass of <class 'Tokenizer'>.. Got value: Namespace(class_path='own.Tok')\n    - "
+        "Expected a <class 'NoneType'>\n  Given value type: <class 'str'>\n  Given value: own.Tok"
+    )
+    assert plain_error(message, "fit") == (
+        "data.tokenizer: Tok is no Tokenizer; derive it from s2s.text.tokenizer.Tokenizer. See: s2s plugins check"
+    )
+
+
 def test_a_parser_message_of_another_kind_is_still_one_line() -> None:
     assert plain_error("something\n  else", "fit") == "something else See: s2s fit --help"
 

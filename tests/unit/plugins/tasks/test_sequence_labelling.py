@@ -202,6 +202,19 @@ def test_unknown_labels_count_as_wrong_and_are_told(folder: Path, capsys: Any) -
     assert "2 words have a label that the training text has not, and count as wrong: B-Z, NEW" in output
 
 
+@pytest.mark.parametrize("crf", [False, True])
+def test_a_validation_without_any_known_label_is_refused(folder: Path, crf: bool) -> None:
+    """Nothing could be measured but a loss of 0."""
+    (folder / "validation.conll").write_text("B-X\tax\nB-Y\tay\n\nB-X\tbx\n")  # columns the other way round
+    told = (
+        "no validation word has a label that a training word has; one is 'ax'.*target_key .their labels. of"
+    )
+    with pytest.raises(DataError, match=told):
+        s2s.fit(options(folder, **{"model.crf": crf, "trainer.max_epochs": 1}))
+    assert not (folder / "run" / "bundle").exists()
+    assert not (folder / "run" / "checkpoints" / "best.ckpt").exists()
+
+
 def test_the_test_split(folder: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from s2s.__main__ import main
 

@@ -1,0 +1,47 @@
+"""Weights that a part makes after its constructor: the optimizer has none of them, and no bundle can hold them."""
+
+from torch import nn
+
+from s2s.errors import PluginError
+
+_SAID = 3  # weights that a message names
+
+
+class WeightsAtStart:
+    """The weights that a training begins with, to be held against those that there are later.
+
+    Args:
+        module: what is trained.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._weights = dict(module.named_parameters())
+        self._modules = dict(module.named_modules())
+
+    def refuse_others(self, module: nn.Module) -> None:
+        """Compare, by names and by identity: a weight that is made anew at each step learns nothing either.
+
+        Args:
+            module: the same one.
+
+        Raises:
+            PluginError: a weight is new.
+        """
+        new = [name for name, one in module.named_parameters() if one is not self._weights.get(name)]
+        if not new:
+            return
+        kept = {name: one for name, one in module.named_modules() if one is self._modules.get(name)}
+        made = list(dict.fromkeys(_maker_and_name(name, kept) for name in new))  # once of several layers
+        more = f", and {len(made) - _SAID} more" if len(made) > _SAID else ""
+        told = ", ".join(f"{maker} made {name}" for maker, name in made[:_SAID])
+        raise PluginError(
+            f"{told}{more} while it computed (in `step` or `forward`), where no optimizer knows it and it learns "
+            "nothing; make it in __init__. See: s2s plugins check"
+        )
+
+
+def _maker_and_name(name: str, kept: dict[str, nn.Module]) -> tuple[str, str]:
+    """The class of the innermost part around a weight that was there at the start, and the weight's name in it."""
+    words = name.split(".")
+    inner = next(i for i in reversed(range(len(words))) if ".".join(words[:i]) in kept)  # "" is the outermost
+    return type(kept[".".join(words[:inner])]).__name__, ".".join(words[inner:])

@@ -305,8 +305,8 @@ def test_a_resume_from_the_run_s_own_checkpoints(
         if which == "last":
             assert step == max(part.weights)
         rest = train(corpus, Recorder(tmp_path / which), monkeypatch, ckpt_path=str(checkpoint), **options)
-        # A step's weights are seen while the batches of the next one accumulate, too.
-        assert sorted(rest.weights) == list(range(step, max(whole.weights) + 1))
+        # A step's weights are seen while the batches of the next one accumulate, too, if it has more than one.
+        assert sorted({*rest.weights, step}) == list(range(step, max(whole.weights) + 1))
         for later, weights in rest.weights.items():
             if later > step:
                 assert torch.equal(weights, whole.weights[later]), f"weights after step {later}"

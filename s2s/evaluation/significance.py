@@ -50,19 +50,21 @@ def paired_bootstrap(
         resamples: how many samples are drawn.
     """
     real = np.array(score(range(sentences)))
-    drawn = np.random.default_rng(SEED).choice(sentences, size=(resamples, sentences), replace=True)
-    sampled = np.array([score(sample.tolist()) for sample in drawn]).T  # [systems, resamples]
+    random = np.random.default_rng(SEED)
+    # One sample after the other: of a million sentences they are 8 GB.
+    samples = (random.choice(sentences, size=sentences, replace=True) for _ in range(resamples))
+    sampled = np.array([score(sample.tolist()) for sample in samples]).T  # [systems, resamples]
     differences = np.abs(sampled - sampled[0])
     further = differences - differences.mean(axis=1, keepdims=True) > np.abs(real - real[0])[:, None]
     p_values = np.where(real == real[0], 1.0, (further.sum(axis=1) + 1) / (resamples + 1))
     return [
         Compared(
             float(value),
-            half_width(samples),
+            half_width(of_one),
             None if index == 0 else float(p_value),
             f"{signature}|bs:{resamples}|seed:{SEED}",
         )
-        for index, (value, samples, p_value) in enumerate(zip(real, sampled, p_values, strict=True))
+        for index, (value, of_one, p_value) in enumerate(zip(real, sampled, p_values, strict=True))
     ]
 
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from s2s.counted import counted
 from s2s.errors import DataError
-from s2s.text.corpus import STANDARD_INPUT, LineReport, raw_lines
+from s2s.text.corpus import STANDARD_INPUT, LineReport, raw_lines, shown
 
 LINES = 2048
 """Of a window: enough to sort by length, few enough to see progress."""
@@ -113,17 +113,25 @@ class Incoming:
 class _Pipe(io.RawIOBase):
     """What comes through a pipe or from a keyboard."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, path: str, descriptor: int) -> None:
+        self._path = path
         self._descriptor = descriptor
         self._asking = False
+        self._ended = False  # a terminal tells its end only once
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self._ended:
+            return 0
         if self._asking and not self._ready():
             return None
-        read = os.read(self._descriptor, len(buffer))
+        try:
+            read = os.read(self._descriptor, len(buffer))
+        except OSError as error:
+            raise DataError(f"cannot read {shown(self._path)}: {error.strerror}") from error
+        self._ended = not read
         buffer[: len(read)] = read
         return len(read)
 
@@ -138,7 +146,7 @@ class _Pipe(io.RawIOBase):
             ready = reader.peek(1)
         finally:
             self._asking = False
-        return b"\n" in ready or self._ready()
+        return b"\n" in ready or self._ended or self._ready()
 
     def _ready(self) -> bool:
         return bool(select.select([self._descriptor], [], [], PATIENCE)[0])
@@ -155,14 +163,14 @@ def _pipe(path: str) -> Iterator[_Pipe | None]:
     if not slow:
         yield None
     elif path == STANDARD_INPUT:
-        yield _Pipe(sys.stdin.fileno())
+        yield _Pipe(path, sys.stdin.fileno())
     else:
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror}") from error
         try:
-            yield _Pipe(descriptor)
+            yield _Pipe(path, descriptor)
         finally:
             os.close(descriptor)
 

@@ -80,6 +80,32 @@ def test_a_slow_pipe_is_answered_before_it_says_more(fifo):
     assert seen[1] == [] and seen[3] == []
 
 
+@pytest.mark.parametrize(
+    ("typed", "lines"), [(b"1\n2\n\x04", [b"1", b"2"]), (b"1\x04\x04", [b"1"]), (b"\x04", [])]
+)
+def test_the_end_that_is_typed_at_a_terminal(typed, lines):
+    keyboard, terminal = os.openpty()
+    os.write(keyboard, typed)
+    found = []
+    reading = threading.Thread(
+        target=lambda: found.extend(Incoming([os.ttyname(terminal)]).windows()), daemon=True
+    )
+    reading.start()
+    reading.join(10)
+    hangs = reading.is_alive()
+    os.close(keyboard)  # ends it anyway
+    os.close(terminal)
+    assert not hangs
+    assert [line for window in found for line in window] == lines
+
+
+def test_a_pipe_that_cannot_be_read(monkeypatch):
+    with open("/dev/null", "w") as closed:
+        monkeypatch.setattr(sys, "stdin", closed)
+        with pytest.raises(DataError, match="cannot read standard input: Bad file descriptor"):
+            list(Incoming(["-"]).windows())
+
+
 def test_a_compressed_pipe_is_read_in_windows(few, fifo):
     thread = write(fifo, gzip.compress(b"1\n2\n3\n4\n"))
     assert list(Incoming([fifo]).windows()) == [[b"1", b"2", b"3"], [b"4"]]

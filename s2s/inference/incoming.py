@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -11,6 +12,7 @@ import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 from s2s.counted import counted
@@ -37,6 +39,9 @@ class Incoming:
 
     Attributes:
         report: what was mended on the way, and how far reading has come in each file.
+
+    Raises:
+        DataError: one of them is not there, or is no file that can be read.
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
@@ -44,6 +49,9 @@ class Incoming:
             raise DataError("standard input (-) can be read only once; give a file for the others")
         if STANDARD_INPUT in paths and sys.stdin is None:
             raise DataError("standard input is closed; give a file")
+        for path in paths:
+            if path != STANDARD_INPUT:
+                _check(path)
         self.paths = list(paths)
         self.report = LineReport()
 
@@ -63,6 +71,8 @@ class Incoming:
     def windows(self, *, skip: int = 0, checksum: int = 0) -> Iterator[list[bytes]]:
         """Lines without their ends, in windows; an empty window says that no line is waiting.
 
+        Where a file cannot be read on, the lines before come first, with an empty window: they are answered.
+
         Args:
             skip: so many lines are left out at the beginning.
             checksum: `of_lines` of these.
@@ -72,22 +82,28 @@ class Incoming:
         """
         window: list[bytes] = []
         size = found = 0
-        for line, waits in self._lines():
-            if skip:
-                found, skip = of_lines([line], found), skip - 1
-                if not skip and found != checksum:
-                    raise DataError(
-                        "the input does not begin with the lines that are already translated; give the same input, or "
-                        "begin anew without --resume"
-                    )
-                continue
-            window.append(line)
-            size += len(line)
-            if len(window) >= LINES or size >= BYTES or not waits:
+        try:
+            for line, waits in self._lines():
+                if skip:
+                    found, skip = of_lines([line], found), skip - 1
+                    if not skip and found != checksum:
+                        raise DataError(
+                            "the input does not begin with the lines that are already translated; give the same "
+                            "input, or begin anew without --resume"
+                        )
+                    continue
+                window.append(line)
+                size += len(line)
+                if len(window) >= LINES or size >= BYTES or not waits:
+                    yield window
+                    window, size = [], 0
+                if not waits:
+                    yield []
+        except DataError:
+            if window:
                 yield window
-                window, size = [], 0
-            if not waits:
-                yield []
+            yield []
+            raise
         if skip:
             raise DataError(
                 f"the input has {counted(skip, 'line')} less than are already translated; give the same input, or "
@@ -178,6 +194,21 @@ def _pipe(path: str) -> Iterator[_Pipe | None]:
 def _buffered(pipe: _Pipe) -> io.BufferedReader:
     reader: io.BufferedReader = io.BufferedReader(cast(io.RawIOBase, pipe), 2**16)
     return reader
+
+
+def _check(path: str) -> None:
+    # Before any work; whoever reads it says what cannot be seen from here.
+    try:
+        mode = _status(path).st_mode
+        reason = os.strerror(errno.EISDIR) if stat.S_ISDIR(mode) else None
+        if reason is None and not os.access(path, os.R_OK):
+            reason = os.strerror(errno.EACCES)
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file {path}; paths are relative to {Path.cwd()}") from error
+    except OSError as error:
+        reason = error.strerror
+    if reason is not None:
+        raise DataError(f"cannot read {path}: {reason}")
 
 
 def _status(path: str) -> os.stat_result:

@@ -136,13 +136,30 @@ def test_what_is_translated_is_left_out_and_must_be_the_same(few, tmp_path):
 def test_what_cannot_be_read(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="there is no file missing"):
         list(Incoming(["missing"]).windows())
+    with pytest.raises(DataError, match="there is no file missing; paths are relative to"):
+        Incoming(["-", "missing"])  # said before any work
     with pytest.raises(DataError, match=f"cannot read {tmp_path}: Is a directory"):
         list(Incoming([str(tmp_path)]).windows())
+    with pytest.raises(DataError, match=f"cannot read {tmp_path}: Is a directory"):
+        Incoming([str(tmp_path)])
+    with pytest.raises(DataError, match=f"cannot read {tmp_path / 'a' / 'b'}: Not a directory"):
+        (tmp_path / "a").write_text("1")
+        Incoming([str(tmp_path / "a" / "b")])
     with pytest.raises(DataError, match="standard input .-. can be read only once"):
         Incoming(["-", "-"])
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(DataError, match="standard input is closed; give a file"):
         Incoming(["-"])
+
+
+def test_what_was_read_before_an_error_comes_first(few, tmp_path):
+    (tmp_path / "a").write_bytes(b"1\n2\n3\n4\n")
+    (tmp_path / "b").write_text("5\n", encoding="utf-16")
+    seen = []
+    with pytest.raises(DataError, match="b: this is UTF-16"):
+        for window in Incoming([str(tmp_path / name) for name in "ab"]).windows():
+            seen.append(window)
+    assert seen == [[b"1", b"2", b"3"], [b"4"], []]
 
 
 def test_strange_lines_are_counted():

@@ -84,7 +84,7 @@ class Incoming:
         size = found = 0
         try:
             for line, waits in self._lines():
-                if skip:
+                if line is not None and skip:
                     found, skip = of_lines([line], found), skip - 1
                     if not skip and found != checksum:
                         raise DataError(
@@ -92,9 +92,10 @@ class Incoming:
                             "input, or begin anew without --resume"
                         )
                     continue
-                window.append(line)
-                size += len(line)
-                if len(window) >= LINES or size >= BYTES or not waits:
+                if line is not None:
+                    window.append(line)
+                    size += len(line)
+                if window and (len(window) >= LINES or size >= BYTES or not waits):
                     yield window
                     window, size = [], 0
                 if not waits:
@@ -112,12 +113,12 @@ class Incoming:
         if window:
             yield window
 
-    def _lines(self) -> Iterator[tuple[bytes, bool]]:
-        # Each line, and whether another is waiting.
+    def _lines(self) -> Iterator[tuple[bytes | None, bool]]:
+        # Each line, or None where one was passed over, and whether another is waiting.
         for path in self.paths:
             yield from self._lines_of(path)
 
-    def _lines_of(self, path: str) -> Iterator[tuple[bytes, bool]]:
+    def _lines_of(self, path: str) -> Iterator[tuple[bytes | None, bool]]:
         with _pipe(path) as pipe:
             reader = None if pipe is None else _buffered(pipe)
             # What has been unpacked and not yet read cannot be seen from here.

@@ -149,6 +149,7 @@ def test_by_length(files, capsys):
             ["--by-length", "words", "--buckets", "5", "5"],
             "buckets are [5, 5]; they must be lengths that rise",
         ),
+        (["--resamples", str(10**23)], "usually 1000, and at most 1,000,000"),
         (["--resamples", "1"], "resamples is 1; it must be 0 for none, or 2 or more"),
         (["--by-length", "pieces"], "invalid choice: 'pieces'"),
     ],

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from s2s.counted import counted
 from s2s.errors import DataError
-from s2s.text.corpus import STANDARD_INPUT, LineReport, raw_lines, shown
+from s2s.text.corpus import STANDARD_INPUT, STDIN_CLOSED, LineReport, raw_lines, shown
 
 LINES = 2048
 """Of a window: enough to sort by length, few enough to see progress."""
@@ -48,7 +48,7 @@ class Incoming:
         if paths.count(STANDARD_INPUT) > 1:
             raise DataError("standard input (-) can be read only once; give a file for the others")
         if STANDARD_INPUT in paths and sys.stdin is None:
-            raise DataError("standard input is closed; give a file")
+            raise DataError(STDIN_CLOSED)
         for path in paths:
             if path != STANDARD_INPUT:
                 _check(path)

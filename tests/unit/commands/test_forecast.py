@@ -54,6 +54,9 @@ def test_the_horizon_is_the_default_and_standard_input_is_read(
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["month"] for one in found] == ["2005-01", "2005-02"]
     np.testing.assert_allclose([one["sales"] for one in found], expected(bundle, 2)[:, 0])
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["forecast", bundle]) == 2
+    assert capsys.readouterr().err == "s2s: error: standard input is closed; give a file\n"
 
 
 def test_only_the_end_of_a_series_counts_and_dates_need_not_be_there(

@@ -61,7 +61,7 @@ class CommandLine(argparse.ArgumentParser):
     def _check_names(self, parsed: argparse.Namespace) -> None:
         # As `--output "$OUT"` gives it where OUT is not set: it must not be noticed after the work only.
         for action in self._actions:
-            named = action.option_strings and action.metavar in ("FILE", "FOLDER", "PATH")
+            named = action.option_strings and action.metavar in ("FILE", "FOLDER", "DIR", "PATH")
             if named and getattr(parsed, action.dest, None) == "":
                 self.error(f"{action.option_strings[0]} is empty; it must be the name of a {action.metavar}")
 

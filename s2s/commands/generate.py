@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2s.commands.command_line import CommandLine
 from s2s.commands.threads import WITHIN, use_threads
+from s2s.errors import ConfigError
 from s2s.inference.batch_sizes import TEXT_TOKENS
 from s2s.inference.options import Options, flags
 from s2s.search.defaults import SEED
@@ -53,6 +54,8 @@ def main(argv: list[str]) -> int:
     command = parser().parse_args(argv)
     options: dict[str, Any] = {name: getattr(command, name) for name in _OPTIONS}
     options = {name: value for name, value in options.items() if value is not None}
+    if command.count < 1:
+        raise ConfigError(f"--count is {command.count}; it must be 1 or more")
 
     from s2s.commands.output import Output
     from s2s.inference.generator import Generator

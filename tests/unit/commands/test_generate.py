@@ -69,6 +69,12 @@ def test_greedy_and_beams(bundle: Path, capsys: Any) -> None:
     assert out.splitlines() == generator.generate(count=3, beam=4, max_tokens=9)
 
 
+@pytest.mark.parametrize("count", [0, -1])
+def test_no_text_at_all(count: int, bundle: Path, capsys: Any) -> None:
+    told = error_of(capsys, "generate", bundle, "--count", count)
+    assert told == f"s2s: error: --count is {count}; it must be 1 or more\n"
+
+
 def test_json_lines(bundle: Path, tmp_path: Path, capsys: Any) -> None:
     file = tmp_path / "texts.jsonl"
     out, _ = out_of(

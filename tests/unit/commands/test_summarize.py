@@ -64,6 +64,11 @@ def test_tsv(bundle: Path, documents: Path, capsys: Any) -> None:
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [row[0] for row in rows] == [f"{documents}/texts/{number}.txt" for number in range(4)]
     float(rows[0][1])
+    strange = documents / "a\tb\nc"
+    strange.write_text("abc\n")
+    assert main(["summarize", str(bundle), str(strange), "--whole", "--format", "tsv"]) == 0
+    (row,) = capsys.readouterr().out.splitlines()
+    assert row.split("\t")[0] == f"{documents}/a b c"
 
 
 def test_what_was_read_before_an_error_is_answered(bundle: Path, tmp_path: Path, capsys: Any) -> None:

@@ -42,6 +42,12 @@ def main(argv: list[str]) -> int:
         from s2s.evaluation.pictures import format_of
 
         format_of(command.plot)
+    if command.evaluate:
+        from s2s.commands.output import check_place
+
+        for path in (command.plot, command.output):
+            if path is not None:
+                check_place(path)
     classifier = Classifier.load(command.bundle, device=command.device, threads=command.threads)
     return (
         _evaluate(command, classifier, numbers)

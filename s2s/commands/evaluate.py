@@ -102,6 +102,11 @@ def main(argv: list[str]) -> int:
         from s2s.evaluation.pictures import format_of
 
         format_of(options.plot)  # what cannot be drawn is said before the work
+    for path in (options.report, options.plot):
+        if path is not None:
+            from s2s.commands.output import check_place
+
+            check_place(path)
 
     from s2s.evaluation.evaluate import evaluate
     from s2s.evaluation.table import table

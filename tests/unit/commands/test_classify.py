@@ -132,6 +132,11 @@ def test_bad_lines_of_what_is_evaluated(bundle: Path, tmp_path: Path, capsys: An
         output = capsys.readouterr()
         assert "(2 texts; accuracy|" in output.out
         assert "s2s: skipped 1 line: " in output.err and f"at {path}:2" in output.err
+    for option in ("--output", "--plot"):
+        place = str(tmp_path / "gone" / "a.png")
+        assert main([*command, "--skip-bad-lines", option, place]) == 2
+        output = capsys.readouterr()
+        assert output.out == "" and "its folder is not there" in output.err
     assert main(["classify", str(bundle), str(path), "--skip-bad-lines"]) == 2
     assert "--on-bad-line is about texts whose class is known; add --evaluate" in capsys.readouterr().err
 

@@ -217,6 +217,11 @@ def test_a_picture(summaries, capsys):
     told = capsys.readouterr()
     assert "ends with '.pdf'; name a file that ends with .png or .svg" in told.err
     assert told.out == ""  # before anything is scored
+    for option, name in (("--plot", "gone/a.png"), ("--report", "gone/a.json"), ("--report", ".")):
+        assert main([*command[:-1], option, str(summaries / name)]) == 2
+        told = capsys.readouterr()
+        assert told.err.startswith(f"s2s: error: cannot write {summaries / name}: ")
+        assert told.out == ""
 
 
 @pytest.mark.parametrize(

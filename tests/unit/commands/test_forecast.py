@@ -85,6 +85,7 @@ def test_a_picture(bundle: str, series: str, tmp_path: Path, name: str, magic: b
     [
         (["--steps", "0"], "--steps is 0; it must be at least 1"),
         (["--plot", "a.gif"], "a.gif ends with '.gif'; name a file that ends with .png or .svg"),
+        (["--plot", "gone/a.png"], "cannot write gone/a.png: No such file or directory; its folder is not"),
         (["--date", "moth"], "unknown column 'moth'; did you mean 'month'?"),
         (["--device", "gpu"], "device 'gpu' cannot be used"),
     ],

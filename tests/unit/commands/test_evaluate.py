@@ -224,6 +224,18 @@ def test_a_picture(summaries, capsys):
         assert told.out == ""
 
 
+@pytest.mark.parametrize("name", ["lead-2", "oracle-2", "reference 1"])
+def test_a_file_that_is_named_as_an_extract(summaries, capsys, monkeypatch, name):
+    monkeypatch.chdir(summaries)
+    (summaries / name).write_bytes((summaries / "hyp").read_bytes())
+    command = ["--sources", "rows.jsonl#body", "--lead", "2", "--metrics", "ROUGE1", "--resamples", "0"]
+    assert main(["evaluate", name, "rows.jsonl#notes", *command]) == 2
+    told = f"{name!r} is what is compared with the systems; give the file of that name as ./{name}"
+    assert told in capsys.readouterr().err
+    assert main(["evaluate", f"./{name}", "rows.jsonl#notes", *command]) == 0
+    assert main(["evaluate", name, "rows.jsonl#notes"]) == 0  # without documents there is none
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -61,8 +61,8 @@ def main(argv: list[str]) -> int:
     from s2s.inference.generator import Generator
 
     use_threads(command.threads)
-    generator = Generator.load(command.bundle, device=command.device)
     prompts = _Prompts(command.prompt or [""], command.prompts)
+    generator = Generator.load(command.bundle, device=command.device)
     with Output(command.output) as output:
         drawn = generator.draws(**options)
         waited_for = command.jsonl or command.output is not None or not drawn and command.count > 1
@@ -88,31 +88,36 @@ class _Prompts:
 
     Attributes:
         notes: on the file, when it has been read.
+
+    Raises:
+        DataError: there is no such file.
     """
 
     def __init__(self, given: list[str], file: str | None) -> None:
+        from s2s.inference.incoming import Incoming
+
         self._given = given
-        self._file = file
+        self._incoming = None if file is None else Incoming([file])
         self.notes: list[str] = []
 
     @property
     def alone(self) -> str | None:
         """The only one."""
-        return self._given[0] if self._file is None and len(self._given) == 1 else None
+        return self._given[0] if self._incoming is None and len(self._given) == 1 else None
 
     def windows(self) -> Iterator[list[str]]:
         """A few at once, in their order."""
         from s2s.inference.generator import ROWS
-        from s2s.inference.incoming import Decoder, Incoming
+        from s2s.inference.incoming import Decoder
 
-        if self._file is None:
+        if self._incoming is None:
             yield self._given
             return
-        incoming, decode = Incoming([self._file]), Decoder()
-        for window in incoming.windows():
+        decode = Decoder()
+        for window in self._incoming.windows():
             for start in range(0, len(window), ROWS):
                 yield [decode(line) for line in window[start : start + ROWS]]
-        self.notes += [*incoming.report.notes, *decode.notes()]
+        self.notes += [*self._incoming.report.notes, *decode.notes()]
 
 
 def _stream(generator: Generator, prompt: str, count: int, options: dict[str, Any], output: Output) -> None:

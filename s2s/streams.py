@@ -25,7 +25,7 @@ class Stream:
         try:
             return self._stream.write(text)
         except UnicodeEncodeError:
-            encoding = self._stream.encoding
+            encoding = self.encoding  # the stream's
             self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
             return len(text)
         except OSError as error:

@@ -34,11 +34,18 @@ options, before or after the command:
 Start here: `s2s demo`."""
 
 
-def main(argv: list[str] | None = None) -> int:
+def program() -> int:
+    """`main` for a process that ends with it: when its end has begun, no further signal disturbs that."""
+    return main(ends=True)
+
+
+def main(argv: list[str] | None = None, *, ends: bool = False) -> int:
     """Run one sub-command.
 
     Args:
         argv: Command line without the program's name; default: this process's.
+        ends: The process has nothing else to do; from the end on it ignores signals, Ctrl-C too. Otherwise they do
+            what they did before.
 
     Returns:
         The exit status: 0 done; 1 nobody reads the output any more; 2 an error that the user can mend, told on
@@ -47,14 +54,14 @@ def main(argv: list[str] | None = None) -> int:
     """
     warnings.showwarning = _show_warning
     with streams():
-        status = _run(list(sys.argv[1:] if argv is None else argv))
+        status = _run(list(sys.argv[1:] if argv is None else argv), ends)
         Enduring(sys.stdout).flush()  # of a failure nothing more is said
         return status
 
 
-def _run(argv: list[str]) -> int:
+def _run(argv: list[str], ends: bool) -> int:
     try:
-        with _signals_end_in_good_order():
+        with _signals_end_in_good_order(ends):
             status = _dispatch(argv)
             sys.stdout.flush()
             return status
@@ -72,27 +79,40 @@ def _run(argv: list[str]) -> int:
 
 
 @contextmanager
-def _signals_end_in_good_order() -> Iterator[None]:
+def _signals_end_in_good_order(ends: bool) -> Iterator[None]:
     """Signals that tell it to end do so as Ctrl-C does: what is begun is closed, and how to go on is told.
 
-    Only once: a second one must not disturb that. A training holds them back until it has saved.
+    Only once: a second one must not disturb that, nor the interpreter's own end. A training holds them back until it
+    has saved.
     """
 
-    def end(number: int, frame: FrameType | None) -> None:
-        for heard in before:
-            signal.signal(heard, signal.SIG_IGN)
-        raise Terminated(number)
+    def ignore() -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
 
-    numbers = ENDING if threading.current_thread() is threading.main_thread() else []
+    def end(number: int, frame: FrameType | None) -> None:
+        ignore()
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+
+    usual = {number: signal.SIG_DFL for number in ENDING} | (
+        {signal.SIGINT: signal.default_int_handler} if ends else {}
+    )
     # Whoever handles or ignores them already, as nohup does, has his reasons.
-    before = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    before = {
+        number: handler
+        for number, handler in usual.items()
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(number) is handler
+    }
     for number in before:
         signal.signal(number, end)
     try:
         yield
     finally:
-        for number in before:
-            signal.signal(number, signal.SIG_DFL)
+        if ends:
+            ignore()
+        else:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -173,4 +193,4 @@ def _show_warning(message, category, filename, lineno, file=None, line=None):  #
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

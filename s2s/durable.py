@@ -176,6 +176,16 @@ def _error_number(error: BaseException) -> int | None:
     return None
 
 
+def check_name(path: str | Path | None) -> None:
+    """Refuse the empty name, as a shell gives it for a variable that is not set; None is no name.
+
+    Raises:
+        WriteError: it is empty.
+    """
+    if path == "":
+        raise WriteError("the name of what is to be written is empty; give one")
+
+
 class Lock:
     """A lock on a file or a folder. It ends with its holder, however that ends; what is forked does not have it.
 

@@ -21,9 +21,13 @@ class Stream:
         self._stream: IO[str] = stream._stream if isinstance(stream, Stream) else stream
 
     def write(self, text: str) -> int:
-        """Write."""
+        r"""Write; a letter that the stream's encoding lacks as `\u0142`."""
         try:
             return self._stream.write(text)
+        except UnicodeEncodeError:
+            encoding = self.encoding  # the stream's
+            self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            return len(text)
         except OSError as error:
             self._failed(error)
             return len(text)

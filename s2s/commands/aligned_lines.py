@@ -46,7 +46,7 @@ class AlignedLines:
                 )
 
     def blocks(self) -> Iterator[tuple[list[str], list[str]]]:
-        """Some lines at a time.
+        """Some lines at a time; what was read before an error comes before it.
 
         Raises:
             DataError: one side has ended before the other.
@@ -54,19 +54,24 @@ class AlignedLines:
         sides = [raw_lines(path, self._report) for path in self.paths]
         block: tuple[list[str], list[str]] = [], []
         size = 0
-        for lines in itertools.zip_longest(*sides):
-            if None in lines:
-                longer, shorter = self.paths if lines[1] is None else self.paths[::-1]
-                raise DataError(
-                    f"{shown(shorter)} has fewer lines than {shown(longer)}; line i of one must belong to line i "
-                    "of the other"
-                )
-            for side, line in zip(block, lines, strict=True):
-                side.append(self._decoded(line))
-                size += len(line)
-            if len(block[0]) == LINES_AT_ONCE or size >= BYTES_AT_ONCE:
+        try:
+            for lines in itertools.zip_longest(*sides):
+                if None in lines:
+                    longer, shorter = self.paths if lines[1] is None else self.paths[::-1]
+                    raise DataError(
+                        f"{shown(shorter)} has fewer lines than {shown(longer)}; line i of one must belong to line i "
+                        "of the other"
+                    )
+                for side, line in zip(block, lines, strict=True):
+                    side.append(self._decoded(line))
+                    size += len(line)
+                if len(block[0]) == LINES_AT_ONCE or size >= BYTES_AT_ONCE:
+                    yield block
+                    block, size = ([], []), 0
+        except DataError:
+            if block[0]:
                 yield block
-                block, size = ([], []), 0
+            raise
         if block[0]:
             yield block
 

@@ -1,14 +1,14 @@
-"""The option of commands that learn from text: what happens to lines that cannot be read."""
+"""The option of commands that learn from pairs, or measure with them: what happens to lines that cannot be read."""
 
 from __future__ import annotations
 
 import typing
-from argparse import ArgumentParser
+from argparse import ArgumentParser, _ArgumentGroup
 
 from s2s.text.corpus import BadLinePolicy, LineReport
 
 
-def add_bad_line_options(parser: ArgumentParser) -> None:
+def add_bad_line_options(parser: ArgumentParser | _ArgumentGroup) -> None:
     """What `data.on_bad_line` is for a training."""
     parser.add_argument(
         "--on-bad-line",

@@ -11,12 +11,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from s2s.commands.bad_lines import add_bad_line_options
 from s2s.commands.command_line import CommandLine
 from s2s.commands.output_options import add_output_options
 from s2s.commands.threads import at_once
 from s2s.errors import ConfigError
 from s2s.inference.batch_sizes import CLASSIFIED_TOKENS
 from s2s.inference.options import MAX_SOURCE_TOKENS
+from s2s.text.corpus import LineReport
 
 if TYPE_CHECKING:
     from s2s.inference.classifier import Classification, Classifier
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 SUMMARY = "give texts their classes with a bundle"
 
 _READING = ("whole", "top", "resume")
-_EVALUATING = ("target_key", "plot")
+_EVALUATING = ("target_key", "plot", "on_bad_line")
 
 
 def main(argv: list[str]) -> int:
@@ -40,6 +42,12 @@ def main(argv: list[str]) -> int:
         from s2s.evaluation.pictures import format_of
 
         format_of(command.plot)
+    if command.evaluate:
+        from s2s.commands.output import check_place
+
+        for path in (command.plot, command.output):
+            if path is not None:
+                check_place(path)
     classifier = Classifier.load(command.bundle, device=command.device, threads=command.threads)
     return (
         _evaluate(command, classifier, numbers)
@@ -105,6 +113,7 @@ def parser() -> CommandLine:
         metavar="FILE",
         help="draw which classes are taken for which, as .png or .svg; needs matplotlib: pip install 's2s[plots]'",
     )
+    add_bad_line_options(known)
     speed = parser.add_argument_group("results and speed")
     speed.add_argument(
         "--max-source-tokens",
@@ -136,7 +145,7 @@ def _check(command: Namespace) -> None:
         raise ConfigError("--resume goes on with a file; say with which: --output FILE")
     others = _READING if command.evaluate else _EVALUATING
     for name in others:
-        if getattr(command, name) not in (None, False):
+        if getattr(command, name) not in (None, False, LineReport.on_bad_line):
             flag = f"--{name.replace('_', '-')}"
             raise ConfigError(
                 f"{flag} has no meaning with --evaluate; leave one of them out"
@@ -209,9 +218,9 @@ def _classify(command: Namespace, classifier: Classifier, numbers: Mapping[str, 
 def _evaluate(command: Namespace, classifier: Classifier, numbers: Mapping[str, int]) -> int:
     from s2s.commands.output import Output
     from s2s.evaluation.classes import Classes
-    from s2s.text.corpus import LineReport, corpus_spec, open_corpus
+    from s2s.text.corpus import corpus_spec, open_corpus
 
-    report = LineReport()
+    report = LineReport(command.on_bad_line)
     texts, gold = [], []
     source_key = command.field[0] if command.field else None
     for path in command.files:
@@ -226,7 +235,7 @@ def _evaluate(command: Namespace, classifier: Classifier, numbers: Mapping[str, 
             out.write(json.dumps(classes.as_json(), ensure_ascii=False) + "\n")
         else:
             out.write("".join(f"{line}\n" for line in classes.lines()))
-    said = [*report.notes]
+    said = report.lines()
     if (note := classes.note()) is not None:
         said.append(note)
     if truncated := sum(one.truncated for one in found):

@@ -43,6 +43,7 @@ class CommandLine(argparse.ArgumentParser):
             self._within = False
         if left:
             self.error(self._unknown(left))
+        self._check_names(parsed)
         return parsed, []
 
     def error(self, message: str) -> Any:
@@ -56,6 +57,13 @@ class CommandLine(argparse.ArgumentParser):
         )
         end = "" if message.endswith("?") else "."
         raise ConfigError(f"{message}{end} See: {self.prog} --help")
+
+    def _check_names(self, parsed: argparse.Namespace) -> None:
+        # As `--output "$OUT"` gives it where OUT is not set: it must not be noticed after the work only.
+        for action in self._actions:
+            named = action.option_strings and action.metavar in ("FILE", "FOLDER", "DIR", "PATH")
+            if named and getattr(parsed, action.dest, None) == "":
+                self.error(f"{action.option_strings[0]} is empty; it must be the name of a {action.metavar}")
 
     def _unknown(self, words: Sequence[str]) -> str:
         strange = [word.partition("=")[0] for word in words if word.startswith("-")]

@@ -102,6 +102,11 @@ def main(argv: list[str]) -> int:
         from s2s.evaluation.pictures import format_of
 
         format_of(options.plot)  # what cannot be drawn is said before the work
+    for path in (options.report, options.plot):
+        if path is not None:
+            from s2s.commands.output import check_place
+
+            check_place(path)
 
     from s2s.evaluation.evaluate import evaluate
     from s2s.evaluation.table import table
@@ -111,7 +116,13 @@ def main(argv: list[str]) -> int:
     if sources is not None:
         from s2s.evaluation.extracts import extracts
 
-        systems |= extracts(sources, references, options.lead or 1)
+        own = extracts(sources, references, options.lead or 1)
+        for name in systems:
+            if name in {**own, **_numbered(references)}:
+                raise DataError(
+                    f"{name!r} is what is compared with the systems; give the file of that name as ./{name}"
+                )
+        systems |= own
     resamples = options.resamples
     if resamples is None:
         resamples = RESAMPLES if len(systems) > 1 else 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2s.commands.command_line import CommandLine
 from s2s.commands.threads import WITHIN, use_threads
+from s2s.errors import ConfigError
 from s2s.inference.batch_sizes import TEXT_TOKENS
 from s2s.inference.options import Options, flags
 from s2s.search.defaults import SEED
@@ -53,13 +54,15 @@ def main(argv: list[str]) -> int:
     command = parser().parse_args(argv)
     options: dict[str, Any] = {name: getattr(command, name) for name in _OPTIONS}
     options = {name: value for name, value in options.items() if value is not None}
+    if command.count < 1:
+        raise ConfigError(f"--count is {command.count}; it must be 1 or more")
 
     from s2s.commands.output import Output
     from s2s.inference.generator import Generator
 
     use_threads(command.threads)
-    generator = Generator.load(command.bundle, device=command.device)
     prompts = _Prompts(command.prompt or [""], command.prompts)
+    generator = Generator.load(command.bundle, device=command.device)
     with Output(command.output) as output:
         drawn = generator.draws(**options)
         waited_for = command.jsonl or command.output is not None or not drawn and command.count > 1
@@ -85,31 +88,36 @@ class _Prompts:
 
     Attributes:
         notes: on the file, when it has been read.
+
+    Raises:
+        DataError: there is no such file.
     """
 
     def __init__(self, given: list[str], file: str | None) -> None:
+        from s2s.inference.incoming import Incoming
+
         self._given = given
-        self._file = file
+        self._incoming = None if file is None else Incoming([file])
         self.notes: list[str] = []
 
     @property
     def alone(self) -> str | None:
         """The only one."""
-        return self._given[0] if self._file is None and len(self._given) == 1 else None
+        return self._given[0] if self._incoming is None and len(self._given) == 1 else None
 
     def windows(self) -> Iterator[list[str]]:
         """A few at once, in their order."""
         from s2s.inference.generator import ROWS
-        from s2s.inference.incoming import Decoder, Incoming
+        from s2s.inference.incoming import Decoder
 
-        if self._file is None:
+        if self._incoming is None:
             yield self._given
             return
-        incoming, decode = Incoming([self._file]), Decoder()
-        for window in incoming.windows():
+        decode = Decoder()
+        for window in self._incoming.windows():
             for start in range(0, len(window), ROWS):
                 yield [decode(line) for line in window[start : start + ROWS]]
-        self.notes += [*incoming.report.notes, *decode.notes()]
+        self.notes += [*self._incoming.report.notes, *decode.notes()]
 
 
 def _stream(generator: Generator, prompt: str, count: int, options: dict[str, Any], output: Output) -> None:

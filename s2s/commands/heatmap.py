@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     options = parser.parse_args(argv)
 
-    from s2s.commands.output import Output
+    from s2s.commands.output import Output, check_place
     from s2s.evaluation.pictures import format_of
     from s2s.inference.alignment import attention_of_search
     from s2s.inference.bundle import load_bundle
@@ -39,6 +39,7 @@ def main(argv: list[str]) -> int:
     from s2s.registry.parts import factory
 
     file_format = format_of(options.output)
+    check_place(options.output)
     bundle = Translator(load_bundle(options.bundle), device=options.device).bundle
     strategy = None
     if options.beam is not None:

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
 from types import TracebackType
 from typing import BinaryIO
 
-from s2s.durable import durable_file, is_stream, writing
+from s2s.durable import check_name, durable_file, is_stream, writing
+
+
+def check_place(path: str) -> None:
+    """See before the work that a file can be written where it is to be.
+
+    Args:
+        path: of the file; a device or a pipe is left to who writes to it.
+
+    Raises:
+        WriteError: the name is empty, there is no such folder, or nothing may be written there.
+    """
+    check_name(path)
+    if is_stream(path) and not os.path.isdir(path):
+        return
+    with writing(path):
+        folder = os.path.dirname(os.path.realpath(path))
+        os.stat(os.path.join(folder, ""))  # tells whether it is there, and a folder
+        for fits, number in (
+            (not os.path.isdir(path), errno.EISDIR),
+            (os.access(folder, os.W_OK), errno.EACCES),
+        ):
+            if not fits:
+                raise OSError(number, os.strerror(number))
 
 
 class Output:
@@ -25,6 +50,7 @@ class Output:
     def __init__(self, path: str | None) -> None:
         self._name = "standard output" if path is None else path
         self._held: AbstractContextManager[BinaryIO]
+        check_name(path)
         if path is None:
             self._held = nullcontext(sys.stdout.buffer)
         elif is_stream(path):

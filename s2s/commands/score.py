@@ -135,8 +135,8 @@ def _texts(options: Namespace, output: Output) -> list[str]:
     from s2s.inference.generator import Generator
     from s2s.inference.incoming import Decoder, Incoming
 
-    generator = Generator.load(options.bundle, device=options.device)
     incoming, decode = Incoming([options.source]), Decoder()
+    generator = Generator.load(options.bundle, device=options.device)
     sizes, total = TextSizes(0, 0, 0, 0, 0), 0.0
     scorer = generator.scorer(as_stream=options.stream, batch_tokens=options.batch_tokens)
     for window in incoming.windows():

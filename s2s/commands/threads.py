@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from s2s.errors import ConfigError
-from s2s.inference.cores import MOST_THREADS
+from s2s.inference.cores import MOST_THREADS, check_threads
 
 WITHIN = "CPU threads that share the work of each batch"
 """Of a command that has one batch at a time; its help adds the default."""
@@ -23,12 +22,11 @@ def use_threads(threads: int | None) -> None:
     """For the whole process; None leaves torch its choice.
 
     Raises:
-        ConfigError: fewer than one.
+        ConfigError: see `check_threads`.
     """
     if threads is None:
         return
-    if threads < 1:
-        raise ConfigError(f"--threads is {threads}; it must be 1 or more")
+    check_threads("--threads", threads)
     import torch
 
     torch.set_num_threads(threads)

@@ -83,6 +83,7 @@ def main(argv: list[str]) -> int:
         partial(translator.stream_windows, **dataclasses.asdict(chosen)),
         made_of(translator, command, given) | {"input": command.input},
         lambda number, line, found: form(number, line.text, found),
+        goes_on=partial(setattr, objects, "before"),
         line_of=objects if command.input == "jsonl" else Line,
         notes=objects.notes,
     )
@@ -116,6 +117,7 @@ def run(
     write: Callable[[int, Item, Translation], str],
     *,
     line_of: Callable[[str], Item],
+    goes_on: Callable[[int], None] = lambda lines: None,
     notes: Callable[[], Iterable[str]] = tuple,
     unit: str = "lines",
 ) -> int:
@@ -129,6 +131,7 @@ def run(
         made_of: see `Outgoing`.
         write: number, text and result to what is written.
         line_of: what is read to what is answered.
+        goes_on: is told after how many lines of an earlier run it begins.
         notes: what `line_of` has to tell at the end.
         unit: what a text is, for what is told.
     """
@@ -154,6 +157,7 @@ def run(
         progress(incoming.size, shown=_at_a_terminal(command)) as tell,
         closing(flow),
     ):
+        goes_on(out.lines)
         if out.lines:
             print(f"s2s: going on after {unit.removesuffix('s')} {out.lines:,}", file=sys.stderr)
         for found in flow:

@@ -13,6 +13,8 @@ from s2s.evaluation.metric import Metric, check_sizes
 from s2s.registry import catalogue
 from s2s.registry.parts import options
 
+MOST_RESAMPLES = 10**6
+
 
 @dataclass(frozen=True)
 class Row:
@@ -69,8 +71,11 @@ def evaluate(
         ConfigError: an unknown metric, impossible resamples or buckets.
         DataError: nothing to score, or different numbers of sentences.
     """
-    if resamples < 0 or resamples == 1:
-        raise ConfigError(f"resamples is {resamples}; it must be 0 for none, or 2 or more, usually 1000")
+    if resamples < 0 or resamples == 1 or resamples > MOST_RESAMPLES:
+        raise ConfigError(
+            f"resamples is {resamples}; it must be 0 for none, or 2 or more, usually 1000, and at most "
+            f"{MOST_RESAMPLES:,}"
+        )
     for hypotheses in systems.values():
         check_sizes(hypotheses, references)
     groups = {} if by_length is None else _by_length(references[0], by_length, buckets)

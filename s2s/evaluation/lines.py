@@ -44,6 +44,10 @@ def read_lines(path: str, report: LineReport | None = None) -> list[str]:
 def read_texts(path: str, report: LineReport | None = None) -> list[list[str]]:
     """One or more texts for each place of a file: its lines, or what is under a key of its JSON objects.
 
+    An empty line is a text, but no object: a blank line between objects, or at their end, has no place. So what
+    `s2s summarize` makes of a FILE.jsonl is aligned with it; `s2s translate --input jsonl` gives an empty line for a
+    blank one, and its output has then more places than the file, which is an error of whoever compares them.
+
     Args:
         path: as for `read_lines`, where each line is a text; or FILE.jsonl#KEY, where a text may have several lines,
             and a list of texts is several of them.
@@ -59,7 +63,11 @@ def read_texts(path: str, report: LineReport | None = None) -> list[list[str]]:
     if not mark or plain_suffix(file) != ".jsonl":
         return [read_lines(path, report)]
     rows: list[list[str]] = []
+    first = 0
     for number, line in enumerate(read_lines(file, report), start=1):
+        if not line.strip():
+            continue
+        first = first or number
         try:
             record = parse_json(line)
         except ValueError as error:
@@ -71,8 +79,8 @@ def read_texts(path: str, report: LineReport | None = None) -> list[list[str]]:
             raise DataError(f"{file}, line {number}: no text under {key!r}; it has {known}")
         if rows and len(texts) != len(rows[0]):
             raise DataError(
-                f"{file}, line {number}: {len(texts)} texts under {key!r}, and {len(rows[0])} in line 1; all must have "
-                "as many"
+                f"{file}, line {number}: {len(texts)} texts under {key!r}, and {len(rows[0])} in line {first}; all "
+                "must have as many"
             )
         rows.append(texts)
     return [list(texts) for texts in zip(*rows, strict=True)] or [[]]

@@ -66,11 +66,11 @@ class Sentences(Incoming):
     missing.
     """
 
-    def _lines_of(self, path: str) -> Iterator[tuple[bytes, bool]]:
+    def _lines_of(self, path: str) -> Iterator[tuple[bytes | None, bool]]:
         block: list[bytes] = []
         size = 0
         for number, (line, waits) in enumerate(super()._lines_of(path), start=1):
-            if line.strip():
+            if line is not None and line.strip():
                 block.append(line)
                 size += len(line) + LINE_COST
                 if size > LONGEST_SENTENCE:

@@ -11,6 +11,8 @@ from s2s.errors import ConfigError
 MOST_THREADS = 8
 """As many are used unasked: between the products of a step Python runs, one thread at a time, so that many more would
 bring little (docs/translating.md), and others want the cores of a large machine, too."""
+MOST_ASKED = 1024
+"""More cannot be asked for: no machine has more cores to itself, and each thread takes memory."""
 
 _QUOTAS = (
     ("cpu.max",),  # cgroup v2: quota and period
@@ -22,11 +24,26 @@ def threads_to_use(threads: int | None, library: int) -> int:
     """So many threads as are asked for; where none are, `default_threads`.
 
     Raises:
-        ConfigError: fewer than one.
+        ConfigError: see `check_threads`.
     """
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads is {threads}; it must be 1 or more")
-    return threads or default_threads(library)
+    if threads is None:
+        return default_threads(library)
+    check_threads("threads", threads)
+    return threads
+
+
+def check_threads(name: str, threads: int) -> None:
+    """Refuse a number of threads that cannot be.
+
+    Args:
+        name: of the option, for the error.
+        threads: its value.
+
+    Raises:
+        ConfigError: fewer than one, or more than `MOST_ASKED`.
+    """
+    if not 1 <= threads <= MOST_ASKED:
+        raise ConfigError(f"{name} is {threads}; it must be 1 or more, and at most {MOST_ASKED:,}")
 
 
 def default_threads(library: int) -> int:

@@ -22,7 +22,10 @@ def usable_device(device: str) -> Iterator[torch.device]:
         ConfigError: there is no such device, or it cannot be used here.
     """
     try:
-        yield torch.device(device)
+        found = torch.device(device)
+        if found.type == "meta":
+            raise RuntimeError("it has shapes, but no numbers")
+        yield found
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {device!r} cannot be used here ({error}); cpu always can") from error
 

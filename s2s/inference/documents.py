@@ -16,7 +16,7 @@ class Documents(Incoming):
     r"""The documents of some files, one after the other; a document may have several lines.
 
     Each file below a folder is one, in the order of their names (hidden ones are left out); of FILE.jsonl each object
-    is one; of anything else each line.
+    is one, and blank lines between them are none; of anything else each line.
 
     Args:
         paths: of files, plain or gzip, and of folders; `-` is standard input.
@@ -54,14 +54,18 @@ class Documents(Incoming):
             self._forgotten += 1
         return self._names[0]
 
-    def _lines_of(self, path: str) -> Iterator[tuple[bytes, bool]]:
+    def _lines_of(self, path: str) -> Iterator[tuple[bytes | None, bool]]:
         if path in self._whole:
             self._names.append(shown(path))
             yield b"\n".join(self._whole_file(path)), True
             return
         for number, (line, waits) in enumerate(super()._lines_of(path), start=1):
-            self._names.append(f"{shown(path)}:{number}")
-            yield self._text(line, self._names[-1]) if path in self._objects else line, waits
+            name = f"{shown(path)}:{number}"
+            if line is not None and path in self._objects:
+                line = self._text(line, name) if line.strip() else None
+            if line is not None:
+                self._names.append(name)
+            yield line, waits
 
     def _whole_file(self, path: str) -> Iterator[bytes]:
         size = 0

@@ -56,10 +56,13 @@ def one_line(found: Translation) -> Translation:
 
 
 def summary_tsv(name: str, found: Translation) -> str:
-    """Name, score and summary, for each of the n best; a tab in a text becomes a space."""
+    """Name, score and summary, for each of the n best; a tab or a newline in a text, or in a name, becomes a space."""
     every = [one_line(one) for one in [found, *found.alternatives]]
     return "".join(
-        "\t".join([name.replace("\t", " "), f"{one.score:.6f}", one.text.replace("\t", " ")]) + "\n"
+        "\t".join(
+            [name.replace("\t", " ").replace("\n", " "), f"{one.score:.6f}", one.text.replace("\t", " ")]
+        )
+        + "\n"
         for one in every
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -11,11 +12,12 @@ import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 from s2s.counted import counted
 from s2s.errors import DataError
-from s2s.text.corpus import STANDARD_INPUT, LineReport, raw_lines
+from s2s.text.corpus import STANDARD_INPUT, STDIN_CLOSED, LineReport, raw_lines, shown
 
 LINES = 2048
 """Of a window: enough to sort by length, few enough to see progress."""
@@ -37,13 +39,19 @@ class Incoming:
 
     Attributes:
         report: what was mended on the way, and how far reading has come in each file.
+
+    Raises:
+        DataError: one of them is not there, or is no file that can be read.
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
         if paths.count(STANDARD_INPUT) > 1:
             raise DataError("standard input (-) can be read only once; give a file for the others")
         if STANDARD_INPUT in paths and sys.stdin is None:
-            raise DataError("standard input is closed; give a file")
+            raise DataError(STDIN_CLOSED)
+        for path in paths:
+            if path != STANDARD_INPUT:
+                _check(path)
         self.paths = list(paths)
         self.report = LineReport()
 
@@ -63,6 +71,8 @@ class Incoming:
     def windows(self, *, skip: int = 0, checksum: int = 0) -> Iterator[list[bytes]]:
         """Lines without their ends, in windows; an empty window says that no line is waiting.
 
+        Where a file cannot be read on, the lines before come first, with an empty window: they are answered.
+
         Args:
             skip: so many lines are left out at the beginning.
             checksum: `of_lines` of these.
@@ -72,22 +82,29 @@ class Incoming:
         """
         window: list[bytes] = []
         size = found = 0
-        for line, waits in self._lines():
-            if skip:
-                found, skip = of_lines([line], found), skip - 1
-                if not skip and found != checksum:
-                    raise DataError(
-                        "the input does not begin with the lines that are already translated; give the same input, or "
-                        "begin anew without --resume"
-                    )
-                continue
-            window.append(line)
-            size += len(line)
-            if len(window) >= LINES or size >= BYTES or not waits:
+        try:
+            for line, waits in self._lines():
+                if line is not None and skip:
+                    found, skip = of_lines([line], found), skip - 1
+                    if not skip and found != checksum:
+                        raise DataError(
+                            "the input does not begin with the lines that are already translated; give the same "
+                            "input, or begin anew without --resume"
+                        )
+                    continue
+                if line is not None:
+                    window.append(line)
+                    size += len(line)
+                if window and (len(window) >= LINES or size >= BYTES or not waits):
+                    yield window
+                    window, size = [], 0
+                if not waits:
+                    yield []
+        except DataError:
+            if window:
                 yield window
-                window, size = [], 0
-            if not waits:
-                yield []
+            yield []
+            raise
         if skip:
             raise DataError(
                 f"the input has {counted(skip, 'line')} less than are already translated; give the same input, or "
@@ -96,12 +113,12 @@ class Incoming:
         if window:
             yield window
 
-    def _lines(self) -> Iterator[tuple[bytes, bool]]:
-        # Each line, and whether another is waiting.
+    def _lines(self) -> Iterator[tuple[bytes | None, bool]]:
+        # Each line, or None where one was passed over, and whether another is waiting.
         for path in self.paths:
             yield from self._lines_of(path)
 
-    def _lines_of(self, path: str) -> Iterator[tuple[bytes, bool]]:
+    def _lines_of(self, path: str) -> Iterator[tuple[bytes | None, bool]]:
         with _pipe(path) as pipe:
             reader = None if pipe is None else _buffered(pipe)
             # What has been unpacked and not yet read cannot be seen from here.
@@ -113,17 +130,25 @@ class Incoming:
 class _Pipe(io.RawIOBase):
     """What comes through a pipe or from a keyboard."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, path: str, descriptor: int) -> None:
+        self._path = path
         self._descriptor = descriptor
         self._asking = False
+        self._ended = False  # a terminal tells its end only once
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self._ended:
+            return 0
         if self._asking and not self._ready():
             return None
-        read = os.read(self._descriptor, len(buffer))
+        try:
+            read = os.read(self._descriptor, len(buffer))
+        except OSError as error:
+            raise DataError(f"cannot read {shown(self._path)}: {error.strerror}") from error
+        self._ended = not read
         buffer[: len(read)] = read
         return len(read)
 
@@ -138,7 +163,7 @@ class _Pipe(io.RawIOBase):
             ready = reader.peek(1)
         finally:
             self._asking = False
-        return b"\n" in ready or self._ready()
+        return b"\n" in ready or self._ended or self._ready()
 
     def _ready(self) -> bool:
         return bool(select.select([self._descriptor], [], [], PATIENCE)[0])
@@ -155,14 +180,14 @@ def _pipe(path: str) -> Iterator[_Pipe | None]:
     if not slow:
         yield None
     elif path == STANDARD_INPUT:
-        yield _Pipe(sys.stdin.fileno())
+        yield _Pipe(path, sys.stdin.fileno())
     else:
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror}") from error
         try:
-            yield _Pipe(descriptor)
+            yield _Pipe(path, descriptor)
         finally:
             os.close(descriptor)
 
@@ -170,6 +195,21 @@ def _pipe(path: str) -> Iterator[_Pipe | None]:
 def _buffered(pipe: _Pipe) -> io.BufferedReader:
     reader: io.BufferedReader = io.BufferedReader(cast(io.RawIOBase, pipe), 2**16)
     return reader
+
+
+def _check(path: str) -> None:
+    # Before any work; whoever reads it says what cannot be seen from here.
+    try:
+        mode = _status(path).st_mode
+        reason = os.strerror(errno.EISDIR) if stat.S_ISDIR(mode) else None
+        if reason is None and not os.access(path, os.R_OK):
+            reason = os.strerror(errno.EACCES)
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file {path}; paths are relative to {Path.cwd()}") from error
+    except OSError as error:
+        reason = error.strerror
+    if reason is not None:
+        raise DataError(f"cannot read {path}: {reason}")
 
 
 def _status(path: str) -> os.stat_result:

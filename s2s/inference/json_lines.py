@@ -18,12 +18,13 @@ class JsonLines:
     """Objects to lines, whatever they are, and what was strange.
 
     Attributes:
+        before: lines of an earlier run, in front of these.
         lines: how many there were.
         broken: how many could not be used; each became an empty line, so that no other is moved.
     """
 
     def __init__(self) -> None:
-        self.lines = self.broken = 0
+        self.before = self.lines = self.broken = 0
         self._first = ""  # what is wrong with the first of the broken
         self._unread: dict[str, None] = {}
 
@@ -36,7 +37,7 @@ class JsonLines:
             return self._line(text)
         except (ValueError, DataError) as error:
             self.broken += 1
-            self._first = self._first or f"line {self.lines}: {error}"
+            self._first = self._first or f"line {self.before + self.lines}: {error}"
             return Line("")
 
     def _line(self, text: str) -> Line:

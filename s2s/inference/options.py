@@ -26,7 +26,15 @@ from s2s.search.defaults import (
     TOP_P,
     of_bundle,
 )
-from s2s.search.limits import LIMIT_EXTRA, LIMIT_RATIO
+from s2s.search.limits import (
+    LIMIT_EXTRA,
+    LIMIT_RATIO,
+    MOST_ALPHA,
+    MOST_PENALTY,
+    MOST_RATIO,
+    MOST_TOKENS,
+    TEMPERATURES,
+)
 
 NORMALIZATIONS = ("wu", "length", "none")
 RISKS = ("chrf", "bleu")
@@ -127,6 +135,7 @@ class Options:
         None,
         "strength of the normalization; 0 is none",
         least=0,
+        most=MOST_ALPHA,
         otherwise=of_bundle(f"{ALPHA:g}"),
         search="Beam",
     )
@@ -134,6 +143,7 @@ class Options:
         None,
         "strength of the coverage penalty (Wu et al. 2016, eq. 14 and 15); 0 is none",
         least=0,
+        most=MOST_PENALTY,
         otherwise=of_bundle(f"{BETA:g}"),
         search="Beam",
     )
@@ -148,6 +158,8 @@ class Options:
         None,
         "draw from p^(1 / temperature) (Ackley et al. 1985): below 1 the likely gets likelier",
         above=0,
+        least=TEMPERATURES[0],
+        most=TEMPERATURES[1],
         otherwise=_of_search(f"{TEMPERATURE:g}", _DRAWN),
         search="Sampling",
     )
@@ -155,6 +167,7 @@ class Options:
         None,
         "draw from so many most probable tokens (Fan et al. 2018)",
         least=1,
+        most=MOST_TOKENS,
         otherwise=_of_search("all", _DRAWN),
         search="Sampling",
     )
@@ -177,6 +190,7 @@ class Options:
         None,
         "what a token costs a group for each time that an earlier one says it; 0 makes all groups alike",
         least=0,
+        most=MOST_PENALTY,
         otherwise=_of_search(f"{STRENGTH:g}", _SPLIT),
         search="DiverseBeam",
     )
@@ -202,6 +216,7 @@ class Options:
         None,
         "so many tokens in a row never come twice in an output (Paulus et al. 2018)",
         least=1,
+        most=MOST_TOKENS,
         otherwise="they may",
     )
     banned: Sequence[str] = _option(
@@ -219,15 +234,24 @@ class Options:
         "put for each unknown piece of an output the source word that it looked at most (Luong et al. 2015b)",
     )
     limit_ratio: float = _option(
-        LIMIT_RATIO, "most tokens of an output, as a multiple of its source's", least=0
+        LIMIT_RATIO, "most tokens of an output, as a multiple of its source's", least=0, most=MOST_RATIO
     )
-    limit_extra: int = _option(LIMIT_EXTRA, "and so many more", least=0)
+    limit_extra: int = _option(LIMIT_EXTRA, "and so many more", least=0, most=MOST_TOKENS)
     max_tokens: int | None = _option(
-        None, "most tokens of an output, whatever its source", least=0, otherwise="no such limit"
+        None,
+        "most tokens of an output, whatever its source",
+        least=0,
+        most=MOST_TOKENS,
+        otherwise="no such limit",
     )
-    minimum_ratio: float = _option(0.0, "fewest tokens of an output, as a multiple of its source's", least=0)
+    minimum_ratio: float = _option(
+        0.0, "fewest tokens of an output, as a multiple of its source's", least=0, most=MOST_RATIO
+    )
     min_tokens: int = _option(
-        0, "fewest tokens of an output, whatever its source; a minimum above the limit gives way", least=0
+        0,
+        "fewest tokens of an output, whatever its source; a minimum above the limit gives way",
+        least=0,
+        most=MOST_TOKENS,
     )
     max_source_tokens: int = _option(
         MAX_SOURCE_TOKENS,
@@ -439,9 +463,11 @@ def _check(one: Field[Any], value: Any) -> None:
         and (value <= most if most is not None else value < math.inf)
     )
     if not possible:
-        lowest = f"above {above}" if above is not None else f"{least} or more"
+        lowest = (
+            f"{least} or more" if above is None or (least is not None and value > above) else f"above {above}"
+        )
         raise ConfigError(
-            f"{one.name} is {value}; it must be {lowest}{'' if most is None else f' and at most {most}'}"
+            f"{one.name} is {value}; it must be {lowest}{'' if most is None else f' and at most {most:,}'}"
         )
 
 

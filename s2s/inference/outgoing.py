@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from s2s.counted import counted
-from s2s.durable import Lock, is_stream, sync_folder, writing
+from s2s.durable import Lock, check_name, is_stream, sync_folder, writing
 from s2s.errors import DataError
 from s2s.inference.incoming import of_lines
 from s2s.untrusted import parse_json
@@ -45,6 +45,7 @@ class Outgoing:
     def __init__(
         self, path: str | None, *, made_of: Mapping[str, Any] | None = None, resume: bool = False
     ) -> None:
+        check_name(path)
         # A device or a pipe has no place beside it, and must not be replaced.
         self._direct = path is None or is_stream(path)
         self.path = path if path is None or self._direct else os.path.realpath(path)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from s2s.errors import ConfigError
 from s2s.search.defaults import ALPHA, BEAM, NORMALIZATION
 from s2s.search.hypotheses import Hypothesis
-from s2s.search.limits import MOST_AT_ONCE
+from s2s.search.limits import MOST_ALPHA, MOST_AT_ONCE
 
 Array = NDArray[Any]
 State = list[Array]
@@ -146,6 +146,10 @@ class Beam(Strategy):
             raise ConfigError(
                 f"n_best {self.n_best} is impossible with a beam of {self.size}; choose 1 to {self.size} or a larger "
                 "beam"
+            )
+        if not 0 <= self.alpha <= MOST_ALPHA:
+            raise ConfigError(
+                f"alpha {self.alpha} is impossible; it must be 0 or more, and at most {MOST_ALPHA}"
             )
         self.divisor(1)
 

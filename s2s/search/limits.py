@@ -15,6 +15,14 @@ Lengths = NDArray[np.int64]
 MOST_AT_ONCE = 10_000
 """Prefixes of a beam, or samples: bundles recommend their search, and one of millions would take all memory."""
 
+MOST_TOKENS = 10**9
+MOST_RATIO = 10**6
+MOST_ALPHA = 10
+MOST_PENALTY = 10**6
+TEMPERATURES = (1e-4, 1e4)
+"""What options may be at most, or least: far from all that is of use, and what is made of it is still a number. At
+these temperatures draws are greedy, and uniform."""
+
 LIMIT_RATIO = 2.0
 LIMIT_EXTRA = 20
 """An output has at most LIMIT_RATIO times the tokens of its source, and LIMIT_EXTRA more: wide enough for

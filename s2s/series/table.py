@@ -176,6 +176,8 @@ def shown(number: float) -> str:
 
 def _content(path: str) -> bytes:
     """What a file holds, unpacked."""
+    if path == STANDARD_INPUT and sys.stdin is None:
+        raise DataError("standard input is closed; give a file")
     try:
         with nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else open(path, "rb") as stream:
             content = stream.read(MOST_BYTES + 1)

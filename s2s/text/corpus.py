@@ -30,6 +30,7 @@ BadLinePolicy: TypeAlias = Literal["error", "skip"]
 Sides: TypeAlias = Literal["source", "target"]
 
 STANDARD_INPUT = "-"
+STDIN_CLOSED = "standard input is closed; give a file"
 LONGEST_LINE = 2**24
 """Bytes of a line that is read: five times War and Peace. What is made of a line takes many times its size, and without
 an end a small compressed file could fill any memory."""
@@ -453,6 +454,8 @@ def _lines(
 def _opened(path: str) -> AbstractContextManager[io.BufferedReader]:
     if path != STANDARD_INPUT:
         return open(path, "rb")
+    if sys.stdin is None:
+        raise DataError(STDIN_CLOSED)
     stream = sys.stdin.buffer  # a program that calls ours may have put another stream there
     return nullcontext(stream) if isinstance(stream, io.BufferedReader) else _buffered(stream)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 
 from sentencex import segment
 
@@ -11,6 +13,12 @@ LANGUAGE = "en"
 
 _WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")
 """Spaces that are more than one byte: no-break space, ideographic space, line separator."""
+
+
+LONG = 10_000
+"""Letters of a line that is split piece by piece: sentencex takes time that grows with their square."""
+_PIECE = 4_000
+_OVERLAP = 200
 
 
 def segments(language: str, line: str) -> list[str]:
@@ -23,11 +31,29 @@ def segments(language: str, line: str) -> list[str]:
         language: a code such as "de".
         line: without halves of surrogate pairs.
     """
-    found, start = [], 0
-    for part in segment(language, _WIDE_SPACE.sub(" ", line)):
-        found.append(line[start : start + len(part)])
-        start += len(part)
-    return found
+    ends = [0, *_ends(language, _WIDE_SPACE.sub(" ", line))]
+    return [line[start:end] for start, end in itertools.pairwise(ends)]
+
+
+def _ends(language: str, line: str) -> Iterator[int]:
+    """Where sentences end.
+
+    Of a long line a piece is asked for at a time. What its last sentence is, the next piece tells, which begins with
+    it. A sentence that is longer than a piece goes on in the next, which sees a few words of it.
+    """
+    start = 0
+    while start < len(line):
+        piece = line if len(line) <= LONG else line[start : start + _PIECE]
+        ends = list(itertools.accumulate(map(len, segment(language, piece)), initial=start))[1:]
+        if start + len(piece) == len(line):
+            yield from ends
+            return
+        yield from ends[:-1]
+        if len(ends) > 1 and ends[-2] > start:
+            start = ends[-2]
+        else:
+            end = start + _PIECE - _OVERLAP
+            start = line.rfind(" ", end - _OVERLAP, end) + 1 or end
 
 
 def sentences(text: str, language: str = LANGUAGE) -> list[str]:

@@ -113,3 +113,20 @@ def test_a_stream_that_was_never_there_is_none_to_write_to(
     with streams():
         print("told", file=getattr(sys, name))
     assert getattr(sys, name) is None
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_a_letter_that_cannot_be_shown_is_no_error(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(written, encoding=encoding, write_through=True))
+    with streams():
+        print("28.1 ± 0.4 → \ud800")
+        print("Łódź", file=sys.stderr)
+    expected = {
+        "ascii": b"28.1 \\xb1 0.4 \\u2192 \\ud800\n\\u0141\\xf3d\\u017a\n",
+        "latin-1": b"28.1 \xb1 0.4 \\u2192 \\ud800\n\\u0141\xf3d\\u017a\n",
+        "cp1252": b"28.1 \xb1 0.4 \\u2192 \\ud800\n\\u0141\xf3d\\u017a\n",
+        "utf-8": "28.1 ± 0.4 → \\ud800\nŁódź\n".encode(),
+    }
+    assert written.getvalue() == expected[encoding]

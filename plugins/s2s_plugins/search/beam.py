@@ -10,6 +10,7 @@ from s2s.errors import ConfigError
 from s2s.nn.cell import State, select_state
 from s2s.search.defaults import ALPHA, BEAM, BETA, NORMALIZATION
 from s2s.search.hypotheses import Hypothesis
+from s2s.search.limits import MOST_PENALTY
 from s2s.search.stepper import Stepper
 from s2s.search.strategy import SearchStrategy
 from s2s_plugins.search.coverage import check_weights, coverage_penalty
@@ -64,8 +65,10 @@ class Beam(SearchStrategy):
         beta: float = BETA,
     ) -> None:
         check_beam(size, n_best)
-        if beta < 0:
-            raise ConfigError(f"beta {beta} is impossible; it must be 0 or more")
+        if not 0 <= beta <= MOST_PENALTY:
+            raise ConfigError(
+                f"beta {beta} is impossible; it must be 0 or more, and at most {MOST_PENALTY:,}"
+            )
         self.size = size
         self.n_best = n_best
         self.lengths = LengthNormalization(normalization, alpha)

@@ -10,6 +10,7 @@ from s2s.errors import ConfigError
 from s2s.nn.cell import State, select_state
 from s2s.search.defaults import ALPHA, DIVERSE_BEAM, GROUPS, NORMALIZATION, STRENGTH
 from s2s.search.hypotheses import Hypothesis
+from s2s.search.limits import MOST_PENALTY
 from s2s.search.stepper import Best, Stepper
 from s2s.search.strategy import SearchStrategy
 from s2s_plugins.search.normalization import LengthNormalization, Normalization
@@ -80,8 +81,10 @@ class DiverseBeam(SearchStrategy):
             raise ConfigError(
                 f"groups {groups} do not divide a beam of {size}; choose one of {', '.join(map(str, fitting))}"
             )
-        if strength < 0:
-            raise ConfigError(f"strength {strength} is impossible; it must be 0 or more")
+        if not 0 <= strength <= MOST_PENALTY:
+            raise ConfigError(
+                f"strength {strength} is impossible; it must be 0 or more, and at most {MOST_PENALTY:,}"
+            )
         self.size = size
         self.groups = groups
         self.strength = strength

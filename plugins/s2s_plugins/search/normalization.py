@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from s2s.errors import ConfigError
+from s2s.search.limits import MOST_ALPHA
 
 Normalization = Literal["wu", "length", "none"]
 _KNOWN = ("wu", "length", "none")
@@ -25,7 +26,7 @@ class LengthNormalization:
         alpha: strength; 0 is none.
 
     Raises:
-        ConfigError: an unknown kind, or a negative alpha.
+        ConfigError: an unknown kind, or an alpha that is negative or too large.
     """
 
     kind: Normalization
@@ -34,8 +35,10 @@ class LengthNormalization:
     def __post_init__(self) -> None:
         if self.kind not in _KNOWN:
             raise ConfigError(f"unknown normalization {self.kind!r}; known: {', '.join(_KNOWN)}")
-        if self.alpha < 0:
-            raise ConfigError(f"alpha {self.alpha} is impossible; it must be 0 or more")
+        if not 0 <= self.alpha <= MOST_ALPHA:
+            raise ConfigError(
+                f"alpha {self.alpha} is impossible; it must be 0 or more, and at most {MOST_ALPHA}"
+            )
 
     def divisors(self, lengths: Tensor) -> Tensor:
         """The divisors of all these lengths.

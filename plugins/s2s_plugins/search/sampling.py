@@ -12,7 +12,7 @@ from s2s.nn import top
 from s2s.nn.cell import State, select_state
 from s2s.search.defaults import SAMPLES, SEED, TEMPERATURE, TOP_P
 from s2s.search.hypotheses import Hypothesis
-from s2s.search.limits import MOST_AT_ONCE
+from s2s.search.limits import MOST_AT_ONCE, TEMPERATURES
 from s2s.search.randomness import mixed, uniform, words
 from s2s.search.stepper import Stepper
 from s2s.search.strategy import SearchStrategy
@@ -65,9 +65,11 @@ class Sampling(SearchStrategy):
             raise ConfigError(
                 f"samples {samples} is impossible; it must be 1 or more, and at most {MOST_AT_ONCE:,}"
             )
-        if not 0 < temperature < float("inf"):
+        coldest, hottest = TEMPERATURES
+        if not coldest <= temperature <= hottest:
             raise ConfigError(
-                f"temperature {temperature} is impossible; it must be above 0 (Greedy takes the likeliest token)"
+                f"temperature {temperature} is impossible; it must be above 0 (Greedy takes the likeliest token), from "
+                f"{coldest} to {hottest:,}"
             )
         if top_k is not None and top_k < 1:
             raise ConfigError(f"top_k {top_k} is impossible; it must be 1 or more, or None for all tokens")

@@ -46,13 +46,17 @@ def test_what_cannot_be_aligned(files, capsys, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_heatmap(files, capsys, tmp_path):
+def test_heatmap(files, capsys, tmp_path, monkeypatch):
     out = tmp_path / "picture.svg"
     for beam in (["--beam", "2"], []):
         assert main(["heatmap", str(TALKATIVE), "hello, world", "--output", str(out), *beam]) == 0
         assert out.read_bytes().startswith(b"<?xml") and f"{out}: " in capsys.readouterr().out
     assert main(["heatmap", str(files / "bundle"), "a", "--output", "a.jpg"]) == 2
     assert "a.jpg ends with '.jpg'; name a file that ends with .png or .svg" in capsys.readouterr().err
+    monkeypatch.setattr("s2s.inference.alignment.attention_of_search", None)  # before the work
+    assert main(["heatmap", str(files / "bundle"), "a", "--output", str(tmp_path / "gone" / "a.png")]) == 2
+    assert "gone/a.png: No such file or directory; its folder is not there" in capsys.readouterr().err
+    monkeypatch.undo()
     assert main(["heatmap", str(files / "blind"), "a", "--output", str(tmp_path / "b.png")]) == 2
     assert "this model has no attention" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["picture.svg"]

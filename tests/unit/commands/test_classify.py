@@ -121,6 +121,26 @@ def test_it_goes_on_where_it_stopped(
     assert output.read_text() == "".join(f"{label}\n" for label in labels)
 
 
+def test_bad_lines_of_what_is_evaluated(bundle: Path, tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "texts.tsv"
+    path.write_text("abc\tgood\nno class\nde\tgood\n")
+    command = ["classify", str(bundle), str(path), "--evaluate"]
+    assert main(command) == 2
+    assert f"{path}:2: " in (told := capsys.readouterr().err) and "on_bad_line: skip" in told
+    for option in (["--on-bad-line", "skip"], ["--skip-bad-lines"]):
+        assert main([*command, *option]) == 0
+        output = capsys.readouterr()
+        assert "(2 texts; accuracy|" in output.out
+        assert "s2s: skipped 1 line: " in output.err and f"at {path}:2" in output.err
+    for option in ("--output", "--plot"):
+        place = str(tmp_path / "gone" / "a.png")
+        assert main([*command, "--skip-bad-lines", option, place]) == 2
+        output = capsys.readouterr()
+        assert output.out == "" and "its folder is not there" in output.err
+    assert main(["classify", str(bundle), str(path), "--skip-bad-lines"]) == 2
+    assert "--on-bad-line is about texts whose class is known; add --evaluate" in capsys.readouterr().err
+
+
 def test_how_well_it_does(bundle: Path, labels: list[str], tmp_path: Path, capsys: Any) -> None:
     texts = [(text, label) for text, label in zip(TEXTS, labels, strict=True) if text]
     gold = [label if number % 3 else "never seen" for number, (_, label) in enumerate(texts)]

@@ -1,5 +1,6 @@
 """Files and options in any order, and words that cannot be used."""
 
+import argparse
 import itertools
 
 import pytest
@@ -14,6 +15,7 @@ def parser() -> CommandLine:
     made.add_argument("folder")
     made.add_argument("file", nargs="?", default="-")
     made.add_argument("--beam", type=int)
+    made.add_argument("--output", "-o", metavar="FILE", default=argparse.SUPPRESS)
     made.add_argument("--fast", action="store_true")
     return made
 
@@ -36,6 +38,8 @@ def test_files_and_options_in_any_order() -> None:
         (["m", "--xyzzy"], "unknown option '--xyzzy'. See"),
         (["m", "a", "b"], "unexpected 'b'. See"),
         (["m", "--beam", "many"], "--beam is 'many'; it must be a whole number. See"),
+        (["m", "-o", ""], "--output is empty; it must be the name of a FILE. See: s2s made-up --help"),
+        (["m", "--output="], "--output is empty; it must be the name of a FILE. See"),
         ([], "the following arguments are required: folder"),
     ],
 )

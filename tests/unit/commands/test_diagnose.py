@@ -107,6 +107,7 @@ def test_a_plugin_beside_a_known_cell(
         (["--lags", "ten"], "--lags is 'ten'; it must be a whole number"),
         (["--steps", "0"], "steps is 0; it must be 1 or more"),
         (["--clip", "-1"], "clip is -1.0; it must be 0 (no clipping) or more"),
+        (["--threads", str(10**23)], f"--threads is {10**23}; it must be 1 or more, and at most 1,024"),
         (["--threads", "0"], "--threads is 0; it must be 1 or more"),
         (["--legs", "10"], "unknown option '--legs'; did you mean '--lags'?"),
     ],

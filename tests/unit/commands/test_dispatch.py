@@ -1,5 +1,6 @@
 """The `s2s` command: dispatch, errors, help."""
 
+import signal
 import subprocess
 import sys
 import warnings
@@ -9,6 +10,7 @@ import pytest
 
 from s2s import __version__, registry
 from s2s.__main__ import main
+from s2s.errors import ENDING
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +81,57 @@ def test_ctrl_c_ends_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     folder = plugin_with_command(tmp_path / "p", "interrupt", "raise KeyboardInterrupt")
     assert main(["--plugin-dir", str(folder), "interrupt"]) == 130
     assert capsys.readouterr().err == "s2s: stopped\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "told", "expected"),
+    [
+        (signal.SIGINT, "stopped", 130),
+        (signal.SIGTERM, "stopped by SIGTERM", 143),
+        (signal.SIGHUP, "stopped by SIGHUP", 129),
+    ],
+)
+def test_the_end_that_has_begun_is_not_disturbed(
+    sent: signal.Signals, told: str, expected: int, tmp_path: Path
+) -> None:
+    lines = [
+        "import atexit, sys, time",
+        "atexit.register(lambda: (print('exit', flush=True), time.sleep(0.3)))",
+        "try:",
+        "    print('begun', flush=True); time.sleep(20)",
+        "finally:",
+        "    print('ending', flush=True); time.sleep(0.3)",
+    ]
+    folder = plugin_with_command(tmp_path / "p", "slow", "\n    ".join(lines))
+    command = [sys.executable, "-m", "s2s", "--plugin-dir", str(folder), "slow"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for stage in ("begun", "ending", "exit"):
+            assert process.stdout.readline() == f"{stage}\n"
+            for again in (sent,) if stage == "begun" else (sent, signal.SIGINT, signal.SIGTERM):
+                process.send_signal(again)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (expected, f"s2s: {told}\n")
+
+
+def test_a_signal_as_the_work_ends_is_too_late(tmp_path: Path) -> None:
+    body = "import atexit, time; atexit.register(lambda: (print('exit', flush=True), time.sleep(0.3)))"
+    folder = plugin_with_command(tmp_path / "p", "quick", body)
+    command = [sys.executable, "-m", "s2s", "--plugin-dir", str(folder), "quick"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "exit\n"
+        process.send_signal(signal.SIGTERM)
+        assert (process.wait(20), process.communicate()[1]) == (0, "")
+
+
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM"])
+def test_another_program_gets_its_handlers_back(sent: str, tmp_path: Path) -> None:
+    numbers = [signal.SIGINT, *ENDING]
+    before = [signal.getsignal(number) for number in numbers]
+    body = f"import signal, time; signal.raise_signal(signal.{sent}); time.sleep(1)"
+    folder = plugin_with_command(tmp_path / "p", f"sends_{sent.lower()}", body)
+    assert main(["--plugin-dir", str(folder), f"sends_{sent.lower()}"]) == 128 + getattr(signal, sent)
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 def test_a_broken_plugin_warns_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

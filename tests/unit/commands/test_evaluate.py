@@ -149,6 +149,7 @@ def test_by_length(files, capsys):
             ["--by-length", "words", "--buckets", "5", "5"],
             "buckets are [5, 5]; they must be lengths that rise",
         ),
+        (["--resamples", str(10**23)], "usually 1000, and at most 1,000,000"),
         (["--resamples", "1"], "resamples is 1; it must be 0 for none, or 2 or more"),
         (["--by-length", "pieces"], "invalid choice: 'pieces'"),
     ],
@@ -216,6 +217,23 @@ def test_a_picture(summaries, capsys):
     told = capsys.readouterr()
     assert "ends with '.pdf'; name a file that ends with .png or .svg" in told.err
     assert told.out == ""  # before anything is scored
+    for option, name in (("--plot", "gone/a.png"), ("--report", "gone/a.json"), ("--report", ".")):
+        assert main([*command[:-1], option, str(summaries / name)]) == 2
+        told = capsys.readouterr()
+        assert told.err.startswith(f"s2s: error: cannot write {summaries / name}: ")
+        assert told.out == ""
+
+
+@pytest.mark.parametrize("name", ["lead-2", "oracle-2", "reference 1"])
+def test_a_file_that_is_named_as_an_extract(summaries, capsys, monkeypatch, name):
+    monkeypatch.chdir(summaries)
+    (summaries / name).write_bytes((summaries / "hyp").read_bytes())
+    command = ["--sources", "rows.jsonl#body", "--lead", "2", "--metrics", "ROUGE1", "--resamples", "0"]
+    assert main(["evaluate", name, "rows.jsonl#notes", *command]) == 2
+    told = f"{name!r} is what is compared with the systems; give the file of that name as ./{name}"
+    assert told in capsys.readouterr().err
+    assert main(["evaluate", f"./{name}", "rows.jsonl#notes", *command]) == 0
+    assert main(["evaluate", name, "rows.jsonl#notes"]) == 0  # without documents there is none
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,9 @@ def test_the_horizon_is_the_default_and_standard_input_is_read(
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["month"] for one in found] == ["2005-01", "2005-02"]
     np.testing.assert_allclose([one["sales"] for one in found], expected(bundle, 2)[:, 0])
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["forecast", bundle]) == 2
+    assert capsys.readouterr().err == "s2s: error: standard input is closed; give a file\n"
 
 
 def test_only_the_end_of_a_series_counts_and_dates_need_not_be_there(
@@ -82,6 +85,7 @@ def test_a_picture(bundle: str, series: str, tmp_path: Path, name: str, magic: b
     [
         (["--steps", "0"], "--steps is 0; it must be at least 1"),
         (["--plot", "a.gif"], "a.gif ends with '.gif'; name a file that ends with .png or .svg"),
+        (["--plot", "gone/a.png"], "cannot write gone/a.png: No such file or directory; its folder is not"),
         (["--date", "moth"], "unknown column 'moth'; did you mean 'month'?"),
         (["--device", "gpu"], "device 'gpu' cannot be used"),
     ],

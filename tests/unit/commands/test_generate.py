@@ -69,6 +69,17 @@ def test_greedy_and_beams(bundle: Path, capsys: Any) -> None:
     assert out.splitlines() == generator.generate(count=3, beam=4, max_tokens=9)
 
 
+def test_prompts_that_are_not_there_are_told_before_the_work(tmp_path: Path, capsys: Any) -> None:
+    told = error_of(capsys, "generate", tmp_path / "no bundle", "--prompts", tmp_path / "gone")
+    assert told.startswith(f"s2s: error: there is no file {tmp_path}/gone;")
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_no_text_at_all(count: int, bundle: Path, capsys: Any) -> None:
+    told = error_of(capsys, "generate", bundle, "--count", count)
+    assert told == f"s2s: error: --count is {count}; it must be 1 or more\n"
+
+
 def test_json_lines(bundle: Path, tmp_path: Path, capsys: Any) -> None:
     file = tmp_path / "texts.jsonl"
     out, _ = out_of(

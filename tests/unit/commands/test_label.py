@@ -161,6 +161,7 @@ def test_a_very_long_line_is_told(
             "a.conllu is conllu, a.txt is text; label them one after the other, or say what",
         ),
         (["missing.txt"], "there is no file missing.txt"),
+        (["--threads", "1025"], "threads is 1025; it must be 1 or more, and at most 1,024"),
         (["--threads", "0"], "threads is 0; it must be 1 or more"),
     ],
 )

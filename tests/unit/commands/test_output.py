@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from s2s.commands.output import Output
+from s2s.commands.output import Output, check_place
 from s2s.errors import WriteError
+from s2s.inference.outgoing import Outgoing
 
 
 def test_a_file_is_there_when_it_is_whole(tmp_path: Path) -> None:
@@ -43,6 +44,34 @@ def test_a_full_disk(tmp_path: Path) -> None:
     ):
         out.write("text")
     assert os.stat("/dev/full").st_rdev  # it is still the device
+
+
+def test_a_file_without_a_name() -> None:
+    for make in (Output, Outgoing, check_place):
+        with pytest.raises(WriteError, match="the name of what is to be written is empty; give one"):
+            make("")
+
+
+def test_a_place_is_seen_to_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("as it was")
+    os.symlink(tmp_path / "gone" / "x", tmp_path / "link")
+    for name in ("file", "new", "/dev/null", "/dev/stdout"):
+        check_place(str(tmp_path / name))
+    for name, message in {
+        "gone/x": "No such file or directory; its folder is not there",
+        "link": "No such file or directory; its folder is not there",
+        "file/x": "Not a directory; what should be its folder is a file",
+        ".": "Is a directory; there is a folder of that name",
+    }.items():
+        with pytest.raises(WriteError, match=f"cannot write {tmp_path / name}: {message}"):
+            check_place(str(tmp_path / name))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(WriteError, match="Permission denied; get leave to write there"):
+        check_place(str(tmp_path / "new"))
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    check_place("new")
+    assert sorted(os.listdir(tmp_path)) == ["file", "link"] and (tmp_path / "file").read_text() == "as it was"
 
 
 def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:

@@ -64,6 +64,28 @@ def test_tsv(bundle: Path, documents: Path, capsys: Any) -> None:
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [row[0] for row in rows] == [f"{documents}/texts/{number}.txt" for number in range(4)]
     float(rows[0][1])
+    strange = documents / "a\tb\nc"
+    strange.write_text("abc\n")
+    assert main(["summarize", str(bundle), str(strange), "--whole", "--format", "tsv"]) == 0
+    (row,) = capsys.readouterr().out.splitlines()
+    assert row.split("\t")[0] == f"{documents}/a b c"
+
+
+def test_what_was_read_before_an_error_is_answered(bundle: Path, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "a.jsonl").write_text('{"source": "abc"}\nno object\n{"source": "de"}\n')
+    command = ["summarize", str(bundle), str(tmp_path / "a.jsonl")]
+    expected = Summarizer.load(bundle).summarize("abc").replace("\n", " ")
+    assert main(command) == 2
+    output = capsys.readouterr()
+    assert output.out == f"{expected}\n"
+    assert f"s2s: error: {tmp_path}/a.jsonl:2: not JSON" in output.err
+    assert main([*command, "--output", str(tmp_path / "out")]) == 2
+    assert (tmp_path / "out.partial").read_text() == f"{expected}\n"
+    assert "go on with --resume" in capsys.readouterr().err
+    # Mended, it goes on.
+    (tmp_path / "a.jsonl").write_text('{"source": "abc"}\n{"source": "abc"}\n')
+    assert main([*command, "--output", str(tmp_path / "out"), "--resume"]) == 0
+    assert (tmp_path / "out").read_text() == f"{expected}\n" * 2
 
 
 def test_it_goes_on_where_it_stopped(bundle: Path, documents: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -248,6 +248,31 @@ def test_resume_goes_on_after_what_is_written(translate, bundle, tmp_path, monke
     assert out.read_text().splitlines() == Translator.load(bundle).translate(lines, beam=2)
 
 
+def test_resume_names_lines_by_their_place_in_the_input(translate, bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr("s2s.inference.incoming.LINES", 2)
+    path, out = tmp_path / "in", tmp_path / "out"
+    path.write_bytes(b'{"source": "a"}\n{"source": "b"}\n' + b"\xff\xfe")
+    options = [str(path), "--input", "jsonl", "--output", str(out)]
+    with monkeypatch.context() as stopped:
+        stopped.setattr(Translator, "_end", stops_at_the_second(Translator._end))
+        assert translate(b"", *options)[0] == 130
+    assert json.loads((tmp_path / "out.partial.json").read_text())["lines"] == 2
+    status, _, errors = translate(b"", *options, "--resume")
+    assert status == 0 and "1 of 1 lines were no JSON object" in errors and "The first: line 3:" in errors
+
+
+def stops_at_the_second(original):
+    calls = []
+
+    def stops(*given):
+        calls.append(given)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(*given)
+
+    return stops
+
+
 STRANGE = st.lists(
     st.one_of(
         st.binary(max_size=12),

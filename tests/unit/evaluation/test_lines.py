@@ -27,6 +27,15 @@ def test_lines(tmp_path: Path) -> None:
     assert read_texts(str(tmp_path / "a#b")) == [["one", "two"]]
 
 
+def test_blank_lines(rows: str, tmp_path: Path) -> None:
+    with open(rows, "a") as file:
+        file.write('\n{"body": "", "more": ["u", ""]}\n \n\n')
+    assert read_texts(f"{rows}#body") == [["a\nb", "c", ""]]
+    assert read_texts(f"{rows}#more") == [["x", "z", "u"], ["y", "w", ""]]
+    (tmp_path / "rows.txt").write_text("one\n\nthree\n\n")  # where each line has its place
+    assert read_texts(str(tmp_path / "rows.txt")) == [["one", "", "three", ""]]
+
+
 def test_what_cannot_be(rows: str) -> None:
     with pytest.raises(DataError, match="rows.jsonl, line 1: no text under 'bodi'; it has 'body', 'more'"):
         read_texts(f"{rows}#bodi")

@@ -20,7 +20,7 @@ def test_fewer_than_one_thread() -> None:
 def test_a_device_that_is_not_there() -> None:
     with usable_device("cpu") as device:
         assert device == torch.device("cpu")
-    for name in ("abacus", "cuda:99"):
+    for name in ("abacus", "cuda:99", "meta", "meta:0"):
         with (
             pytest.raises(ConfigError, match=rf"device '{name}' cannot be used here \(.*\); cpu always can"),
             usable_device(name) as device,

@@ -2,12 +2,15 @@
 
 import gzip
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from s2s.errors import DataError
 from s2s.inference.documents import Documents
+from s2s.inference.incoming import of_lines
 
 
 @pytest.fixture
@@ -53,10 +56,42 @@ def test_a_whole_file(folder: Path) -> None:
 def test_names_where_reading_goes_on(folder: Path) -> None:
     documents = Documents([str(folder / "rows.jsonl")], fields=["title"])
     before = list(Documents([str(folder / "rows.jsonl")], fields=["title"]).windows())
-    from s2s.inference.incoming import of_lines
-
     assert list(documents.windows(skip=1, checksum=of_lines(before[0][:1]))) == [[b"U"]]
     assert documents.name(1) == f"{folder}/rows.jsonl:2"
+
+
+def test_a_blank_line_is_no_object(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"source": "a"}\n\n{"source": ""}\n  \r\n\n')
+    found = [(f"{path}:1", "a"), (f"{path}:3", "")]
+    assert read(Documents([str(path)])) == found
+    assert read(Documents([str(path), str(path)])) == found * 2
+    going_on = Documents([str(path)])
+    assert list(going_on.windows(skip=1, checksum=of_lines([b"a"]))) == [[b""]]
+    assert going_on.name(1) == f"{path}:3"
+    path.write_text("\n")
+    assert read(Documents([str(path)])) == []
+
+
+def test_a_blank_line_does_not_hold_back_what_came_slowly(tmp_path: Path) -> None:
+    path = tmp_path / "pipe.jsonl"
+    os.mkfifo(path)
+    answered = threading.Event()
+
+    def write() -> None:
+        with open(path, "wb", buffering=0) as stream:
+            stream.write(b'{"source": "a"}\n\n')
+            answered.wait(10)
+            stream.write(b'{"source": "b"}\n')
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    windows = Documents([str(path)]).windows()
+    assert [next(windows), next(windows)] == [[b"a"], []]
+    assert not answered.is_set()
+    answered.set()
+    assert [window for window in windows if window] == [[b"b"]]
+    thread.join()
 
 
 def test_what_cannot_be(folder: Path) -> None:

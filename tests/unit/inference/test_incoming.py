@@ -80,6 +80,32 @@ def test_a_slow_pipe_is_answered_before_it_says_more(fifo):
     assert seen[1] == [] and seen[3] == []
 
 
+@pytest.mark.parametrize(
+    ("typed", "lines"), [(b"1\n2\n\x04", [b"1", b"2"]), (b"1\x04\x04", [b"1"]), (b"\x04", [])]
+)
+def test_the_end_that_is_typed_at_a_terminal(typed, lines):
+    keyboard, terminal = os.openpty()
+    os.write(keyboard, typed)
+    found = []
+    reading = threading.Thread(
+        target=lambda: found.extend(Incoming([os.ttyname(terminal)]).windows()), daemon=True
+    )
+    reading.start()
+    reading.join(10)
+    hangs = reading.is_alive()
+    os.close(keyboard)  # ends it anyway
+    os.close(terminal)
+    assert not hangs
+    assert [line for window in found for line in window] == lines
+
+
+def test_a_pipe_that_cannot_be_read(monkeypatch):
+    with open("/dev/null", "w") as closed:
+        monkeypatch.setattr(sys, "stdin", closed)
+        with pytest.raises(DataError, match="cannot read standard input: Bad file descriptor"):
+            list(Incoming(["-"]).windows())
+
+
 def test_a_compressed_pipe_is_read_in_windows(few, fifo):
     thread = write(fifo, gzip.compress(b"1\n2\n3\n4\n"))
     assert list(Incoming([fifo]).windows()) == [[b"1", b"2", b"3"], [b"4"]]
@@ -110,13 +136,30 @@ def test_what_is_translated_is_left_out_and_must_be_the_same(few, tmp_path):
 def test_what_cannot_be_read(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="there is no file missing"):
         list(Incoming(["missing"]).windows())
+    with pytest.raises(DataError, match="there is no file missing; paths are relative to"):
+        Incoming(["-", "missing"])  # said before any work
     with pytest.raises(DataError, match=f"cannot read {tmp_path}: Is a directory"):
         list(Incoming([str(tmp_path)]).windows())
+    with pytest.raises(DataError, match=f"cannot read {tmp_path}: Is a directory"):
+        Incoming([str(tmp_path)])
+    with pytest.raises(DataError, match=f"cannot read {tmp_path / 'a' / 'b'}: Not a directory"):
+        (tmp_path / "a").write_text("1")
+        Incoming([str(tmp_path / "a" / "b")])
     with pytest.raises(DataError, match="standard input .-. can be read only once"):
         Incoming(["-", "-"])
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(DataError, match="standard input is closed; give a file"):
         Incoming(["-"])
+
+
+def test_what_was_read_before_an_error_comes_first(few, tmp_path):
+    (tmp_path / "a").write_bytes(b"1\n2\n3\n4\n")
+    (tmp_path / "b").write_text("5\n", encoding="utf-16")
+    seen = []
+    with pytest.raises(DataError, match="b: this is UTF-16"):
+        for window in Incoming([str(tmp_path / name) for name in "ab"]).windows():
+            seen.append(window)
+    assert seen == [[b"1", b"2", b"3"], [b"4"], []]
 
 
 def test_strange_lines_are_counted():

@@ -146,6 +146,7 @@ def test_no_sentences():
     [
         ({"size": 0}, "beam size 0 is impossible; it must be 1 or more"),
         ({"size": 2, "n_best": 3}, "n_best 3 is impossible with a beam of 2; choose 1 to 2 or a larger beam"),
+        ({"alpha": 1e300}, r"alpha 1e\+300 is impossible; it must be 0 or more, and at most 10"),
         ({"normalization": "wo"}, "unknown normalization 'wo'; known: wu, length, none"),
     ],
 )

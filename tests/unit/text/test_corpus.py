@@ -84,6 +84,12 @@ def test_a_stream_put_in_the_place_of_standard_input_stays_open(
     assert not stream.closed
 
 
+def test_standard_input_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # as after `<&-`
+    with pytest.raises(DataError, match="^standard input is closed; give a file$"):
+        list(read_lines(STANDARD_INPUT, LineReport()))
+
+
 def test_standard_input_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(content: bytes) -> LineReport:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))

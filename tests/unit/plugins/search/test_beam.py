@@ -309,6 +309,9 @@ def test_an_empty_batch():
         ({"size": 2, "n_best": 3}, "n_best 3 is impossible with a beam of 2; choose 1 to 2 or a larger beam"),
         ({"normalization": "woo"}, "unknown normalization 'woo'; known: wu, length, none"),
         ({"alpha": -0.5}, "alpha -0.5 is impossible"),
+        ({"alpha": 1e300}, r"alpha 1e\+300 is impossible; it must be 0 or more, and at most 10"),
+        ({"alpha": float("nan")}, "alpha nan is impossible"),
+        ({"beta": 1e300}, r"beta 1e\+300 is impossible; it must be 0 or more, and at most 1,000,000"),
         ({"beta": -1.0}, "beta -1.0 is impossible; it must be 0 or more"),
     ],
 )

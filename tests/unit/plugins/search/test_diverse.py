@@ -154,6 +154,7 @@ def test_attention_weights_belong_to_their_tokens():
         ({"size": 6, "groups": 4}, "groups 4 do not divide a beam of 6; choose one of 1, 2, 3, 6"),
         ({"groups": 0}, "groups 0 do not divide a beam of 6"),
         ({"strength": -1.0}, "strength -1.0 is impossible; it must be 0 or more"),
+        ({"strength": 1e300}, r"strength 1e\+300 is impossible; it must be 0 or more, and at most 1,000,000"),
         ({"n_best": 7}, "n_best 7 is impossible with a beam of 6; choose 1 to 6 or a larger beam"),
         ({"alpha": -0.5}, "alpha -0.5 is impossible"),
     ],

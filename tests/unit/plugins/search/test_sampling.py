@@ -229,6 +229,8 @@ def test_attention_weights_belong_to_their_tokens():
     [
         ({"samples": 0}, "samples 0 is impossible; it must be 1 or more"),
         ({"temperature": 0}, r"temperature 0 is impossible; it must be above 0 \(Greedy takes"),
+        ({"temperature": 1e-320}, "temperature 1e-320 is impossible; .* from 0.0001 to 10,000"),
+        ({"temperature": 1e38}, r"temperature 1e\+38 is impossible"),
         ({"top_k": 0}, "top_k 0 is impossible; it must be 1 or more, or None for all tokens"),
         ({"top_p": 0.0}, "top_p 0.0 is impossible; it must be above 0 and at most 1"),
         ({"top_p": 1.5}, "top_p 1.5 is impossible"),

@@ -30,13 +30,14 @@ class WeightsAtStart:
         new = [name for name, one in module.named_parameters() if one is not self._weights.get(name)]
         if not new:
             return
-        kept = {name: one for name, one in module.named_modules() if one is self._modules.get(name)}
+        kept = {name: one for name, one in module.named_modules() if id(one) == id(self._modules.get(name))}
         made = list(dict.fromkeys(_maker_and_name(name, kept) for name in new))  # once of several layers
+        makers = {maker: [name for one, name in made[:_SAID] if one == maker] for maker, _ in made[:_SAID]}
+        told = ", ".join(f"{maker} made {', '.join(names)}" for maker, names in makers.items())
         more = f", and {len(made) - _SAID} more" if len(made) > _SAID else ""
-        told = ", ".join(f"{maker} made {name}" for maker, name in made[:_SAID])
         raise PluginError(
-            f"{told}{more} while it computed (in `step` or `forward`), where no optimizer knows it and it learns "
-            "nothing; make it in __init__. See: s2s plugins check"
+            f"{told}{more} in `step` or `forward`, where no optimizer knows it and it learns nothing; make it in "
+            "__init__. See: s2s plugins check"
         )
 
 

@@ -89,7 +89,7 @@ def test_no_step_is_taken_without_a_weight(options: dict[str, Any], cell: str) -
         def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
             steps.append(trainer.global_step)
 
-    told = rf"^{cell} made recurrent.weight, {cell} made recurrent.bias while .*; make it in __init__"
+    told = rf"^{cell} made recurrent.weight, recurrent.bias in `step` .*; make it in __init__"
     with pytest.raises(PluginError, match=told):
         s2s.fit({**options, "model.encoder.cell": cell}, callbacks=[Counting()])
     assert not steps
@@ -99,7 +99,7 @@ def test_no_step_is_taken_without_a_weight(options: dict[str, Any], cell: str) -
 def test_a_weight_that_validation_makes_is_refused_before_a_checkpoint_holds_it(
     options: dict[str, Any],
 ) -> None:
-    with pytest.raises(PluginError, match=r"^MakesInValidation made scale while .*; make it in __init__"):
+    with pytest.raises(PluginError, match=r"^MakesInValidation made scale in `step` .*; make it in __init__"):
         s2s.fit({**options, "model.encoder.cell": "MakesInValidation"})
     folder = Path(options["run_folder"])
     assert not (folder / "checkpoints" / "best.ckpt").exists()
@@ -123,10 +123,10 @@ def test_the_part_is_named_that_was_there_at_the_start() -> None:
     model[0][0].extra = nn.Bilinear(1, 1, 1)
     model.late = nn.Sequential(nn.Linear(1, 1, bias=False))
     message = (
-        "Linear made extra.weight, Linear made extra.bias, Sequential made late.0.weight while it computed"
+        "^Linear made extra.weight, extra.bias, Sequential made late.0.weight in `step` or `forward`, where"
     )
     with pytest.raises(PluginError, match=message):
         start.refuse_others(model)
     model.more = nn.Linear(1, 1)
-    with pytest.raises(PluginError, match=r"late.0.weight, and 2 more while"):
+    with pytest.raises(PluginError, match=r"late.0.weight, and 2 more in"):
         start.refuse_others(model)

@@ -181,9 +181,8 @@ def run(
             "of --jsonl, --limit-extra, --beam"
         )
     if cut:
-        said.append(
-            f"{cut} of {decode.lines} outputs were cut at their limit of tokens; see --limit-ratio, --limit-extra"
-        )
+        limits = "--limit-ratio, --limit-extra" if chosen.max_tokens is None else "--max-tokens"
+        said.append(f"{cut} of {decode.lines} outputs were cut at their limit of tokens; see {limits}")
     for note in said:
         print(f"s2s: {note}", file=sys.stderr)
     return 0

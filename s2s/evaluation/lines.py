@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from s2s.errors import DataError
@@ -75,6 +76,11 @@ def read_texts(path: str, report: LineReport | None = None) -> list[list[str]]:
         found: Any = record.get(key) if isinstance(record, dict) else None
         texts: list[str] = found if isinstance(found, list) else [found]
         if not texts or not all(isinstance(text, str) for text in texts):
+            if isinstance(record, dict) and key in record:
+                raise DataError(
+                    f"{file}, line {number}: what stands under {key!r} is no text, or list of texts: "
+                    f"{json.dumps(found)[:40]}"
+                )
             known = ", ".join(map(repr, record)) if isinstance(record, dict) else "no keys: it is no object"
             raise DataError(f"{file}, line {number}: no text under {key!r}; it has {known}")
         if rows and len(texts) != len(rows[0]):

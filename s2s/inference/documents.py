@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -84,7 +85,11 @@ class Documents(Incoming):
             raise DataError(f"{place}: not JSON ({error})") from error
         texts = []
         for key in self._fields:
-            if not isinstance(record, dict) or not isinstance(record.get(key), str):
+            if isinstance(record, dict) and key in record and not isinstance(record[key], str):
+                raise DataError(
+                    f"{place}: what stands under {key!r} is no text: {json.dumps(record[key])[:40]}"
+                )
+            if not isinstance(record, dict) or key not in record:
                 known = (
                     ", ".join(map(repr, record)) if isinstance(record, dict) else "no keys: it is no object"
                 )

@@ -24,7 +24,7 @@ from jsonargparse import ArgumentError, Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.accelerators import CPUAccelerator
-from pytorch_lightning.callbacks import Timer
+from pytorch_lightning.callbacks import ProgressBar, Timer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
@@ -329,7 +329,10 @@ class CommandLine(LightningCLI):
         settings["default_root_dir"] = settings["default_root_dir"] or str(folder)
         callbacks = settings["callbacks"] or []
         callbacks = [*(callbacks if isinstance(callbacks, list) else [callbacks])]
-        callbacks += [*self._callbacks, *self.task.callbacks(folder)]
+        ours = self.task.callbacks(folder)
+        if settings["enable_progress_bar"] is False:
+            ours = [callback for callback in ours if not isinstance(callback, ProgressBar)]
+        callbacks += [*self._callbacks, *ours]
         table = MetricsTable(folder / METRICS)
         if self.command == "fit" and not settings["fast_dev_run"]:
             self.keeper = RunFolder(

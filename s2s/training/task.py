@@ -1,6 +1,7 @@
 """What a task is, and what the Lightning modules of all tasks share: the step, its randomness, its schedule."""
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import reduce
@@ -298,7 +299,7 @@ class TaskModule(pl.LightningModule):
         if not self.trainer.is_global_zero:
             return
         if bar is None:
-            print(text)
+            print(text, file=sys.stderr)
         else:
             bar.print(text)
 

@@ -1,7 +1,7 @@
 """Text in, class out: the sequence classifier as a Lightning module."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from s2s.text.store_builder import TooLongPolicy
 from s2s.text.tokenizer import SPECIALS, Tokenizer
 from s2s.training.datamodule import Corpora, PairData
 from s2s.training.fine_tuning import check_labels
+from s2s.training.options import read_value
 from s2s.training.schedule import ScheduleName
 from s2s.training.task import Task, TaskModule
 from s2s_plugins.embeddings.lookup import LookupEmbedding
@@ -140,10 +141,11 @@ class ClassificationModule(TaskModule):
         if self.class_weights == "none":
             return None
         if isinstance(self.class_weights, dict):
-            for name in self.class_weights:
-                if name not in counts:
-                    raise ConfigError(f"model.class_weights: {unknown('class', name, counts)}")
-            return torch.tensor([float(self.class_weights.get(name, 1.0)) for name in counts])
+            given = {_class_of(key, counts): float(weight) for key, weight in self.class_weights.items()}
+            weights = [given.get(name, 1.0) for name in counts]
+            if not any(weights):
+                raise ConfigError("model.class_weights: all classes have weight 0, so that nothing is learnt")
+            return torch.tensor(weights)
         texts = sum(counts.values())
         return torch.tensor([texts / (len(counts) * max(1, count)) for count in counts.values()])
 
@@ -395,6 +397,22 @@ class SequenceClassification(Task):
         from s2s.inference.classifier import Classifier
 
         return Classifier.load(bundle, threads=1).classify(list(lines))
+
+
+def _class_of(key: Any, classes: Collection[str]) -> str:
+    """The class that is meant; of the names `yes` and `1` YAML makes a truth value and a number.
+
+    Raises:
+        ConfigError: there is none, or more than one.
+    """
+    if isinstance(key, str):
+        alike = [key] if key in classes else []
+    else:
+        alike = [name for name in classes if type(read_value(name)) is type(key) and read_value(name) == key]
+    if len(alike) != 1:
+        quoted = "" if isinstance(key, str) else ". Names that YAML takes for something else stand in quotes"
+        raise ConfigError(f"model.class_weights: {unknown('class', str(key), classes)}{quoted}")
+    return alike[0]
 
 
 def _told(counts: dict[str, int]) -> str:

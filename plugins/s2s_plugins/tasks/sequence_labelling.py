@@ -118,6 +118,10 @@ class SequenceLabellingModule(TaskModule):
                 f"model.monitor is 'val_span_F1', but the labels are not BIO: {', '.join(labels[:SHOWN])}...; choose "
                 "val_accuracy or val_macro_F1"
             )
+        if len(labels) < 2:
+            raise DataError(
+                f"all training words have the same label, {labels[0]!r}; a labeller needs two to choose from"
+            )
         config = {
             "source_vocabulary_size": self.data.source_vocabulary_size,
             "piece_vocabulary_size": self.data.spelling.pieces.vocabulary_size,

@@ -39,6 +39,9 @@ def test_blank_lines(rows: str, tmp_path: Path) -> None:
 def test_what_cannot_be(rows: str) -> None:
     with pytest.raises(DataError, match="rows.jsonl, line 1: no text under 'bodi'; it has 'body', 'more'"):
         read_texts(f"{rows}#bodi")
+    (Path(rows).parent / "numbers.jsonl").write_text('{"body": 3}\n')
+    with pytest.raises(DataError, match="line 1: what stands under 'body' is no text, or list of texts: 3"):
+        read_texts(f"{Path(rows).parent / 'numbers.jsonl'}#body")
     with open(rows, "a") as file:
         file.write('{"body": "d", "more": ["z"]}\n')
     with pytest.raises(

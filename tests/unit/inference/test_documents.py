@@ -97,6 +97,9 @@ def test_a_blank_line_does_not_hold_back_what_came_slowly(tmp_path: Path) -> Non
 def test_what_cannot_be(folder: Path) -> None:
     with pytest.raises(DataError, match="rows.jsonl:1: no text under 'source'; it has 'title', 'body'. Name"):
         read(Documents([str(folder / "rows.jsonl")]))
+    (folder / "bad.jsonl").write_text('{"source": ["a", "b"]}\n')
+    with pytest.raises(DataError, match=r'bad.jsonl:1: what stands under .source. is no text: \["a", "b"\]'):
+        read(Documents([str(folder / "bad.jsonl")]))
     (folder / "bad.jsonl").write_text("[]\n{\n")
     with pytest.raises(
         DataError, match="bad.jsonl:1: no text under 'source'; it has no keys: it is no object"

@@ -661,6 +661,13 @@ def test_a_training_that_nobody_listens_to_goes_on(monkeypatch: pytest.MonkeyPat
     assert Path("runs/mini/checkpoints/last.ckpt").is_file()
 
 
+def test_a_training_without_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    fitted = s2s.fit({**SMALL, "data.train": pairs("train.tsv", 4), "trainer.enable_progress_bar": False})
+    assert fitted.bundle is not None
+    told = capsys.readouterr()
+    assert "model: " in told.err and "model: " not in told.out
+
+
 def test_a_run_whose_time_is_used_up_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     limits = ["--trainer.max_epochs", "100000", "--trainer.max_time", "00:00:00:01"]
     assert main(["fit", "-c", "mini.yaml", *limits]) == 0

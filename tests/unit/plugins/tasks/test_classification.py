@@ -100,6 +100,22 @@ def test_class_weights(here: Path, given: Any, expected: list[float] | None) -> 
     )
 
 
+@pytest.mark.parametrize(
+    ("names", "given"),
+    [(("yes", "no"), "{yes: 3, no: 0.5}"), (("1", "2"), "{1: 3, 2: 0.5}"), (("a", "b"), "{a: 3, b: .5}")],
+)
+def test_class_weights_of_names_that_yaml_takes_for_something_else(
+    here: Path, names: tuple[str, str], given: str
+) -> None:
+    (here / "two.tsv").write_text("".join(f"fine {i}\t{names[i % 2]}\n" for i in range(6)))
+    two = {"data.train": "two.tsv", "data.validation": "two.tsv"}
+    fitted = fit(**{**two, "model.class_weights": given})
+    weights = dict(zip(fitted.module.data.classes, fitted.module.weights.tolist(), strict=True))
+    assert weights == {names[0]: 3.0, names[1]: 0.5}
+    with pytest.raises(ConfigError, match=r"class_weights: unknown class 'None'.* stand in quotes"):
+        fit(**{**two, "model.class_weights": "{null: 3}", "overwrite": True})
+
+
 def test_an_unknown_class_counts_as_wrong_and_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fitted = fit(**{"trainer.max_epochs": 40, "model.learning_rate": 0.05, "model.schedule": "constant"})
     output = capsys.readouterr().err
@@ -145,6 +161,10 @@ def test_what_cannot_be(here: Path) -> None:
         ConfigError, match=r"model.monitor is 'val_BLEU'; this model measures val_accuracy, val_macro"
     ):
         fit(**{"model.monitor": "val_BLEU"})
+    with pytest.raises(
+        ConfigError, match="class_weights: all classes have weight 0, so that nothing is learnt"
+    ):
+        fit(**{"model.class_weights": {"good": 0, "very bad": 0, "so so": 0}})
     with pytest.raises(ConfigError, match=r"class_weights: unknown class 'god'; did you mean 'good'\?"):
         fit(**{"model.class_weights": {"god": 2.0}})
     with pytest.raises(

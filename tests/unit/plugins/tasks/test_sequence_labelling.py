@@ -263,3 +263,12 @@ def test_what_cannot_be(
     Path("plain.conll").write_text("a NOUN\n")
     with pytest.raises(ConfigError, match=message):
         s2s.fit(options(folder, **more))
+
+
+def test_one_label_is_nothing_to_choose_from(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    Path("plain.conll").write_text("a NOUN\n")
+    with pytest.raises(
+        DataError, match="all training words have the same label, 'NOUN'; a labeller needs two"
+    ):
+        s2s.fit(options(folder, **{"data.train": "plain.conll", "data.validation": "plain.conll"}))

@@ -2,9 +2,11 @@
 
 import ast
 import importlib.util
+import math
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +34,7 @@ options, before or after the command:
   -h, --help         print this
 
 Start here: `s2s demo`."""
+_AGAIN_SECONDS = 1.0
 
 
 def program() -> int:
@@ -82,16 +85,17 @@ def _run(argv: list[str], ends: bool) -> int:
 def _signals_end_in_good_order(ends: bool) -> Iterator[None]:
     """Signals that tell it to end do so as Ctrl-C does: what is begun is closed, and how to go on is told.
 
-    Only once: a second one must not disturb that, nor the interpreter's own end. A training holds them back until it
-    has saved.
+    Only once: a second one must not disturb that, nor the interpreter's own end; but who presses Ctrl-C again after a
+    while is heard, for something may have swallowed the first. A training holds them back until it has saved.
     """
-
-    def ignore() -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
+    heard = -math.inf
 
     def end(number: int, frame: FrameType | None) -> None:
-        ignore()
+        nonlocal heard
+        silent = time.monotonic() - heard
+        if silent < (_AGAIN_SECONDS if number == signal.SIGINT else math.inf):
+            return
+        heard = time.monotonic()
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
     usual = {number: signal.SIG_DFL for number in ENDING} | (
@@ -108,11 +112,8 @@ def _signals_end_in_good_order(ends: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        if ends:
-            ignore()
-        else:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_IGN if ends else handler)
 
 
 def _dispatch(argv: list[str]) -> int:

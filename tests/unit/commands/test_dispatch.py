@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -112,6 +113,26 @@ def test_the_end_that_has_begun_is_not_disturbed(
                 process.send_signal(again)
         _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (expected, f"s2s: {told}\n")
+
+
+def test_a_ctrl_c_that_was_swallowed_can_be_pressed_again(tmp_path: Path) -> None:
+    lines = [
+        "import time",
+        "try:",
+        "    print('begun', flush=True); time.sleep(20)",
+        "except KeyboardInterrupt:",
+        "    print('swallowed', flush=True); time.sleep(20)",
+    ]
+    folder = plugin_with_command(tmp_path / "p", "slow", "\n    ".join(lines))
+    command = [sys.executable, "-m", "s2s", "--plugin-dir", str(folder), "slow"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "swallowed\n"
+        time.sleep(1.1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (130, "s2s: stopped\n")
 
 
 def test_a_signal_as_the_work_ends_is_too_late(tmp_path: Path) -> None:

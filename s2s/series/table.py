@@ -99,7 +99,8 @@ def read_table(
         date_optional: a file without such a column is read without dates.
 
     Raises:
-        DataError: the file cannot be read, a column is unknown, a value is missing or no number, or dates do not rise.
+        DataError: the file cannot be read, a column is unknown, there is none, a value is missing or no number, or
+            dates do not rise.
     """
     path = str(path)
     content = _content(path)
@@ -117,6 +118,11 @@ def read_table(
     for name in wanted:
         if name not in header:
             raise DataError(f"{path}:1: {unknown('column', name, header)}")
+    if not wanted:
+        raise DataError(
+            f"{path}:1: no column of numbers{f' beside the date {date!r}' if date is not None else ''}; a series has "
+            "at least one, and data.columns names those that are read"
+        )
     places = [header.index(name) for name in wanted]
     dates: list[str] = []
     values = array("d")

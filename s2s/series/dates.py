@@ -50,7 +50,7 @@ def following(dates: Sequence[str], steps: int) -> list[str] | None:
         steps: how many are wanted.
 
     Returns:
-        Dates of the same format; None where none can be told.
+        Dates of the same format; None where none can be told, or where they go beyond the year 9999.
     """
     last = list(dates[-_JUDGED:])
     known = format_of(last[0]) if len(last) > 1 else None
@@ -60,7 +60,10 @@ def following(dates: Sequence[str], steps: int) -> list[str] | None:
         times = [datetime.strptime(date, known) for date in last]
     except ValueError:
         return None
-    found = _by_months(times, steps) or _by_time(times, steps)
+    try:
+        found = _by_months(times, steps) or _by_time(times, steps)
+    except (ValueError, OverflowError):  # after the year 9999
+        return None
     return None if found is None else [time.strftime(known) for time in found]
 
 

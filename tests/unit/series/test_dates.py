@@ -38,6 +38,20 @@ def test_dates_that_do_not_tell(dates: list[str]) -> None:
     assert following(dates, 2) is None
 
 
+@pytest.mark.parametrize(
+    ("dates", "steps"),
+    [
+        (["9997", "9998"], 2),
+        (["9999-10", "9999-11"], 2),
+        (["9999-12-29", "9999-12-30"], 2),
+        (["9999-12-31 22:00", "9999-12-31 23:00"], 1),
+        (["1960-01-01", "1960-01-03"], 3_000_000_000),  # more days than an integer of the clock holds
+    ],
+)
+def test_no_date_comes_after_the_year_9999(dates: list[str], steps: int) -> None:
+    assert following(dates, steps) is None
+
+
 def test_only_the_last_hundred_tell() -> None:
     assert following(["1000", *map(str, range(1900, 2001))], 1) == ["2001"]
 

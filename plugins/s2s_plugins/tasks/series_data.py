@@ -188,6 +188,14 @@ class SeriesData(pl.LightningDataModule):
         """What MASE of a part is scaled by, of the targets, see `s2s.evaluation.forecasts`."""
         return in_sample_error(self.before(split)[:, self.target_columns], self.season)
 
+    def without_mase(self, split: Split) -> list[str]:
+        """The targets that have no MASE in a part: before it they repeat themselves, so that it would divide by 0."""
+        return [
+            name
+            for name, scale in zip(self.target_names, self.in_sample_error(split), strict=True)
+            if not scale > 0
+        ]
+
     def _read(self) -> None:
         if self.parts or self.given["train"] is None:
             return

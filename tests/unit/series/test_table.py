@@ -113,7 +113,9 @@ def test_an_unknown_column_and_a_missing_file(tmp_path: Path) -> None:
 
 def test_a_series_without_a_column_of_numbers(tmp_path: Path) -> None:
     path = written(tmp_path, "date\n2010\n2011\n")
-    with pytest.raises(DataError, match=r"series.csv:1: no column of numbers beside the date 'date'; a series"):
+    with pytest.raises(
+        DataError, match=r"series.csv:1: no column of numbers beside the date 'date'; a series"
+    ):
         read_table(path, date="date")
     with pytest.raises(DataError, match=r"series.csv:1: no column of numbers; a series has at least one"):
         read_table(path, columns=[])

@@ -7,6 +7,7 @@ import gzip
 import io
 import math
 import sys
+import warnings
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from s2s.errors import DataError
 from s2s.registry.near_names import unknown
-from s2s.series.dates import first_fall
+from s2s.series.dates import order_of
 
 STANDARD_INPUT = "-"
 _DELIMITERS = ",;\t"
@@ -95,7 +96,8 @@ def read_table(
     Args:
         path: of the file; `-` is standard input.
         columns: the wanted ones, in the wanted order; None: all but the dates.
-        date: name of the column of dates, which are kept as they stand; None: there is none.
+        date: name of the column of dates, which are kept as they stand; None: there is none. Dates that are not of
+            ISO 8601 are not understood: a warning tells that their order was not checked.
         date_optional: a file without such a column is read without dates.
 
     Raises:
@@ -150,9 +152,17 @@ def read_table(
             dates.append(cells[header.index(date)].strip())
     if not lines:
         raise DataError(f"{path}: no row below the header; a series needs at least one")
-    if (fall := first_fall(dates)) is not None:
+    order = order_of(dates)
+    if (fall := order.fall) is not None:
+        one, before = (dates[place] or "no date" for place in (fall, fall - 1))
         raise DataError(
-            f"{path}:{lines[fall]}: {dates[fall]} comes after {dates[fall - 1]}; sort the rows by time, oldest first"
+            f"{path}:{lines[fall]}: {one} comes after {before}; sort the rows by time, oldest first, each time once"
+        )
+    if (place := order.unknown) is not None:
+        warnings.warn(
+            f"{path}:{lines[place]}: whether the dates rise was not checked, for {dates[place]!r} cannot be compared; "
+            "rows must be sorted by time, oldest first. Dates such as 2024-05-31 or 2024-05-31 06:00 are checked",
+            stacklevel=1,
         )
     table = np.array(values, np.float64).reshape(len(lines), len(wanted))
     return Table(path, wanted, table, lines, date, tuple(dates))

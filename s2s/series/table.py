@@ -12,7 +12,7 @@ import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +67,18 @@ class Table:
         if self.date is not None:
             return self.date, list(self.dates[start:stop])
         return "step", [str(time + 1) for time in range(start, stop)]
+
+    def chosen(self, names: Sequence[str]) -> Table:
+        """The same series with some of its columns, in the given order.
+
+        Raises:
+            DataError: there is no such column.
+        """
+        for name in names:
+            if name not in self.names:
+                raise DataError(f"{self.path}: {unknown('column', name, self.names)}")
+        places = [self.names.index(name) for name in names]
+        return replace(self, names=list(names), values=self.values[:, places])
 
     def check_positive(self, names: Sequence[str]) -> None:
         """See that columns have a logarithm.

@@ -116,6 +116,10 @@ class SeriesData(pl.LightningDataModule):
         for name, size in (("history", history), ("horizon", horizon), ("season", season)):
             if size < 1:
                 raise ConfigError(f"data.{name} is {size}; it must be at least 1 time step")
+        for name, chosen in (("columns", columns), ("targets", targets), ("log", log)):
+            names = chosen if isinstance(chosen, list) else []
+            if twice := [one for one in names if names.count(one) > 1]:
+                raise ConfigError(f"data.{name} names {twice[0]!r} twice; name each column once")
         self.given: dict[Split, int | float | str | None] = {
             "train": train,
             "validation": validation,

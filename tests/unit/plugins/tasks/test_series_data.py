@@ -140,6 +140,9 @@ def test_the_place_in_the_order_is_kept(series: str) -> None:
             {"log": True},
             "series.csv:2: column 'rain' holds 0, which has no logarithm; leave it out of data.log",
         ),
+        ({"columns": ["sales", "rain", "sales"]}, "data.columns names 'sales' twice; name each column once"),
+        ({"targets": ["rain", "rain"]}, "data.targets names 'rain' twice; name each column once"),
+        ({"log": ["sales", "sales"]}, "data.log names 'sales' twice; name each column once"),
         ({"history": 0}, "data.history is 0; it must be at least 1 time step"),
         (
             {"test": 48},

@@ -100,8 +100,8 @@ class Forecaster:
 
         Raises:
             ConfigError: fewer than one step; or more than the horizon, of a model that does not predict all it reads.
-            DataError: the file cannot be read, a column is missing or is no sequence of numbers, or the series is too
-                short.
+            DataError: the file cannot be read, a column is missing or is no sequence of numbers, the series is too
+                short, or a forecast of it is no finite number.
         """
         steps = self.model.horizon if steps is None else steps
         if steps < 1:
@@ -116,7 +116,19 @@ class Forecaster:
             [name for name in self.columns if self.model.scaling.log[self.columns.index(name)]]
         )
         last = torch.from_numpy(np.ascontiguousarray(table.values[-self.model.needs :]))
+        readable = self.model.scaling(last).float().isfinite().all(0).tolist()
+        if not all(readable):
+            raise DataError(
+                f"{table.path}: column {self.columns[readable.index(False)]!r} holds values beyond float32 after "
+                "scaling; see whether they are in the unit of the training"
+            )
         values = self.model.forecast(last.unsqueeze(0), steps)[0].numpy()
+        if not np.isfinite(values).all():
+            step, column = np.argwhere(~np.isfinite(values))[0]
+            raise DataError(
+                f"the forecast of {self.model.targets[column]!r} is no finite number at step {step + 1}; ask for fewer "
+                "steps, or see whether the series is like that of the training"
+            )
         dates = following(table.dates, steps) if table.date is not None else None
         label = "step" if dates is None or table.date is None else table.date
         return Forecast(
@@ -125,7 +137,7 @@ class Forecaster:
 
     def _table(self, series: Any) -> Table:
         if isinstance(series, Table):
-            return series.chosen(self.columns)
+            return self._complete(series.chosen(self.columns))
         if isinstance(series, (str, Path)):
             return self.read(series)
         if not hasattr(series, "keys"):
@@ -143,14 +155,16 @@ class Forecaster:
             raise DataError(
                 f"the columns have {' and '.join(map(str, sorted(lengths)))} values; they must have equally many"
             )
-        values = np.stack(columns, axis=1)
-        if not np.isfinite(values).all():
-            time, column = np.argwhere(~np.isfinite(values))[0]
+        return self._complete(Table("the series", list(self.columns), np.stack(columns, axis=1), []))
+
+    def _complete(self, table: Table) -> Table:
+        if not np.isfinite(table.values).all():
+            time, column = np.argwhere(~np.isfinite(table.values))[0]
             raise DataError(
                 f"column {self.columns[column]!r} has no value at step {time + 1}; fill it in, for a forecast needs "
                 "one at each step"
             )
-        return Table("the series", list(self.columns), values, [])
+        return table
 
 
 def _numbers(given: Any, name: str) -> Values:

@@ -232,7 +232,7 @@ class SeriesData(pl.LightningDataModule):
             log=[name in self.logarithms_of(table) for name in table.names],
             difference=self.difference,
         )
-        self.scaling.fit(torch.from_numpy(table.values[:stop]))
+        self.scaling.fit(torch.from_numpy(table.values[:stop]), table.names)
         self.parts = parts
         self._scale_parts()
         for split in later:
@@ -241,10 +241,18 @@ class SeriesData(pl.LightningDataModule):
 
     def _scale_parts(self) -> None:
         # A value is scaled by itself and those before it alone.
-        self._scaled = {
-            name: self.scaling(torch.from_numpy(part.table.values)).float()
-            for name, part in self.parts.items()
-        }
+        self._scaled = {}
+        for name, part in self.parts.items():
+            scaled = self.scaling(torch.from_numpy(part.table.values)).float()
+            if not bool(scaled.isfinite().all()):
+                row, column = (~scaled.isfinite()).nonzero()[0].tolist()
+                time = row + self.scaling.lost
+                value = part.table.values[time, column]
+                raise DataError(
+                    f"{part.table.place(time)}: column {part.table.names[column]!r} holds {value:g}, which is beyond "
+                    "float32 after scaling; see whether it is meant, or leave the column out of data.columns"
+                )
+            self._scaled[name] = scaled
 
     def use_scaling(self, scaling: Scaling) -> None:
         """Scales by what has been learnt of the same columns elsewhere, instead of what the training part says.

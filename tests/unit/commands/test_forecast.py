@@ -4,11 +4,13 @@ import csv
 import gzip
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import s2s
 from s2s.__main__ import main
@@ -124,6 +126,8 @@ def test_columns_of_a_table_are_found_by_their_names(bundle: str, series: str) -
     assert found.names == ["sales", "rain"] and found.labels[0] == "2005-01"
     with pytest.raises(DataError, match=r"series.csv: unknown column 'rain'. Known: sales"):
         forecaster.forecast(read_table(series, columns=["sales"]), 3)
+    with pytest.raises(DataError, match="column 'rain' has no value at step 1; fill it in"):
+        forecaster.forecast(replace(table, values=table.values * [np.nan, 1.0]), 3)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +146,19 @@ def test_columns_of_a_table_are_found_by_their_names(bundle: str, series: str) -
 def test_a_column_is_a_sequence_of_numbers(bundle: str, sales: Any, text: str) -> None:
     with pytest.raises(DataError, match=text):
         s2s.Forecaster.load(bundle).forecast({"sales": sales, "rain": np.ones(20)})
+
+
+def test_a_forecast_that_is_not_finite_is_refused(bundle: str) -> None:
+    forecaster = s2s.Forecaster.load(bundle)
+    with pytest.raises(
+        DataError, match="the series: column 'rain' holds values beyond float32 after scaling"
+    ):
+        forecaster.forecast({"sales": np.ones(20), "rain": np.geomspace(1.0, 1e300, 20)})
+    torch.nn.init.constant_(forecaster.model.output_layer.bias, 1e6)  # of logarithms
+    with pytest.raises(
+        DataError, match="the forecast of 'sales' is no finite number at step 1; ask for fewer"
+    ):
+        forecaster.forecast({"sales": np.ones(20), "rain": np.ones(20)})
 
 
 @pytest.mark.parametrize("given", [[1.0] * 20, np.ones((20, 2)), 5, None])

@@ -26,7 +26,8 @@ class Accuracy(NamedTuple):
         mae: mean absolute error, in the column's unit.
         rmse: root of the mean squared error, in the column's unit.
         mase: mean absolute scaled error: `mae` / `in_sample_error` (Hyndman & Koehler 2006, section 3.4); below 1:
-            better than the seasonal naive forecast one season ahead was in the training part.
+            better than the seasonal naive forecast one season ahead was in the training part. Not a number where that
+            was never off.
     """
 
     mae: Values

@@ -93,13 +93,15 @@ class Forecaster:
         """What comes after a series.
 
         Args:
-            series: a CSV file; what `read` gave; or values by the names of the columns, oldest first.
+            series: a CSV file; a table, such as `read` gave; or values by the names of the columns, oldest first, as
+                a dict or a data frame. Columns are found by their names.
             steps: how many; None: the horizon of the model. With more than that, predictions are read as if they had
                 been seen.
 
         Raises:
             ConfigError: fewer than one step; or more than the horizon, of a model that does not predict all it reads.
-            DataError: the file cannot be read, a column is unknown, or the series is too short.
+            DataError: the file cannot be read, a column is missing or is no sequence of numbers, the series is too
+                short, or a forecast of it is no finite number.
         """
         steps = self.model.horizon if steps is None else steps
         if steps < 1:
@@ -114,7 +116,19 @@ class Forecaster:
             [name for name in self.columns if self.model.scaling.log[self.columns.index(name)]]
         )
         last = torch.from_numpy(np.ascontiguousarray(table.values[-self.model.needs :]))
+        readable = self.model.scaling(last).float().isfinite().all(0).tolist()
+        if not all(readable):
+            raise DataError(
+                f"{table.path}: column {self.columns[readable.index(False)]!r} holds values beyond float32 after "
+                "scaling; see whether they are in the unit of the training"
+            )
         values = self.model.forecast(last.unsqueeze(0), steps)[0].numpy()
+        if not np.isfinite(values).all():
+            step, column = np.argwhere(~np.isfinite(values))[0]
+            raise DataError(
+                f"the forecast of {self.model.targets[column]!r} is no finite number at step {step + 1}; ask for fewer "
+                "steps, or see whether the series is like that of the training"
+            )
         dates = following(table.dates, steps) if table.date is not None else None
         label = "step" if dates is None or table.date is None else table.date
         return Forecast(
@@ -123,24 +137,46 @@ class Forecaster:
 
     def _table(self, series: Any) -> Table:
         if isinstance(series, Table):
-            return series
+            return self._complete(series.chosen(self.columns))
         if isinstance(series, (str, Path)):
             return self.read(series)
+        if not hasattr(series, "keys"):
+            raise DataError(
+                f"the series is a {type(series).__name__}; give a CSV file, a table that `read` gave, or values by the "
+                f"names of the columns ({', '.join(self.columns)})"
+            )
         columns = []
         for name in self.columns:
             if name not in series:
                 raise DataError(unknown("column", name, map(str, series)))
-            columns.append(np.asarray(series[name], np.float64))
+            columns.append(_numbers(series[name], name))
         lengths = {len(column) for column in columns}
         if len(lengths) > 1:
             raise DataError(
                 f"the columns have {' and '.join(map(str, sorted(lengths)))} values; they must have equally many"
             )
-        values = np.stack(columns, axis=1)
-        if not np.isfinite(values).all():
-            time, column = np.argwhere(~np.isfinite(values))[0]
+        return self._complete(Table("the series", list(self.columns), np.stack(columns, axis=1), []))
+
+    def _complete(self, table: Table) -> Table:
+        if not np.isfinite(table.values).all():
+            time, column = np.argwhere(~np.isfinite(table.values))[0]
             raise DataError(
                 f"column {self.columns[column]!r} has no value at step {time + 1}; fill it in, for a forecast needs "
                 "one at each step"
             )
-        return Table("the series", list(self.columns), values, [])
+        return table
+
+
+def _numbers(given: Any, name: str) -> Values:
+    """The values of a column, [time]."""
+    try:
+        array = np.asarray(given)
+        values = array.astype(np.float64) if array.dtype.kind in "biufO" else None
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last one of tensors
+        values = None
+    if values is None:
+        raise DataError(f"column {name!r} holds what is no number; give its values, oldest first")
+    if values.ndim != 1:
+        what = f"an array of shape {tuple(values.shape)}" if values.ndim else "one number"
+        raise DataError(f"column {name!r} is {what}; give its values, one for each time step, oldest first")
+    return values

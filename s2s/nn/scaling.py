@@ -60,14 +60,15 @@ class Scaling(nn.Module):
         """How many values at the beginning of a series have no difference: the sum of the lags."""
         return sum(self.difference)
 
-    def fit(self, values: Tensor) -> None:
+    def fit(self, values: Tensor, names: Sequence[str] = ()) -> None:
         """Learn the scale of each column.
 
         Args:
             values: of the training part, and of nothing later, [time, columns].
+            names: of the columns, for errors; else they are numbered from 1.
 
         Raises:
-            DataError: there are none after differences are taken.
+            DataError: there are none after differences are taken, or they are too large for the float32 of a network.
         """
         if len(values) <= self.lost:
             raise DataError(
@@ -75,14 +76,25 @@ class Scaling(nn.Module):
                 f"{', '.join(map(str, self.difference)) or 'none'} need more than {self.lost}"
             )
         changes = self._changes(values.to("cpu", torch.float64))
+        largest = changes.abs().amax(0)
         if self.scale == "standard":
             center, spread = changes.mean(0), changes.std(0, correction=0)
         elif self.scale == "minmax":
             center, spread = changes.amin(0), changes.amax(0) - changes.amin(0)
         else:
+            center, spread = self.center.cpu(), self.spread.cpu()
+        finite = torch.stack([largest, center.abs(), spread]).amax(0) <= torch.finfo(torch.float32).max
+        if not bool(finite.all()):
+            column = finite.tolist().index(False)
+            raise DataError(
+                f"column {repr(names[column]) if names else column + 1} holds values as large as "
+                f"{float(values[:, column].abs().max()):g}, whose scale is beyond float32; give it in a larger unit, "
+                "or leave it out of data.columns"
+            )
+        if self.scale == "none":
             return
         # What is left of a constant column is rounding, which is not to be blown up.
-        constant = spread <= 1e-12 * changes.abs().amax(0).clamp(min=1.0)
+        constant = spread <= 1e-12 * largest.clamp(min=1.0)
         self.center.copy_(center)
         self.spread.copy_(torch.where(constant, torch.ones_like(spread), spread))
 

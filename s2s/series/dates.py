@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import calendar
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 _FORMATS = (
     "%Y",
@@ -15,7 +17,14 @@ _FORMATS = (
     "%Y-%m-%d %H:%M:%S",
     "%Y-%m-%dT%H:%M:%S",
 )
-"""ISO 8601: text of one format sorts as time does."""
+"""Of ISO 8601: the dates that can go on."""
+
+_ISO = re.compile(
+    r"(\d{4})(?:-(\d\d?)(?:-(\d\d?)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?"
+    r" ?(?:(Z)|([+-])(\d\d)(?::?(\d\d))?)?)?)?)?",
+    re.ASCII,
+)
+"""Year first, so that nobody needs to guess which number is the month; a zero before one digit may be missing."""
 
 _JUDGED = 100
 """So many last dates tell the step of a series."""
@@ -32,14 +41,64 @@ def format_of(date: str) -> str | None:
     return None
 
 
-def first_fall(dates: Sequence[str]) -> int | None:
-    """The first date that is not after the one before it; None where there is none, or where dates are not ISO 8601."""
-    if not dates or format_of(dates[0]) is None:
+class Moment(NamedTuple):
+    """When something was.
+
+    Attributes:
+        zoned: whether the date told its zone; if so, `time` is that of UTC.
+        time: to the second.
+        fraction: of the second.
+    """
+
+    zoned: bool
+    time: datetime
+    fraction: float
+
+
+def moment_of(date: str) -> Moment | None:
+    """What a date of ISO 8601 says, with or without time, fraction and zone; None if it is none."""
+    found = _ISO.fullmatch(date)
+    if found is None:
         return None
-    pairs = enumerate(zip(dates, dates[1:], strict=False), start=1)
-    return next(
-        (place for place, (one, next_one) in pairs if len(one) == len(next_one) and next_one <= one), None
-    )
+    year, month, day, hour, minute, second, fraction, utc, sign, hours, minutes = found.groups()
+    try:
+        time = datetime(
+            int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0)
+        )
+        if sign is not None:
+            ahead = timedelta(hours=int(hours), minutes=int(minutes or 0))
+            time = time - ahead if sign == "+" else time + ahead
+    except (ValueError, OverflowError):
+        return None
+    zoned = utc is not None or sign is not None
+    return Moment(zoned, time, float(f"0.{fraction}") if fraction is not None else 0.0)
+
+
+class Order(NamedTuple):
+    """Whether dates rise.
+
+    Attributes:
+        fall: the first date that is not after the one before it; None where none is known.
+        unknown: the first one that cannot be compared with the one before it; None where all can be.
+    """
+
+    fall: int | None
+    unknown: int | None
+
+
+def order_of(dates: Sequence[str]) -> Order:
+    """Whether dates rise, each after the one before it. Of dates of any format it is known that equal ones do not."""
+    before: Moment | None = None
+    unknown: int | None = None
+    for place, date in enumerate(dates):
+        moment = moment_of(date)
+        known = moment is not None and (place == 0 or (before is not None and before.zoned == moment.zoned))
+        if place > 0 and (date == dates[place - 1] or (known and moment <= before)):  # type: ignore[operator]
+            return Order(place, unknown)
+        if not known and unknown is None:
+            unknown = place
+        before = moment
+    return Order(None, unknown)
 
 
 def following(dates: Sequence[str], steps: int) -> list[str] | None:
@@ -50,7 +109,7 @@ def following(dates: Sequence[str], steps: int) -> list[str] | None:
         steps: how many are wanted.
 
     Returns:
-        Dates of the same format; None where none can be told.
+        Dates of the same format; None where none can be told, or where they go beyond the year 9999.
     """
     last = list(dates[-_JUDGED:])
     known = format_of(last[0]) if len(last) > 1 else None
@@ -60,7 +119,10 @@ def following(dates: Sequence[str], steps: int) -> list[str] | None:
         times = [datetime.strptime(date, known) for date in last]
     except ValueError:
         return None
-    found = _by_months(times, steps) or _by_time(times, steps)
+    try:
+        found = _by_months(times, steps) or _by_time(times, steps)
+    except (ValueError, OverflowError):  # after the year 9999
+        return None
     return None if found is None else [time.strftime(known) for time in found]
 
 

@@ -7,11 +7,12 @@ import gzip
 import io
 import math
 import sys
+import warnings
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from s2s.errors import DataError
 from s2s.registry.near_names import unknown
-from s2s.series.dates import first_fall
+from s2s.series.dates import order_of
 
 STANDARD_INPUT = "-"
 _DELIMITERS = ",;\t"
@@ -67,6 +68,18 @@ class Table:
             return self.date, list(self.dates[start:stop])
         return "step", [str(time + 1) for time in range(start, stop)]
 
+    def chosen(self, names: Sequence[str]) -> Table:
+        """The same series with some of its columns, in the given order.
+
+        Raises:
+            DataError: there is no such column.
+        """
+        for name in names:
+            if name not in self.names:
+                raise DataError(f"{self.path}: {unknown('column', name, self.names)}")
+        places = [self.names.index(name) for name in names]
+        return replace(self, names=list(names), values=self.values[:, places])
+
     def check_positive(self, names: Sequence[str]) -> None:
         """See that columns have a logarithm.
 
@@ -95,11 +108,13 @@ def read_table(
     Args:
         path: of the file; `-` is standard input.
         columns: the wanted ones, in the wanted order; None: all but the dates.
-        date: name of the column of dates, which are kept as they stand; None: there is none.
+        date: name of the column of dates, which are kept as they stand; None: there is none. Dates that are not of
+            ISO 8601 are not understood: a warning tells that their order was not checked.
         date_optional: a file without such a column is read without dates.
 
     Raises:
-        DataError: the file cannot be read, a column is unknown, a value is missing or no number, or dates do not rise.
+        DataError: the file cannot be read, a column is unknown, there is none, a value is missing or no number, or
+            dates do not rise.
     """
     path = str(path)
     content = _content(path)
@@ -117,6 +132,11 @@ def read_table(
     for name in wanted:
         if name not in header:
             raise DataError(f"{path}:1: {unknown('column', name, header)}")
+    if not wanted:
+        raise DataError(
+            f"{path}:1: no column of numbers{f' beside the date {date!r}' if date is not None else ''}; a series has "
+            "at least one, and data.columns names those that are read"
+        )
     places = [header.index(name) for name in wanted]
     dates: list[str] = []
     values = array("d")
@@ -144,9 +164,17 @@ def read_table(
             dates.append(cells[header.index(date)].strip())
     if not lines:
         raise DataError(f"{path}: no row below the header; a series needs at least one")
-    if (fall := first_fall(dates)) is not None:
+    order = order_of(dates)
+    if (fall := order.fall) is not None:
+        one, before = (dates[place] or "no date" for place in (fall, fall - 1))
         raise DataError(
-            f"{path}:{lines[fall]}: {dates[fall]} comes after {dates[fall - 1]}; sort the rows by time, oldest first"
+            f"{path}:{lines[fall]}: {one} comes after {before}; sort the rows by time, oldest first, each time once"
+        )
+    if (place := order.unknown) is not None:
+        warnings.warn(
+            f"{path}:{lines[place]}: whether the dates rise was not checked, for {dates[place]!r} cannot be compared; "
+            "rows must be sorted by time, oldest first. Dates such as 2024-05-31 or 2024-05-31 06:00 are checked",
+            stacklevel=1,
         )
     table = np.array(values, np.float64).reshape(len(lines), len(wanted))
     return Table(path, wanted, table, lines, date, tuple(dates))

@@ -520,7 +520,7 @@ class TaskModule(pl.LightningModule):
 
         Args:
             figures: what is logged; the monitored one among them.
-            scores: for the card of the bundle.
+            scores: for the card of the bundle; one that is not finite is left out, for JSON has no such number.
 
         Raises:
             PluginError: a part has made a weight since training began.
@@ -529,7 +529,7 @@ class TaskModule(pl.LightningModule):
         if self.trainer.sanity_checking:
             return
         self._refuse_late_weights()
-        self.scores = scores
+        self.scores = [score for score in scores if math.isfinite(score.value)]
         if self.schedule == "plateau":
             self.plateau.see(figures[self.monitor])
 

@@ -47,7 +47,8 @@ class ForecastModule(TaskModule):
         plateau_patience: validations without improvement before plateau halves the learning rate.
         patience: validations without improvement of `monitor` before training stops; null: never.
         monitor: the validation figure that decides which checkpoint is best: val_loss, of scaled values; or val_mae,
-            val_rmse, val_mase, the mean over the targets of what the forecasts of data.horizon steps are off.
+            val_rmse, val_mase, the mean over the targets of what the forecasts of data.horizon steps are off; of
+            val_mase over those that have one, see `s2s.evaluation.forecasts.Accuracy`.
         average_decay: validate and ship a moving average of the weights with this decay per step; 0: the weights.
         start_from: a bundle whose model and scaling training starts from (fine-tuning); what the configuration says of
             the model and the bundle says otherwise is named and not used. It must read and predict the same columns.
@@ -101,6 +102,7 @@ class ForecastModule(TaskModule):
             return
         self._check_device()
         data: SeriesData = self.data
+        self._check_mase("test" if self.trainer.state.fn == TrainerFn.TESTING else "validation")
         config = {**_read_as(data), "encoder": describe(self.encoder), "output": self.output}
         model = self.made(ForecastModel, config)
         model.scaling.load_state_dict(data.scaling.state_dict())
@@ -114,6 +116,20 @@ class ForecastModule(TaskModule):
         # The scaling is kept in float64 beside the weights.
         if self.trainer.strategy.root_device.type == "mps":
             raise ConfigError("mps has no float64, which scaling needs; set trainer.accelerator: cpu")
+
+    def _check_mase(self, split: Split) -> None:
+        data: SeriesData = self.data
+        without = [] if data.given[split] is None else data.without_mase(split)
+        if not without:
+            return
+        why = f"no change from one season (data.season {data.season}) to the next before the {split} part"
+        if split == "validation" and self.monitor == "val_mase" and len(without) == len(data.target_names):
+            raise ConfigError(
+                f"model.monitor is val_mase, but no target has a MASE: there is {why}, which it divides by; choose "
+                "val_loss, val_mae or val_rmse, or another data.season"
+            )
+        names = ", ".join(map(repr, without))
+        self.say(f"no MASE of {names}: there is {why}, which it divides by; means of MASE leave that out")
 
     def batch_loss(self, batch: SeriesBatch) -> HeadLoss:
         """Summed error of the scaled values that are predicted."""
@@ -171,7 +187,10 @@ class ForecastModule(TaskModule):
         self.sums += torch.cat([counts, errors.sum((0, 1)), (errors**2).sum((0, 1))])
 
     def _figures(self, split: Split) -> dict[str, float]:
-        """Loss, MAE, RMSE and MASE of all windows, by their names; means over the targets."""
+        """Loss, MAE, RMSE and MASE of all windows, by their names; means over the targets.
+
+        A target without a MASE is left out of its mean; MASE is missing where no target has one.
+        """
         data: SeriesData = self.data
         sums = self.sums.to(self.device)
         if self.trainer.world_size > 1:
@@ -179,9 +198,10 @@ class ForecastModule(TaskModule):
         loss, tokens, self.windows, *errors = sums.tolist()
         absolute, squared = np.split(np.array(errors) / (self.windows * data.horizon), 2)
         scale = data.in_sample_error(split)
-        mase = absolute / np.where(scale > 0, scale, np.nan)
-        means = (loss / tokens, absolute.mean(), np.sqrt(squared).mean(), mase.mean())
-        return {name: float(mean) for name, mean in zip(("loss", "mae", "rmse", "mase"), means, strict=True)}
+        figures = {"loss": loss / tokens, "mae": absolute.mean(), "rmse": np.sqrt(squared).mean()}
+        if (scale > 0).any():
+            figures["mase"] = (absolute[scale > 0] / scale[scale > 0]).mean()
+        return {name: float(figure) for name, figure in figures.items()}
 
     def on_validation_epoch_end(self) -> None:
         """Log, and note the scores for the card; out of training tell what forecasts that learn nothing reach, too."""
@@ -190,13 +210,17 @@ class ForecastModule(TaskModule):
         signature = (
             f"horizon:{data.horizon}|season:{data.season}|origins:rolling|scale:in-sample seasonal naive"
         )
-        score = Score(figures["mase"], signature, "MASE", int(self.windows), unit="forecasts", decimals=3)
-        self.validated({f"val_{name}": value for name, value in figures.items()}, [score])
+        scores = [
+            Score(figures[name], signature, "MASE", int(self.windows), unit="forecasts", decimals=3)
+            for name in ("mase",)
+            if name in figures
+        ]
+        self.validated({f"val_{name}": value for name, value in figures.items()}, scores)
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         when = f" after epoch {self.current_epoch + 1}, step {self.global_step}" if fitting else ""
         self.say(
-            f"validation{when}: loss {figures['loss']:.4g}, MAE {figures['mae']:.4g}, RMSE {figures['rmse']:.4g}, "
-            f"MASE {figures['mase']:.3f}"
+            f"validation{when}: loss {figures['loss']:.4g}, MAE {figures['mae']:.4g}, RMSE {figures['rmse']:.4g}"
+            + "".join(f", {score.figure}" for score in scores)
         )
         if not fitting:
             self._tell("validation")

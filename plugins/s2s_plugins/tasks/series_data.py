@@ -116,6 +116,10 @@ class SeriesData(pl.LightningDataModule):
         for name, size in (("history", history), ("horizon", horizon), ("season", season)):
             if size < 1:
                 raise ConfigError(f"data.{name} is {size}; it must be at least 1 time step")
+        for name, chosen in (("columns", columns), ("targets", targets), ("log", log)):
+            names = chosen if isinstance(chosen, list) else []
+            if twice := [one for one in names if names.count(one) > 1]:
+                raise ConfigError(f"data.{name} names {twice[0]!r} twice; name each column once")
         self.given: dict[Split, int | float | str | None] = {
             "train": train,
             "validation": validation,
@@ -188,6 +192,14 @@ class SeriesData(pl.LightningDataModule):
         """What MASE of a part is scaled by, of the targets, see `s2s.evaluation.forecasts`."""
         return in_sample_error(self.before(split)[:, self.target_columns], self.season)
 
+    def without_mase(self, split: Split) -> list[str]:
+        """The targets that have no MASE in a part: before it they repeat themselves, so that it would divide by 0."""
+        return [
+            name
+            for name, scale in zip(self.target_names, self.in_sample_error(split), strict=True)
+            if not scale > 0
+        ]
+
     def _read(self) -> None:
         if self.parts or self.given["train"] is None:
             return
@@ -220,7 +232,7 @@ class SeriesData(pl.LightningDataModule):
             log=[name in self.logarithms_of(table) for name in table.names],
             difference=self.difference,
         )
-        self.scaling.fit(torch.from_numpy(table.values[:stop]))
+        self.scaling.fit(torch.from_numpy(table.values[:stop]), table.names)
         self.parts = parts
         self._scale_parts()
         for split in later:
@@ -229,10 +241,18 @@ class SeriesData(pl.LightningDataModule):
 
     def _scale_parts(self) -> None:
         # A value is scaled by itself and those before it alone.
-        self._scaled = {
-            name: self.scaling(torch.from_numpy(part.table.values)).float()
-            for name, part in self.parts.items()
-        }
+        self._scaled = {}
+        for name, part in self.parts.items():
+            scaled = self.scaling(torch.from_numpy(part.table.values)).float()
+            if not bool(scaled.isfinite().all()):
+                row, column = (~scaled.isfinite()).nonzero()[0].tolist()
+                time = row + self.scaling.lost
+                value = part.table.values[time, column]
+                raise DataError(
+                    f"{part.table.place(time)}: column {part.table.names[column]!r} holds {value:g}, which is beyond "
+                    "float32 after scaling; see whether it is meant, or leave the column out of data.columns"
+                )
+            self._scaled[name] = scaled
 
     def use_scaling(self, scaling: Scaling) -> None:
         """Scales by what has been learnt of the same columns elsewhere, instead of what the training part says.

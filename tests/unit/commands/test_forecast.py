@@ -4,15 +4,18 @@ import csv
 import gzip
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import s2s
 from s2s.__main__ import main
 from s2s.errors import BundleError, ConfigError, DataError
+from s2s.series import read_table
 from tests.references.series import fit, rows, write_series
 from tests.references.tiny import tiny_bundle
 
@@ -113,6 +116,57 @@ def test_series_that_cannot_be_forecast(bundle: str, tmp_path: Path) -> None:
         forecaster.forecast({"sales": [1.0, 2.0], "rain": [1.0, float("nan")]})
     with pytest.raises(ConfigError, match="steps is 0; it must be at least 1"):
         forecaster.forecast(short, 0)
+
+
+def test_columns_of_a_table_are_found_by_their_names(bundle: str, series: str) -> None:
+    forecaster = s2s.Forecaster.load(bundle)
+    table = read_table(series, columns=["rain", "sales"], date="month")
+    found = forecaster.forecast(table, 3)
+    np.testing.assert_array_equal(found.values, expected(bundle, 3))
+    assert found.names == ["sales", "rain"] and found.labels[0] == "2005-01"
+    with pytest.raises(DataError, match=r"series.csv: unknown column 'rain'. Known: sales"):
+        forecaster.forecast(read_table(series, columns=["sales"]), 3)
+    with pytest.raises(DataError, match="column 'rain' has no value at step 1; fill it in"):
+        forecaster.forecast(replace(table, values=table.values * [np.nan, 1.0]), 3)
+
+
+@pytest.mark.parametrize(
+    ("sales", "text"),
+    [
+        (np.ones((20, 1)), r"column 'sales' is an array of shape \(20, 1\); give its values, one for each"),
+        (5.0, "column 'sales' is one number; give its values, one for each time step, oldest first"),
+        ("12345678901234567890", "column 'sales' holds what is no number; give its values, oldest first"),
+        (["1"] * 20, "column 'sales' holds what is no number"),
+        ([10**400] * 20, "column 'sales' holds what is no number"),
+        ([[1.0], [1.0, 2.0]], "column 'sales' holds what is no number"),
+        ([{}] * 20, "column 'sales' holds what is no number"),
+        ([None] * 20, "column 'sales' has no value at step 1"),
+    ],
+)
+def test_a_column_is_a_sequence_of_numbers(bundle: str, sales: Any, text: str) -> None:
+    with pytest.raises(DataError, match=text):
+        s2s.Forecaster.load(bundle).forecast({"sales": sales, "rain": np.ones(20)})
+
+
+def test_a_forecast_that_is_not_finite_is_refused(bundle: str) -> None:
+    forecaster = s2s.Forecaster.load(bundle)
+    with pytest.raises(
+        DataError, match="the series: column 'rain' holds values beyond float32 after scaling"
+    ):
+        forecaster.forecast({"sales": np.ones(20), "rain": np.geomspace(1.0, 1e300, 20)})
+    torch.nn.init.constant_(forecaster.model.output_layer.bias, 1e6)  # of logarithms
+    with pytest.raises(
+        DataError, match="the forecast of 'sales' is no finite number at step 1; ask for fewer"
+    ):
+        forecaster.forecast({"sales": np.ones(20), "rain": np.ones(20)})
+
+
+@pytest.mark.parametrize("given", [[1.0] * 20, np.ones((20, 2)), 5, None])
+def test_values_need_the_names_of_their_columns(bundle: str, given: Any) -> None:
+    with pytest.raises(
+        DataError, match=r"the series is a \w+; give a CSV file, .* the columns \(sales, rain\)"
+    ):
+        s2s.Forecaster.load(bundle).forecast(given)
 
 
 def test_other_bundles_are_told_apart(bundle: str, tmp_path: Path) -> None:

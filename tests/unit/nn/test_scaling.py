@@ -72,3 +72,16 @@ def test_what_cannot_be() -> None:
         Scaling(1, difference=[0])
     with pytest.raises(DataError, match="has 3 time steps, and differences of lags 1, 2 need more than 3"):
         Scaling(1, difference=[1, 2]).fit(torch.zeros(3, 1))
+
+
+@pytest.mark.parametrize("scale", ["standard", "minmax", "none"])
+def test_a_scale_beyond_float32(scale: str) -> None:
+    values = torch.tensor([[0.0, 1.0], [1e300, 2.0], [-1e300, 3.0]], dtype=torch.float64)
+    with pytest.raises(
+        DataError, match=r"column 1 holds values as large as 1e\+300, whose scale is beyond floa"
+    ):
+        Scaling(2, scale=scale).fit(values)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"column 'warm' holds values as large as 1e\+300"):
+        Scaling(2, scale=scale).fit(values.flip(1), ["cold", "warm"])  # type: ignore[arg-type]
+    Scaling(2, scale=scale, log=[False, True]).fit(values.flip(1).abs() + 1)  # type: ignore[arg-type]
+    Scaling(2, scale=scale).fit(values / 1e270)  # type: ignore[arg-type]

@@ -111,6 +111,31 @@ def test_an_unknown_column_and_a_missing_file(tmp_path: Path) -> None:
         read_table(tmp_path / "none.csv")
 
 
+def test_a_series_without_a_column_of_numbers(tmp_path: Path) -> None:
+    path = written(tmp_path, "date\n2010\n2011\n")
+    with pytest.raises(
+        DataError, match=r"series.csv:1: no column of numbers beside the date 'date'; a series"
+    ):
+        read_table(path, date="date")
+    with pytest.raises(DataError, match=r"series.csv:1: no column of numbers; a series has at least one"):
+        read_table(path, columns=[])
+
+
+def test_dates_that_are_not_understood_are_told_of(tmp_path: Path) -> None:
+    path = written(tmp_path, "date,v\n31.01.2020,0\n30.01.2020,1\n29.01.2020,2\n")
+    with pytest.warns(
+        UserWarning, match=r"csv:2: whether the dates rise was not checked, for '31.01.2"
+    ) as told:
+        assert len(read_table(path, date="date")) == 3
+    assert len(told) == 1
+    with pytest.raises(DataError, match=r"csv:3: 01.01.2024 comes after 01.01.2024; sort the rows by time"):
+        read_table(written(tmp_path, "date,v\n01.01.2024,0\n01.01.2024,1\n"), date="date")
+    with pytest.raises(
+        DataError, match=r"csv:3: 2024-01-28T11:00:00Z comes after 2024-01-28T23:00:00Z; sort"
+    ):
+        read_table(written(tmp_path, "date,v\n2024-01-28T23:00:00Z,0\n2024-01-28T11:00:00Z,1\n"), date="date")
+
+
 def test_no_logarithm_of_what_is_not_above_zero(tmp_path: Path) -> None:
     path = written(tmp_path, PLAIN)
     table = read_table(path, date="day")

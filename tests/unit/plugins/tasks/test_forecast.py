@@ -1,6 +1,7 @@
 """The task Forecast: what it measures and ships, and that nothing of the future teaches it."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,45 @@ def test_what_cannot_be_is_told(tmp_path: Path, options: dict[str, Any], expecte
     with pytest.raises(ConfigError) as error:
         fit(tmp_path / "run", train, **{"data.validation": 8, **options})
     assert expected in str(error.value)
+
+
+def constant(columns: int) -> list[str]:
+    """Rows of which the last column, or both, never change."""
+    lines = [line.split(",") for line in rows()]
+    return [",".join([*line[: 3 - columns], *["5"] * columns]) for line in lines]
+
+
+def test_a_constant_target_is_left_out_of_the_mean_of_mase(tmp_path: Path, capsys: Any) -> None:
+    train = write_series(tmp_path / "series.csv", constant(1))
+    options = {"data.validation": 8, "data.test": 8, "model.monitor": "val_mase", "trainer.max_epochs": 3}
+    run = fit(tmp_path / "run", train, **{**options, "model.patience": 1})
+    captured = capsys.readouterr()
+    told = captured.out + captured.err
+    assert (
+        told.count("no MASE of 'rain': there is no change from one season (data.season 4) to the next") == 1
+    )
+    assert told.count("validation after epoch") > 1  # nothing ended it after the first
+    forecaster = s2s.Forecaster.load(run.bundle)
+    sales = np.array([float(line.split(",")[1]) for line in constant(1)])
+    errors = [
+        abs(forecaster.forecast({"sales": sales[:t], "rain": [5.0] * t}).values[0, 0] - sales[t])
+        for t in range(32, 40)
+    ]
+    mase = np.mean(errors) / np.abs(sales[4:32] - sales[:28]).mean()
+    config = json.loads((Path(run.bundle) / "config.json").read_text(), parse_constant=pytest.fail)
+    assert config["scores"][0]["value"] == pytest.approx(mase, rel=1e-4)  # predicted in float32
+    assert float(run.module.trainer.callback_metrics["val_mase"]) > 0
+
+
+def test_where_no_target_has_a_mase_there_is_no_score_of_it(tmp_path: Path, capsys: Any) -> None:
+    train = write_series(tmp_path / "series.csv", constant(2))
+    run = fit(tmp_path / "run", train, **{"data.validation": 8})
+    captured = capsys.readouterr()
+    assert "no MASE of 'sales', 'rain': " in captured.out + captured.err
+    config = json.loads((Path(run.bundle) / "config.json").read_text(), parse_constant=pytest.fail)
+    assert config["scores"] == []
+    with pytest.raises(ConfigError, match="model.monitor is val_mase, but no target has a MASE"):
+        fit(tmp_path / "other", train, **{"data.validation": 8, "model.monitor": "val_mase"})
 
 
 def test_a_checkpoint_is_scored_with_its_own_training_part(run: Any, tmp_path: Path) -> None:

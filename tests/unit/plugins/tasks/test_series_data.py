@@ -140,6 +140,9 @@ def test_the_place_in_the_order_is_kept(series: str) -> None:
             {"log": True},
             "series.csv:2: column 'rain' holds 0, which has no logarithm; leave it out of data.log",
         ),
+        ({"columns": ["sales", "rain", "sales"]}, "data.columns names 'sales' twice; name each column once"),
+        ({"targets": ["rain", "rain"]}, "data.targets names 'rain' twice; name each column once"),
+        ({"log": ["sales", "sales"]}, "data.log names 'sales' twice; name each column once"),
         ({"history": 0}, "data.history is 0; it must be at least 1 time step"),
         (
             {"test": 48},
@@ -173,3 +176,18 @@ def test_a_file_of_its_own_may_be_too_short(series: str, tmp_path: Path) -> None
         DataError, match=r"the test part of .*short.csv has 5 time steps, and a window needs data.hist"
     ):
         made(series, test=short)
+
+
+def test_values_beyond_float32_are_refused(tmp_path: Path) -> None:
+    lines = rows()
+    lines[3] = "2001-04,1e300,1"
+    with pytest.raises(
+        DataError, match=r"column 'sales' holds values as large as 1e\+300, whose scale is bey"
+    ):
+        made(write_series(tmp_path / "train.csv", lines))
+    lines = rows()
+    lines[30] = "2003-07,1e300,1"  # of the validation part
+    with pytest.raises(
+        DataError, match=r"late.csv:32: column 'sales' holds 1e\+300, which is beyond float32"
+    ):
+        made(write_series(tmp_path / "late.csv", lines))

@@ -26,6 +26,7 @@ _ISO = re.compile(
 )
 """Year first, so that nobody needs to guess which number is the month; a zero before one digit may be missing."""
 
+_WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
 _JUDGED = 100
 """So many last dates tell the step of a series."""
 
@@ -87,7 +88,14 @@ class Order(NamedTuple):
 
 
 def order_of(dates: Sequence[str]) -> Order:
-    """Whether dates rise, each after the one before it. Of dates of any format it is known that equal ones do not."""
+    """Whether dates rise, each after the one before it. Of dates of any format it is known that equal ones do not.
+
+    Whole numbers are compared as such: years, `20240131`, counters.
+    """
+    if all(_WHOLE.fullmatch(date) for date in dates):
+        numbers = [int(date) for date in dates]
+        falls = (place for place in range(1, len(numbers)) if numbers[place] <= numbers[place - 1])
+        return Order(next(falls, None), None)
     before: Moment | None = None
     unknown: int | None = None
     for place, date in enumerate(dates):

@@ -3,6 +3,7 @@
 import fnmatch
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,14 @@ def pytest_configure() -> None:
     """Tests of Ctrl-C send it to themselves; a shell's background job ignores it, which is inherited."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def hangups_are_heard() -> Iterator[None]:
+    """SIGHUP as it is at a terminal; under `nohup` it is ignored, which is inherited."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="session")

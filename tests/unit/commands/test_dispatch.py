@@ -84,6 +84,7 @@ def test_ctrl_c_ends_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == "s2s: stopped\n"
 
 
+@pytest.mark.usefixtures("hangups_are_heard")
 @pytest.mark.parametrize(
     ("sent", "told", "expected"),
     [

@@ -76,6 +76,7 @@ def test_ctrl_c_is_held_back_once(capfd: pytest.CaptureFixture[str]) -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.usefixtures("hangups_are_heard")
 def test_a_signal_of_a_terminal_that_is_gone_is_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: object) -> int:
         raise OSError(errno.EIO, "Input/output error")
@@ -90,6 +91,7 @@ def test_a_signal_of_a_terminal_that_is_gone_is_held_back(monkeypatch: pytest.Mo
         signals.release()
 
 
+@pytest.mark.usefixtures("hangups_are_heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
 def test_signals_of_a_cluster_are_held_back_however_many_come(
     number: signal.Signals, capfd: pytest.CaptureFixture[str]

@@ -636,6 +636,7 @@ def test_without_a_terminal_another_configuration_is_refused(capsys: pytest.Capt
     assert contents("runs/mini") == kept
 
 
+@pytest.mark.usefixtures("hangups_are_heard")
 @pytest.mark.parametrize(("sent", "status"), [("SIGTERM", 143), ("SIGUSR1", 138), ("SIGHUP", 129)])
 def test_the_end_of_a_job_tells_how_to_go_on(
     sent: str, status: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -108,6 +108,7 @@ def train(argv: list[str], clock: str, said: str) -> None:
     # A server of forks hands its own way of starting processes down; a command starts its workers by forking.
     multiprocessing.set_start_method("fork", force=True)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs with & ignores it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and what runs under nohup this
     os.setpgid(0, 0)  # a signal to it and its workers is none to whoever attacks
     watch = Clock(Path(clock))
 

@@ -59,7 +59,7 @@ class HostileText(Attack):
             self._translated_without_torch,
         ]
         self.short = len(self._doors) - 1  # to export a model takes longer than all others together
-        self.attempts = 32 * len(self._doors)
+        self.attempts = 35 * len(self._doors)
 
     def prepare(self, folder: Path) -> None:
         from tests.references.tiny import tiny_bundle

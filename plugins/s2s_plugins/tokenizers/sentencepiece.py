@@ -91,24 +91,18 @@ class SentencePiece(Tokenizer):
                     f"cannot read the SentencePiece model {self.model}: {error.strerror}"
                 ) from error
             return
-        failure: list[BaseException] = []
-
-        def guarded() -> Iterator[str]:
-            # SentencePiece reports an exception of its iterator as one of its own
-            try:
-                for line in lines:
-                    for start in range(0, len(line), _LONGEST_LINE):
-                        yield line[start : start + _LONGEST_LINE].replace(_META, " ")
-            except Exception as error:
-                failure.append(error)
-            except (KeyboardInterrupt, SystemExit) as stopped:
-                failure.append(stopped)
-                raise  # so that it does not begin to learn from what it has
-
+        cut = (
+            line[start : start + _LONGEST_LINE].replace(_META, " ")
+            for line in lines
+            for start in range(0, len(line), _LONGEST_LINE)
+        )
+        kept: list[str | None] = [None, *reversed(_drawn(cut, _SAMPLED_LINES))]
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=_drawn(guarded(), _SAMPLED_LINES),
+                # What was given is held by SentencePiece, and no longer here. No line of Python runs in this iterator:
+                # an exception of a signal, raised in one, would be SentencePiece's to report, as an error of its own.
+                sentence_iterator=iter(kept.pop, None),
                 model_writer=model,
                 model_type=self.algorithm,
                 vocab_size=self.maximum_size,
@@ -132,11 +126,7 @@ class SentencePiece(Tokenizer):
                 unk_surface=UNKNOWN_TEXT,
             )
         except (RuntimeError, OSError) as error:
-            if failure:
-                raise failure[0] from None
             raise self._training_failed(str(error)) from error
-        if failure:
-            raise failure[0]
         self.restore(model.getvalue())
         if self.vocabulary_size < self.maximum_size:
             warnings.warn(
@@ -336,7 +326,7 @@ def _refuse_surrogates(texts: Sequence[str]) -> None:
         raise DataError("the text holds code points that UTF-8 cannot carry (lone surrogates)")
 
 
-def _drawn(lines: Iterator[str], most: int) -> Iterator[str]:
+def _drawn(lines: Iterator[str], most: int) -> list[str]:
     """At most `most` of the lines, each as likely as any other (Vitter 1985, algorithm R); the same ones every time.
 
     SentencePiece would draw them by a seed that is another one in each process (0.2.3).
@@ -347,6 +337,4 @@ def _drawn(lines: Iterator[str], most: int) -> Iterator[str]:
         place = draw.randrange(number + 1)
         if place < most:
             kept[place] = line
-    kept.reverse()
-    while kept:  # what was given is held by SentencePiece, and no longer here
-        yield kept.pop()
+    return kept

@@ -1,7 +1,9 @@
 import io
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 import sentencepiece
@@ -141,6 +143,25 @@ def test_ctrl_c_comes_through(stopped: BaseException) -> None:
     with pytest.raises(type(stopped)) as caught:
         SentencePiece(vocabulary_size=300).train(lines())
     assert caught.value is stopped
+
+
+@pytest.mark.parametrize("seconds", [0.002, 0.02, 0.2])
+def test_a_signal_while_it_learns_comes_through(seconds: float) -> None:
+    def lines():
+        yield from (f"a{i} b{i % 7} c" for i in range(50_000))
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    def stop(*_: object) -> None:
+        raise Terminated(15)
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        with pytest.raises(Terminated):
+            SentencePiece(vocabulary_size=300).train(lines())
+            time.sleep(1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_lone_surrogates() -> None:

@@ -2,7 +2,11 @@
 
 import argparse
 import math
+from pathlib import Path
 
+import s2s
+import s2s_plugins
+from benchmarks.machine import ROOT
 from s2s.commands.kernels import keep_few_kernels
 from soak import campaign, table
 from soak.catalogue import attacks
@@ -10,6 +14,11 @@ from soak.catalogue import attacks
 
 def main() -> int:
     """Run; the exit status says whether a promise was broken."""
+    for package in (s2s, s2s_plugins):
+        if ROOT not in Path(str(package.__file__)).parents:
+            raise SystemExit(
+                f"what would be attacked is {package.__file__}, not what is in {ROOT}; set PYTHONPATH"
+            )
     known = attacks()
     parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; all by default")

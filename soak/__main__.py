@@ -15,7 +15,7 @@ from soak.catalogue import attacks
 def main() -> int:
     """Run; the exit status says whether a promise was broken."""
     for package in (s2s, s2s_plugins):
-        if ROOT not in Path(str(package.__file__)).parents:
+        if ROOT not in Path(str(package.__file__)).resolve().parents:
             raise SystemExit(
                 f"what would be attacked is {package.__file__}, not what is in {ROOT}; set PYTHONPATH"
             )

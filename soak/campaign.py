@@ -99,7 +99,7 @@ def _attempt(attack: Attack, tally: Tally, folder: Path) -> None:
     except BaseException as error:  # what the attack itself did not foresee, and panics of libraries in Rust
         tally.broken += 1
         why = str(error) if isinstance(error, Broken) else traceback.format_exc()
-        for place in (ROOT, sys.prefix):  # a result is read on other machines
+        for place in (ROOT, sys.prefix, sys.base_prefix):  # a result is read on other machines
             why = why.replace(f"{place}/", "")
         if len(tally.told) < MOST_TOLD:
             tally.told.append({"attempt": tally.attempts, "what": why})

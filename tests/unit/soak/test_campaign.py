@@ -1,8 +1,11 @@
 """The campaign counts what happened, finds what is broken, and goes on where it stopped."""
 
 import json
+import random
+import sys
 from collections import Counter
 
+from benchmarks.machine import ROOT
 from soak.attack import Attack, Broken, Outcome
 from soak.campaign import run
 from soak.table import BEGIN, END, PAGE, table
@@ -74,3 +77,13 @@ def test_another_commit_begins_anew(tmp_path):
 def test_the_page_has_the_table_of_the_results():
     shown = PAGE.read_text().split(BEGIN, 1)[1].split(END, 1)[0].strip()
     assert shown == table()
+
+
+def test_what_is_told_names_no_path_of_this_machine(tmp_path):
+    class Empty(Thirds):
+        def attempt(self, number, folder):
+            return random.choice([])
+
+    (told,) = run(Empty(), 1, results=tmp_path).told
+    assert "/random.py" in told["what"]
+    assert not any(str(place) in told["what"] for place in (ROOT, sys.prefix, sys.base_prefix))

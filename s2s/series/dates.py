@@ -100,10 +100,12 @@ def order_of(dates: Sequence[str]) -> Order:
     unknown: int | None = None
     for place, date in enumerate(dates):
         moment = moment_of(date)
-        known = moment is not None and (place == 0 or (before is not None and before.zoned == moment.zoned))
-        if place > 0 and (date == dates[place - 1] or (known and moment <= before)):  # type: ignore[operator]
+        if place > 0 and date == dates[place - 1]:
             return Order(place, unknown)
-        if not known and unknown is None:
+        if moment is not None and before is not None and before.zoned == moment.zoned:
+            if moment <= before:
+                return Order(place, unknown)
+        elif unknown is None and (place > 0 or moment is None):
             unknown = place
         before = moment
     return Order(None, unknown)

@@ -48,6 +48,8 @@ TEXTS = (
     "float64",
 )
 MOST_NESTED = 100_000
+MOST_BYTES = 2**24
+"""That repeating a field adds to a protocol buffer: memory is measured on files that are small."""
 
 
 def bytes_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
@@ -184,7 +186,8 @@ def protobuf_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
     elif how == "delete":
         del fields[number]
     elif how == "double":
-        fields[number:number] = [fields[number]] * chance.choice((1, 2, 1000))
+        room = max(1, MOST_BYTES // len(_written([fields[number]])))
+        fields[number:number] = [fields[number]] * min(chance.choice((1, 2, 1000)), room)
     elif how == "wire":
         tag = chance.choice((0, 1, 2, 3, 4, 5, 536870911))
         fields[number] = (tag, wire, value)

@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -462,9 +463,9 @@ def test_no_tokenizer_model_ends_the_process(good, tmp_path):
     tokenizer = factory("tokenizer", HostileTokenizers.specs()["unigram"])()
     model = (good["hostile-tokenizers"] / "unigram" / "sentencepiece.model").read_bytes()
 
+    @dataclass
     class Restoring:
-        def __init__(self, number):
-            self.number = number
+        number: int
 
         def __call__(self):
             tokenizer.restore(protobuf_of(model, random.Random(self.number))[0])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from soak.mutated_files import pickle_of, spoil, yaml_of
+from soak.mutated_files import pickle_of, protobuf_of, spoil, yaml_of
 
 
 def test_a_pickle_without_numbers_is_spoilt() -> None:
@@ -21,6 +21,13 @@ def test_a_bomb_is_spoilt_without_being_followed() -> None:
     levels += [f"b{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 11)]
     bomb = "\n".join(levels).encode()
     assert any(yaml_of(bomb, random.Random(seed))[0] != bomb for seed in range(20))
+
+
+def test_a_protocol_buffer_stays_small() -> None:
+    """Its memory is measured: a thousand times 256 KiB is no small file."""
+    large = b"\x0a\x80\x80\x10" + bytes(2**18)  # field 1, of 256 KiB
+    sizes = [len(protobuf_of(large, random.Random(seed))[0]) for seed in range(300)]
+    assert 2**23 < max(sizes) <= 2**24 + len(large)
 
 
 @pytest.mark.parametrize("suffix", [".json", ".safetensors", ".model", ".onnx", ".ckpt", ".yaml", ".bin"])

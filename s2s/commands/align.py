@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
         help="most tokens of a batch (default: %(default)s)",
     )
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
-    add("--threads", type=int, metavar="N", help=f"{WITHIN} (default: torch's choice)")
+    add("--threads", type=int, metavar="N", help=f"{WITHIN} (default: all cores)")
     options = parser.parse_args(argv)
 
     from s2s.commands.aligned_lines import AlignedLines

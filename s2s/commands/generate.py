@@ -171,5 +171,5 @@ def parser() -> CommandLine:
             value = {"action": "append", "metavar": flag.metavar}
         add(*flag.flags, dest=name, default=None, help=about, **value)
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
-    add("--threads", type=int, metavar="N", help=f"{WITHIN} (default: torch's choice)")
+    add("--threads", type=int, metavar="N", help=f"{WITHIN} (default: all cores)")
     return parser

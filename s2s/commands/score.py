@@ -85,7 +85,7 @@ def parser() -> CommandLine:
         help="most tokens of a batch (default: %(default)s)",
     )
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
-    add("--threads", type=int, metavar="N", help=f"{WITHIN} (default: torch's choice)")
+    add("--threads", type=int, metavar="N", help=f"{WITHIN} (default: all cores)")
     return parser
 
 

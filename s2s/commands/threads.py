@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from s2s.inference.cores import MOST_THREADS, check_threads
+from s2s.cores import MOST_THREADS, available_cores, check_threads
 
 WITHIN = "CPU threads that share the work of each batch"
 """Of a command that has one batch at a time; its help adds the default."""
@@ -19,14 +19,13 @@ def at_once(doing: str) -> str:
 
 
 def use_threads(threads: int | None) -> None:
-    """For the whole process; None leaves torch its choice.
+    """For the whole process; None: as many as torch would use, where there are cores to run them.
 
     Raises:
         ConfigError: see `check_threads`.
     """
-    if threads is None:
-        return
-    check_threads("--threads", threads)
+    if threads is not None:
+        check_threads("--threads", threads)
     import torch
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(available_cores(torch.get_num_threads()) if threads is None else threads)

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
+from s2s.cores import threads_to_use
 from s2s.errors import ConfigError
-from s2s.inference.cores import threads_to_use
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from s2s.cores import threads_to_use
 from s2s.durable import of_one_version
 from s2s.errors import BundleError, ConfigError, DataError, PluginError
-from s2s.inference.cores import threads_to_use
 from s2s.inference.exported import EXPORTED
 from s2s.inference.line import Line
 from s2s.inference.lines import Hypotheses, LineTranslator, Tokens

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from s2s.cores import available_cores
 from s2s.durable import Lock, durable_folder, make_folder, write_durably, writing
 from s2s.errors import DataError
 from s2s.text.corpus import BadLinePolicy, CorpusSpec, LineReport, Pair, Sides, open_corpus
@@ -263,7 +264,7 @@ class _Builder:
 
     def _encoded(self, chunks: Iterator[list[Pair]], size: int) -> Iterator["_Chunk"]:
         """Chunks in their order, encoded by all cores if the text is so large that starting processes pays."""
-        processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        processes = available_cores(os.cpu_count() or 1) if hasattr(os, "sched_getaffinity") else 1
         if processes == 1 or size < _PARALLEL_BYTES or "fork" not in multiprocessing.get_all_start_methods():
             yield from map(self.encode, chunks)
             return

@@ -76,6 +76,7 @@ from s2s.training.run_folder import (
 )
 from s2s.training.short_help import help_asked_for
 from s2s.training.task import Task
+from s2s.training.threads import no_more_threads_than_cores
 
 MOST_SEED = 2**32 - 1
 _ROUNDED = ("bf16-true", "16-true")
@@ -409,7 +410,7 @@ class _Run:
 
     def fit(self) -> Fitted:
         try:
-            with streams(output=Enduring):
+            with streams(output=Enduring), no_more_threads_than_cores():
                 return self._fit()
         finally:
             self._cli.release()
@@ -481,7 +482,7 @@ class _Run:
         # What callbacks keep is for training only.
         warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used to")
         said = {"test": "on_test_epoch_end", "validate": "on_validation_epoch_end"}[command]
-        with _trainers_limits():
+        with _trainers_limits(), no_more_threads_than_cores():
             evaluate(
                 cli.model,
                 datamodule=cli.datamodule,

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from s2s.__main__ import main
+from s2s.cores import MOST_THREADS
 from s2s.diagnosis.settings import Settings
 from s2s.inference.alignment import align
 from s2s.inference.classifier import Classifier
-from s2s.inference.cores import MOST_THREADS
 from s2s.inference.generator import Generator
 from s2s.inference.options import Options
 from s2s.inference.scoring import score

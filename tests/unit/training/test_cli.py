@@ -7,6 +7,7 @@ import signal
 import sys
 import warnings
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 import s2s
-from s2s import registry
+from s2s import cores, registry
 from s2s.__main__ import main
 from s2s.errors import ConfigError
 from s2s.registry import Catalogue, Entry
@@ -511,6 +512,24 @@ def test_fit_takes_paths_and_callbacks() -> None:
     s2s.fit(Path("mini.yaml"), run_folder=Path("py"), callbacks=[counter])
     assert counter.batches == 2  # 8 sequences in batches of 4
     assert Path("py/checkpoints/last.ckpt").is_file()
+
+
+def test_no_more_threads_than_a_container_may_keep_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Threads(Callback):
+        seen: ClassVar[set[int]] = set()
+
+        def on_train_batch_end(self, *arguments: object) -> None:
+            self.seen.add(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        monkeypatch.setattr(cores, "container_cores", lambda: 1.0)
+        s2s.fit("mini.yaml", run_folder="py", callbacks=Threads())
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert Threads.seen == {1}
 
 
 def test_ctrl_c_tells_how_to_go_on(

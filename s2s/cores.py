@@ -1,4 +1,4 @@
-"""How many CPU cores there are to translate with."""
+"""How many CPU cores there are to compute with."""
 
 from __future__ import annotations
 
@@ -49,13 +49,20 @@ def check_threads(name: str, threads: int) -> None:
 def default_threads(library: int) -> int:
     """As many threads as there are cores to run them, `MOST_THREADS` at most.
 
-    Of the cores those count on which this process may run, and no more than its container may keep busy.
+    Args:
+        library: see `available_cores`.
+    """
+    return min(available_cores(library), MOST_THREADS)
+
+
+def available_cores(library: int) -> int:
+    """The cores on which this process may run, and no more than its container may keep busy.
 
     Args:
-        library: as many as the library would use that computes: torch uses all cores, or what OMP_NUM_THREADS or
-            `torch.set_num_threads` says.
+        library: as many as the library would use that computes, which are the most: torch uses all cores, or what
+            OMP_NUM_THREADS or `torch.set_num_threads` says. It knows nothing of a container's quota.
     """
-    allowed = [library, MOST_THREADS]
+    allowed = [library]
     if hasattr(os, "sched_getaffinity"):  # not on all systems
         allowed.append(len(os.sched_getaffinity(0)))
     if (quota := container_cores()) is not None:

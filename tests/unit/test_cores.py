@@ -1,11 +1,14 @@
-"""How many threads translate when nobody says it."""
+"""How many threads compute when nobody says it."""
 
 import os
 
 import pytest
+import torch
 
-from s2s.inference import cores
-from s2s.inference.cores import MOST_THREADS, container_cores, default_threads
+from s2s import cores
+from s2s.commands.threads import use_threads
+from s2s.cores import MOST_THREADS, container_cores, default_threads
+from s2s.training.threads import no_more_threads_than_cores
 
 
 @pytest.mark.parametrize(
@@ -42,3 +45,24 @@ def test_as_many_threads_as_there_are_cores_to_run_them(monkeypatch, torch_says,
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(affinity), raising=False)
     monkeypatch.setattr(cores, "container_cores", lambda: quota)
     assert default_threads(torch_says) == threads
+
+
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("quota", "threads"), [(None, 3), (64.0, 3), (1.5, 2), (0.5, 1)])
+def test_threads_that_share_a_product_all_have_a_core(monkeypatch, three_threads, quota, threads):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(64), raising=False)
+    monkeypatch.setattr(cores, "container_cores", lambda: quota)
+    with no_more_threads_than_cores():
+        assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 3
+    use_threads(None)
+    assert torch.get_num_threads() == threads
+    use_threads(2)
+    assert torch.get_num_threads() == 2

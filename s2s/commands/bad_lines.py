@@ -7,6 +7,9 @@ from argparse import ArgumentParser, _ArgumentGroup
 
 from s2s.text.corpus import BadLinePolicy, LineReport
 
+NO_CHOICE = "mend the file"
+"""`LineReport.remedy` of a command that cannot leave lines out."""
+
 
 def add_bad_line_options(parser: ArgumentParser | _ArgumentGroup) -> None:
     """What `data.on_bad_line` is for a training."""
@@ -24,3 +27,8 @@ def add_bad_line_options(parser: ArgumentParser | _ArgumentGroup) -> None:
         const="skip",
         help="short for --on-bad-line skip",
     )
+
+
+def line_report(on_bad_line: BadLinePolicy) -> LineReport:
+    """What a command with these options tells of bad lines."""
+    return LineReport(on_bad_line, remedy="mend the file, or leave such lines out with --skip-bad-lines")

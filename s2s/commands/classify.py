@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from s2s.commands.bad_lines import add_bad_line_options
+from s2s.commands.bad_lines import add_bad_line_options, line_report
 from s2s.commands.command_line import CommandLine
 from s2s.commands.output_options import add_output_options
 from s2s.commands.threads import at_once
@@ -220,7 +220,7 @@ def _evaluate(command: Namespace, classifier: Classifier, numbers: Mapping[str, 
     from s2s.evaluation.classes import Classes
     from s2s.text.corpus import corpus_spec, open_corpus
 
-    report = LineReport(command.on_bad_line)
+    report = line_report(command.on_bad_line)
     texts, gold = [], []
     source_key = command.field[0] if command.field else None
     for path in command.files:

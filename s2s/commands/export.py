@@ -60,12 +60,13 @@ def main(argv: list[str]) -> int:
 
 
 def _comparison(bundle: Path, folder: Path, file: str) -> list[str]:
+    from s2s.commands.bad_lines import NO_CHOICE
     from s2s.inference.translator import Translator
     from s2s.registry import catalogue
     from s2s.runtime.translator import OnnxTranslator
     from s2s.text.corpus import LineReport, open_corpus
 
-    pairs = list(open_corpus(file).pairs(LineReport()))
+    pairs = list(open_corpus(file).pairs(LineReport(remedy=NO_CHOICE)))
     sources, references = [pair.source for pair in pairs], [pair.target for pair in pairs]
     outputs = {
         str(bundle): Translator.load(bundle).translate(sources),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from s2s.commands.bad_lines import add_bad_line_options
+from s2s.commands.bad_lines import add_bad_line_options, line_report
 from s2s.commands.command_line import CommandLine
 from s2s.text.shortlist import FREQUENT, PER_PIECE
 
@@ -42,12 +42,12 @@ def main(argv: list[str]) -> int:
     from rich.console import Console
 
     from s2s.inference.bundle import add_shortlist, load_bundle
-    from s2s.text.corpus import LineReport, open_corpus
+    from s2s.text.corpus import open_corpus
     from s2s.text.shortlist import Encoded, learn_shortlist
 
     bundle = load_bundle(options.bundle)
     bundle.model.head.among(torch.arange(4))  # a head that cannot says so before the work
-    report = LineReport(options.on_bad_line)
+    report = line_report(options.on_bad_line)
 
     def pairs() -> Iterator[tuple[str, str]]:
         for file in options.files:

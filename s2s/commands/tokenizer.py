@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s2s.commands.bad_lines import add_bad_line_options
+from s2s.commands.bad_lines import NO_CHOICE, add_bad_line_options, line_report
 from s2s.commands.command_line import CommandLine
 from s2s.errors import ConfigError, DataError
 from s2s.text.tokenizer import DEFAULT_TOKENIZER
@@ -108,14 +108,13 @@ def _train(options: argparse.Namespace) -> None:
     from s2s.commands.plugins.parts import given_options
     from s2s.durable import durable_folder
     from s2s.registry.parts import describe, factory
-    from s2s.text.corpus import LineReport
 
     folder = Path(options.output)
     if folder.exists():
         raise ConfigError(f"{folder} exists; delete it, or name another folder with --output")
     built = factory("tokenizer", {"class_path": options.kind, "init_args": given_options(options.option)})
     tokenizer: Tokenizer = built()
-    report = LineReport(options.on_bad_line)
+    report = line_report(options.on_bad_line)
     tokenizer.train(_training_text(options.files, report))
     spec = describe(built)
     with durable_folder(folder) as new:
@@ -151,7 +150,7 @@ def _training_text(files: list[str], report: Any) -> Iterator[str]:
 def _lines(path: str) -> Iterator[str]:
     from s2s.text.corpus import LineReport, read_lines
 
-    report = LineReport()
+    report = LineReport(remedy=NO_CHOICE)
     for _, text in read_lines(path, report):
         assert text is not None  # a line that is not UTF-8 has raised
         yield text

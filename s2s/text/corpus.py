@@ -170,6 +170,7 @@ class LineReport:
         first: the first few places, per reason.
         notes: what was mended on the way (a byte order mark taken off).
         bytes_read: how far reading has come in the files, as they lie on disk.
+        remedy: what a person can do about a bad line that is an error.
     """
 
     on_bad_line: BadLinePolicy = "error"
@@ -178,6 +179,7 @@ class LineReport:
     first: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     bytes_read: dict[str, int] = field(default_factory=dict)
+    remedy: str = "mend the file, or leave such lines out with on_bad_line: skip"
 
     def bad(self, reason: str, place: str, detail: str = "", *, count: int = 1) -> None:
         """Raises, or counts, a line that cannot be used.
@@ -192,10 +194,7 @@ class LineReport:
             DataError: `on_bad_line` is `error`.
         """
         if self.on_bad_line == "error":
-            raise DataError(
-                f"{place}: {reason}{f' ({detail})' if detail else ''}; "
-                "mend the file, or leave such lines out with on_bad_line: skip"
-            )
+            raise DataError(f"{place}: {reason}{f' ({detail})' if detail else ''}; {self.remedy}")
         self.skipped[reason] += count
         self._remember(reason, place)
 

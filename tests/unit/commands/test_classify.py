@@ -126,7 +126,7 @@ def test_bad_lines_of_what_is_evaluated(bundle: Path, tmp_path: Path, capsys: An
     path.write_text("abc\tgood\nno class\nde\tgood\n")
     command = ["classify", str(bundle), str(path), "--evaluate"]
     assert main(command) == 2
-    assert f"{path}:2: " in (told := capsys.readouterr().err) and "on_bad_line: skip" in told
+    assert f"{path}:2: " in (told := capsys.readouterr().err) and "with --skip-bad-lines" in told
     for option in (["--on-bad-line", "skip"], ["--skip-bad-lines"]):
         assert main([*command, *option]) == 0
         output = capsys.readouterr()

@@ -244,7 +244,12 @@ class Generator:
         Args:
             prompt: what stands before; "" is the begin of a text.
             count: how many; the end mark is one of them, where it is among the most probable.
+
+        Raises:
+            ConfigError: `count` is below 1.
         """
+        if count < 1:
+            raise ConfigError(f"count is {count}; it must be 1 or more")
         stepper, state, last = self._begun([_Wanted(prompt, 0)])
         best = stepper.best(last.unsqueeze(1), state, count)
         names = self.tokenizer.tokens(best.tokens.flatten().tolist())
@@ -261,9 +266,11 @@ class Generator:
             batch_tokens: most tokens of a batch, padding counted. Speed and memory only.
 
         Raises:
-            DataError: one is no str.
+            DataError: one is no str, or they are a str themselves.
             ConfigError: an impossible `batch_tokens`.
         """
+        if isinstance(texts, str):
+            raise DataError("score takes texts, such as a list; for one text: score([text])")
         for position, text in enumerate(texts):
             if not isinstance(text, str):
                 raise DataError(f"text {position} is a {type(text).__name__}, not a str: {text!r}")

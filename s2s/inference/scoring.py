@@ -127,6 +127,9 @@ def forced(
     Yields:
         Positions in the lists; the sources; the targets with the end mark, which were to be said; what was decoded.
     """
+    for side, texts in (("source", sources), ("target", targets)):
+        if isinstance(texts, str):
+            raise DataError(f"the {side}s are one str; a list of texts is needed, such as [text]")
     if len(sources) != len(targets):
         raise DataError(
             f"there are {len(sources)} sources and {len(targets)} targets; each source needs its target"

@@ -353,6 +353,14 @@ def test_only_texts_are_scored(generator: Generator) -> None:
         generator.score(["the", 3])  # type: ignore[list-item]
     with pytest.raises(ConfigError, match="batch_tokens is 0; it must be 1 or more"):
         generator.score(["the"], batch_tokens=0)
+    with pytest.raises(DataError, match=r"such as a list; for one text: score\(\[text\]\)"):
+        generator.score("the")
+
+
+def test_as_many_followers_as_there_can_be(generator: Generator) -> None:
+    assert len(generator.following("the", count=10**6)) == generator.tokenizer.vocabulary_size
+    with pytest.raises(ConfigError, match="count is -1; it must be 1 or more"):
+        generator.following("the", count=-1)
 
 
 def test_other_bundles_are_told_what_they_are_for(bundle: Path, tmp_path: Path) -> None:

@@ -124,6 +124,8 @@ def test_empty_lines(bundle):
 def test_what_cannot_be(bundle):
     with pytest.raises(DataError, match="there are 2 sources and 1 targets; each source needs its target"):
         score(bundle, ["a", "b"], ["a"])
+    with pytest.raises(DataError, match="the targets are one str; a list of texts is needed"):
+        score(bundle, ["a"], "abc")
     with pytest.raises(DataError, match="target 1 is a int, not a str: 3"):
         score(bundle, ["a", "b"], ["a", 3])
     with pytest.raises(ConfigError, match="batch_tokens is 0; it must be 1 or more"):

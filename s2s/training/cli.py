@@ -31,7 +31,7 @@ from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
 from s2s.durable import CANNOT_WRITE, writing
 from s2s.errors import ConfigError, Terminated, WriteError
-from s2s.registry import catalogue
+from s2s.registry import Entry, catalogue
 from s2s.registry.near_names import nearest, unknown
 from s2s.registry.parts import kind_of_option, options
 from s2s.resources import recipes
@@ -600,12 +600,16 @@ def plain_error(message: str, command: str) -> str:
     strange = re.search(r"Option '([^']+)' is not accepted\..*?class_path='([^']+)'", message)
     if strange:
         option, path = strange.groups()
-        entry = next((e for e in catalogue().entries() if e.target.replace(":", ".") == path), None)
-        if entry:
+        if entry := _entry(path):
             known = options(catalogue().load(entry.kind, entry.name))
             return f"{key}: " + unknown(
                 "option", option, known, f"See: s2s {command} --{key}.help {entry.name}"
             )
+    if lacking := re.search(r"arguments are required: (.+?)\. Got value: \w+\(class_path='([^']+)'", message):
+        names, path = lacking.groups()
+        part = entry.name if (entry := _entry(path)) else path
+        given = " ".join(f"--{key}.{name} VALUE" for name in names.split(", "))
+        return f"{key}: {part} needs {names}, without a default; give {given}. See: s2s {command} --{key}.help {part}"
     if other := re.search(r"([\w.]+)\] expects [^:]*: Expected '([\w.]+)' to be a [\w ]+ <class '", message):
         base, part = other.groups()
         told = f"{part.rpartition('.')[2]} is no {base.rpartition('.')[2]}; derive it from {base}"
@@ -621,6 +625,11 @@ def plain_error(message: str, command: str) -> str:
     wanted, literals = _wanted(re.split(r"(?:Got|Given) value", innermost)[0])
     near = nearest(got, literals)
     return f"{key}: expected {wanted}, got {got!r}{f'; did you mean {near!r}?' if near else '.'} {remedy}"
+
+
+def _entry(path: str) -> Entry | None:
+    """Of a class, by its dotted path."""
+    return next((one for one in catalogue().entries() if one.target.replace(":", ".") == path), None)
 
 
 def _wanted(expectation: str) -> tuple[str, list[str]]:

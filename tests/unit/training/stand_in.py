@@ -30,6 +30,13 @@ class WantsMore(GRU):
         super().__init__(input_size, hidden_size)
 
 
+class WantsTwo(GRU):
+    """A cell with two options that must be given."""
+
+    def __init__(self, input_size: int, hidden_size: int, *, alpha: float, beta: int) -> None:
+        super().__init__(input_size, hidden_size)
+
+
 class MiniModule(LightningModule):
     """Reads a sequence and predicts its mean.
 

@@ -417,6 +417,11 @@ def test_a_mistake_is_answered_in_one_line(
             "WantsMore",
             "cell 'WantsMore': constructor argument 'alpha' of WantsMore has no default and no type; ",
         ),
+        (
+            "WantsTwo",
+            "model.encoder.cell: WantsTwo needs alpha, beta, without a default; give --model.encoder.cell.alpha VALUE "
+            "--model.encoder.cell.beta VALUE. See: s2s fit --model.encoder.cell.help WantsTwo",
+        ),
     ],
 )
 def test_a_cell_that_is_none_is_told_what_it_lacks(

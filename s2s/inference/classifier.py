@@ -195,7 +195,7 @@ class Classifier:
 
         Raises:
             ConfigError: see `classify`.
-            DataError: see `classify`; when the text is reached.
+            DataError: see `classify`; when the text is reached, after the answers to those before it.
         """
         if window < 1:
             raise ConfigError(f"window is {window}; it must be 1 or more")

@@ -235,7 +235,7 @@ class LineTranslator(ABC, Generic[SentenceT]):
         Raises:
             BundleError: see `translate`; at once, as a `ConfigError`.
             ConfigError: see `translate`.
-            DataError: see `translate`; when the text is reached.
+            DataError: see `translate`; when the text is reached, after the answers to those before it.
         """
         if window < 1:
             raise ConfigError(f"window is {window}; it must be 1 or more")

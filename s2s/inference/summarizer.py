@@ -162,7 +162,7 @@ class Summarizer:
         Raises:
             BundleError: see `summarize`.
             ConfigError: see `summarize`.
-            DataError: see `summarize`; when the document is reached.
+            DataError: see `summarize`; when the document is reached, after the summaries before it.
         """
         if isinstance(documents, str):
             raise DataError("stream takes documents, such as a list; for one document there is summarize")

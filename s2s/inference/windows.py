@@ -48,15 +48,24 @@ def lines_of(text: str | Line) -> Sequence[str | Line]:
 
 
 def in_windows(texts: Iterable[Text], size: int) -> Iterator[list[Text]]:
-    """At most `size` texts at once, and fewer if they are long."""
+    """At most `size` texts at once, and fewer if they are long.
+
+    Where the texts end with an exception, those before come first, with an empty window, which asks for their answers.
+    """
     window: list[Text] = []
     letters = 0
-    for text in texts:
-        window.append(text)
-        letters += len(text if isinstance(text, str) else text.text)
-        if len(window) >= size or letters >= WINDOW_LETTERS:
+    try:
+        for text in texts:
+            window.append(text)
+            letters += len(text if isinstance(text, str) else text.text)
+            if len(window) >= size or letters >= WINDOW_LETTERS:
+                yield window
+                window, letters = [], 0
+    except Exception:
+        if window:
             yield window
-            window, letters = [], 0
+        yield []
+        raise
     if window:
         yield window
 

@@ -326,6 +326,23 @@ def test_a_stream_reads_no_more_than_its_window_ahead(bundle, window, threads, t
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.parametrize("window", [1, 2, 6, 1000])
+@pytest.mark.parametrize("last", [OSError("the disk is gone"), 3])
+def test_a_stream_answers_what_came_before_an_error(translator, window, last):
+    lines = sentences(8, seed=9)
+
+    def broken():
+        yield from lines
+        if isinstance(last, OSError):
+            raise last
+        yield last
+
+    answers = []
+    with pytest.raises((OSError, DataError), match="the disk is gone|text 8 is a int"):
+        answers.extend(translator.stream(broken(), window=window))
+    assert answers == translator.translate(lines)
+
+
 @pytest.mark.parametrize("results", [False, True])
 def test_a_stream_forgets_what_it_has_answered(translator, results):
     class Line(str):

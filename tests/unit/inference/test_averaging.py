@@ -23,7 +23,9 @@ def test_the_mean_of_bundles(folders, tmp_path):
         convert(path, tmp_path / path.name, card=Card(licence="CC0", intended_use=path.name))
         for path in folders
     ]
-    written = average(licensed, tmp_path / "mean", card=Card(command="s2s average"))
+    with pytest.warns(UserWarning, match=r"cosine of their weights -?0\.0\d\).*--model .*b[12]$") as told:
+        written = average(licensed, tmp_path / "mean", card=Card(command="s2s average"))
+    assert len(told) == 2
     files = [load_file(path / "weights.safetensors") for path in folders]
     found = load_file(written / "weights.safetensors")
     assert set(found) == set(files[0])
@@ -48,7 +50,8 @@ def test_options_that_a_configuration_leaves_out_are_its_defaults(folders, tmp_p
         "head": {"class_path": "Softmax", "init_args": {"label_smoothing": 0.0}},
     }
     bundle.config["model"] = model
-    written = average([folders[0], write(bundle, tmp_path / "full")], tmp_path / "mean")
+    with pytest.warns(UserWarning, match="nothing in common"):
+        written = average([folders[0], write(bundle, tmp_path / "full")], tmp_path / "mean")
     assert load_bundle(written).config["search"]["init_args"]["size"] == 3
 
 
@@ -91,3 +94,12 @@ def test_what_cannot_be(folders, tmp_path):
     with pytest.raises(BundleError, match="there is no run, bundle or checkpoint at .*nowhere"):
         average([folders[0], tmp_path / "nowhere"], tmp_path / "mean")
     assert not (tmp_path / "mean").exists()
+
+
+def test_models_of_one_training_are_alike(folders, tmp_path, recwarn):
+    bundle = load_bundle(folders[0])
+    with torch.no_grad():
+        for parameter in bundle.model.parameters():
+            parameter.mul_(1.5).add_(0.1 * torch.randn_like(parameter) * parameter.abs().mean())
+    average([folders[0], write(bundle, tmp_path / "later")], tmp_path / "mean")
+    assert not recwarn.list

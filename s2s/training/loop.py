@@ -4,12 +4,16 @@ Lightning ends a training that was told to stop, and validates, after any batch,
 accumulated step are in no checkpoint. And a validation that was due when a checkpoint was written is never run when
 training goes on from there, so that early stopping and the best checkpoint miss it.
 
+Of several ranks one that has no batch of a validation leaves it out, while the others wait for it.
+
 It also handles signals of its own, by which clusters end jobs: SIGTERM it answers by leaving at the end of the batch,
 unsaved, with all ranks or one; SIGUSR1, under SLURM, by saving at once, in the middle of whatever a step is doing.
 """
 
+from functools import partial
 from typing import Any
 
+import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.loops.evaluation_loop import _EvaluationLoop
 from pytorch_lightning.loops.fit_loop import _FitLoop
@@ -20,7 +24,17 @@ from pytorch_lightning.trainer.states import RunningStage, TrainerFn
 _DUE = "validation_due"
 
 
-class ValidationLoop(_EvaluationLoop):
+class EvaluationLoop(_EvaluationLoop):
+    """Is gone through by all ranks or none: one that has no batch still adds up the scores with the others."""
+
+    @property
+    def skip(self) -> bool:
+        """Whether no rank has a batch."""
+        mine = torch.tensor(float(sum(self.max_batches)), device=self.trainer.strategy.root_device)
+        return not self.trainer.strategy.reduce(mine, reduce_op="max")
+
+
+class ValidationLoop(EvaluationLoop):
     """Counts the batches that it has seen, and none that it has not."""
 
     def __init__(self, trainer: Trainer) -> None:
@@ -141,4 +155,7 @@ def stop_and_validate_between_steps(trainer: Trainer) -> None:
     loop = FitLoop(trainer, min_epochs=old.min_epochs, max_epochs=old.max_epochs)
     loop.epoch_loop = EpochLoop(trainer, old.min_steps, old.max_steps)
     trainer.fit_loop = loop
+    evaluating = partial(EvaluationLoop, trainer, inference_mode=trainer.test_loop.inference_mode)
+    trainer.validate_loop = evaluating(TrainerFn.VALIDATING, RunningStage.VALIDATING)
+    trainer.test_loop = evaluating(TrainerFn.TESTING, RunningStage.TESTING)
     trainer._signal_connector = NoSignals(trainer)

@@ -65,6 +65,7 @@ def sign(
     check_sizes(hypotheses, references)
     sets = [list(reference) for reference in references]
     result = metric.corpus_score(list(hypotheses), sets, n_bootstrap=max(resamples, 1))
+    _forget_lines(metric)
     return Score(
         value=float(result.score),
         signature=f"{result.name}|{metric.get_signature()}",
@@ -97,6 +98,7 @@ def compare(
     signatures: Any
     scores: Any
     signatures, scores = test()
+    _forget_lines(metric)
     ((name, results),) = ((name, found) for name, found in scores.items() if name != "System")
     (signature,) = signatures.values()
     return [
@@ -108,6 +110,19 @@ def compare(
         )
         for result in results
     ]
+
+
+def _forget_lines(metric: Any) -> None:
+    """sacreBLEU's tokenizers keep 65,536 lines and what they made of them, and do not find them again.
+
+    They are kept with the tokenizer, of which each metric has another: a training that validates after every epoch
+    would hold some 60 MiB of them.
+    """
+    tokenizer = getattr(metric, "tokenizer", None)
+    for one in (tokenizer, *vars(tokenizer).values()) if tokenizer is not None else ():
+        forget = getattr(getattr(type(one), "__call__", None), "cache_clear", None)  # noqa: B004
+        if forget is not None:
+            forget()
 
 
 def _p_value(result: Any, baseline: Any) -> float:

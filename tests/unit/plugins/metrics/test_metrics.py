@@ -1,5 +1,6 @@
 """Metrics against scores worked out by hand."""
 
+import gc
 import math
 from collections import Counter
 
@@ -112,3 +113,16 @@ def test_what_cannot_be_scored(metric):
 def test_unknown_tokenization():
     with pytest.raises(ConfigError, match="unknown tokenization '13b' of BLEU; sacreBLEU knows: .*13a"):
         BLEU(tokenize="13b")
+
+
+@pytest.mark.parametrize("metric", [BLEU(), BLEU(tokenize="char"), TER(), ChrF()])
+def test_lines_that_were_scored_are_forgotten(metric):
+    metric.score(HYPOTHESES, [REFERENCES])
+    gc.collect()
+    before = len(gc.get_objects())
+    for number in range(50):
+        outputs = [f"{text} {number}" for text in HYPOTHESES]
+        metric.score(outputs, [REFERENCES])
+        metric.compare([outputs, HYPOTHESES], [REFERENCES], resamples=2)
+    gc.collect()
+    assert len(gc.get_objects()) - before < 50

@@ -113,7 +113,7 @@ def compare(
 
 
 def _forget_lines(metric: Any) -> None:
-    """sacreBLEU's tokenizers keep 65,536 lines and what they made of them, and do not find them again.
+    """The tokenizers of sacreBLEU keep 65,536 lines and what they made of them, and do not find them again.
 
     They are kept with the tokenizer, of which each metric has another: a training that validates after every epoch
     would hold some 60 MiB of them.

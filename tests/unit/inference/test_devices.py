@@ -23,6 +23,13 @@ def test_a_device_that_is_not_there() -> None:
     for name in ("abacus", "cuda:99", "meta", "meta:0"):
         with (
             pytest.raises(ConfigError, match=rf"device '{name}' cannot be used here \(.*\); cpu always can"),
-            usable_device(name) as device,
+            usable_device(name),
         ):
-            torch.zeros(1).to(device)
+            raise AssertionError("there is one")
+    with pytest.raises(ConfigError, match="device 'cpu' cannot be used here .no room"), usable_device("cpu"):
+        raise torch.OutOfMemoryError("no room")
+
+
+def test_what_a_model_raises_is_no_fault_of_the_device() -> None:
+    with pytest.raises(RuntimeError, match="^mine$"), usable_device("cpu"):
+        raise RuntimeError("mine")

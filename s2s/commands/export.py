@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from s2s.commands.command_line import CommandLine
@@ -54,9 +55,24 @@ def main(argv: list[str]) -> int:
         ) from missing
 
     print(export_bundle(bundle, folder, int8=options.int8), flush=True)
+    if (lacking := _search_that_it_lacks(folder)) is not None:
+        print(f"s2s: {lacking}", file=sys.stderr)
     if options.compare:
         print("\n".join(_comparison(bundle, folder, options.compare)), flush=True)
     return 0
+
+
+def _search_that_it_lacks(folder: Path) -> str | None:
+    from s2s.errors import ConfigError
+    from s2s.inference.exported import EXPORTED
+    from s2s.inference.options import Options
+    from s2s.runtime.strategies import strategy_of
+
+    try:
+        strategy_of(Options(), EXPORTED.read_config(folder)["search"], folder.name)
+    except ConfigError as error:
+        return str(error)
+    return None
 
 
 def _comparison(bundle: Path, folder: Path, file: str) -> list[str]:

@@ -66,6 +66,7 @@ def export_bundle(bundle: str | Path, folder: str | Path, *, int8: bool = False)
             "model": {
                 **{size: loaded.config["model"][size] for size in sizes},
                 "copies": loaded.model.head.copies,
+                "longest": loaded.model.encoder.longest,
             },
             "graphs": {
                 name: {

@@ -171,7 +171,7 @@ class Classifier:
         flow = self.stream_windows(
             [list(_checked(given))], max_source_tokens=max_source_tokens, batch_tokens=batch_tokens
         )
-        found = list(self._answers(flow, results, max_source_tokens))
+        found = list(self._answers(flow, results, self._most(max_source_tokens)))
         return found[0] if isinstance(texts, str) else found  # type: ignore[return-value]
 
     def stream(
@@ -206,7 +206,7 @@ class Classifier:
         if window == 1:  # an empty window asks for the answers to those before it
             windows = (one for each in windows for one in (each, []))
         flow = self.stream_windows(windows, max_source_tokens=max_source_tokens, batch_tokens=batch_tokens)
-        return self._answers(flow, results, max_source_tokens)  # type: ignore[return-value]
+        return self._answers(flow, results, self._most(max_source_tokens))  # type: ignore[return-value]
 
     def stream_windows(
         self,
@@ -231,7 +231,11 @@ class Classifier:
         for name, value in (("max_source_tokens", max_source_tokens), ("batch_tokens", batch_tokens)):
             if value < 1:
                 raise ConfigError(f"{name} is {value}; it must be 1 or more")
-        return self._flow(windows, max_source_tokens, batch_tokens)
+        return self._flow(windows, self._most(max_source_tokens), batch_tokens)
+
+    def _most(self, max_source_tokens: int) -> int:
+        longest = self.model.encoder.longest
+        return max_source_tokens if longest is None else min(max_source_tokens, longest)
 
     def _flow(
         self, windows: Iterable[Sequence[str]], most: int, batch_tokens: int

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar, overload
 
@@ -97,6 +97,17 @@ class LineTranslator(ABC, Generic[SentenceT]):
     @abstractmethod
     def files(self) -> list[dict[str, str]]:
         """Checksums of all files that outputs depend on."""
+
+    @property
+    @abstractmethod
+    def longest(self) -> int | None:
+        """Most tokens of a source that the models can read; None: any number."""
+
+    def _asked(self, given: Given) -> Options:
+        options = Options.of(given)
+        if self.longest is None or options.max_source_tokens <= self.longest:
+            return options
+        return replace(options, max_source_tokens=self.longest)
 
     @abstractmethod
     def _search(self, options: Options, results: bool, *, one_line: bool = True) -> Search[SentenceT]:
@@ -191,7 +202,7 @@ class LineTranslator(ABC, Generic[SentenceT]):
         """
         single = isinstance(texts, str | Line)
         given = list(checked([texts] if isinstance(texts, str | Line) else texts, results))
-        search = self._search(Options.of(options), results)
+        search = self._search(self._asked(options), results)
         found = list(self._stream([given], search, ahead=1))
         return found[0] if single else found  # type: ignore[return-value]
 
@@ -243,7 +254,7 @@ class LineTranslator(ABC, Generic[SentenceT]):
             raise DataError(
                 "stream takes texts, such as a list or an open file; for one text there is translate"
             )
-        search = self._search(Options.of(options), results)
+        search = self._search(self._asked(options), results)
         # Two windows at once, each of half the size: while the last batches of one are searched, the next has begun.
         windows = in_windows(checked(texts, results), max(1, window // 2))
         return self._stream(windows, search, ahead=min(window, 2))  # type: ignore[return-value]
@@ -266,7 +277,7 @@ class LineTranslator(ABC, Generic[SentenceT]):
             BundleError: see `stream`.
             ConfigError: see `stream`.
         """
-        return self._flow(windows, self._search(Options.of(options), True, one_line=one_line), ahead=2)
+        return self._flow(windows, self._search(self._asked(options), True, one_line=one_line), ahead=2)
 
     def _stream(
         self, windows: Iterable[list[str | Line]], search: Search[SentenceT], ahead: int

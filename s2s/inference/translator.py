@@ -118,6 +118,12 @@ class Translator(LineTranslator[Sentence]):
         """See `LineTranslator.told_lengths`."""
         return all(bundle.config.get("training", {}).get("told_lengths") for bundle in self.bundles)
 
+    @property
+    def longest(self) -> int | None:
+        """See `LineTranslator.longest`."""
+        ends = [one.model.encoder.longest for one in self.bundles]
+        return min((end for end in ends if end is not None), default=None)
+
     def _search(self, options: Options, results: bool, *, one_line: bool = True) -> Search:
         return Search(options, self.bundle, results, one_line=one_line, copies=self._copies)
 

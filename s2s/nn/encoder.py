@@ -33,7 +33,12 @@ class SequenceEncoder(nn.Module, ABC):
         input_size: width of the vectors.
         output_size: width E of the outputs.
         feature_size: width F of `features`.
+
+    Attributes:
+        longest: most positions that it can read, of which more are cut off where text is translated; None: any number.
     """
+
+    longest: int | None = None
 
     def __init__(self, input_size: int, *, output_size: int, feature_size: int) -> None:
         super().__init__()

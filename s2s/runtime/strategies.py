@@ -12,8 +12,14 @@ from s2s.inference.options import Options
 from s2s.registry.parts import read_spec
 from s2s.runtime.search import Beam, Greedy, Strategy
 
-OF_BEAM = {"beam": "size", "n_best": "n_best", "normalization": "normalization", "alpha": "alpha"}
-"""Options that a beam takes, and what it calls them."""
+OF_BEAM = {
+    "beam": "size",
+    "n_best": "n_best",
+    "normalization": "normalization",
+    "alpha": "alpha",
+    "beta": "beta",
+}
+"""Options that a beam takes, and what it calls them; the only beta is 0."""
 _SHARED = ("normalization", "alpha", "beta")
 """What the export recommends for scores, whichever search takes it."""
 
@@ -50,12 +56,13 @@ def strategy_of(options: Options, spec: Any, place: object) -> Strategy:
             raise ConfigError(f"search 'Greedy' takes no {next(iter(given))!r}. What takes it: Beam")
         return Greedy()
     chosen = {key: value for key, value in init_args.items() if name == recommended or key in _SHARED}
-    if chosen.pop("beta", 0):
-        raise ConfigError(
-            f"an exported model cannot weigh coverage, and {place} recommends beta {init_args['beta']}; translate "
-            "with its bundle, or greedily: search Greedy"
-        )
     if given or options.search:
         chosen |= {OF_BEAM[key]: value for key, value in given.items()}
         chosen["n_best"] = options.n_best
+    if beta := chosen.pop("beta", 0):
+        by_whom = f"beta is {beta}" if "beta" in given else f"{place} recommends beta {beta}"
+        raise ConfigError(
+            f"an exported model cannot weigh coverage, and {by_whom}; give beta 0, or translate with its bundle, or "
+            "greedily: search Greedy"
+        )
     return Beam(**chosen)

@@ -139,6 +139,12 @@ class OnnxTranslator(LineTranslator[_Sentence]):
         """See `LineTranslator.told_lengths`."""
         return bool(self.config.get("training", {}).get("told_lengths"))
 
+    @property
+    def longest(self) -> int | None:
+        """See `LineTranslator.longest`."""
+        longest: int | None = self.config["model"].get("longest")
+        return longest
+
     def _search(self, options: Options, results: bool, *, one_line: bool = True) -> _Search:
         place = self._model.folder / EXPORTED.config
         return _Search(options, self.config["search"], place, results, one_line=one_line)

@@ -23,6 +23,8 @@ def tiny_bundle(
     attention: str | None = "LuongGeneral",
     tie: bool = False,
     head: str = "Softmax",
+    encoder: dict[str, Any] | None = None,
+    search: dict[str, Any] | None = None,
     seed: int = 0,
     target_text: list[str] | None = None,
     tokenizer: str = "Characters",
@@ -41,7 +43,7 @@ def tiny_bundle(
         "source_vocabulary_size": source.vocabulary_size,
         "target_vocabulary_size": (target or source).vocabulary_size,
         "embedding": {"class_path": "Lookup", "init_args": {"size": 16}},
-        "encoder": {"class_path": "Recurrent", "init_args": {"cell": cell, "hidden_size": 10}},
+        "encoder": encoder or {"class_path": "Recurrent", "init_args": {"cell": cell, "hidden_size": 10}},
         "bridge": "Linear",
         "decoder": {
             "class_path": decoder,
@@ -67,7 +69,7 @@ def tiny_bundle(
         source_tokenizer_spec=tokenizer,
         target_tokenizer=target,
         target_tokenizer_spec=None if target is None else tokenizer,
-        search={"class_path": "Beam", "init_args": {"size": 3}},
+        search=search or {"class_path": "Beam", "init_args": {"size": 3}},
         training=training,
         card="Says nothing of use.",
     )

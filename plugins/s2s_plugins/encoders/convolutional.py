@@ -58,7 +58,8 @@ class ConvolutionalEncoder(SequenceEncoder):
         kernel_width: k, tokens that one convolution sees, an odd number.
         positions: "sinusoidal" (Vaswani et al. 2017) reaches sentences of any length; "learned", as in the paper, is a
             table with an end.
-        longest: positions in that table; a longer sentence is an error.
+        longest: positions in that table; of a longer sentence the rest is not read where text is translated, classified
+            or summarized, and elsewhere it is an error.
         dropout: dropout on the tokens and before each convolution.
 
     Raises:
@@ -86,6 +87,7 @@ class ConvolutionalEncoder(SequenceEncoder):
             nn.Embedding(check_size("longest", longest), input_size) if positions == "learned" else None
         )
         if self.table is not None:
+            self.longest = longest
             nn.init.normal_(self.table.weight, std=POSITION_STD)
         self.dropout = SequenceDropout(dropout)
         self.input_layer = nn.Linear(input_size, hidden_size)
@@ -121,8 +123,8 @@ class ConvolutionalEncoder(SequenceEncoder):
         if length > self.table.num_embeddings:
             raise ConfigError(
                 f"a sentence has {length} tokens, but the encoder's table of positions ends at "
-                f"{self.table.num_embeddings}; train with encoder.longest as large as that, or with "
-                "encoder.positions: sinusoidal"
+                f"{self.table.num_embeddings}; train with encoder.longest as large as that, with encoder.positions: "
+                f"sinusoidal, or without such sentences (data.max_source_tokens {self.table.num_embeddings})"
             )
         positions: Tensor = self.table(torch.arange(length, device=x.device))
         return positions

@@ -33,6 +33,19 @@ def test_export_compare_translate(bundle, tmp_path, capsys):
     assert "ONNX graphs in int8" in card and "Says nothing of use." in card
 
 
+def test_a_search_that_it_cannot_do_is_told(tmp_path, capsys):
+    weighing = {"class_path": "Beam", "init_args": {"size": 2, "beta": 0.2}}
+    assert main(["export", str(tiny_bundle(tmp_path / "model", search=weighing))]) == 0
+    told = (
+        "cannot weigh coverage, and model-onnx recommends beta 0.2; give beta 0, or translate with its bundle"
+    )
+    assert told in capsys.readouterr().err
+    (tmp_path / "in.txt").write_text("abc\n")
+    arguments = ["translate", str(tmp_path / "model-onnx"), str(tmp_path / "in.txt")]
+    assert main(arguments) == 2
+    assert main([*arguments, "--beta", "0"]) == 0
+
+
 def test_other_commands_want_the_bundle(tiny_exports, capsys):
     for command in ("inspect", "export"):
         assert main([command, str(tiny_exports.onnx)]) == 2

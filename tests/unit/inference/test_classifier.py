@@ -68,6 +68,11 @@ def test_what_is_too_long_is_cut_and_told(bundle: Path) -> None:
     assert labels == classifier.classify([long[:5], short])
     results = classifier.classify([long, short], results=True, max_source_tokens=5)
     assert [(one.tokens, one.truncated) for one in results] == [(5, True), (3, False)]
+    classifier.model.encoder.longest = 5  # as of a table of positions that ends there
+    with pytest.warns(
+        UserWarning, match="1 of 2 texts have more than 5 tokens; only so many were read of each"
+    ):
+        assert classifier.classify([long, short]) == labels
 
 
 def test_with_a_window_of_one_each_text_is_answered_before_the_next_is_read(bundle: Path) -> None:

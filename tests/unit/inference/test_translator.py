@@ -12,8 +12,10 @@ import pytest
 import torch
 
 from s2s.errors import BundleError, ConfigError, DataError
+from s2s.export.folder import export_bundle
 from s2s.inference.bundle import load_bundle
 from s2s.inference.translator import Translator
+from s2s.runtime.translator import OnnxTranslator
 from s2s.text.batch import pad, pad_targets
 from s2s.text.tokenizer import EOS
 from tests.references.tiny import sentences, tiny_bundle
@@ -432,6 +434,20 @@ def test_absolute_lengths(translator):
     # A minimum above the limit gives way to it.
     for result in translator.translate(lines, min_tokens=9, max_tokens=4, results=True):
         assert len(result.tokens) == 4
+
+
+def test_a_long_line_is_read_as_far_as_the_encoder_can(tmp_path):
+    table = {"hidden_size": 10, "layers": 1, "positions": "learned", "longest": 10}
+    bundle = tiny_bundle(tmp_path / "b", encoder={"class_path": "Convolutional", "init_args": table})
+    exported = export_bundle(bundle, tmp_path / "exported")
+    for one in (Translator.load(bundle), OnnxTranslator.load(exported)):
+        lines = ["abcdeabcdeab", "abc", ""]
+        found = one.translate(lines, results=True)
+        assert [result.truncated for result in found] == [True, False, False]
+        assert [result.text for result in found] == [one.translate("abcdeabcde"), one.translate("abc"), ""]
+        assert one.translate("abcdeabcdeab", max_source_tokens=3, results=True).text == one.translate("abc")
+        with pytest.warns(UserWarning, match="1 of 3 lines have more than 10 tokens; only so many"):
+            one.translate(lines)
 
 
 def test_a_long_line_is_read_as_far_as_allowed_and_this_is_told(translator):

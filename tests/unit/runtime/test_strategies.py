@@ -27,6 +27,7 @@ CHOICES = {
     "n_best": [1, 3, 9],
     "normalization": [None, "length"],
     "alpha": [None, 0.0, 0.9],
+    "beta": [None, 0.0],
 }
 
 
@@ -78,12 +79,16 @@ def test_an_export_does_what_its_bundle_does_or_refuses_by_name(name, arguments)
     assert done  # beam 1 and search Greedy, at the least
 
 
+WEIGHS = {"class_path": "Beam", "init_args": {"beta": 0.5}}
+
+
 @pytest.mark.parametrize(
     ("recommended", "given", "expected"),
     [
         ("Greedy", {}, Greedy()),
         ("Sampling", {"beam": 1}, Greedy()),
         ("Greedy", {"alpha": 0.1}, Beam(alpha=0.1)),
+        (WEIGHS, {"beta": 0.0}, Beam()),
         ({"class_path": "Beam", "init_args": {"size": 4, "n_best": 2}}, {}, Beam(4, 2)),
         (
             {"class_path": "Beam", "init_args": {"size": 4, "n_best": 2}},
@@ -103,9 +108,6 @@ def test_by_hand(recommended, given, expected):
     assert (type(found), vars(found)) == (type(expected), vars(expected))
 
 
-WEIGHS = {"class_path": "Beam", "init_args": {"beta": 0.5}}
-
-
 @pytest.mark.parametrize(
     ("recommended", "given", "message"),
     [
@@ -119,7 +121,7 @@ WEIGHS = {"class_path": "Beam", "init_args": {"beta": 0.5}}
         (
             WEIGHS,
             {"beam": 4},
-            "cannot weigh coverage, and export.json recommends beta 0.5; translate with its bundle, or",
+            "cannot weigh coverage, and export.json recommends beta 0.5; give beta 0, or translate with its",
         ),
         ("Beam", {"search": "Greedy", "beam": 1}, "search 'Greedy' takes no 'beam'. What takes it: Beam"),
         (

@@ -99,7 +99,7 @@ def test_int8_is_smaller_and_nearly_the_same(tiny_exports):
             {"samples": 3},
             "exported model cannot do 'samples'; translate with its bundle, or leave it out. What it can",
         ),
-        ({"beta": 0.2}, "cannot do 'beta'"),
+        ({"beta": 0.2}, "cannot weigh coverage, and beta is 0.2; give beta 0, or translate with its bundle"),
         ({"no_repeat_ngram": 2}, "cannot do 'no_repeat_ngram'"),
         ({"phrases": ["a"]}, "cannot do 'phrases'"),
         ({"shortlist": True}, "cannot do 'shortlist'"),
@@ -148,6 +148,7 @@ def test_a_recommended_search_that_it_cannot_do(exported, tmp_path):
     weighs = recommend({"class_path": "Beam", "init_args": {"size": 3, "beta": 0.5}})
     with pytest.raises(ConfigError, match="cannot weigh coverage, and .*export.json recommends beta 0.5"):
         weighs.translate("a")
+    assert weighs.translate("abc", beta=0.0) == recommend("Beam").translate("abc", beam=3)
     greedy = recommend("Greedy")
     assert greedy.translate("abc") == greedy.translate("abc", beam=1)
 

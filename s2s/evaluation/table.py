@@ -16,7 +16,9 @@ def table(rows: Iterable[Row], unit: str | None = None) -> Iterator[str]:
         rows: as `evaluate` yields them.
         unit: of the lengths, if there are scores by length.
     """
-    for _, group in groupby(rows, key=lambda row: (row.metric, row.case, row.signature.partition("|")[0])):
+    for _, group in groupby(
+        rows, key=lambda row: (row.metric, row.options, row.case, row.signature.partition("|")[0])
+    ):
         yield from _metric(list(group), unit)
 
 
@@ -44,4 +46,5 @@ def _metric(rows: list[Row], unit: str | None) -> Iterator[str]:
 
 def _label(row: Row) -> str:
     # Names of one metric stand below each other, with case and without.
-    return f"{row.metric:<6}{row.case:<11}" if row.case else f"{row.metric:<11}"
+    name = " ".join([row.metric, *(f"{option}={value}" for option, value in row.options.items())])
+    return f"{name:<5} {row.case:<11}" if row.case else f"{name:<10} "

@@ -76,6 +76,20 @@ def _at(path: Path, kind: str | None) -> list[Entry]:
     return found
 
 
+def given_spec(word: str, where: str) -> dict[str, Any]:
+    """`NAME,KEY=VALUE,...` as a spec; see `given_options`.
+
+    Args:
+        word: name of a part, and options of it.
+        where: the option of the command line that it was given to, for messages.
+
+    Raises:
+        ConfigError: what follows the name are no options.
+    """
+    name, *pairs = word.split(",")
+    return {"class_path": name, "init_args": given_options(pairs, where)}
+
+
 def given_options(pairs: Sequence[str], where: str = "--option") -> dict[str, Any]:
     """`KEY=VALUE` words as a mapping; values are read as YAML, as in a configuration.
 

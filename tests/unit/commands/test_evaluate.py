@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import sacrebleu
 
 from s2s.__main__ import main
 
@@ -119,6 +120,25 @@ def test_several_systems_are_compared_with_the_first(files, capsys):
         (str(files / "hyp"), None),
         (str(files / "other"), None),
     ]
+
+
+def test_options_of_a_metric(files, capsys):
+    command = ["evaluate", str(files / "hyp"), str(files / "ref"), "--metrics"]
+    assert main([*command, "BLEU,tokenize=char", "TER,lowercase=true", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["options"], row["case"]) for row in rows] == [
+        ({"tokenize": "char"}, "cased"), ({"tokenize": "char"}, "lower-cased"), ({"lowercase": True}, "lower-cased")
+    ]  # fmt: skip
+    own = sacrebleu.corpus_bleu(HYPOTHESES.splitlines(), [REFERENCES.splitlines()], tokenize="char")
+    assert rows[0]["score"] == own.score
+    for word, message in (
+        ("BLEU,tokenise=zh", "metric 'BLEU': unknown option 'tokenise'; did you mean 'tokenize'? Known: "),
+        ("BLEU,tokenize", "--metrics 'tokenize': expected KEY=VALUE"),
+        ("BLEU,tokenize=zg", "unknown tokenization 'zg' of BLEU; sacreBLEU knows: 13a, "),
+        ("ROUGE1,references=worst", "references"),
+    ):
+        assert main([*command, word]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_by_length(files, capsys):

@@ -11,6 +11,7 @@ from s2s.errors import ConfigError, DataError
 from s2s.evaluation.evaluate import evaluate
 from s2s.evaluation.metric import Metric, Score
 from s2s.evaluation.significance import half_width, paired_bootstrap
+from s2s.evaluation.table import table
 from s2s_plugins.metrics.bleu import BLEU
 from s2s_plugins.metrics.chrf import ChrF
 from s2s_plugins.metrics.ter import TER
@@ -94,6 +95,47 @@ def test_rows(systems):
     assert all(row.confidence is None for row in evaluate(outputs, [references], metrics=["TER"]))
 
 
+CHINESE = ["猫坐在垫子上。", "我喜欢喝茶和咖啡。"], ["猫坐在了垫子上。", "我喜欢喝咖啡和茶。"]
+
+
+def test_options_of_a_metric(systems):
+    outputs, references = CHINESE
+    specs = ["BLEU", {"class_path": "BLEU", "init_args": {"tokenize": "zh"}}]
+    rows = list(evaluate({"model": outputs}, [references], metrics=specs))
+    assert [(row.metric, row.options, row.case) for row in rows] == [
+        ("BLEU", options, case) for options in ({}, {"tokenize": "zh"}) for case in ("cased", "lower-cased")
+    ]
+    assert rows[0].score == 0.0
+    assert rows[2].score == sacrebleu.corpus_bleu(outputs, [references], tokenize="zh").score > 30
+    references, outputs = systems
+    with_words = {"class_path": "ChrF", "init_args": {"word_order": 2, "lowercase": True}}
+    (row,) = evaluate({"worse": outputs["worse"]}, [references], metrics=[with_words])
+    own = sacrebleu.corpus_chrf(outputs["worse"], [references], word_order=2)
+    assert (row.metric, row.case, row.score) == (
+        "chrF2++",
+        "lower-cased",
+        own.score,
+    )  # no letter is a capital
+
+
+def test_the_table_tells_two_metrics_of_one_kind_apart(systems):
+    references, outputs = systems
+    specs = ["ROUGE1", {"class_path": "ROUGE1", "init_args": {"stemmer": True}}]
+    lines = list(table(evaluate(outputs, [references], metrics=specs)))
+    assert [" ".join(line.split()[:2]) for line in lines[::3]] == [
+        "ROUGE-1 ROUGE-1|nrefs:1|refs:best|case:lc|tok:unicode-1|stem:no|version:rouge-score-0.1.2",
+        "ROUGE-1 stemmer=True",
+    ]
+    (line,) = table(
+        evaluate(
+            {"worse": outputs["worse"]},
+            [references],
+            metrics=[{"class_path": "ChrF", "init_args": {"word_order": 2, "lowercase": False}}],
+        )
+    )
+    assert line.startswith("chrF2++ word_order=2 lowercase=False cased ")
+
+
 @pytest.mark.parametrize(("unit", "length"), [("words", lambda line: len(line.split())), ("characters", len)])
 def test_every_sentence_is_in_one_bucket(systems, unit, length):
     references, outputs = systems
@@ -137,6 +179,23 @@ def test_what_cannot_be(systems):
         list(evaluate(outputs, [references], by_length="pieces"))
     with pytest.raises(ConfigError, match=r"buckets are \[5, 3\]; they must be lengths that rise"):
         list(evaluate(outputs, [references], by_length="words", buckets=[5, 3]))
+    for metric, message in (
+        (
+            {"class_path": "BLEU", "init_args": {"tokenise": "zh"}},
+            "'tokenise'; did you mean 'tokenize'. Known: ",
+        ),
+        (
+            {"class_path": "BLEU", "init_args": {"tokenize": 13}},
+            "option 'tokenize' is 13; it must be of type str",
+        ),
+        (
+            {"class_path": "BLEU", "init_args": {"resamples": 9}},
+            "BLEU': resamples is 9, but .* the argument resamples",
+        ),
+        ("TER", "metric 'TER' is given twice; name it once, or with other options"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            next(evaluate(outputs, [references], metrics=["TER", metric]))  # before the first score
     with pytest.raises(DataError, match="1 hypotheses, but 40 references"):
         list(evaluate({**outputs, "short": ["a"]}, [references]))
     with pytest.raises(DataError, match="1 hypotheses, but 40 references"):

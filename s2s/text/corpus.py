@@ -158,6 +158,10 @@ class Pair(NamedTuple):
     line: int
     references: tuple[str, ...] = ()
 
+    def texts(self, sides: Sequence[Sides]) -> tuple[str, ...]:
+        """Those of some sides, in their order."""
+        return tuple(self.source if side == "source" else self.target for side in sides)
+
 
 @dataclass
 class LineReport:
@@ -168,6 +172,7 @@ class LineReport:
         skipped: lines left out, per reason.
         cut: lines shortened, per reason.
         first: the first few places, per reason.
+        details: more about the first of them, per reason.
         notes: what was mended on the way (a byte order mark taken off).
         bytes_read: how far reading has come in the files, as they lie on disk.
         remedy: what a person can do about a bad line that is an error.
@@ -177,6 +182,7 @@ class LineReport:
     skipped: Counter[str] = field(default_factory=Counter)
     cut: Counter[str] = field(default_factory=Counter)
     first: dict[str, list[str]] = field(default_factory=dict)
+    details: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     bytes_read: dict[str, int] = field(default_factory=dict)
     remedy: str = "mend the file, or leave such lines out with on_bad_line: skip"
@@ -196,6 +202,7 @@ class LineReport:
         if self.on_bad_line == "error":
             raise DataError(f"{place}: {reason}{f' ({detail})' if detail else ''}; {self.remedy}")
         self.skipped[reason] += count
+        self.details.setdefault(reason, detail)
         self._remember(reason, place)
 
     def shortened(self, reason: str, place: str) -> None:
@@ -208,11 +215,16 @@ class LineReport:
         if len(places) < _SHOWN:
             places.append(place)
 
-    def lines(self) -> list[str]:
-        """The report for a person, a line per reason; empty if there is nothing to say."""
+    def lines(self, *, detailed: bool = False) -> list[str]:
+        """The report for a person, a line per reason; empty if there is nothing to say.
+
+        Args:
+            detailed: tell more about the first line of each reason, as is wanted where no line could be used.
+        """
         said = [
             f"{done} {counted(count, 'line')}: {reason}, "
             f"{'first ' if count > len(self.first[reason]) else ''}at {', '.join(self.first[reason])}"
+            + (f" ({self.details[reason]})" if detailed and self.details.get(reason) else "")
             for done, counts in (("skipped", self.skipped), ("shortened", self.cut))
             for reason, count in sorted(counts.items())
         ]
@@ -285,6 +297,36 @@ def open_corpus(given: CorpusInput, sides: Sequence[Sides] = ()) -> Corpus:
     return ToldLengths(corpus) if spec.tell_length else corpus
 
 
+def open_text(given: CorpusInput) -> Corpus:
+    """The reader of a corpus for whoever takes any text: what has no format of its own is `AnyLines`.
+
+    Args:
+        given: as for `open_corpus`; a file is one of lines if no reader takes its name, or `Lines` does.
+
+    Raises:
+        ConfigError: see `open_corpus`.
+    """
+    spec = corpus_spec(given)
+    more_than_a_name = spec != CorpusSpec(path=spec.path)
+    return open_corpus(spec) if more_than_a_name or set(_takers(spec)) - {"Lines"} else AnyLines(spec)
+
+
+class AnyLines(Corpus):
+    """A file of lines, whatever its name. All of them are texts, empty ones too, which nothing can be learnt from."""
+
+    sides = ("target",)
+
+    @classmethod
+    def reads(cls, spec: CorpusSpec) -> bool:
+        """None by its name."""
+        return False
+
+    def pairs(self, report: LineReport) -> Iterator[Pair]:
+        """See `Corpus.pairs`."""
+        (path,) = self.spec.paths
+        return (Pair("", text, line) for line, text in read_lines(path, report) if text is not None)
+
+
 class Referenced(Corpus):
     """A corpus whose pairs have references (`CorpusSpec.references_key`), as many as its first pair has.
 
@@ -339,8 +381,7 @@ class ToldLengths(Corpus):
 def _opened_as_it_is(spec: CorpusSpec) -> Corpus:
     if spec.reader is not None:
         return _reader(spec.reader, spec)
-    names = catalogue().names("corpus")
-    takers = [name for name in names if catalogue().load("corpus", name).reads(spec)]
+    names, takers = catalogue().names("corpus"), _takers(spec)
     if not takers and spec.path is not None:
         raise ConfigError(
             f"no reader takes {spec.path}. If it is one file of lines, give two: SOURCE,TARGET; if it holds pairs, "
@@ -352,6 +393,11 @@ def _opened_as_it_is(spec: CorpusSpec) -> Corpus:
             f"{','.join(spec.paths)}; name one with `reader`: {', '.join(names)}"
         )
     return _reader(takers[0], spec)
+
+
+def _takers(spec: CorpusSpec) -> list[str]:
+    """Which readers take files of these names."""
+    return [name for name in catalogue().names("corpus") if catalogue().load("corpus", name).reads(spec)]
 
 
 def _reader(name: str, spec: CorpusSpec) -> Corpus:

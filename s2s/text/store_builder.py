@@ -231,6 +231,7 @@ class _Builder:
         lines = self.report.lines() + self.too_long.lines()
         if self.pairs == 0:
             files = " and ".join(",".join(spec.paths) for spec in corpora)
+            lines = self.report.lines(detailed=True) + self.too_long.lines()
             raise DataError("; ".join([f"{files}: no pair is left to use", *lines]))
         about = {
             "fingerprint": self.fingerprint,
@@ -426,15 +427,16 @@ def corpus_lines(
             report.bytes_read.clear()
             for number, pair in enumerate(open_corpus(spec, sides).pairs(report)):
                 nothing = False
-                for side in sides:
-                    yield pair.source if side == "source" else pair.target
+                yield from pair.texts(sides)
                 if number % _CHUNK_PAIRS == 0:
                     progress.update(task, completed=before + sum(report.bytes_read.values()))
             before += _size(spec)
             progress.update(task, completed=before)
     if nothing:
         files = " and ".join(",".join(spec.paths) for spec in corpora)
-        raise DataError("; ".join([f"{files}: there is no pair of lines to learn from", *report.lines()]))
+        raise DataError(
+            "; ".join([f"{files}: there is no pair of lines to learn from", *report.lines(detailed=True)])
+        )
 
 
 def _size(spec: CorpusSpec) -> int:

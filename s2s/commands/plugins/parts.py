@@ -10,6 +10,7 @@ import yaml
 from s2s.errors import ConfigError
 from s2s.registry import KINDS, Entry, catalogue, use_plugins
 from s2s.registry.near_names import unknown
+from s2s.untrusted import parse_yaml
 
 REMEDY = "See: s2s plugins list"
 
@@ -106,7 +107,7 @@ def given_options(pairs: Sequence[str], where: str = "--option") -> dict[str, An
         if not sign or not name:
             raise ConfigError(f"{where} {pair!r}: expected KEY=VALUE")
         try:
-            options[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            options[name] = parse_yaml(value)
+        except (yaml.YAMLError, ValueError) as error:
             raise ConfigError(f"{where} {pair!r}: the value is no YAML") from error
     return options

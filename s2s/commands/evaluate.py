@@ -111,7 +111,7 @@ def main(argv: list[str]) -> int:
 
     from s2s.commands.plugins.parts import given_spec
     from s2s.evaluation.evaluate import evaluate
-    from s2s.evaluation.table import table
+    from s2s.evaluation.table import bootstrap_note, table
 
     metrics = [given_spec(word, "--metrics") for word in options.metrics or ()]
     systems, references, sources = _texts(options)
@@ -142,6 +142,8 @@ def main(argv: list[str]) -> int:
     else:
         for line in table(rows, options.by_length):
             print(line, flush=True)
+        if note := bootstrap_note(len(references[0]), resamples):
+            print(note, flush=True)
     if sources is not None:
         from s2s.commands.abstraction import tell
 

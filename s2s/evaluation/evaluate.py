@@ -25,8 +25,9 @@ class Row:
         metric: name of the score, such as "chrF2".
         case: "cased", "lower-cased", or "" for a metric that does not distinguish.
         score: the value.
-        confidence: half the width of the 95 % interval; None if it was not asked for.
-        p_value: of the difference to the first system; None for that one, and where it was not asked for.
+        confidence: half the width of the 95 % interval; None if it was not asked for, and of one sentence, for all that
+            can be drawn from it is the same.
+        p_value: of the difference to the first system; None for that one, and likewise.
         sentences: how many were scored.
         signature: all that the score depends on.
         details: further numbers of the metric.
@@ -151,13 +152,15 @@ def _row(
     compared: Compared | None = None,
     lengths: tuple[int, int | None] | None = None,
 ) -> Row:
+    bootstrap = (score.confidence, None) if compared is None else (compared.confidence, compared.p_value)
+    confidence, p_value = bootstrap if score.sentences > 1 else (None, None)
     return Row(
         system=system,
         metric=score.name,
         case=measure.case,
         score=score.value,
-        confidence=score.confidence if compared is None else compared.confidence,
-        p_value=None if compared is None else compared.p_value,
+        confidence=confidence,
+        p_value=p_value,
         sentences=score.sentences,
         signature=score.signature if compared is None else compared.signature,
         details=score.details,

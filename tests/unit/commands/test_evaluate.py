@@ -106,8 +106,10 @@ def test_several_systems_are_compared_with_the_first(files, capsys):
         ["TER", "lower-cased"],
         ["chrF2", "cased"],
         ["chrF2", "lower-cased"],
-        ["2", "sentences"],
+        ["intervals", "and"],
     ]
+    assert lines[12] == "intervals and p-values of 2 sentences say little; a bootstrap wants 20 and more"
+    assert lines[13:] == ["2 sentences"]
     assert (
         "bs:50" in lines[0]
         and lines[1].split()[:2] == [str(files / "hyp"), "16.67"]
@@ -217,7 +219,8 @@ def test_extracts_stand_beside_a_summary(summaries, capsys):
         ["80.00"],
     ]
     assert [line.split()[0] for line in lines[2:4]] == ["lead-1", "oracle-1"]
-    assert [line.split()[:2] for line in lines[6:8]] == [["reference", "1"], ["reference", "2"]]
+    assert lines[4].startswith("intervals and p-values of 2 sentences say little")
+    assert [line.split()[:2] for line in lines[7:9]] == [["reference", "1"], ["reference", "2"]]
     report = json.loads((summaries / "report").read_text())
     assert report[str(summaries / "hyp")]["repetition"]["1"] == 0.25
     assert report["reference 1"]["words"] == [2, 2]

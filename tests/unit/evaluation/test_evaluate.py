@@ -11,7 +11,7 @@ from s2s.errors import ConfigError, DataError
 from s2s.evaluation.evaluate import evaluate
 from s2s.evaluation.metric import Metric, Score
 from s2s.evaluation.significance import half_width, paired_bootstrap
-from s2s.evaluation.table import table
+from s2s.evaluation.table import bootstrap_note, table
 from s2s_plugins.metrics.bleu import BLEU
 from s2s_plugins.metrics.chrf import ChrF
 from s2s_plugins.metrics.ter import TER
@@ -71,6 +71,28 @@ def test_a_system_is_as_good_as_itself(systems):
     for compare in (BLEU.compare, Metric.compare):
         _, again = compare(BLEU(), [outputs["worse"]] * 2, [references], resamples=30)
         assert again.p_value == 1.0
+
+
+def test_one_sentence_has_no_interval_and_no_p_value():
+    """Whatever is drawn from it is that sentence: the samples do not vary, and none is further from their mean."""
+    outputs, reference = {"worse": ["the cat sits"], "better": ["the cat sat"]}, ["the cat sat"]
+    for systems in (outputs, {"worse": outputs["worse"]}):
+        rows = list(evaluate(systems, [reference], metrics=["BLEU", "ROUGE1"], resamples=20))
+        assert {(row.confidence, row.p_value) for row in rows} == {(None, None)}
+        assert "bs:20" in rows[0].signature
+    double = {name: texts * 2 for name, texts in outputs.items()}
+    rows = list(evaluate(double, [reference * 2], metrics=["ROUGE1"], resamples=20))
+    assert rows[1].p_value == 1 / 21  # as sacreBLEU has it: none of 20 samples is further
+
+
+def test_few_sentences_are_told():
+    assert bootstrap_note(1, 1000).startswith("1 sentence has no interval and no p-value")
+    assert (
+        bootstrap_note(19, 2)
+        == "intervals and p-values of 19 sentences say little; a bootstrap wants 20 and more"
+    )
+    assert bootstrap_note(20, 1000) is None
+    assert bootstrap_note(19, 0) is None
 
 
 def test_half_of_the_middle_95_percent():

@@ -91,7 +91,7 @@ def corpus_spec(given: CorpusInput) -> CorpusSpec:
     """Makes a spec of what a person writes: "pairs.tsv", "train.en,train.de", or a mapping with its fields.
 
     Raises:
-        ConfigError: a field that does not exist, no file, or a weight that is not positive.
+        ConfigError: a field that does not exist or holds what it cannot, or no file.
     """
     if isinstance(given, str) and given.lstrip().startswith(
         "{"
@@ -107,6 +107,8 @@ def corpus_spec(given: CorpusInput) -> CorpusSpec:
         if len(parts) > 2 or not all(parts):
             raise ConfigError(f"corpus {given!r} is neither one file nor two with a comma between them")
         spec = CorpusSpec(path=parts[0]) if len(parts) == 1 else CorpusSpec(source=parts[0], target=parts[1])
+    elif not isinstance(given, Mapping):
+        raise ConfigError(f"corpus {given!r} is neither the name of a file nor a mapping")
     else:
         known = [f.name for f in fields(CorpusSpec)]
         for name in given:
@@ -120,17 +122,7 @@ def corpus_spec(given: CorpusInput) -> CorpusSpec:
         spec.path is None and (spec.source is None or spec.target is None)
     ):
         raise ConfigError(f"a corpus is `path`, or `source` and `target`; this one is {given!r}")
-    for name in ("path", "source", "target"):
-        if not isinstance(getattr(spec, name), str | None):
-            raise ConfigError(f"{name} of a corpus is {getattr(spec, name)!r}; it must be the name of a file")
-    if not isinstance(spec.tell_length, bool):
-        raise ConfigError(
-            f"tell_length of corpus {','.join(spec.paths)} is {spec.tell_length!r}; it must be true or false"
-        )
-    if not (isinstance(spec.weight, int | float) and 0 < spec.weight < math.inf):
-        raise ConfigError(
-            f"the weight of corpus {','.join(spec.paths)} is {spec.weight!r}; it must be above 0"
-        )
+    _check_values(spec)
     return replace(
         spec,
         path=locate(spec.path) if spec.path else None,
@@ -139,11 +131,38 @@ def corpus_spec(given: CorpusInput) -> CorpusSpec:
     )
 
 
-def _keys(name: str, value: object) -> str | tuple[str, ...] | None:
+def _keys(name: str, value: object) -> object:
+    # Numbers of columns are written without quotes.
     if name != "references_key":
-        return None if value is None else str(value)
+        return str(value) if type(value) is int else value
     keys = value if isinstance(value, list | tuple) else [] if value is None else [value]
-    return tuple(map(str, keys))
+    return tuple(_keys("", key) for key in keys)
+
+
+def _check_values(spec: CorpusSpec) -> None:
+    """Raises a ConfigError if a field holds what it cannot."""
+    for name in ("path", "source", "target"):
+        if not isinstance(getattr(spec, name), str | None):
+            raise ConfigError(f"{name} of a corpus is {getattr(spec, name)!r}; it must be the name of a file")
+    key = "a key (in quotes, where YAML takes it for something else) or the number of a column"
+    readers = ", ".join(catalogue().names("corpus"))
+    several = isinstance(spec.references_key, list | tuple)
+    weighed = isinstance(spec.weight, int | float) and not isinstance(spec.weight, bool)
+    for name, good, wanted in (
+        ("source_key", isinstance(spec.source_key, str | None), key),
+        ("target_key", isinstance(spec.target_key, str | None), key),
+        (
+            "references_key",
+            several and all(isinstance(one, str) for one in spec.references_key),
+            f"{key}, or a list of them",
+        ),
+        ("reader", isinstance(spec.reader, str | None), f"the name of a reader: {readers}"),
+        ("tell_length", isinstance(spec.tell_length, bool), "true or false"),
+        ("weight", weighed and 0 < spec.weight < math.inf, "a number above 0"),
+    ):
+        if not good:
+            given = getattr(spec, name)
+            raise ConfigError(f"{name} of corpus {','.join(spec.paths)} is {given!r}; it must be {wanted}")
 
 
 class Pair(NamedTuple):

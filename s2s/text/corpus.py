@@ -397,9 +397,14 @@ class ToldLengths(Corpus):
             yield pair._replace(source=told(pair.source, pair.target))
 
 
-def _opened_as_it_is(spec: CorpusSpec) -> Corpus:
+def reader_name(spec: CorpusSpec) -> str:
+    """Who reads a corpus, by name in the catalogue.
+
+    Raises:
+        ConfigError: no reader, or more than one, takes files of these names.
+    """
     if spec.reader is not None:
-        return _reader(spec.reader, spec)
+        return spec.reader
     names, takers = catalogue().names("corpus"), _takers(spec)
     if not takers and spec.path is not None:
         raise ConfigError(
@@ -411,7 +416,7 @@ def _opened_as_it_is(spec: CorpusSpec) -> Corpus:
             f"{'no reader takes' if not takers else ' and '.join(takers) + ' both take'} "
             f"{','.join(spec.paths)}; name one with `reader`: {', '.join(names)}"
         )
-    return _reader(takers[0], spec)
+    return takers[0]
 
 
 def _takers(spec: CorpusSpec) -> list[str]:
@@ -419,7 +424,8 @@ def _takers(spec: CorpusSpec) -> list[str]:
     return [name for name in catalogue().names("corpus") if catalogue().load("corpus", name).reads(spec)]
 
 
-def _reader(name: str, spec: CorpusSpec) -> Corpus:
+def _opened_as_it_is(spec: CorpusSpec) -> Corpus:
+    name = reader_name(spec)
     reader = catalogue().load("corpus", name)
     if reader.files != len(spec.paths):
         wanted = "one file, `path`" if reader.files == 1 else "two files, `source` and `target`"

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, TypeAlias
@@ -25,7 +24,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from s2s.cores import available_cores
 from s2s.durable import Lock, durable_folder, make_folder, write_durably, writing
 from s2s.errors import DataError
-from s2s.text.corpus import BadLinePolicy, CorpusSpec, LineReport, Pair, Sides, open_corpus
+from s2s.text.corpus import BadLinePolicy, CorpusSpec, LineReport, Pair, Sides, open_corpus, reader_name
 from s2s.text.store import ID_TYPES, SIDES, PairStore
 from s2s.text.tokenizer import Tokenizer
 from s2s.untrusted import ordinary, parse_json
@@ -128,8 +127,7 @@ def pair_store(
     parts = [_FORMAT, options, source_tokenizer.fingerprint(), target_tokenizer.fingerprint()]
     for spec in corpora:
         digests = [file_digest(path, cache) for path in spec.paths]
-        reader = [type(open_corpus(replace(spec, tell_length=False))).__qualname__]
-        parts.append([*reader, *spec.treatment, *digests])
+        parts.append([reader_name(spec), *spec.treatment, *digests])
     fingerprint = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     folder = cache / f"{name}-{fingerprint[:16]}"
     paths = [spec.paths for spec in corpora]

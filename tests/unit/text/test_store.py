@@ -406,7 +406,7 @@ class Endless:
         time.sleep(60)
 
 builder._CHUNK_PAIRS, builder._PARALLEL_BYTES = 1, 0
-builder.os.sched_getaffinity = lambda _: {0, 1, 2}
+builder.available_cores = lambda most: 3
 builder.open_corpus = lambda spec, sides=(): Endless()
 builder.pair_store(Path("cache"), "train", [CorpusSpec(path="a.tsv")], Bytes(), Bytes())
 """

@@ -109,11 +109,6 @@ def test_what_cannot_be_scored(metric):
         metric.score(HYPOTHESES, REFERENCES)
 
 
-def test_unknown_tokenization():
-    with pytest.raises(ConfigError, match="unknown tokenization '13b' of BLEU; sacreBLEU knows: .*13a"):
-        BLEU(tokenize="13b")
-
-
 def test_a_tokenization_that_cannot_be_had(monkeypatch):
     def offline(*_):
         raise OSError("no network")
@@ -131,3 +126,8 @@ def test_impossible_word_orders():
             ConfigError, match=f"word_order of ChrF is {order}; it must be 0 for chrF, 2 for chrF"
         ):
             ChrF(word_order=order)
+
+
+def test_unknown_tokenization():
+    with pytest.raises(ConfigError, match="unknown tokenization '13b' of BLEU; sacreBLEU knows: .*13a"):
+        BLEU(tokenize="13b")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2s.commands.command_line import CommandLine
+from s2s.commands.corpora import TEXTS
 from s2s.counted import counted
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def main(argv: list[str]) -> int:
         "files",
         metavar="FILE",
         nargs="+",
-        help="pairs.tsv, pairs.jsonl, SOURCE,TARGET or a file of lines",
+        help=TEXTS,
     )
     stats.add_argument(
         "--tokenizer", metavar="FOLDER", help="a trained tokenizer or a bundle: counts pieces too"

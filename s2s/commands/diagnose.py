@@ -73,8 +73,10 @@ def main(argv: list[str]) -> int:
     )
     options = parser.parse_args(argv)
 
+    from s2s.commands.plugins.parts import given_spec
+
     settings = _settings(options, QUICK if options.quick else usual)
-    cells = [_spec(word) for word in options.cells]
+    cells = [given_spec(word, "--cells") for word in options.cells]
     folder = None if options.output is None else _folder(options.output)
 
     from s2s.commands.output import Output
@@ -103,14 +105,6 @@ def _settings(options: Any, usual: Settings) -> Settings:
         if value is not None:
             chosen[name] = tuple(value) if isinstance(value, list) else value
     return Settings(**chosen)
-
-
-def _spec(word: str) -> dict[str, Any]:
-    """`NAME,KEY=VALUE,...` as a spec."""
-    from s2s.commands.plugins.parts import given_options
-
-    name, *pairs = word.split(",")
-    return {"class_path": name, "init_args": given_options(pairs, where="--cells")}
 
 
 def _folder(path: str) -> Path:

@@ -50,9 +50,10 @@ def main(argv: list[str]) -> int:
     add(
         "--metrics",
         nargs="+",
-        metavar="NAME",
-        help=f"which to compute (default: {' '.join(METRICS)}; with --sources {' '.join(SUMMARY_METRICS)}); "
-        "see: s2s plugins list --kind metric",
+        metavar="NAME[,KEY=VALUE...]",
+        help="which to compute, with options of theirs, as BLEU,tokenize=zh for Chinese or ChrF,word_order=2 for "
+        f"chrF++ (default: {' '.join(METRICS)}; with --sources {' '.join(SUMMARY_METRICS)}); "
+        "see: s2s plugins list --kind metric, s2s plugins show BLEU",
     )
     add(
         "--resamples",
@@ -108,9 +109,11 @@ def main(argv: list[str]) -> int:
 
             check_place(path)
 
+    from s2s.commands.plugins.parts import given_spec
     from s2s.evaluation.evaluate import evaluate
-    from s2s.evaluation.table import table
+    from s2s.evaluation.table import bootstrap_note, table
 
+    metrics = [given_spec(word, "--metrics") for word in options.metrics or ()]
     systems, references, sources = _texts(options)
     outputs = dict(systems)
     if sources is not None:
@@ -129,7 +132,7 @@ def main(argv: list[str]) -> int:
     rows = evaluate(
         systems,
         references,
-        metrics=options.metrics or (METRICS if sources is None else SUMMARY_METRICS),
+        metrics=metrics or (METRICS if sources is None else SUMMARY_METRICS),
         resamples=resamples,
         by_length=options.by_length,
         buckets=options.buckets,
@@ -139,6 +142,8 @@ def main(argv: list[str]) -> int:
     else:
         for line in table(rows, options.by_length):
             print(line, flush=True)
+        if note := bootstrap_note(len(references[0]), resamples):
+            print(note, flush=True)
     if sources is not None:
         from s2s.commands.abstraction import tell
 

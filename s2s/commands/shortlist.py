@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from s2s.commands.bad_lines import add_bad_line_options, line_report
 from s2s.commands.command_line import CommandLine
+from s2s.commands.corpora import PAIRS
 from s2s.text.shortlist import FREQUENT, PER_PIECE
 
 SUMMARY = "learn a vocabulary shortlist from the training text, for faster translation"
@@ -20,7 +21,7 @@ def main(argv: list[str]) -> int:
     )
     add = parser.add_argument
     add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
-    add("files", metavar="FILE", nargs="+", help="training text: pairs.tsv, pairs.jsonl or SOURCE,TARGET")
+    add("files", metavar="FILE", nargs="+", help=f"training text: {PAIRS}")
     add(
         "--per-piece",
         type=int,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2s.commands.bad_lines import NO_CHOICE, add_bad_line_options, line_report
 from s2s.commands.command_line import CommandLine
+from s2s.commands.corpora import TEXTS
 from s2s.errors import ConfigError, DataError
 from s2s.text.tokenizer import DEFAULT_TOKENIZER
 from s2s.untrusted import parse_json
@@ -29,10 +30,9 @@ def main(argv: list[str]) -> int:
     train = actions.add_parser(
         "train",
         help="learn a tokenizer from text",
-        description="Learn a tokenizer from files of lines, .tsv or .jsonl pairs (both sides), or "
-        "SOURCE,TARGET files; plain or .gz.",
+        description="Learn a tokenizer from files of lines, or from both sides of pairs; plain or .gz.",
     )
-    train.add_argument("files", metavar="FILE", nargs="+", help="text to learn from")
+    train.add_argument("files", metavar="FILE", nargs="+", help=f"text to learn from: {TEXTS}")
     train.add_argument(
         "--output", "--out", metavar="FOLDER", required=True, help="where the tokenizer is written"
     )
@@ -135,16 +135,12 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _training_text(files: list[str], report: Any) -> Iterator[str]:
-    from s2s.text.corpus import open_corpus, read_lines
-    from s2s.text.statistics import is_pairs
+    from s2s.text.corpus import open_text
 
     for file in files:
-        if is_pairs(file):
-            for pair in open_corpus(file).pairs(report):
-                yield pair.source
-                yield pair.target
-        else:
-            yield from (text for _, text in read_lines(file, report) if text is not None)
+        corpus = open_text(file)
+        for pair in corpus.pairs(report):
+            yield from pair.texts(corpus.sides)
 
 
 def _lines(path: str) -> Iterator[str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from s2s.errors import ConfigError
 from s2s.evaluation.defaults import LENGTHS, METRICS
-from s2s.evaluation.metric import Metric, check_sizes
-from s2s.registry import catalogue
-from s2s.registry.parts import options
+from s2s.evaluation.metric import Metric, Score, check_sizes
+from s2s.evaluation.significance import Compared
+from s2s.registry.parts import Spec, factory, options, read_spec
 
 MOST_RESAMPLES = 10**6
 
@@ -25,12 +25,14 @@ class Row:
         metric: name of the score, such as "chrF2".
         case: "cased", "lower-cased", or "" for a metric that does not distinguish.
         score: the value.
-        confidence: half the width of the 95 % interval; None if it was not asked for.
-        p_value: of the difference to the first system; None for that one, and where it was not asked for.
+        confidence: half the width of the 95 % interval; None if it was not asked for, and of one sentence, for all that
+            can be drawn from it is the same.
+        p_value: of the difference to the first system; None for that one, and likewise.
         sentences: how many were scored.
         signature: all that the score depends on.
         details: further numbers of the metric.
         lengths: (least, most) length of the references that were scored, most None: without end; None: all.
+        options: of the metric, as they were given.
     """
 
     system: str
@@ -43,13 +45,14 @@ class Row:
     signature: str
     details: dict[str, Any]
     lengths: tuple[int, int | None] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def evaluate(
     systems: Mapping[str, Sequence[str]],
     references: Sequence[Sequence[str]],
     *,
-    metrics: Sequence[str] = METRICS,
+    metrics: Sequence[Spec] = METRICS,
     resamples: int = 0,
     by_length: str | None = None,
     buckets: Sequence[int] | None = None,
@@ -59,7 +62,8 @@ def evaluate(
     Args:
         systems: outputs by the name of the system, one for each sentence; the first is what others are compared with.
         references: one or more sets of references.
-        metrics: names in the catalogue.
+        metrics: names in the catalogue, or {"class_path": name, "init_args": options}. One that can tell case is
+            scored with case and without, unless its options say `lowercase`.
         resamples: of a bootstrap over sentences, for intervals and, with several systems, p-values; 0 for none.
         by_length: "words" (between white space) or "characters": give scores by length of the first reference as well.
         buckets: the longest length of each bucket but the last, ascending; None is what is usual for the unit.
@@ -68,7 +72,7 @@ def evaluate(
         For each metric the whole set, then its buckets; in each the systems in their order.
 
     Raises:
-        ConfigError: an unknown metric, impossible resamples or buckets.
+        ConfigError: an unknown metric or option, one given twice, impossible values, resamples or buckets.
         DataError: nothing to score, or different numbers of sentences.
     """
     if resamples < 0 or resamples == 1 or resamples > MOST_RESAMPLES:
@@ -79,18 +83,40 @@ def evaluate(
     for hypotheses in systems.values():
         check_sizes(hypotheses, references)
     groups = {} if by_length is None else _by_length(references[0], by_length, buckets)
-    for case, plain, with_interval in _metrics(metrics, resamples if len(systems) == 1 else 0):
-        yield from _whole(systems, references, case, plain, with_interval, resamples)
+    for measure in _measures(metrics, resamples if len(systems) == 1 else 0):
+        yield from _whole(systems, references, measure, resamples)
         for lengths, chosen in groups.items():
             some = [[reference[index] for index in chosen] for reference in references]
             for system, hypotheses in systems.items():
-                yield _row(system, case, plain, [hypotheses[index] for index in chosen], some, lengths)
+                score = measure.plain.score([hypotheses[index] for index in chosen], some)
+                yield _row(system, measure, score, lengths=lengths)
 
 
-def _metrics(names: Sequence[str], resamples: int) -> Iterator[tuple[str, Metric, Metric]]:
-    # Case, the metric, and the metric with an interval if it can give one.
-    for name in names:
-        part = catalogue().load("metric", name)
+class _Measure(NamedTuple):
+    """A metric, with case or without, and the same with an interval if it can give one."""
+
+    options: dict[str, Any]
+    case: str
+    plain: Metric
+    with_interval: Metric
+
+
+def _measures(metrics: Sequence[Spec], resamples: int) -> list[_Measure]:
+    # All of them before the first score: what cannot be is told before the work.
+    found: list[_Measure] = []
+    seen: list[tuple[str, dict[str, Any]]] = []
+    for spec in metrics:
+        name, given = read_spec("metric", spec)
+        if (name, given) in seen:
+            label = " ".join([name, *(f"{option}={value}" for option, value in given.items())])
+            raise ConfigError(f"metric {label!r} is given twice; name it once, or with other options")
+        seen.append((name, given))
+        part = factory("metric", spec)
+        if "resamples" in given:
+            raise ConfigError(
+                f"metric {name!r}: resamples is {given['resamples']!r}, but all metrics are resampled alike; give it "
+                "for all, as the option --resamples or the argument resamples"
+            )
         known = options(part)
         bootstrap = {"resamples": resamples} if resamples and "resamples" in known else {}
         cases = (
@@ -99,57 +125,47 @@ def _metrics(names: Sequence[str], resamples: int) -> Iterator[tuple[str, Metric
             else {"": {}}
         )
         for case, option in cases.items():
-            yield case, part(**option), part(**option, **bootstrap)
+            if given.get("lowercase") in (None, option.get("lowercase")):
+                found.append(_Measure(given, case, part(**option), part(**option, **bootstrap)))
+    return found
 
 
 def _whole(
     systems: Mapping[str, Sequence[str]],
     references: Sequence[Sequence[str]],
-    case: str,
-    plain: Metric,
-    with_interval: Metric,
+    measure: _Measure,
     resamples: int,
 ) -> Iterator[Row]:
     if len(systems) == 1 or not resamples:
         for system, hypotheses in systems.items():
-            yield _row(system, case, with_interval, hypotheses, references, None)
+            yield _row(system, measure, measure.with_interval.score(hypotheses, references))
         return
-    compared = plain.compare(list(systems.values()), references, resamples=resamples)
+    compared = measure.plain.compare(list(systems.values()), references, resamples=resamples)
     for (system, hypotheses), one in zip(systems.items(), compared, strict=True):
-        score = plain.score(hypotheses, references)
-        yield Row(
-            system,
-            score.name,
-            case,
-            score.value,
-            one.confidence,
-            one.p_value,
-            score.sentences,
-            one.signature,
-            score.details,
-        )
+        yield _row(system, measure, measure.plain.score(hypotheses, references), one)
 
 
 def _row(
     system: str,
-    case: str,
-    metric: Metric,
-    hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
-    lengths: tuple[int, int | None] | None,
+    measure: _Measure,
+    score: Score,
+    compared: Compared | None = None,
+    lengths: tuple[int, int | None] | None = None,
 ) -> Row:
-    score = metric.score(hypotheses, references)
+    bootstrap = (score.confidence, None) if compared is None else (compared.confidence, compared.p_value)
+    confidence, p_value = bootstrap if score.sentences > 1 else (None, None)
     return Row(
-        system,
-        score.name,
-        case,
-        score.value,
-        score.confidence,
-        None,
-        score.sentences,
-        score.signature,
-        score.details,
-        lengths,
+        system=system,
+        metric=score.name,
+        case=measure.case,
+        score=score.value,
+        confidence=confidence,
+        p_value=p_value,
+        sentences=score.sentences,
+        signature=score.signature if compared is None else compared.signature,
+        details=score.details,
+        lengths=lengths,
+        options=measure.options,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from s2s.errors import DataError
@@ -58,11 +59,15 @@ def read_texts(path: str, report: LineReport | None = None) -> list[list[str]]:
         sets of texts, as references are given: one, or as many as the lists under KEY are long.
 
     Raises:
-        DataError: the file cannot be read, is not UTF-8 or not JSON, or not all objects have as many texts under KEY.
+        DataError: the file cannot be read, is not UTF-8 or not JSON, or not all objects have as many texts under KEY;
+            or it is FILE.jsonl without a KEY, and begins with an object.
     """
     file, mark, key = path.rpartition("#")
     if not mark or plain_suffix(file) != ".jsonl":
-        return [read_lines(path, report)]
+        lines = read_lines(path, report)
+        if plain_suffix(path) == ".jsonl":
+            _refuse_objects(path, lines)
+        return [lines]
     rows: list[list[str]] = []
     first = 0
     for number, line in enumerate(read_lines(file, report), start=1):
@@ -90,3 +95,19 @@ def read_texts(path: str, report: LineReport | None = None) -> list[list[str]]:
             )
         rows.append(texts)
     return [list(texts) for texts in zip(*rows, strict=True)] or [[]]
+
+
+def _refuse_objects(path: str, lines: Sequence[str]) -> None:
+    # An object is no text that anybody compares; a file of that name without objects is one of lines.
+    number, first = next(
+        ((number, line) for number, line in enumerate(lines, start=1) if line.strip()), (0, "")
+    )
+    try:
+        record = parse_json(first)
+    except ValueError:
+        return
+    if isinstance(record, dict):
+        raise DataError(
+            f"{path}, line {number}: a JSON object, with {', '.join(map(repr, record)) or 'no keys'}; say under which "
+            f"key its text is: {path}#KEY"
+        )

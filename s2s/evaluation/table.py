@@ -8,6 +8,9 @@ from itertools import groupby
 from s2s.counted import counted
 from s2s.evaluation.evaluate import Row
 
+FEW_SENTENCES = 20
+"""With fewer, samples are so much like each other that an interval is too narrow and a small p-value comes easily."""
+
 
 def table(rows: Iterable[Row], unit: str | None = None) -> Iterator[str]:
     """Lines; those of a metric come as soon as all its rows have come.
@@ -16,8 +19,27 @@ def table(rows: Iterable[Row], unit: str | None = None) -> Iterator[str]:
         rows: as `evaluate` yields them.
         unit: of the lengths, if there are scores by length.
     """
-    for _, group in groupby(rows, key=lambda row: (row.metric, row.case, row.signature.partition("|")[0])):
+    for _, group in groupby(
+        rows, key=lambda row: (row.metric, row.options, row.case, row.signature.partition("|")[0])
+    ):
         yield from _metric(list(group), unit)
+
+
+def bootstrap_note(sentences: int, resamples: int) -> str | None:
+    """What to know of intervals and p-values where few sentences were drawn from; None where there is nothing to say.
+
+    Args:
+        sentences: how many were scored.
+        resamples: see `evaluate`.
+    """
+    if not resamples or sentences >= FEW_SENTENCES:
+        return None
+    wanted = f"a bootstrap wants {FEW_SENTENCES} and more"
+    if sentences == 1:
+        return (
+            f"1 sentence has no interval and no p-value, for all that is drawn from it is the same; {wanted}"
+        )
+    return f"intervals and p-values of {sentences} sentences say little; {wanted}"
 
 
 def _metric(rows: list[Row], unit: str | None) -> Iterator[str]:
@@ -44,4 +66,5 @@ def _metric(rows: list[Row], unit: str | None) -> Iterator[str]:
 
 def _label(row: Row) -> str:
     # Names of one metric stand below each other, with case and without.
-    return f"{row.metric:<6}{row.case:<11}" if row.case else f"{row.metric:<11}"
+    name = " ".join([row.metric, *(f"{option}={value}" for option, value in row.options.items())])
+    return f"{name:<5} {row.case:<11}" if row.case else f"{name:<10} "

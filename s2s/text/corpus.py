@@ -91,7 +91,7 @@ def corpus_spec(given: CorpusInput) -> CorpusSpec:
     """Makes a spec of what a person writes: "pairs.tsv", "train.en,train.de", or a mapping with its fields.
 
     Raises:
-        ConfigError: a field that does not exist, no file, or a weight that is not positive.
+        ConfigError: a field that does not exist or holds what it cannot, or no file.
     """
     if isinstance(given, str) and given.lstrip().startswith(
         "{"
@@ -107,6 +107,8 @@ def corpus_spec(given: CorpusInput) -> CorpusSpec:
         if len(parts) > 2 or not all(parts):
             raise ConfigError(f"corpus {given!r} is neither one file nor two with a comma between them")
         spec = CorpusSpec(path=parts[0]) if len(parts) == 1 else CorpusSpec(source=parts[0], target=parts[1])
+    elif not isinstance(given, Mapping):
+        raise ConfigError(f"corpus {given!r} is neither the name of a file nor a mapping")
     else:
         known = [f.name for f in fields(CorpusSpec)]
         for name in given:
@@ -120,17 +122,7 @@ def corpus_spec(given: CorpusInput) -> CorpusSpec:
         spec.path is None and (spec.source is None or spec.target is None)
     ):
         raise ConfigError(f"a corpus is `path`, or `source` and `target`; this one is {given!r}")
-    for name in ("path", "source", "target"):
-        if not isinstance(getattr(spec, name), str | None):
-            raise ConfigError(f"{name} of a corpus is {getattr(spec, name)!r}; it must be the name of a file")
-    if not isinstance(spec.tell_length, bool):
-        raise ConfigError(
-            f"tell_length of corpus {','.join(spec.paths)} is {spec.tell_length!r}; it must be true or false"
-        )
-    if not (isinstance(spec.weight, int | float) and 0 < spec.weight < math.inf):
-        raise ConfigError(
-            f"the weight of corpus {','.join(spec.paths)} is {spec.weight!r}; it must be above 0"
-        )
+    _check_values(spec)
     return replace(
         spec,
         path=locate(spec.path) if spec.path else None,
@@ -139,11 +131,38 @@ def corpus_spec(given: CorpusInput) -> CorpusSpec:
     )
 
 
-def _keys(name: str, value: object) -> str | tuple[str, ...] | None:
+def _keys(name: str, value: object) -> object:
+    # Numbers of columns are written without quotes.
     if name != "references_key":
-        return None if value is None else str(value)
+        return str(value) if type(value) is int else value
     keys = value if isinstance(value, list | tuple) else [] if value is None else [value]
-    return tuple(map(str, keys))
+    return tuple(_keys("", key) for key in keys)
+
+
+def _check_values(spec: CorpusSpec) -> None:
+    """Raises a ConfigError if a field holds what it cannot."""
+    for name in ("path", "source", "target"):
+        if not isinstance(getattr(spec, name), str | None):
+            raise ConfigError(f"{name} of a corpus is {getattr(spec, name)!r}; it must be the name of a file")
+    key = "a key (in quotes, where YAML takes it for something else) or the number of a column"
+    readers = ", ".join(catalogue().names("corpus"))
+    several = isinstance(spec.references_key, list | tuple)
+    weighed = isinstance(spec.weight, int | float) and not isinstance(spec.weight, bool)
+    for name, good, wanted in (
+        ("source_key", isinstance(spec.source_key, str | None), key),
+        ("target_key", isinstance(spec.target_key, str | None), key),
+        (
+            "references_key",
+            several and all(isinstance(one, str) for one in spec.references_key),
+            f"{key}, or a list of them",
+        ),
+        ("reader", isinstance(spec.reader, str | None), f"the name of a reader: {readers}"),
+        ("tell_length", isinstance(spec.tell_length, bool), "true or false"),
+        ("weight", weighed and 0 < spec.weight < math.inf, "a number above 0"),
+    ):
+        if not good:
+            given = getattr(spec, name)
+            raise ConfigError(f"{name} of corpus {','.join(spec.paths)} is {given!r}; it must be {wanted}")
 
 
 class Pair(NamedTuple):
@@ -158,6 +177,10 @@ class Pair(NamedTuple):
     line: int
     references: tuple[str, ...] = ()
 
+    def texts(self, sides: Sequence[Sides]) -> tuple[str, ...]:
+        """Those of some sides, in their order."""
+        return tuple(self.source if side == "source" else self.target for side in sides)
+
 
 @dataclass
 class LineReport:
@@ -168,6 +191,7 @@ class LineReport:
         skipped: lines left out, per reason.
         cut: lines shortened, per reason.
         first: the first few places, per reason.
+        details: more about the first of them, per reason.
         notes: what was mended on the way (a byte order mark taken off).
         bytes_read: how far reading has come in the files, as they lie on disk.
         remedy: what a person can do about a bad line that is an error.
@@ -177,6 +201,7 @@ class LineReport:
     skipped: Counter[str] = field(default_factory=Counter)
     cut: Counter[str] = field(default_factory=Counter)
     first: dict[str, list[str]] = field(default_factory=dict)
+    details: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     bytes_read: dict[str, int] = field(default_factory=dict)
     remedy: str = "mend the file, or leave such lines out with on_bad_line: skip"
@@ -196,6 +221,7 @@ class LineReport:
         if self.on_bad_line == "error":
             raise DataError(f"{place}: {reason}{f' ({detail})' if detail else ''}; {self.remedy}")
         self.skipped[reason] += count
+        self.details.setdefault(reason, detail)
         self._remember(reason, place)
 
     def shortened(self, reason: str, place: str) -> None:
@@ -208,11 +234,16 @@ class LineReport:
         if len(places) < _SHOWN:
             places.append(place)
 
-    def lines(self) -> list[str]:
-        """The report for a person, a line per reason; empty if there is nothing to say."""
+    def lines(self, *, detailed: bool = False) -> list[str]:
+        """The report for a person, a line per reason; empty if there is nothing to say.
+
+        Args:
+            detailed: tell more about the first line of each reason, as is wanted where no line could be used.
+        """
         said = [
             f"{done} {counted(count, 'line')}: {reason}, "
             f"{'first ' if count > len(self.first[reason]) else ''}at {', '.join(self.first[reason])}"
+            + (f" ({self.details[reason]})" if detailed and self.details.get(reason) else "")
             for done, counts in (("skipped", self.skipped), ("shortened", self.cut))
             for reason, count in sorted(counts.items())
         ]
@@ -285,6 +316,36 @@ def open_corpus(given: CorpusInput, sides: Sequence[Sides] = ()) -> Corpus:
     return ToldLengths(corpus) if spec.tell_length else corpus
 
 
+def open_text(given: CorpusInput) -> Corpus:
+    """The reader of a corpus for whoever takes any text: what has no format of its own is `AnyLines`.
+
+    Args:
+        given: as for `open_corpus`; a file is one of lines if no reader takes its name, or `Lines` does.
+
+    Raises:
+        ConfigError: see `open_corpus`.
+    """
+    spec = corpus_spec(given)
+    more_than_a_name = spec != CorpusSpec(path=spec.path)
+    return open_corpus(spec) if more_than_a_name or set(_takers(spec)) - {"Lines"} else AnyLines(spec)
+
+
+class AnyLines(Corpus):
+    """A file of lines, whatever its name. All of them are texts, empty ones too, which nothing can be learnt from."""
+
+    sides = ("target",)
+
+    @classmethod
+    def reads(cls, spec: CorpusSpec) -> bool:
+        """None by its name."""
+        return False
+
+    def pairs(self, report: LineReport) -> Iterator[Pair]:
+        """See `Corpus.pairs`."""
+        (path,) = self.spec.paths
+        return (Pair("", text, line) for line, text in read_lines(path, report) if text is not None)
+
+
 class Referenced(Corpus):
     """A corpus whose pairs have references (`CorpusSpec.references_key`), as many as its first pair has.
 
@@ -336,11 +397,15 @@ class ToldLengths(Corpus):
             yield pair._replace(source=told(pair.source, pair.target))
 
 
-def _opened_as_it_is(spec: CorpusSpec) -> Corpus:
+def reader_name(spec: CorpusSpec) -> str:
+    """Who reads a corpus, by name in the catalogue.
+
+    Raises:
+        ConfigError: no reader, or more than one, takes files of these names.
+    """
     if spec.reader is not None:
-        return _reader(spec.reader, spec)
-    names = catalogue().names("corpus")
-    takers = [name for name in names if catalogue().load("corpus", name).reads(spec)]
+        return spec.reader
+    names, takers = catalogue().names("corpus"), _takers(spec)
     if not takers and spec.path is not None:
         raise ConfigError(
             f"no reader takes {spec.path}. If it is one file of lines, give two: SOURCE,TARGET; if it holds pairs, "
@@ -351,10 +416,16 @@ def _opened_as_it_is(spec: CorpusSpec) -> Corpus:
             f"{'no reader takes' if not takers else ' and '.join(takers) + ' both take'} "
             f"{','.join(spec.paths)}; name one with `reader`: {', '.join(names)}"
         )
-    return _reader(takers[0], spec)
+    return takers[0]
 
 
-def _reader(name: str, spec: CorpusSpec) -> Corpus:
+def _takers(spec: CorpusSpec) -> list[str]:
+    """Which readers take files of these names."""
+    return [name for name in catalogue().names("corpus") if catalogue().load("corpus", name).reads(spec)]
+
+
+def _opened_as_it_is(spec: CorpusSpec) -> Corpus:
+    name = reader_name(spec)
     reader = catalogue().load("corpus", name)
     if reader.files != len(spec.paths):
         wanted = "one file, `path`" if reader.files == 1 else "two files, `source` and `target`"

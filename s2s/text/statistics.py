@@ -1,6 +1,6 @@
 """What a corpus is like: lengths, pieces per word, unknowns, duplicates, and what two corpora share."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from s2s.errors import DataError
-from s2s.text.corpus import LineReport, open_corpus, plain_suffix, read_lines
+from s2s.text.corpus import LineReport, open_text
 from s2s.text.tokenizer import UNK, Tokenizer
 
 _CHUNK_LINES = 10_000
-_PAIR_SUFFIXES = {".tsv", ".jsonl"}
 
 
 @dataclass
@@ -93,36 +92,28 @@ class Overlap:
     lines: dict[str, int]
 
 
-def is_pairs(name: str) -> bool:
-    """Whether a name means pairs: two files with a comma, a .tsv, a .jsonl; else it is a file of lines."""
-    return "," in name or plain_suffix(name) in _PAIR_SUFFIXES
-
-
 def corpus_statistics(name: str, tokenizers: Sequence[Tokenizer] | None = None) -> CorpusStatistics:
     """Reads a corpus once.
 
     Args:
-        name: `pairs.tsv`, `pairs.jsonl`, `train.en,train.de`, or a file of lines; .gz too.
+        name: a corpus as a configuration names it (`pairs.tsv`, `train.en,train.de`, the text of a mapping), or any
+            file of lines; .gz too.
         tokenizers: of source and target; a file of lines is counted with the first.
 
     Raises:
         DataError: a file cannot be read, or no line in it can.
     """
     report = LineReport("skip")
-    if is_pairs(name):
-        rows: Iterable[tuple[str, ...]] = (pair[:2] for pair in open_corpus(name).pairs(report))
-        counters = {side: _Counter() for side in ("source", "target")}
-    else:
-        rows = ((text,) for _, text in read_lines(name, report) if text is not None)
-        counters = {"text": _Counter()}
+    corpus = open_text(name)
+    counters = {side: _Counter() for side in (corpus.sides if len(corpus.sides) > 1 else ["text"])}
+    rows = (pair.texts(corpus.sides) for pair in corpus.pairs(report))
     pairs: list[npt.NDArray[np.int64]] = []
-    rows = iter(rows)
     while chunk := list(islice(rows, _CHUNK_LINES)):
         for i, counter in enumerate(counters.values()):
             counter.count([row[i] for row in chunk], tokenizers[i] if tokenizers else None)
         pairs.append(np.array([hash(row) for row in chunk], np.int64))
     if not pairs:
-        raise DataError("; ".join([f"{name}: there is no line to count", *report.lines()]))
+        raise DataError("; ".join([f"{name}: there is no line to count", *report.lines(detailed=True)]))
     seen = {side: np.concatenate(counter.hashes) for side, counter in counters.items()}
     if len(counters) == 2:
         seen["pair"] = np.concatenate(pairs)

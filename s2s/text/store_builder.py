@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, TypeAlias
@@ -25,7 +24,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from s2s.cores import available_cores
 from s2s.durable import Lock, durable_folder, make_folder, write_durably, writing
 from s2s.errors import DataError
-from s2s.text.corpus import BadLinePolicy, CorpusSpec, LineReport, Pair, Sides, open_corpus
+from s2s.text.corpus import BadLinePolicy, CorpusSpec, LineReport, Pair, Sides, open_corpus, reader_name
 from s2s.text.store import ID_TYPES, SIDES, PairStore
 from s2s.text.tokenizer import Tokenizer
 from s2s.untrusted import ordinary, parse_json
@@ -128,8 +127,7 @@ def pair_store(
     parts = [_FORMAT, options, source_tokenizer.fingerprint(), target_tokenizer.fingerprint()]
     for spec in corpora:
         digests = [file_digest(path, cache) for path in spec.paths]
-        reader = [type(open_corpus(replace(spec, tell_length=False))).__qualname__]
-        parts.append([*reader, *spec.treatment, *digests])
+        parts.append([reader_name(spec), *spec.treatment, *digests])
     fingerprint = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     folder = cache / f"{name}-{fingerprint[:16]}"
     paths = [spec.paths for spec in corpora]
@@ -231,6 +229,7 @@ class _Builder:
         lines = self.report.lines() + self.too_long.lines()
         if self.pairs == 0:
             files = " and ".join(",".join(spec.paths) for spec in corpora)
+            lines = self.report.lines(detailed=True) + self.too_long.lines()
             raise DataError("; ".join([f"{files}: no pair is left to use", *lines]))
         about = {
             "fingerprint": self.fingerprint,
@@ -426,15 +425,16 @@ def corpus_lines(
             report.bytes_read.clear()
             for number, pair in enumerate(open_corpus(spec, sides).pairs(report)):
                 nothing = False
-                for side in sides:
-                    yield pair.source if side == "source" else pair.target
+                yield from pair.texts(sides)
                 if number % _CHUNK_PAIRS == 0:
                     progress.update(task, completed=before + sum(report.bytes_read.values()))
             before += _size(spec)
             progress.update(task, completed=before)
     if nothing:
         files = " and ".join(",".join(spec.paths) for spec in corpora)
-        raise DataError("; ".join([f"{files}: there is no pair of lines to learn from", *report.lines()]))
+        raise DataError(
+            "; ".join([f"{files}: there is no pair of lines to learn from", *report.lines(detailed=True)])
+        )
 
 
 def _size(spec: CorpusSpec) -> int:

@@ -65,10 +65,12 @@ class JSONL(Corpus):
                 texts.append(text)
         return tuple(texts)
 
-    @staticmethod
-    def _text(record: dict[str, object], key: str, place: str, report: LineReport) -> str | None:
+    def _text(self, record: dict[str, object], key: str, place: str, report: LineReport) -> str | None:
         if key not in record:
-            report.bad(f"no key {key!r}", place, f"it has {', '.join(map(repr, record)) or 'none'}")
+            known = ", ".join(map(repr, record)) or "none"
+            fields = ["source_key", "target_key", *(["references_key"] if self.spec.references_key else [])]
+            spec = ", ".join([f"path: {self.spec.path}", *(f"{name}: KEY" for name in fields)])
+            report.bad(f"no key {key!r}", place, f"it has {known}; name others as '{{{spec}}}'")
             return None
         text = record[key]
         if not isinstance(text, str):

@@ -19,12 +19,19 @@ class BLEU(SacreMetric):
     details = ["precisions", "bp", "sys_len", "ref_len"]
 
     def __init__(self, lowercase: bool = False, tokenize: str = "13a", resamples: int = 0) -> None:
+        known = ", ".join(sorted(SacreBLEU.TOKENIZERS))
         if tokenize not in SacreBLEU.TOKENIZERS:
-            known = ", ".join(sorted(SacreBLEU.TOKENIZERS))
             raise ConfigError(f"unknown tokenization {tokenize!r} of BLEU; sacreBLEU knows: {known}")
         super().__init__(resamples)
         self.lowercase = lowercase
         self.tokenize = tokenize
+        try:
+            self.sacre()
+        except (RuntimeError, OSError) as error:  # some need further packages, some a model of the network
+            told = " ".join(str(error).split())
+            raise ConfigError(
+                f"tokenization {tokenize!r} of BLEU cannot be had here: {told}; there are: {known}"
+            ) from error
 
     def sacre(self) -> SacreBLEU:
         """See `SacreMetric.sacre`."""

@@ -2,7 +2,11 @@
 
 from sacrebleu.metrics.chrf import CHRF as SacreCHRF
 
+from s2s.errors import ConfigError
 from s2s_plugins.metrics.sacre import SacreMetric
+
+MOST_WORDS = 100
+"""Of an n-gram; so many in a row no two texts share, and memory grows with it."""
 
 
 class ChrF(SacreMetric):
@@ -15,6 +19,10 @@ class ChrF(SacreMetric):
     """
 
     def __init__(self, lowercase: bool = False, word_order: int = 0, resamples: int = 0) -> None:
+        if not 0 <= word_order <= MOST_WORDS:
+            raise ConfigError(
+                f"word_order of ChrF is {word_order}; it must be 0 for chrF, 2 for chrF++, and at most {MOST_WORDS}"
+            )
         super().__init__(resamples)
         self.lowercase = lowercase
         self.word_order = word_order

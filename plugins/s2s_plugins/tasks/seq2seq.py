@@ -15,7 +15,7 @@ from s2s.evaluation.defaults import METRICS, RESAMPLES, SUMMARY_METRICS
 from s2s.evaluation.evaluate import evaluate
 from s2s.evaluation.extracts import extracts
 from s2s.evaluation.metric import Metric
-from s2s.evaluation.table import table
+from s2s.evaluation.table import bootstrap_note, table
 from s2s.inference.bundle import save_bundle
 from s2s.inference.card import Card, command_of_this_process
 from s2s.nn import Bridge, Decoder, Embedding, Head, HeadLoss, Seq2Seq, SequenceEncoder
@@ -261,15 +261,16 @@ class Seq2SeqModule(TaskModule):
         if summaries:  # what needs no learning stands beside them, as in `s2s evaluate --sources`
             sources = self.data.sources("test")
             systems |= extracts([sources[line] for line in lines], references, 1)
+        resamples = RESAMPLES if summaries else 0
         for name in SUMMARY_METRICS if summaries else METRICS:
-            rows = list(
-                evaluate(systems, references, metrics=[name], resamples=RESAMPLES if summaries else 0)
-            )
+            rows = list(evaluate(systems, references, metrics=[name], resamples=resamples))
             for line in table(rows):
                 self.say(line)
             for row in rows:
                 if row.system == "model":
                     self.log(f"test_{name}{'_lowercase' if row.case == 'lower-cased' else ''}", row.score)
+        if note := bootstrap_note(len(hypotheses), resamples):
+            self.say(note)
         path = Path(self.trainer.default_root_dir) / "test.hypotheses.txt"
         make_folder(path.parent)
         if self.trainer.is_global_zero:

@@ -10,6 +10,7 @@ import yaml
 from s2s.errors import ConfigError
 from s2s.registry import KINDS, Entry, catalogue, use_plugins
 from s2s.registry.near_names import unknown
+from s2s.untrusted import parse_yaml
 
 REMEDY = "See: s2s plugins list"
 
@@ -76,6 +77,20 @@ def _at(path: Path, kind: str | None) -> list[Entry]:
     return found
 
 
+def given_spec(word: str, where: str) -> dict[str, Any]:
+    """`NAME,KEY=VALUE,...` as a spec; see `given_options`.
+
+    Args:
+        word: name of a part, and options of it.
+        where: the option of the command line that it was given to, for messages.
+
+    Raises:
+        ConfigError: what follows the name are no options.
+    """
+    name, *pairs = word.split(",")
+    return {"class_path": name, "init_args": given_options(pairs, where)}
+
+
 def given_options(pairs: Sequence[str], where: str = "--option") -> dict[str, Any]:
     """`KEY=VALUE` words as a mapping; values are read as YAML, as in a configuration.
 
@@ -92,7 +107,7 @@ def given_options(pairs: Sequence[str], where: str = "--option") -> dict[str, An
         if not sign or not name:
             raise ConfigError(f"{where} {pair!r}: expected KEY=VALUE")
         try:
-            options[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            options[name] = parse_yaml(value)
+        except (yaml.YAMLError, ValueError) as error:
             raise ConfigError(f"{where} {pair!r}: the value is no YAML") from error
     return options

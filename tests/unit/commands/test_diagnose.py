@@ -99,6 +99,8 @@ def test_a_plugin_beside_a_known_cell(
     [
         (["--cells", "LSTN"], "unknown cell 'LSTN'; did you mean 'LSTM'? Known: "),
         (["--cells", "LSTM,forget_bias"], "--cells 'forget_bias': expected KEY=VALUE"),
+        (["--cells", "LSTM,forget_bias=2001-99-99"], "'forget_bias=2001-99-99': the value is no YAML"),
+        (["--cells", f"LSTM,forget_bias={'[' * 9999}"], "[': the value is no YAML"),
         (
             ["--cells", "LSTM,forget_bais=1"],
             "cell 'LSTM': unknown option 'forget_bais'; did you mean 'forget_bias'?",

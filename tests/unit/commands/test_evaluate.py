@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import sacrebleu
 
 from s2s.__main__ import main
 
@@ -105,8 +106,10 @@ def test_several_systems_are_compared_with_the_first(files, capsys):
         ["TER", "lower-cased"],
         ["chrF2", "cased"],
         ["chrF2", "lower-cased"],
-        ["2", "sentences"],
+        ["intervals", "and"],
     ]
+    assert lines[12] == "intervals and p-values of 2 sentences say little; a bootstrap wants 20 and more"
+    assert lines[13:] == ["2 sentences"]
     assert (
         "bs:50" in lines[0]
         and lines[1].split()[:2] == [str(files / "hyp"), "16.67"]
@@ -119,6 +122,25 @@ def test_several_systems_are_compared_with_the_first(files, capsys):
         (str(files / "hyp"), None),
         (str(files / "other"), None),
     ]
+
+
+def test_options_of_a_metric(files, capsys):
+    command = ["evaluate", str(files / "hyp"), str(files / "ref"), "--metrics"]
+    assert main([*command, "BLEU,tokenize=char", "TER,lowercase=true", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["options"], row["case"]) for row in rows] == [
+        ({"tokenize": "char"}, "cased"), ({"tokenize": "char"}, "lower-cased"), ({"lowercase": True}, "lower-cased")
+    ]  # fmt: skip
+    own = sacrebleu.corpus_bleu(HYPOTHESES.splitlines(), [REFERENCES.splitlines()], tokenize="char")
+    assert rows[0]["score"] == own.score
+    for word, message in (
+        ("BLEU,tokenise=zh", "metric 'BLEU': unknown option 'tokenise'; did you mean 'tokenize'? Known: "),
+        ("BLEU,tokenize", "--metrics 'tokenize': expected KEY=VALUE"),
+        ("BLEU,tokenize=zg", "unknown tokenization 'zg' of BLEU; sacreBLEU knows: 13a, "),
+        ("ROUGE1,references=worst", "references"),
+    ):
+        assert main([*command, word]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_by_length(files, capsys):
@@ -197,7 +219,8 @@ def test_extracts_stand_beside_a_summary(summaries, capsys):
         ["80.00"],
     ]
     assert [line.split()[0] for line in lines[2:4]] == ["lead-1", "oracle-1"]
-    assert [line.split()[:2] for line in lines[6:8]] == [["reference", "1"], ["reference", "2"]]
+    assert lines[4].startswith("intervals and p-values of 2 sentences say little")
+    assert [line.split()[:2] for line in lines[7:9]] == [["reference", "1"], ["reference", "2"]]
     report = json.loads((summaries / "report").read_text())
     assert report[str(summaries / "hyp")]["repetition"]["1"] == 0.25
     assert report["reference 1"]["words"] == [2, 2]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from s2s.commands.tokenizer import main
+from s2s.commands.tokenizer import main, read_tokenizer
 from s2s.errors import ConfigError, DataError
 
 TEXT = ["the old man saw the sea", "  a  net \u2581 and", "", "the sea"]
@@ -47,6 +47,28 @@ def test_tokens_and_pairs(tmp_path: Path, capfdbinary: pytest.CaptureFixture[byt
     assert capfdbinary.readouterr().out == b"a b c <unk>\n"  # both sides were learnt from
     main(["encode", str(folder), str(tmp_path / "lines")])
     assert capfdbinary.readouterr().out == b"4 5 6 1\n"
+
+
+def test_the_words_of_a_treebank_are_learnt_and_not_its_comments(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    rows = "".join(f"{number}\t{word}\t_\tX\t_\t_\t_\t_\t_\t_\n" for number, word in enumerate("ab", start=1))
+    (tmp_path / "a.conllu").write_text(f"# comment = c\n{rows}\n", encoding="utf-8")
+    folder = train(tmp_path / "a.conllu", "--kind", "Words")
+    (tmp_path / "lines").write_text("a b X c # comment 1\n", encoding="utf-8")
+    main(["encode", str(folder), str(tmp_path / "lines"), "--tokens"])
+    assert capfdbinary.readouterr().out == b"a b X <unk> <unk> <unk> <unk>\n"
+
+
+def test_keys_of_json_objects(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"body": "a", "title": "b"}\n', encoding="utf-8")
+    told = r"a\.jsonl:1: no key 'source' \(it has 'body', 'title'; name others as '\{path: .*a\.jsonl, source_key: "
+    with pytest.raises(DataError, match=told):
+        train(tmp_path / "a.jsonl", "--kind", "Words")
+    spec = f"{{path: {tmp_path}/a.jsonl, source_key: body, target_key: title}}"
+    folder = tmp_path / "tokenizer"
+    assert main(["train", spec, "--out", str(folder), "--kind", "Words"]) == 0
+    assert read_tokenizer(folder).vocabulary_size == 6  # four specials, a and b
 
 
 def test_the_normalization_is_shown(text: Path, capfd: pytest.CaptureFixture[str]) -> None:

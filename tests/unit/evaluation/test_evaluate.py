@@ -11,6 +11,7 @@ from s2s.errors import ConfigError, DataError
 from s2s.evaluation.evaluate import evaluate
 from s2s.evaluation.metric import Metric, Score
 from s2s.evaluation.significance import half_width, paired_bootstrap
+from s2s.evaluation.table import bootstrap_note, table
 from s2s_plugins.metrics.bleu import BLEU
 from s2s_plugins.metrics.chrf import ChrF
 from s2s_plugins.metrics.ter import TER
@@ -72,6 +73,28 @@ def test_a_system_is_as_good_as_itself(systems):
         assert again.p_value == 1.0
 
 
+def test_one_sentence_has_no_interval_and_no_p_value():
+    """Whatever is drawn from it is that sentence: the samples do not vary, and none is further from their mean."""
+    outputs, reference = {"worse": ["the cat sits"], "better": ["the cat sat"]}, ["the cat sat"]
+    for systems in (outputs, {"worse": outputs["worse"]}):
+        rows = list(evaluate(systems, [reference], metrics=["BLEU", "ROUGE1"], resamples=20))
+        assert {(row.confidence, row.p_value) for row in rows} == {(None, None)}
+        assert "bs:20" in rows[0].signature
+    double = {name: texts * 2 for name, texts in outputs.items()}
+    rows = list(evaluate(double, [reference * 2], metrics=["ROUGE1"], resamples=20))
+    assert rows[1].p_value == 1 / 21  # as sacreBLEU has it: none of 20 samples is further
+
+
+def test_few_sentences_are_told():
+    assert bootstrap_note(1, 1000).startswith("1 sentence has no interval and no p-value")
+    assert (
+        bootstrap_note(19, 2)
+        == "intervals and p-values of 19 sentences say little; a bootstrap wants 20 and more"
+    )
+    assert bootstrap_note(20, 1000) is None
+    assert bootstrap_note(19, 0) is None
+
+
 def test_half_of_the_middle_95_percent():
     assert half_width(np.arange(1000.0)) == pytest.approx((974 - 25) / 2)
 
@@ -92,6 +115,47 @@ def test_rows(systems):
     (single, _) = evaluate({"worse": outputs["worse"]}, [references], metrics=["ChrF"], resamples=20)
     assert single.confidence > 0 and single.p_value is None and "bs:20" in single.signature
     assert all(row.confidence is None for row in evaluate(outputs, [references], metrics=["TER"]))
+
+
+CHINESE = ["猫坐在垫子上。", "我喜欢喝茶和咖啡。"], ["猫坐在了垫子上。", "我喜欢喝咖啡和茶。"]
+
+
+def test_options_of_a_metric(systems):
+    outputs, references = CHINESE
+    specs = ["BLEU", {"class_path": "BLEU", "init_args": {"tokenize": "zh"}}]
+    rows = list(evaluate({"model": outputs}, [references], metrics=specs))
+    assert [(row.metric, row.options, row.case) for row in rows] == [
+        ("BLEU", options, case) for options in ({}, {"tokenize": "zh"}) for case in ("cased", "lower-cased")
+    ]
+    assert rows[0].score == 0.0
+    assert rows[2].score == sacrebleu.corpus_bleu(outputs, [references], tokenize="zh").score > 30
+    references, outputs = systems
+    with_words = {"class_path": "ChrF", "init_args": {"word_order": 2, "lowercase": True}}
+    (row,) = evaluate({"worse": outputs["worse"]}, [references], metrics=[with_words])
+    own = sacrebleu.corpus_chrf(outputs["worse"], [references], word_order=2)
+    assert (row.metric, row.case, row.score) == (
+        "chrF2++",
+        "lower-cased",
+        own.score,
+    )  # no letter is a capital
+
+
+def test_the_table_tells_two_metrics_of_one_kind_apart(systems):
+    references, outputs = systems
+    specs = ["ROUGE1", {"class_path": "ROUGE1", "init_args": {"stemmer": True}}]
+    lines = list(table(evaluate(outputs, [references], metrics=specs)))
+    assert [" ".join(line.split()[:2]) for line in lines[::3]] == [
+        "ROUGE-1 ROUGE-1|nrefs:1|refs:best|case:lc|tok:unicode-1|stem:no|version:rouge-score-0.1.2",
+        "ROUGE-1 stemmer=True",
+    ]
+    (line,) = table(
+        evaluate(
+            {"worse": outputs["worse"]},
+            [references],
+            metrics=[{"class_path": "ChrF", "init_args": {"word_order": 2, "lowercase": False}}],
+        )
+    )
+    assert line.startswith("chrF2++ word_order=2 lowercase=False cased ")
 
 
 @pytest.mark.parametrize(("unit", "length"), [("words", lambda line: len(line.split())), ("characters", len)])
@@ -137,6 +201,23 @@ def test_what_cannot_be(systems):
         list(evaluate(outputs, [references], by_length="pieces"))
     with pytest.raises(ConfigError, match=r"buckets are \[5, 3\]; they must be lengths that rise"):
         list(evaluate(outputs, [references], by_length="words", buckets=[5, 3]))
+    for metric, message in (
+        (
+            {"class_path": "BLEU", "init_args": {"tokenise": "zh"}},
+            "'tokenise'; did you mean 'tokenize'. Known: ",
+        ),
+        (
+            {"class_path": "BLEU", "init_args": {"tokenize": 13}},
+            "option 'tokenize' is 13; it must be of type str",
+        ),
+        (
+            {"class_path": "BLEU", "init_args": {"resamples": 9}},
+            "BLEU': resamples is 9, but .* the argument resamples",
+        ),
+        ("TER", "metric 'TER' is given twice; name it once, or with other options"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            next(evaluate(outputs, [references], metrics=["TER", metric]))  # before the first score
     with pytest.raises(DataError, match="1 hypotheses, but 40 references"):
         list(evaluate({**outputs, "short": ["a"]}, [references]))
     with pytest.raises(DataError, match="1 hypotheses, but 40 references"):

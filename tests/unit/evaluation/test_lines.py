@@ -54,6 +54,19 @@ def test_what_cannot_be(rows: str) -> None:
         read_texts(f"{rows}#body")
 
 
+def test_objects_without_a_key(rows: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError,
+        match=r"rows\.jsonl, line 1: a JSON object, with 'body', 'more'; say under which key .*/rows\.jsonl#KEY$",
+    ):
+        read_texts(rows)
+    for content in ("", "\n", "a line\n{}\n", '"one"\n', "3\n", "[]\n"):  # called so, and nothing but lines
+        (tmp_path / "lines.jsonl").write_text(content)
+        assert read_texts(str(tmp_path / "lines.jsonl")) == [content.splitlines()]
+    (tmp_path / "object.txt").write_text("{}\n")
+    assert read_texts(str(tmp_path / "object.txt")) == [["{}"]]
+
+
 def test_more_than_can_be_scored_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "out.txt").write_text("abcd\n" * 10)
     monkeypatch.setattr("s2s.evaluation.lines.MOST_TEXT", 10 * 68)

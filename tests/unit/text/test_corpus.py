@@ -38,9 +38,28 @@ def test_three_ways_to_name_a_corpus() -> None:
         ("{path: " + "[" * 999, "is no mapping"),
         ({"source": "a"}, "`path`, or `source` and `target`"),
         ({"path": "a", "source": "b"}, "`path`, or `source` and `target`"),
-        ({"path": "a.tsv", "weight": 0}, "must be above 0"),
-        ({"path": "a.tsv", "weight": float("nan")}, "must be above 0"),
-        ({"path": "a.tsv", "weight": "x"}, "must be above 0"),
+        *(
+            (
+                {"path": "a.tsv", "weight": weight},
+                f"weight of corpus a.tsv is {weight!r}; it must be a number above 0",
+            )
+            for weight in (0, float("nan"), "x", True, None)
+        ),
+        (
+            "{path: a.tsv, reader: 3}",
+            "reader of corpus a.tsv is 3; it must be the name of a reader: .*JSONL, .*TSV",
+        ),
+        (
+            {"path": "a.tsv", "source_key": True},
+            "source_key of corpus a.tsv is True; it must be a key .in quotes",
+        ),
+        ({"path": "a.tsv", "target_key": ["b"]}, r"target_key of corpus a.tsv is \['b'\]; it must be a key"),
+        (CorpusSpec(path="a.tsv", source_key=2), "source_key of corpus a.tsv is 2; it must be a key"),  # type: ignore
+        ({"path": "a.tsv", "references_key": [3, True]}, r"is \('3', True\); it must be a key"),
+        ({"path": "a.tsv", "references_key": {"a": 1}}, "it must be a key"),
+        (CorpusSpec(path="a.tsv", references_key="more"), "is 'more'; it must be a key"),  # type: ignore
+        ({"path": "a.tsv", "tell_length": 1}, "tell_length of corpus a.tsv is 1; it must be true or false"),
+        (3, "corpus 3 is neither the name of a file nor a mapping"),
     ],
 )
 def test_impossible_corpora(given: object, message: str) -> None:

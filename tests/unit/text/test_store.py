@@ -10,12 +10,14 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import s2s.text.store_builder as builder_module
 from s2s.errors import DataError
+from s2s.registry import use_plugins
 from s2s.text.corpus import CorpusSpec
 from s2s.text.store import Column, PairStore
 from s2s.text.store_builder import corpus_lines, file_digest, pair_store
@@ -87,6 +89,52 @@ def test_built_once_and_again_when_something_changes(tmp_path: Path) -> None:
     characters.train(["abcdefghijklmnopqrstuvwxyz"])
     other = pair_store(tmp_path / "cache", "train", [text], characters, characters)
     assert len({one.fingerprint, options.fingerprint, other.fingerprint}) == 3
+
+
+READER = """
+from s2s.registry import hookimpl
+from s2s.text.corpus import Corpus, Pair, read_lines
+
+
+class Reader(Corpus):
+    gives_references = True
+
+    @classmethod
+    def reads(cls, spec):
+        return False
+
+    def pairs(self, report):
+        for line, text in read_lines(self.spec.path, report):
+            source, *targets = text.split(" = ")
+            yield Pair(source, targets[{target}], line, tuple(targets))
+
+
+@hookimpl
+def s2s_corpora():
+    return {{"{name}": "{module}:Reader"}}
+"""
+
+
+@pytest.mark.parametrize("keys", [{}, {"references_key": ("all",)}])
+def test_what_another_reader_read_is_another_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    readers = {"First": 0, "Last": -1}
+    modules = {name: tmp_path / f"made_up_{name.lower()}.py" for name in readers}
+    for name, target in readers.items():
+        module = modules[name].stem
+        modules[name].write_text(READER.format(name=name, target=target, module=module))
+    (tmp_path / "text").write_text("a = b = c\n")
+    try:
+        use_plugins(plugin_dirs=list(modules.values()))
+        for name, target in (("First", "b"), ("Last", "c")):
+            store = build(tmp_path, CorpusSpec(path=str(tmp_path / "text"), reader=name, **keys))
+            assert store.text("target", 0) == target
+    finally:
+        use_plugins()
+        for path in modules.values():
+            sys.modules.pop(path.stem, None)  # another test's file is another module
 
 
 def test_a_build_that_dies_leaves_no_store(tmp_path: Path) -> None:
@@ -358,7 +406,7 @@ class Endless:
         time.sleep(60)
 
 builder._CHUNK_PAIRS, builder._PARALLEL_BYTES = 1, 0
-builder.os.sched_getaffinity = lambda _: {0, 1, 2}
+builder.available_cores = lambda most: 3
 builder.open_corpus = lambda spec, sides=(): Endless()
 builder.pair_store(Path("cache"), "train", [CorpusSpec(path="a.tsv")], Bytes(), Bytes())
 """

@@ -110,6 +110,25 @@ def test_what_cannot_be_scored(metric):
         metric.score(HYPOTHESES, REFERENCES)
 
 
+def test_a_tokenization_that_cannot_be_had(monkeypatch):
+    def offline(*_):
+        raise OSError("no network")
+
+    monkeypatch.setattr("sacrebleu.tokenizers.tokenizer_spm.TokenizerSPM.__init__", offline)
+    with pytest.raises(
+        ConfigError, match="'flores200' of BLEU cannot be had here: no network; there are: 13a, char"
+    ):
+        BLEU(tokenize="flores200")
+
+
+def test_impossible_word_orders():
+    for order in (-1, 10**23):
+        with pytest.raises(
+            ConfigError, match=f"word_order of ChrF is {order}; it must be 0 for chrF, 2 for chrF"
+        ):
+            ChrF(word_order=order)
+
+
 def test_unknown_tokenization():
     with pytest.raises(ConfigError, match="unknown tokenization '13b' of BLEU; sacreBLEU knows: .*13a"):
         BLEU(tokenize="13b")

@@ -46,7 +46,7 @@ def _metric(rows: list[Row], unit: str | None) -> Iterator[str]:
     whole = [row for row in rows if row.lengths is None]
     several = len(whole) > 1
     if several:
-        yield f"{_label(whole[0])} {whole[0].signature}"
+        yield f"{_label(whole[0])}{whole[0].signature}"
     width = max(len(row.system) for row in rows)
     for row in whole:
         interval = "" if row.confidence is None else f" ± {row.confidence:.2f}"
@@ -54,7 +54,7 @@ def _metric(rows: list[Row], unit: str | None) -> Iterator[str]:
             p_value = "" if row.p_value is None else f"  p {row.p_value:.4f}"
             yield f"  {row.system:<{width}} {row.score:7.2f}{interval}{p_value}"
         else:
-            yield f"{_label(row)}{row.score:7.2f}{interval}  {row.signature}"
+            yield f"{_label(row)}{row.score:6.2f}{interval}  {row.signature}"
     for lengths, group in groupby(rows[len(whole) :], key=lambda row: row.lengths):
         assert lengths is not None
         least, most = lengths
@@ -67,4 +67,4 @@ def _metric(rows: list[Row], unit: str | None) -> Iterator[str]:
 def _label(row: Row) -> str:
     # Names of one metric stand below each other, with case and without.
     name = " ".join([row.metric, *(f"{option}={value}" for option, value in row.options.items())])
-    return f"{name:<5} {row.case:<11}" if row.case else f"{name:<10} "
+    return f"{name:<5} {row.case:<11} " if row.case else f"{name:<10}  "

@@ -164,12 +164,15 @@ def factory(kind: str, spec: Any) -> functools.partial[Any]:
         spec: A catalogue name, or `{"class_path": name, "init_args": options}`.
 
     Raises:
-        ConfigError: an unknown name or option.
+        ConfigError: an unknown name or option, or one without a default that is not given.
         PluginError: the part cannot be imported.
     """
     name, given = read_spec(kind, spec)
     part = catalogue().load(kind, name)
     check_options(kind, name, part, given)
+    for option, parameter in options(part).items():
+        if option not in given and parameter.default is inspect.Parameter.empty:
+            raise ConfigError(f"{kind} {name!r}: option {option!r} has no default; give it a value")
     nested = nested_kinds(part)
     check_values(f"{kind} {name!r}", part, {key: value for key, value in given.items() if key not in nested})
     for option, nested_kind in nested.items():

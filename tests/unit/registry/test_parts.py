@@ -49,6 +49,12 @@ class WantsANumber(Cell):
         super().__init__(input_size, hidden_size, bias=bias)
 
 
+class WantsAGain(Cell):
+    def __init__(self, input_size: int, hidden_size: int, *, gain: float) -> None:
+        super().__init__(input_size, hidden_size)
+        self.gain = gain
+
+
 class Stranger(Cell):
     pass
 
@@ -56,7 +62,7 @@ class Stranger(Cell):
 @pytest.fixture(autouse=True)
 def made_up_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = [("cell", "Plain", Cell), ("cell", "Other", OtherCell), ("encoder", "Made", Encoder)]
-    parts += [("cell", "More", WantsMore), ("cell", "Number", WantsANumber)]
+    parts += [("cell", "More", WantsMore), ("cell", "Number", WantsANumber), ("cell", "Gain", WantsAGain)]
     entries = [
         Entry(kind, name, f"{part.__module__}:{part.__name__}", "made-up", "1") for kind, name, part in parts
     ]
@@ -147,6 +153,18 @@ def test_a_misspelt_option() -> None:
     with pytest.raises(ConfigError) as told:
         factory("cell", {"class_path": "Plain", "init_args": {"bais": False}})
     assert str(told.value) == "cell 'Plain': unknown option 'bais'; did you mean 'bias'? Known: bias."
+
+
+def test_an_option_without_a_default() -> None:
+    for kind, spec in (
+        ("cell", "Gain"),
+        ("encoder", {"class_path": "Made", "init_args": {"second_cell": "Gain"}}),
+    ):
+        with pytest.raises(
+            ConfigError, match=r"^cell 'Gain': option 'gain' has no default; give it a value$"
+        ):
+            factory(kind, spec)
+    assert factory("cell", {"class_path": "Gain", "init_args": {"gain": 2.0}})(1, 2).gain == 2.0
 
 
 def test_a_size_is_no_option() -> None:

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from s2s.cores import available_cores
+from s2s.counted import counted
 from s2s.durable import Lock, durable_folder, make_folder, write_durably, writing
 from s2s.errors import DataError
 from s2s.text.corpus import BadLinePolicy, CorpusSpec, LineReport, Pair, Sides, open_corpus, reader_name
@@ -242,11 +243,11 @@ class _Builder:
         (self.folder / "store.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
         both = len(self.sides) == len(SIDES)
         tokens = ", ".join(
-            f"{self.ends[f'{side}.offsets']:,} {f'{side} ' * both}tokens" for side in self.sides
+            counted(self.ends[f"{side}.offsets"], f"{f'{side} ' * both}token") for side in self.sides
         )
         seconds = time.monotonic() - started
         console.print(
-            f"{name}: {self.pairs:,} {'pairs' if both else 'texts'}, {tokens}, stored in {seconds:.1f} s",
+            f"{name}: {counted(self.pairs, 'pair' if both else 'text')}, {tokens}, stored in {seconds:.1f} s",
             highlight=False,
             soft_wrap=True,
         )

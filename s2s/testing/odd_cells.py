@@ -84,3 +84,29 @@ class SlotCell(RecurrentCell):
         if not self.training:
             return None
         return (torch.empty(batch_size, self.hidden_size, dtype=like.dtype).bernoulli_(0.5) * 2,)
+
+
+class ScalarCell(RecurrentCell):
+    """Beside the hidden state a leaf of one number for each row, [batch]: a running mean of it."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size, projected_size=hidden_size)
+        self.recur = nn.Linear(hidden_size, hidden_size)
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return (self.hidden_size, 1)
+
+    def initial_state(self, batch_size: int, *, like: Tensor) -> tuple[Tensor, Tensor]:
+        return self.state_from(like.new_zeros(batch_size, self.feature_size, dtype=self.recur.weight.dtype))
+
+    def step(
+        self, x: Tensor, state: tuple[Tensor, Tensor], noise: Any = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        hidden, mean = state
+        hidden = torch.tanh(x + self.recur(hidden) - mean.unsqueeze(-1))
+        return hidden, (hidden, 0.5 * mean + 0.5 * hidden.mean(-1))
+
+    def state_from(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        hidden, mean = features.split(list(self.state_sizes), dim=-1)
+        return hidden, mean.squeeze(-1)

@@ -1,9 +1,12 @@
 """A prepared model against the model: whatever the parts, folded or not, in float64 the same to rounding."""
 
+import copy
+import warnings
+
 import pytest
 import torch
 
-from s2s.nn import PackedMatrix, Prepared, leaves, map_state, select_state, top
+from s2s.nn import PackedMatrix, Prepared, RecurrentCell, leaves, map_state, select_state, top
 from s2s.nn import prepared as prepared_module
 from tests.unit.nn.test_seq2seq import MODELS as MODELS
 from tests.unit.nn.test_seq2seq import TARGETS, batch, every_model, model
@@ -83,6 +86,37 @@ def test_narrow_products_only_round(name: str) -> None:
     memory, _ = fast.encode(batch()[0])
     for leaf in [*leaves(state), *leaves(memory)]:
         assert leaf.dtype in (torch.float32, torch.bool)
+
+
+class WeightNormalized(RecurrentCell):
+    """It holds a tensor that was computed, and which can be no copy's: Salimans & Kingma 2016, as a hook."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size, projected_size=hidden_size)
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # the newer one can be copied
+            self.recurrent = torch.nn.utils.weight_norm(torch.nn.Linear(hidden_size, hidden_size))
+
+    def step(self, x, state, noise=None):
+        hidden = torch.tanh(x + self.recurrent(state[0]))
+        return hidden, (hidden,)
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@torch.no_grad()
+def test_a_model_that_cannot_be_copied_is_stepped_as_it_is(narrow: bool, monkeypatch) -> None:
+    monkeypatch.setattr(prepared_module, "can_pack", lambda device, dtype: True)
+    with torch.enable_grad():  # as a trained model is built
+        built = model(encoder_cell=WeightNormalized, decoder_cell=WeightNormalized).float().eval()
+    with pytest.raises(RuntimeError, match="deepcopy"):
+        copy.deepcopy(built)
+    fast = Prepared(built, narrow=narrow)
+    fast.fold()
+    expected, found = steps(built, beams=2, best=None)[0], steps(fast, beams=2, best=None)[0]
+    off = max(float((one[0] - other[0]).abs().max()) for one, other in zip(found, expected, strict=True))
+    if narrow:  # bfloat16 keeps 8 bits
+        assert 1e-4 < off < 0.05
+    else:  # float32 keeps 24, and sums are taken in another order
+        assert off < 1e-6
 
 
 def packed_numbers(matrix: PackedMatrix) -> int:

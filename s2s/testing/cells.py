@@ -7,7 +7,6 @@ nothing hoisted.
 
 from __future__ import annotations
 
-import copy
 import functools
 import inspect
 from collections.abc import Callable, Sequence
@@ -436,12 +435,11 @@ def _draw(
 def _rounding(example: _Example, lengths: Tensor, reverse: bool) -> float:
     """How far the steps of an example in float32 are off those in float64, as tolerances count."""
     cell, *parts = example
-    x, state, noise = (map_state(_widened, part) for part in parts)
-    wide = _Example(copy.deepcopy(cell).double(), x, state, noise)
     found, exact = (
-        _values_and_gradients(one.cell, one.x, lengths, one.state, reverse=reverse, noise=one.noise, run=walk)
-        for one in (example, wide)
+        _values_and_gradients(cell.to(x.dtype), x, lengths, state, reverse=reverse, noise=noise, run=walk)
+        for x, state, noise in (parts, [map_state(_widened, part) for part in parts])
     )
+    cell.float()  # there and back: the cell's own numbers, and no copy, which not every cell can have
     pairs = [(in_float64(found[name]), in_float64(value)) for name, value in exact.items() if value.numel()]
     return max(
         float((value - wanted).abs().max() / wanted.abs().max().clamp(min=1.0)) for value, wanted in pairs

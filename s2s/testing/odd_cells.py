@@ -1,5 +1,6 @@
 """Cells that look like none of ours: what the core must carry without knowing it."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import torch
@@ -173,3 +174,17 @@ class RotatingCell(RecurrentCell):
     def state_from(self, features: Tensor) -> tuple[Tensor, Tensor]:
         hidden, real, imaginary = features.to(self.angle.dtype).chunk(3, dim=-1)
         return hidden, torch.complex(real, imaginary)
+
+
+class HookedCell(RecurrentCell):
+    """It holds a tensor that a hook computed, weight normalization (Salimans & Kingma 2016), and cannot be copied."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size, projected_size=hidden_size)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # the way that is recommended can be copied
+            self.recur = nn.utils.weight_norm(nn.Linear(hidden_size, hidden_size))
+
+    def step(self, x: Tensor, state: tuple[Tensor], noise: Any = None) -> tuple[Tensor, tuple[Tensor]]:
+        hidden = torch.tanh(x + self.recur(state[0]))
+        return hidden, (hidden,)

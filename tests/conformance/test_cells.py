@@ -10,7 +10,7 @@ from s2s.nn import RecurrentCell, Stack, unroll
 from s2s.registry import catalogue
 from s2s.testing import KITS, Check, check_cell
 from s2s.testing.cells import LENGTHS, compare_with_walk
-from s2s.testing.odd_cells import CountingCell, OddCell, RotatingCell, ScalarCell, SlotCell
+from s2s.testing.odd_cells import CountingCell, HookedCell, OddCell, RotatingCell, ScalarCell, SlotCell
 from s2s_plugins.cells.elman import Elman
 from s2s_plugins.cells.gru import GRU
 from s2s_plugins.cells.indrnn import IndRNN
@@ -51,6 +51,7 @@ CELLS: dict[str, CellFactory] = REGISTERED | {
     "scalar": ScalarCell,
     "counting": CountingCell,
     "rotating": RotatingCell,
+    "hooked": HookedCell,
     "stack": stack(LSTM, GRU),
     "stack-residual": stack(GRU, LSTM, OddCell, residual=True),
     "stack-one": stack(Elman),

@@ -1,13 +1,13 @@
 """A prepared model against the model: whatever the parts, folded or not, in float64 the same to rounding."""
 
 import copy
-import warnings
 
 import pytest
 import torch
 
-from s2s.nn import PackedMatrix, Prepared, RecurrentCell, leaves, map_state, select_state, top
+from s2s.nn import PackedMatrix, Prepared, leaves, map_state, select_state, top
 from s2s.nn import prepared as prepared_module
+from s2s.testing.odd_cells import HookedCell
 from tests.unit.nn.test_seq2seq import MODELS as MODELS
 from tests.unit.nn.test_seq2seq import TARGETS, batch, every_model, model
 
@@ -88,25 +88,12 @@ def test_narrow_products_only_round(name: str) -> None:
         assert leaf.dtype in (torch.float32, torch.bool)
 
 
-class WeightNormalized(RecurrentCell):
-    """It holds a tensor that was computed, and which can be no copy's: Salimans & Kingma 2016, as a hook."""
-
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__(input_size, hidden_size, projected_size=hidden_size)
-        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # the newer one can be copied
-            self.recurrent = torch.nn.utils.weight_norm(torch.nn.Linear(hidden_size, hidden_size))
-
-    def step(self, x, state, noise=None):
-        hidden = torch.tanh(x + self.recurrent(state[0]))
-        return hidden, (hidden,)
-
-
 @pytest.mark.parametrize("narrow", [False, True])
 @torch.no_grad()
 def test_a_model_that_cannot_be_copied_is_stepped_as_it_is(narrow: bool, monkeypatch) -> None:
     monkeypatch.setattr(prepared_module, "can_pack", lambda device, dtype: True)
     with torch.enable_grad():  # as a trained model is built
-        built = model(encoder_cell=WeightNormalized, decoder_cell=WeightNormalized).float().eval()
+        built = model(encoder_cell=HookedCell, decoder_cell=HookedCell).float().eval()
     with pytest.raises(RuntimeError, match="deepcopy"):
         copy.deepcopy(built)
     fast = Prepared(built, narrow=narrow)

@@ -6,7 +6,8 @@ a product of many factors vanishes or explodes.
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -28,15 +29,27 @@ def input_gradients(cell: RecurrentCell, x: Tensor) -> Tensor:
     Returns:
         [batch, time]: the norm at distance T - t, so the last input comes first.
     """
-    cell = copy.deepcopy(cell).double().eval()  # eval: no dropout
     units = torch.arange(cell.output_size)
     norms = []
-    for sequence in x.double():
-        copies = sequence.expand(cell.output_size, -1, -1).clone().requires_grad_()
-        outputs, _ = unroll(cell, copies, torch.full((cell.output_size,), x.size(1)))
-        (jacobian,) = torch.autograd.grad(outputs[units, -1, units].sum(), copies)
-        norms.append(jacobian.transpose(0, 1).flatten(1).norm(dim=1).flip(0))
+    with _exact(cell):
+        for sequence in x.double():
+            copies = sequence.expand(cell.output_size, -1, -1).clone().requires_grad_()
+            outputs, _ = unroll(cell, copies, torch.full((cell.output_size,), x.size(1)))
+            (jacobian,) = torch.autograd.grad(outputs[units, -1, units].sum(), copies)
+            norms.append(jacobian.transpose(0, 1).flatten(1).norm(dim=1).flip(0))
     return torch.stack(norms)
+
+
+@contextmanager
+def _exact(cell: RecurrentCell) -> Iterator[None]:
+    """Within it the cell is in float64 and without dropout; not every cell can be copied."""
+    dtype = next((parameter.dtype for parameter in cell.parameters()), torch.float64)
+    training = cell.training
+    cell.double().eval()
+    try:
+        yield
+    finally:
+        cell.to(dtype).train(training)  # what was wider for a while is what it was
 
 
 def per_step(norms: list[float]) -> float | None:

@@ -31,7 +31,7 @@ from s2s.nn.scheduled import BeginsLate, Scheduled
 from s2s.nn.scheduled_sampling import with_own_tokens
 from s2s.nn.seq2seq import Seq2Seq
 from s2s.nn.shortlist import Shortlisted
-from s2s.nn.sizes import check_size
+from s2s.nn.sizes import built_for_sizes, check_size
 from s2s.nn.stack import Stack
 from s2s.nn.top import top, top_log_probs
 from s2s.nn.twins import holds
@@ -83,6 +83,7 @@ __all__ = [
     "Writer",
     "advance",
     "attend_rows",
+    "built_for_sizes",
     "check_rate",
     "check_size",
     "coverage_loss",

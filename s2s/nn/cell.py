@@ -60,6 +60,11 @@ def leaves(state: State) -> list[Tensor]:
     return [leaf for part in state for leaf in leaves(part)]
 
 
+def side_by_side(state: State) -> Tensor:
+    """All numbers of a state in one row for each of the batch, [batch, F], leaf after leaf; a leaf [batch] is one."""
+    return torch.cat([leaf.unsqueeze(-1).flatten(1) for leaf in leaves(state)], dim=-1)
+
+
 class RecurrentCell(nn.Module, ABC):
     """One step of a recurrence, for a batch.
 
@@ -103,7 +108,7 @@ class RecurrentCell(nn.Module, ABC):
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        """Widths of the leaves of the state."""
+        """Widths of the leaves of the state: how many numbers each has in a row, 1 where it is [batch]."""
         return (self.hidden_size,)
 
     def initial_state(self, batch_size: int, *, like: Tensor) -> State:
@@ -192,10 +197,13 @@ class RecurrentCell(nn.Module, ABC):
 
     def features(self, state: State) -> Tensor:
         """The whole state side by side, [batch, F], for a bridge."""
-        return torch.cat([leaf.flatten(1) for leaf in leaves(state)], dim=-1)
+        return side_by_side(state)
 
     def state_from(self, features: Tensor) -> State:
-        """A state made from a bridge's features, [batch, F]; a cell with constrained leaves overrides it."""
+        """A state made from a bridge's features, [batch, F]; leaves [batch, state_sizes[i]] that may have any value.
+
+        A cell with other leaves overrides it.
+        """
         return features.split(list(self.state_sizes), dim=-1)
 
     def noise(self, batch_size: int, *, like: Tensor) -> Noise:

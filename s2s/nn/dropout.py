@@ -35,7 +35,7 @@ def dropout_mask(like: Tensor, shape: Sequence[int], rate: float) -> Tensor:
         shape: of the mask.
         rate: probability that a value is zero, below 1.
     """
-    dropped = round(check_rate(rate) * _STEPS)
+    dropped = min(round(check_rate(rate) * _STEPS), _STEPS - 1)  # some are left: their mean is to be 1
     size = torch.Size(shape).numel()
     words = torch.empty((size + 3) // 4, dtype=torch.int64, device=like.device).random_(-(2**63), 2**63 - 1)
     kept = words.view(torch.int16)[:size].view(tuple(shape)) >= dropped - _STEPS // 2

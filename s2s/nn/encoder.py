@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from s2s.nn.cell import RecurrentCell, State, leaves
+from s2s.nn.cell import RecurrentCell, State, side_by_side
 from s2s.nn.unroll import Segments, unroll
 
 
@@ -52,7 +52,7 @@ class SequenceEncoder(nn.Module, ABC):
 
     def features(self, state: State) -> Tensor:
         """The whole state side by side, [batch, F], for a bridge."""
-        return torch.cat([leaf.flatten(1) for leaf in leaves(state)], dim=-1)
+        return side_by_side(state)
 
 
 class Unidirectional(SequenceEncoder):

@@ -117,12 +117,18 @@ def pack_matrices(model: Module, dtype: torch.dtype) -> Module:
     Args:
         model: in evaluation mode; parameters other than float32 matrices stay as they are.
         dtype: what their products are taken in, float32 or bfloat16.
+
+    Returns:
+        The model itself where it cannot be copied: a part of it holds a tensor that was computed, or a lock.
     """
     matrices: dict[int, Any] = {
         id(weight): PackedMatrix.of(weight, dtype) if _is_matrix(weight) else weight
         for weight in model.parameters()
     }
-    return copy.deepcopy(model, matrices)
+    try:
+        return copy.deepcopy(model, matrices)
+    except Exception:  # what a part holds, and what that says to a copy, is the part's
+        return model
 
 
 def has_packed(part: nn.Module) -> bool:

@@ -38,7 +38,7 @@ class Prepared:
     Where weights can be packed, matrices are in memory twice as soon as their products were taken: as they are, and
     packed. A model of 13.8 million parameters, 53 MiB, holds 53 MiB more, or 26 if it is narrow. What is not packed
     cannot go: it is the model's own, which scores, aligns and is converted beside this one, and embeddings and chosen
-    rows (`Shortlisted`) are read from it.
+    rows (`Shortlisted`) are read from it. A model that cannot be copied (`pack_matrices`) is stepped as it is.
 
     Args:
         model: in evaluation mode.
@@ -49,9 +49,8 @@ class Prepared:
     def __init__(self, model: Writer, *, narrow: bool = False) -> None:
         self._device = next(model.parameters()).device
         dtype = torch.bfloat16 if narrow else torch.float32
-        packs = can_pack(self._device, dtype)
-        self._mixed = narrow and not packs
-        self.model = pack_matrices(model, dtype) if packs else model
+        self.model = pack_matrices(model, dtype) if can_pack(self._device, dtype) else model
+        self._mixed = narrow and self.model is model
         self.vectors: Tensor | None = None
         self.folded: Tensor | None = None
 
@@ -105,7 +104,7 @@ class Prepared:
             return *self.model.best(decoded, source, k, never, head), state, decoded.weights
 
     def _precision(self) -> AbstractContextManager[Any]:
-        # Where weights cannot be packed, as on an accelerator, products are taken in bfloat16 by autocast.
+        # Where weights are not packed, as on an accelerator, products are taken in bfloat16 by autocast.
         return torch.autocast(self._device.type, torch.bfloat16) if self._mixed else nullcontext()
 
     def _read(self, tokens: Tensor, memory: Any, state: State) -> tuple[Decoded, State]:

@@ -197,6 +197,9 @@ def stand_still(moving: Tensor, following: State, state: State) -> State:
     """`following` in rows where `moving` [batch] is True, `state` in the others."""
 
     def choose(new: Tensor, old: Tensor) -> Tensor:
-        return torch.where(moving.view(-1, *[1] * (new.dim() - 1)), new, old)
+        rows = moving.view(-1, *[1] * (new.dim() - 1))
+        if new.dtype == torch.bool:  # onnxruntime has no Where of truth values
+            return rows & new | ~rows & old
+        return torch.where(rows, new, old)
 
     return map_state(choose, following, state)

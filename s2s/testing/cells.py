@@ -7,7 +7,6 @@ nothing hoisted.
 
 from __future__ import annotations
 
-import copy
 import functools
 import inspect
 from collections.abc import Callable, Sequence
@@ -30,9 +29,9 @@ from s2s.nn.encoder import Bidirectional
 from s2s.nn.stack import Stack
 from s2s.nn.unroll import unroll
 from s2s.testing import constructors, models
-from s2s.testing.comparing import TOLERANCES, expect_close, expect_shape, outline
+from s2s.testing.comparing import TOLERANCES, differentiable, expect_close, expect_shape, in_float64, outline
 from s2s.testing.kit import Check, Nonconforming, part_of
-from s2s.testing.modules import ONNX_IS_HERE, expect_exported, expect_in_onnx
+from s2s.testing.modules import ONNX_IS_HERE, asking_gradients, expect_exported, expect_in_onnx
 
 CellFactory = Callable[[int, int], RecurrentCell]
 
@@ -108,7 +107,7 @@ def reachable_state(cell: RecurrentCell, batch_size: int, dtype: torch.dtype) ->
     state = cell.initial_state(batch_size, like=like)
     for _ in range(3):
         _, state = one_step(cell, cell.project(torch.randn_like(like)), state)
-    return map_state(lambda leaf: leaf.detach().clone().requires_grad_(), state)
+    return asking_gradients(state)
 
 
 def check_shapes(factory: CellFactory) -> None:
@@ -227,7 +226,7 @@ def check_select_state(factory: CellFactory) -> None:
 
 
 def check_features(factory: CellFactory) -> None:
-    """`state_from(features(state))` gives the state back, and a gradient reaches every leaf."""
+    """`state_from(features(state))` gives the state back, and a gradient reaches every leaf that can have one."""
     cell = _cell(factory, torch.float64)
     state = reachable_state(cell, 3, torch.float64)
     again = cell.state_from(cell.features(state))
@@ -236,8 +235,9 @@ def check_features(factory: CellFactory) -> None:
         expect_close(f"state leaf {i} after features and state_from", found, expected, remedy)
     features = cell.features(state)
     weighted = (features * torch.randn_like(features)).sum()
-    gradients = torch.autograd.grad(weighted, leaves(state), allow_unused=True)
-    for i, gradient in enumerate(gradients):
+    asked = {i: leaf for i, leaf in enumerate(leaves(state)) if leaf.requires_grad}
+    gradients = torch.autograd.grad(weighted, list(asked.values()), allow_unused=True)
+    for i, gradient in zip(asked, gradients, strict=True):
         if gradient is None or not gradient.abs().gt(0).all():
             raise Nonconforming(
                 f"that features does not depend on all of state leaf {i}",
@@ -319,7 +319,7 @@ def check_gradients(factory: CellFactory) -> None:
     def step(x: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
         remaining = iter(parts)
         output, following = one_step(cell, cell.project(x), map_state(lambda _: next(remaining), state))
-        return (output, *leaves(following))
+        return (output, *filter(differentiable, leaves(following)))
 
     try:
         torch.autograd.gradcheck(step, (x, *leaves(state)))
@@ -435,17 +435,21 @@ def _draw(
 def _rounding(example: _Example, lengths: Tensor, reverse: bool) -> float:
     """How far the steps of an example in float32 are off those in float64, as tolerances count."""
     cell, *parts = example
-    x, state, noise = (map_state(Tensor.double, part) for part in parts)
-    wide = _Example(copy.deepcopy(cell).double(), x, state, noise)
     found, exact = (
-        _values_and_gradients(one.cell, one.x, lengths, one.state, reverse=reverse, noise=one.noise, run=walk)
-        for one in (example, wide)
+        _values_and_gradients(cell.to(x.dtype), x, lengths, state, reverse=reverse, noise=noise, run=walk)
+        for x, state, noise in (parts, [map_state(_widened, part) for part in parts])
     )
+    cell.float()  # there and back: the cell's own numbers, and no copy, which not every cell can have
+    pairs = [(in_float64(found[name]), in_float64(value)) for name, value in exact.items() if value.numel()]
     return max(
-        float((found[name] - value).abs().max() / value.abs().max().clamp(min=1.0))
-        for name, value in exact.items()
-        if value.numel()
+        float((value - wanted).abs().max() / wanted.abs().max().clamp(min=1.0)) for value, wanted in pairs
     )
+
+
+def _widened(leaf: Tensor) -> Tensor:
+    if leaf.is_complex():
+        return leaf.to(torch.complex128)
+    return leaf.double() if leaf.is_floating_point() else leaf
 
 
 def _values_and_gradients(
@@ -467,10 +471,11 @@ def _values_and_gradients(
     generator = torch.Generator(x.device).manual_seed(1)
     loss = torch.zeros((), dtype=torch.float64)
     for value in (outputs, *leaves(last)):
-        weights = torch.randn(value.shape, generator=generator, dtype=torch.float64)
-        loss = loss + (value.double() * weights).sum()
+        numbers = in_float64(value)
+        loss = loss + (numbers * torch.randn(numbers.shape, generator=generator, dtype=torch.float64)).sum()
     named = {"inputs": x, **{f"first state leaf {i}": leaf for i, leaf in enumerate(leaves(state))}}
     named |= {f"parameter {name}": parameter for name, parameter in cell.named_parameters()}
+    named = {name: value for name, value in named.items() if value.requires_grad}
     gradients = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
     result = {"outputs": outputs.detach()}
     result |= {f"last state leaf {i}": leaf.detach() for i, leaf in enumerate(leaves(last))}
@@ -565,7 +570,11 @@ def check_compiled(factory: CellFactory) -> None:
     _expect_same_step("a compiled step", values, step(*inputs))
     wanted = [value for value in (*inputs, *cell.parameters()) if value.requires_grad]
     found, expected = (
-        torch.autograd.grad([part.square().sum() for part in parts], wanted, allow_unused=True)
+        torch.autograd.grad(
+            [in_float64(part).square().sum() for part in parts if part.requires_grad],
+            wanted,
+            allow_unused=True,
+        )
         for parts in (values, step(*inputs))
     )
     present = [i for i, gradient in enumerate(expected) if gradient is not None]

@@ -13,6 +13,18 @@ from s2s.testing.kit import Nonconforming
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5, torch.bfloat16: 5e-2}
 
 
+def differentiable(leaf: Tensor) -> bool:
+    """Whether a tensor is of a type that gradients are taken of: no counts, no truth values."""
+    return leaf.is_floating_point() or leaf.is_complex()
+
+
+def in_float64(value: Tensor) -> Tensor:
+    """A tensor's numbers; real and imaginary part, on a last axis, of one that is complex."""
+    if value.is_complex():
+        return torch.view_as_real(value.to(torch.complex128).resolve_conj())
+    return value.double()
+
+
 def expect_close(
     what: str,
     found: Tensor,
@@ -36,9 +48,9 @@ def expect_close(
         raise Nonconforming(f"{what} of shape {tuple(found.shape)}", f"{tuple(expected.shape)}", remedy)
     if not found.numel():
         return
-    found, expected = found.detach(), expected.detach()
-    difference = (found.double() - expected.double()).abs().masked_fill(found == expected, 0.0)
-    sizes = expected.double().abs()
+    found, expected = in_float64(found.detach()), in_float64(expected.detach())
+    difference = (found - expected).abs().masked_fill(found == expected, 0.0)
+    sizes = expected.abs()
     allowed = tolerance * max(1.0, float(sizes.masked_fill(sizes.isinf(), 0.0).max()))
     worst = int(difference.nan_to_num(nan=float("inf")).argmax())
     if not bool((difference <= allowed).all()):  # written so that NaN fails

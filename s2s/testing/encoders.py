@@ -20,6 +20,7 @@ from s2s.testing.comparing import TOLERANCES, expect_shape, outline
 from s2s.testing.kit import Check, Nonconforming
 from s2s.testing.modules import (
     ONNX_IS_HERE,
+    asking_gradients,
     expect_batch_first,
     expect_gradients,
     expect_in_onnx,
@@ -141,10 +142,11 @@ def check_features(factory: EncoderFactory) -> None:
     """Every element of the state reaches the features, and choosing sentences before or after them is the same."""
     encoder = build(factory)
     encoded: Encoded = encoder(draw_inputs(LENGTHS), torch.tensor(LENGTHS))
-    state = map_state(lambda leaf: leaf.detach().clone().requires_grad_(), encoded.state)
+    state = asking_gradients(encoded.state)
     features = encoder.features(state)
-    found = with_gradients({"features": features}, name_leaves("state", state), encoder)
-    for name in name_leaves("state", state):
+    asked = {name: leaf for name, leaf in name_leaves("state", state).items() if leaf.requires_grad}
+    found = with_gradients({"features": features}, asked, encoder)
+    for name in asked:
         if not found[f"gradient of {name}"].abs().gt(0).all():
             raise Nonconforming(
                 f"that features does not depend on all of {name}",

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from s2s.nn.cell import State, leaves
-from s2s.testing.comparing import TOLERANCES, expect_close
+from s2s.nn.cell import State, leaves, map_state
+from s2s.testing.comparing import TOLERANCES, differentiable, expect_close, in_float64
 from s2s.testing.kit import Nonconforming
 
 Values = Mapping[str, Tensor]
@@ -34,6 +34,11 @@ def unsettle(part: Module) -> Module:
 def name_leaves(name: str, state: State) -> dict[str, Tensor]:
     """The leaves of a state by name."""
     return {f"{name} leaf {i}": leaf for i, leaf in enumerate(leaves(state))}
+
+
+def asking_gradients(state: State) -> State:
+    """A copy of a state, cut off, that gradients are taken for, where a leaf can have one."""
+    return map_state(lambda leaf: leaf.detach().clone().requires_grad_(differentiable(leaf)), state)
 
 
 def expect_batch_first(what: str, state: State, rows: int) -> None:
@@ -73,8 +78,9 @@ def with_gradients(values: Values, inputs: Values, part: nn.Module) -> dict[str,
     generator, loss = torch.Generator().manual_seed(1), torch.zeros((), dtype=torch.float64)
     for value in values.values():
         if value.requires_grad:
-            weights = torch.randn(value.shape, generator=generator, dtype=torch.float64, device="cpu")
-            loss = loss + (value.double() * weights.to(value.device)).sum()
+            numbers = in_float64(value)
+            weights = torch.randn(numbers.shape, generator=generator, dtype=torch.float64, device="cpu")
+            loss = loss + (numbers * weights.to(value.device)).sum()
     named = {**inputs, **name_parameters(part)}
     found: Sequence[Tensor | None] = (
         torch.autograd.grad(loss, list(named.values()), allow_unused=True, retain_graph=True)

@@ -1,5 +1,6 @@
 """Cells that look like none of ours: what the core must carry without knowing it."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import torch
@@ -84,3 +85,106 @@ class SlotCell(RecurrentCell):
         if not self.training:
             return None
         return (torch.empty(batch_size, self.hidden_size, dtype=like.dtype).bernoulli_(0.5) * 2,)
+
+
+class ScalarCell(RecurrentCell):
+    """Beside the hidden state a leaf of one number for each row, [batch]: a running mean of it."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size, projected_size=hidden_size)
+        self.recur = nn.Linear(hidden_size, hidden_size)
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return (self.hidden_size, 1)
+
+    def initial_state(self, batch_size: int, *, like: Tensor) -> tuple[Tensor, Tensor]:
+        return self.state_from(like.new_zeros(batch_size, self.feature_size, dtype=self.recur.weight.dtype))
+
+    def step(
+        self, x: Tensor, state: tuple[Tensor, Tensor], noise: Any = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        hidden, mean = state
+        hidden = torch.tanh(x + self.recur(hidden) - mean.unsqueeze(-1))
+        return hidden, (hidden, 0.5 * mean + 0.5 * hidden.mean(-1))
+
+    def state_from(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        hidden, mean = features.split(list(self.state_sizes), dim=-1)
+        return hidden, mean.squeeze(-1)
+
+
+class CountingCell(RecurrentCell):
+    """Leaves that no gradient goes through: the number of steps, [batch] of int64, and which units were positive."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size, projected_size=hidden_size)
+        self.recur = nn.Linear(hidden_size, hidden_size)
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return (self.hidden_size, 1, self.hidden_size)
+
+    def initial_state(self, batch_size: int, *, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.state_from(like.new_zeros(batch_size, self.feature_size, dtype=self.recur.weight.dtype))
+
+    def step(
+        self, x: Tensor, state: tuple[Tensor, Tensor, Tensor], noise: Any = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+        hidden, steps, positive = state
+        sign = (1 - 2 * (steps % 2)).unsqueeze(-1)
+        hidden = torch.tanh(x + sign * self.recur(torch.where(positive, 0.5 * hidden, hidden)))
+        return hidden, (hidden, steps + 1, hidden > 0)
+
+    def state_from(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        hidden, steps, positive = features.split(list(self.state_sizes), dim=-1)
+        return hidden, steps.squeeze(-1).round().long(), positive > 0.5
+
+
+class RotatingCell(RecurrentCell):
+    """A complex leaf, turned by an angle at every step, and a real one that reads it."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size, projected_size=2 * hidden_size)
+        self.angle = nn.Parameter(torch.randn(hidden_size))
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return (self.hidden_size, self.hidden_size)
+
+    @property
+    def feature_size(self) -> int:
+        return 3 * self.hidden_size
+
+    def initial_state(self, batch_size: int, *, like: Tensor) -> tuple[Tensor, Tensor]:
+        return self.state_from(like.new_zeros(batch_size, self.feature_size, dtype=self.angle.dtype))
+
+    def step(
+        self, x: Tensor, state: tuple[Tensor, Tensor], noise: Any = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        hidden, wave = state
+        turn = torch.polar(torch.full_like(self.angle, 0.9), self.angle)
+        wave = turn * wave + torch.complex(*torch.tanh(x.to(hidden.dtype)).chunk(2, dim=-1))
+        hidden = torch.tanh(wave.real + 0.5 * wave.imag - 0.3 * hidden)
+        return hidden, (hidden, wave)
+
+    def features(self, state: tuple[Tensor, Tensor]) -> Tensor:
+        hidden, wave = state
+        return torch.cat([hidden, wave.real, wave.imag], dim=-1)
+
+    def state_from(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        hidden, real, imaginary = features.to(self.angle.dtype).chunk(3, dim=-1)
+        return hidden, torch.complex(real, imaginary)
+
+
+class HookedCell(RecurrentCell):
+    """It holds a tensor that a hook computed, weight normalization (Salimans & Kingma 2016), and cannot be copied."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size, projected_size=hidden_size)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # the way that is recommended can be copied
+            self.recur = nn.utils.weight_norm(nn.Linear(hidden_size, hidden_size))
+
+    def step(self, x: Tensor, state: tuple[Tensor], noise: Any = None) -> tuple[Tensor, tuple[Tensor]]:
+        hidden = torch.tanh(x + self.recur(state[0]))
+        return hidden, (hidden,)

@@ -10,7 +10,7 @@ from s2s.nn import RecurrentCell, Stack, unroll
 from s2s.registry import catalogue
 from s2s.testing import KITS, Check, check_cell
 from s2s.testing.cells import LENGTHS, compare_with_walk
-from s2s.testing.odd_cells import OddCell, SlotCell
+from s2s.testing.odd_cells import CountingCell, HookedCell, OddCell, RotatingCell, ScalarCell, SlotCell
 from s2s_plugins.cells.elman import Elman
 from s2s_plugins.cells.gru import GRU
 from s2s_plugins.cells.indrnn import IndRNN
@@ -48,10 +48,15 @@ CELLS: dict[str, CellFactory] = REGISTERED | {
     "SLSTM-heads-exponential": partial(SLSTM, heads=2, forget_gate="exponential"),
     "odd": OddCell,
     "slots": SlotCell,
+    "scalar": ScalarCell,
+    "counting": CountingCell,
+    "rotating": RotatingCell,
+    "hooked": HookedCell,
     "stack": stack(LSTM, GRU),
     "stack-residual": stack(GRU, LSTM, OddCell, residual=True),
     "stack-one": stack(Elman),
-    "stack-odd-first": stack(OddCell, SlotCell),
+    "stack-odd-first": stack(OddCell, SlotCell, ScalarCell),
+    "stack-counting": stack(CountingCell, LSTM, CountingCell, residual=True),
     "stack-variational": stack(partial(LSTM, recurrent_dropout=0.5), GRU, dropout=0.5, variational=True),
     "stack-masks-only": stack(LSTM, LSTM, dropout=0.5, variational=True, residual=True),
 }

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 
-import torch
-
-from s2s.nn import Attention, RecurrentCell, check_size
+from s2s.nn import Attention, RecurrentCell, built_for_sizes, check_size
 from s2s_plugins.attention.bahdanau import Bahdanau
 from s2s_plugins.cells.gru import GRU
 from s2s_plugins.decoders.conditioned import ConditionedDecoder
@@ -49,8 +47,7 @@ class BahdanauDecoder(ConditionedDecoder):
         dropout: float = 0.0,
         variational: bool = False,
     ) -> None:
-        with torch.device("meta"):  # asked for its width alone: it takes no memory and draws no numbers
-            query_size = cell(input_size + memory_size, hidden_size).output_size
+        query_size = built_for_sizes(cell, input_size + memory_size, hidden_size).output_size
         attends = attention(query_size, memory_size) if attention is not None else None
         context_size = attends.context_size if attends is not None else 0
         upper = UpperLayers(

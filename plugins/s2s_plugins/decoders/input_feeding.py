@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from s2s.nn import (
@@ -14,6 +13,7 @@ from s2s.nn import (
     RecurrentCell,
     State,
     advance,
+    built_for_sizes,
     gathered_weight_gradients,
     length_mask,
     stack_steps,
@@ -65,8 +65,7 @@ class InputFeedingDecoder(AttentionalDecoder):
     ) -> None:
         fed_size = hidden_size
         if attention is None:
-            with torch.device("meta"):  # asked for its width alone: it takes no memory and draws no numbers
-                fed_size = cell(input_size + hidden_size, hidden_size).output_size
+            fed_size = built_for_sizes(cell, input_size + hidden_size, hidden_size).output_size
         super().__init__(
             input_size,
             memory_size,

@@ -61,9 +61,10 @@ def _describe(entry: Entry, given: dict[str, Any], sizes: dict[str, Any]) -> dic
 
 
 def _measured(entry: Entry, part: type, given: dict[str, Any], sizes: dict[str, Any]) -> dict[str, Any]:
-    """Sizes, parameters and state, of a part that is a module: built without memory."""
+    """Sizes, parameters and state, of a part that is a module: built without memory where it can be."""
     import torch
 
+    from s2s.nn import built_for_sizes
     from s2s.registry.near_names import unknown
     from s2s.registry.parts import factory, options
 
@@ -83,8 +84,7 @@ def _measured(entry: Entry, part: type, given: dict[str, Any], sizes: dict[str, 
     taken |= sizes
     build = factory(entry.kind, {"class_path": entry.name, "init_args": given})
     try:
-        with torch.device("meta"):
-            built = build(**taken)
+        built = built_for_sizes(build, **taken)
         return {
             "sizes": taken,
             "parameters": sum(parameter.numel() for parameter in built.parameters()),

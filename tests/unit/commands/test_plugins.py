@@ -225,6 +225,16 @@ def test_show_counts_parameters_at_the_given_sizes(capsys: pytest.CaptureFixture
     assert shown["fused"]
 
 
+def test_show_of_a_cell_whose_constructor_looks_at_values(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "made_up_orthogonal.py"
+    path.write_text(ORTHOGONAL)
+    assert main(["plugins", "show", str(path), "--json", "--size", "hidden_size=5"]) == 0
+    (shown,) = json.loads(capsys.readouterr().out)
+    assert shown["parameters"] == 5 * 5 and shown["state_sizes"] == [5]
+
+
 def test_show_tells_docs_paper_options_and_state(
     write: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -237,6 +247,32 @@ def test_show_tells_docs_paper_options_and_state(
     assert "fused path  no" in out
     assert main(["plugins", "show", "GRU"]) == 0
     assert "Cho et al. 2014" in capsys.readouterr().out
+
+
+ORTHOGONAL = """
+from torch import nn
+from torch.nn.utils import parametrizations
+
+from s2s.nn import RecurrentCell
+from s2s.registry import hookimpl
+
+
+class MadeUpOrthogonal(RecurrentCell):
+    '''It is made of the values of its weight.'''
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        self.recurrent = parametrizations.orthogonal(nn.Linear(hidden_size, hidden_size, bias=False))
+
+    def step(self, x, state, noise=None):
+        hidden = x + self.recurrent(state[0])
+        return hidden, (hidden,)
+
+
+@hookimpl
+def s2s_cells():
+    return {"MadeUpOrthogonal": "made_up_orthogonal:MadeUpOrthogonal"}
+"""
 
 
 WRONG = """

@@ -8,7 +8,7 @@ import torch
 
 from s2s.diagnosis.gradients import input_gradients, per_step
 from s2s.nn import RecurrentCell, leaves, unroll
-from s2s.testing.odd_cells import OddCell, SlotCell
+from s2s.testing.odd_cells import CountingCell, HookedCell, OddCell, ScalarCell, SlotCell
 from s2s_plugins.cells.elman import Elman
 from s2s_plugins.cells.lstm import LSTM
 from tests.unit.plugins.cells.test_against_numpy import CASES, HIDDEN, INPUT
@@ -63,7 +63,7 @@ def test_an_lstm_keeps_what_its_forget_gate_lets_pass(bias: float) -> None:
         assert float(norms[distance]) == pytest.approx(at_once * forget**distance, rel=1e-9)
 
 
-@pytest.mark.parametrize("kind", [OddCell, SlotCell])
+@pytest.mark.parametrize("kind", [OddCell, SlotCell, ScalarCell, CountingCell, HookedCell])
 def test_cells_that_look_like_none_of_ours(kind: type[RecurrentCell]) -> None:
     """The Jacobian row by row, one sequence in the batch, by a loop."""
     torch.manual_seed(2)

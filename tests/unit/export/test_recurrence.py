@@ -11,7 +11,7 @@ from torch.export import Dim
 from s2s.export.graphs import export_part
 from s2s.export.recurrence import traceable
 from s2s.nn import RecurrentCell, Stack, leaves, unroll
-from s2s.testing.odd_cells import OddCell, SlotCell
+from s2s.testing.odd_cells import CountingCell, OddCell, ScalarCell, SlotCell
 from s2s_plugins.cells.elman import Elman
 from s2s_plugins.cells.gru import GRU
 from s2s_plugins.cells.lstm import LSTM
@@ -82,7 +82,9 @@ def test_a_cell_as_an_operator(name):
     expect_equal(graph, cell)
 
 
-@pytest.mark.parametrize("factory", [OddCell, SlotCell], ids=lambda factory: factory.__name__)
+@pytest.mark.parametrize(
+    "factory", [OddCell, SlotCell, ScalarCell, CountingCell], ids=lambda factory: factory.__name__
+)
 def test_any_other_cell_as_a_loop(factory):
     cell = random_cell(factory)
     graph = exported(cell)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from s2s.errors import PluginError
 from s2s.nn import RecurrentCell, Stack, advance, leaves, map_state, orthogonal_blocks, select_state, unroll
+from s2s.nn.cell import side_by_side
 from s2s.testing.odd_cells import OddCell
 
 
@@ -33,6 +34,13 @@ def test_map_state_keeps_the_structure() -> None:
 def test_leaves_go_from_left_to_right() -> None:
     assert [leaf.shape[1:] for leaf in leaves(NESTED)] == [(1,), (2,), (2, 3)]
     assert leaves(None) == leaves(()) == []
+
+
+def test_a_state_side_by_side_has_a_place_for_each_number_of_a_row() -> None:
+    """Leaves [batch], [batch, width] and [batch, ...]; a batch without rows, too."""
+    state = (A[:, 0], (B, None), C.double())
+    assert side_by_side(state).tolist() == [[1, 3, 4, *[1] * 6], [2, 5, 6, *[1] * 6]]
+    assert side_by_side(select_state(state, torch.tensor([], dtype=torch.int64))).shape == (0, 9)
 
 
 def test_select_state() -> None:

@@ -54,6 +54,15 @@ def test_a_mask_keeps_the_mean_and_the_share(rate: float, dtype: torch.dtype) ->
         assert correlation.abs().max() < 0.03  # 25,100 rows: standard error 0.006
 
 
+@pytest.mark.parametrize("rate", [0.99999, 1 - 2**-17, 0.999999, 1 - 2**-53])
+def test_a_rate_just_below_one_leaves_few_values_of_the_mean_one(rate: float) -> None:
+    """One that would be rounded to 1: some of a million are left, each scaled by what share that is."""
+    torch.manual_seed(0)
+    mask = dropout_mask(torch.zeros(1), (1000, 1000), rate)
+    assert mask.unique().tolist() == [0.0, 65536.0]
+    assert 4 <= int(mask.count_nonzero()) <= 32  # 15.3 expected: standard deviation 3.9
+
+
 def test_drop_is_dropout_with_that_mask() -> None:
     x = torch.randn(3, 4, 5, dtype=torch.float64, requires_grad=True)
     torch.manual_seed(1)

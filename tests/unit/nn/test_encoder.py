@@ -2,7 +2,7 @@
 
 import torch
 
-from s2s.nn import Bidirectional, Unidirectional, unroll
+from s2s.nn import Bidirectional, Encoded, SequenceEncoder, Unidirectional, unroll
 from s2s.testing.odd_cells import OddCell
 from s2s_plugins.cells.gru import GRU
 from s2s_plugins.cells.lstm import LSTM
@@ -33,3 +33,13 @@ def test_bidirectional_may_have_two_kinds_of_cells() -> None:
     # its state at the end is its output at the first word
     torch.testing.assert_close(encoded.state[1][0], encoded.outputs[:, 0, 7:])
     torch.testing.assert_close(encoder.features(encoded.state)[:, -4:], encoded.outputs[:, 0, 7:])
+
+
+def test_features_of_an_encoder_are_its_state_whatever_the_shape_of_a_leaf() -> None:
+    class Summing(SequenceEncoder):
+        def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> Encoded:
+            return Encoded(x, lengths, (x.sum((1, 2)), x.sum(1), x))
+
+    encoder = Summing(3, output_size=3, feature_size=1 + 3 + 12)
+    features = encoder.features(encoder(X, LENGTHS).state)
+    torch.testing.assert_close(features, torch.stack([torch.cat([x.sum()[None], x.sum(0), *x]) for x in X]))

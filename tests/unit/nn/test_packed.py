@@ -1,5 +1,7 @@
 """Packed weights: another type or library in products, what they were in everything else, the same on every machine."""
 
+import threading
+
 import pytest
 import torch
 from torch import nn
@@ -100,3 +102,11 @@ def test_a_copy_shares_its_weights_and_leaves_the_model_alone():
     assert copy[1].weight is model[1].weight
     assert type(model[0].weight) is nn.Parameter
     assert not isinstance(pack_matrices(model.double(), torch.float32)[0].weight, PackedMatrix)
+
+
+@pytest.mark.parametrize("held", [nn.Linear(8, 8).weight * 1, threading.Lock()], ids=["not a leaf", "a lock"])
+def test_a_model_that_cannot_be_copied_is_itself(held):
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
+    model[1].held = held
+    assert pack_matrices(model, torch.float32) is model
+    assert type(model[0].weight) is nn.Parameter and model[1].held is held

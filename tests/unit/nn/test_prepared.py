@@ -1,10 +1,13 @@
 """A prepared model against the model: whatever the parts, folded or not, in float64 the same to rounding."""
 
+import copy
+
 import pytest
 import torch
 
 from s2s.nn import PackedMatrix, Prepared, leaves, map_state, select_state, top
 from s2s.nn import prepared as prepared_module
+from s2s.testing.odd_cells import HookedCell
 from tests.unit.nn.test_seq2seq import MODELS as MODELS
 from tests.unit.nn.test_seq2seq import TARGETS, batch, every_model, model
 
@@ -83,6 +86,24 @@ def test_narrow_products_only_round(name: str) -> None:
     memory, _ = fast.encode(batch()[0])
     for leaf in [*leaves(state), *leaves(memory)]:
         assert leaf.dtype in (torch.float32, torch.bool)
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@torch.no_grad()
+def test_a_model_that_cannot_be_copied_is_stepped_as_it_is(narrow: bool, monkeypatch) -> None:
+    monkeypatch.setattr(prepared_module, "can_pack", lambda device, dtype: True)
+    with torch.enable_grad():  # as a trained model is built
+        built = model(encoder_cell=HookedCell, decoder_cell=HookedCell).float().eval()
+    with pytest.raises(RuntimeError, match="deepcopy"):
+        copy.deepcopy(built)
+    fast = Prepared(built, narrow=narrow)
+    fast.fold()
+    expected, found = steps(built, beams=2, best=None)[0], steps(fast, beams=2, best=None)[0]
+    off = max(float((one[0] - other[0]).abs().max()) for one, other in zip(found, expected, strict=True))
+    if narrow:  # bfloat16 keeps 8 bits
+        assert 1e-4 < off < 0.05
+    else:  # float32 keeps 24, and sums are taken in another order
+        assert off < 1e-6
 
 
 def packed_numbers(matrix: PackedMatrix) -> int:

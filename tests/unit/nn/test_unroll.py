@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,3 +110,17 @@ def test_stand_still() -> None:
     chosen = stand_still(torch.tensor([True, False]), following, state)
     assert chosen[0].flatten().tolist() == [1, 0]
     assert chosen[1][0].all() and not chosen[1][1].any()
+
+
+@pytest.mark.parametrize("moving", [True, False])
+def test_counts_and_truth_values_stand_still_too(moving: bool) -> None:
+    """A leaf [batch] among them; of truth values every combination."""
+    following, state = torch.tensor([False, False, True, True]), torch.tensor([False, True, False, True])
+    rows = torch.full((4,), moving)
+    chosen = stand_still(
+        rows, (following, following[:, None], following.long()), (state, state[:, None], state.long())
+    )
+    expected = following if moving else state
+    assert [leaf.dtype for leaf in chosen] == [torch.bool, torch.bool, torch.int64]
+    assert [leaf.shape for leaf in chosen] == [(4,), (4, 1), (4,)]
+    assert all(torch.equal(leaf.flatten().bool(), expected) for leaf in chosen)

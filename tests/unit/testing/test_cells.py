@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from s2s.errors import ConfigError
 from s2s.nn import RecurrentCell, run_steps
 from s2s.testing import KITS, FailedChecks, check_cell, examine
+from s2s.testing.odd_cells import CountingCell, RotatingCell
 
 
 class Sound(RecurrentCell):
@@ -248,7 +249,25 @@ class WithoutADefault(Sound):
         super().__init__(input_size, hidden_size)
 
 
-WRONG: list[tuple[type[Sound], str, str]] = [
+class FusedCountsThePadding(CountingCell):
+    def fused(self, x: Tensor, mask: Tensor, state: Any, noise: Any) -> tuple[Tensor, Any] | None:
+        outputs, (hidden, steps, positive) = run_steps(self, x, mask, state, noise)
+        return outputs, (hidden, steps + (~mask).sum(1), positive)
+
+
+class FeaturesLoseTheCount(CountingCell):
+    def features(self, state: Any) -> Tensor:
+        hidden, steps, positive = state
+        return super().features((hidden, torch.zeros_like(steps), positive))
+
+
+class FusedTurnsBack(RotatingCell):
+    def fused(self, x: Tensor, mask: Tensor, state: Any, noise: Any) -> tuple[Tensor, Any] | None:
+        outputs, (hidden, wave) = run_steps(self, x, mask, state, noise)
+        return outputs, (hidden, wave.conj())
+
+
+WRONG: list[tuple[type[RecurrentCell], str, str]] = [
     (Undocumented, "constructor", "does not tell of 'scale'; expected a line in its Args section"),
     (TakesAnything, "constructor", r"\*\*options.*; expected named arguments only.*Write the arguments out"),
     (WithoutADefault, "constructor", "'scale' of .* has no default; expected one"),
@@ -269,6 +288,8 @@ WRONG: list[tuple[type[Sound], str, str]] = [
         "sequence_equals_steps",
         "last state leaf 0 .*stand still where mask is False",
     ),
+    (FusedCountsThePadding, "sequence_equals_steps", "last state leaf 1 .*; expected .*stand still"),
+    (FusedTurnsBack, "sequence_equals_steps", "last state leaf 1 .*; expected .*fused way"),
     (FusedStopsGradients, "sequence_equals_steps", "gradient of first state leaf 0"),
     (FusedForInferenceIsOff, "sequence_equals_steps", "outputs without and with gradients"),
     (PaddingLeaks, "sequence_equals_steps", "outputs at once and step by step"),
@@ -286,6 +307,7 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (MeanOverTheBatch, "batch_mates", "alone and in a batch.*No row may see another"),
     (MeanOverTheBatch, "select_state", "after choosing rows"),
     (FeaturesLoseALeaf, "features", "state leaf 1 after features and state_from"),
+    (FeaturesLoseTheCount, "features", "state leaf 1 after features and state_from"),
     (ProjectionIsNotAffine, "projection", "Move what is not affine into step"),
     (ConstantInEveryPart, "projection", "the sum of project_part over columns"),
     (NoiseInEvaluation, "noise", "noise is drawn in evaluation mode; expected None. Return None unless"),
@@ -320,7 +342,7 @@ def test_a_sound_cell_passes() -> None:
 @pytest.mark.parametrize(
     ("cell", "check", "message"), WRONG, ids=lambda value: getattr(value, "__name__", None)
 )
-def test_a_wrong_cell_fails(cell: type[Sound], check: str, message: str) -> None:
+def test_a_wrong_cell_fails(cell: type[RecurrentCell], check: str, message: str) -> None:
     (run,) = (one for one in KITS["cell"] if one.name == check)
     with pytest.raises(AssertionError, match=f"(?s){message}"):
         run(cell)

@@ -198,14 +198,14 @@ def load_model_bundle(folder: str | Path, wanted: type[Model]) -> ModelBundle[Mo
             model = _undrawn(wanted, config["model"])
         tokenizers = BUNDLE.load_tokenizers(folder, config)
     weights = _read_weights(folder) if weights is None else weights
-    expected = _stored(model)
     try:
-        _check_weights(expected, weights, f"{folder / WEIGHTS} does not fit {CONFIG}")
+        _check_weights(_stored(model), weights, f"{folder / WEIGHTS} does not fit {CONFIG}")
     except ConfigError as error:
         raise BundleError(f"{error}; {BUNDLE.again}") from error
-    with torch.no_grad():
-        for name, value in expected.items():
-            value.copy_(weights[name])
+    with built_here(folder, config):  # strict would ask for what is shared under each of its names
+        model.load_state_dict(
+            weights, strict=False
+        )  # and not by hand: parts have hooks that read what is loaded
     return ModelBundle(model.eval(), tokenizers, config)
 
 

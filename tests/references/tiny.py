@@ -20,7 +20,7 @@ def tiny_bundle(
     *,
     decoder: str = "InputFeeding",
     cell: str = "LSTM",
-    attention: str | None = "LuongGeneral",
+    attention: str | dict[str, Any] | None = "LuongGeneral",
     tie: bool = False,
     head: str = "Softmax",
     encoder: dict[str, Any] | None = None,

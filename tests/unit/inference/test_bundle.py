@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from s2s.errors import BundleError, ConfigError
 from s2s.evaluation.metric import Score
+from s2s.export.folder import export_bundle
 from s2s.inference.bundle import (
     add_shortlist,
     build_model,
@@ -25,9 +26,12 @@ from s2s.inference.card import Card
 from s2s.inference.model_bundle import FORMAT, build
 from s2s.inference.translator import Translator
 from s2s.registry import use_plugins
+from s2s.runtime.translator import OnnxTranslator
 from s2s.text.shortlist import Shortlist
 from s2s_plugins.embeddings.lookup import LookupEmbedding
-from tests.references.tiny import tiny_bundle
+from tests.references.tiny import sentences, tiny_bundle
+
+LINES = sentences(12, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -492,3 +496,21 @@ def test_who_brought_a_part_is_noted_and_told_when_it_is_not_here(original, tmp_
         BundleError, match="distributions is .*, which is not who brought its parts; get it again"
     ):
         load_bundle(saved)
+
+
+def test_attention_that_looked_at_the_coverage_does_so_in_the_bundle(tmp_path):
+    """Of a checkpoint its flag is read as it is loaded; a bundle forgot it, and decoded without coverage."""
+    attention = {"class_path": "Coverage", "init_args": {"after_steps": 3}}
+    bundle = load_bundle(tiny_bundle(tmp_path / "young", attention=attention))
+    young = Translator(bundle).translate(LINES, results=True)
+    looking = bundle.model.decoder.attention
+    assert not looking.sequential
+    looking.at_step(3)
+    saved = save_again(bundle, tmp_path / "grown", search={"class_path": "Beam", "init_args": {"size": 3}})
+    grown = load_bundle(saved)
+    assert grown.model.decoder.attention.sequential
+    kept, found = (Translator(one).translate(LINES, results=True) for one in (bundle, grown))
+    assert [one.log_probs for one in found] == [one.log_probs for one in kept]
+    assert [one.log_probs for one in found] != [one.log_probs for one in young]
+    exported = OnnxTranslator.load(export_bundle(saved, tmp_path / "exported"))
+    assert exported.translate(LINES) == [one.text for one in found]

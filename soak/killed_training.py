@@ -98,7 +98,6 @@ def train(argv: list[str], clock: str, said: str) -> None:
     from pytorch_lightning.loops.evaluation_loop import _EvaluationLoop
 
     import s2s.training.cli
-    import s2s.training.task
     from s2s.__main__ import main
     from s2s.text.store_builder import _Builder
     from s2s.training.callbacks import BestAndLast, BundleWriter, DurableCheckpoints
@@ -136,7 +135,6 @@ def train(argv: list[str], clock: str, said: str) -> None:
         real(self, *arguments, **options)
 
     BestAndLast.setup = often  # type: ignore[method-assign]
-    s2s.training.task.LOG_BATCHES = 3
     with open(said, "a", encoding="utf-8") as out:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
@@ -230,7 +228,7 @@ class KilledTraining(Attack):
             "trainer.max_epochs": EPOCHS,
             "trainer.precision": precision,
             "trainer.val_check_interval": 0.5,
-            "trainer.log_every_n_steps": 1,
+            "trainer.log_every_n_steps": 3,
             "trainer.accelerator": "cpu",
             "run_folder": str(run),
         }

@@ -36,8 +36,8 @@ Model = TypeVar("Model", bound=nn.Module)
 MIX = 0x9E3779B97F4A7C15
 """2**64 / golden ratio: spreads neighbouring (seed, step, rank) over the seeds (Knuth, TAOCP 3, section 6.4)."""
 
-LOG_BATCHES = 20
-"""Loss and speed are read, and shown, once in so many batches: reading them makes an accelerator wait."""
+LOG_STEPS = 20
+"""Loss and speed are read, shown and written once in so many optimizer steps: reading makes an accelerator wait."""
 
 SMALL = 100_000
 """Of a model with fewer parameters their exact number is told."""
@@ -75,7 +75,7 @@ class Task:
         "trainer.num_sanity_val_steps": 0,
         "trainer.reload_dataloaders_every_n_epochs": 1,
         "trainer.use_distributed_sampler": False,
-        "trainer.log_every_n_steps": LOG_BATCHES,
+        "trainer.log_every_n_steps": LOG_STEPS,
     }
 
     @classmethod
@@ -218,6 +218,7 @@ class TaskModule(pl.LightningModule):
         self.unused: list[nn.Parameter] = []
         self.weights_at_start: WeightsAtStart | None = None
         self.first_step = True  # of this process
+        self.used_learning_rate = 0.0  # of the latest step
 
     @property
     def data(self) -> Any:
@@ -385,6 +386,12 @@ class TaskModule(pl.LightningModule):
         if most and by_value:
             nn.utils.clip_grad_value_(self.parameters(), most, foreach=True)
 
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Take the step, and remember its learning rate: the schedule goes on before the step is logged."""
+        super().optimizer_step(*args, **kwargs)
+        optimizer: Any = self.trainer.optimizers[0]
+        self.used_learning_rate = float(optimizer.param_groups[0]["lr"])
+
     def _refuse_late_weights(self) -> None:
         if self.weights_at_start is not None:
             self.weights_at_start.refuse_others(self)
@@ -494,8 +501,8 @@ class TaskModule(pl.LightningModule):
         the row.
         """
         trainer: Any = self.trainer
-        done = trainer.fit_loop.total_batch_idx + 1
-        if done % LOG_BATCHES and not trainer.is_last_batch:
+        due = trainer._logger_connector.should_update_logs
+        if trainer.fit_loop._should_accumulate() or not (due or trainer.is_last_batch):
             return
         measured = self.pace.read()
         figures = {"train_loss": measured.loss}
@@ -503,7 +510,7 @@ class TaskModule(pl.LightningModule):
             figures["train_perplexity"] = math.exp(min(measured.loss, 100.0))
         # of all ranks, which have equal shares of every step
         figures[f"{self.unit}_per_second"] = measured.tokens_per_second * trainer.world_size
-        figures["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
+        figures["learning_rate"] = self.used_learning_rate
         figures["gradient_norm"] = measured.gradient_norm
         if trainer.gradient_clip_val and trainer.gradient_clip_algorithm != "value":
             figures["clipped_steps"] = measured.clipped_steps
@@ -512,7 +519,7 @@ class TaskModule(pl.LightningModule):
             figures["split_batches"] = float(self.troubles.split_batches)
             figures["skipped_examples"] = float(self.troubles.skipped_examples)
         self.log_dict(figures, logger=False)
-        if trainer._logger_connector.should_update_logs and not trainer.fit_loop._should_accumulate():
+        if due:
             trainer._logger_connector.log_metrics(figures)
 
     def validated(self, figures: dict[str, float], scores: list[Score]) -> None:

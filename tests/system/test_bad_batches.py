@@ -38,7 +38,7 @@ def options(tmp_path: Path) -> Options:
         "data.cache": str(tmp_path / "cache"),
         "trainer.max_epochs": 2,
         "trainer.precision": "64-true",
-        "trainer.log_every_n_steps": 1,
+        "trainer.log_every_n_steps": 6,
         "run_folder": str(tmp_path / "run"),
     }
 
@@ -88,7 +88,11 @@ def test_a_bad_batch_is_skipped_counted_named_and_kept(
     why: str,
 ) -> None:
     seen = spoil(monkeypatch, bad)
-    module = s2s.fit({**options, "trainer.accumulate_grad_batches": accumulated}).module
+    once_an_epoch = {
+        "trainer.accumulate_grad_batches": accumulated,
+        "trainer.log_every_n_steps": 6 // accumulated,
+    }
+    module = s2s.fit({**options, **once_an_epoch}).module
     assert all(bool(parameter.isfinite().all()) for parameter in module.parameters())
     said = "".join(capsys.readouterr())
     steps = {index // accumulated + 1: sources for index, sources in enumerate(seen) if SPOILT in sources}
@@ -269,6 +273,7 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(
         "".join(line + "\n" for line in (tmp_path / "pairs.tsv").read_text().splitlines()[:16])
     )
     options |= {"model.learning_rate": 0.0, "trainer.accumulate_grad_batches": 3, "trainer.max_epochs": 4}
+    options |= {"trainer.log_every_n_steps": 1}
     gradients = record_gradients(monkeypatch)
     s2s.fit({**options, "run_folder": str(tmp_path / "whole")})
     whole = gradients[:]

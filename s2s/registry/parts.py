@@ -95,6 +95,17 @@ def check_options(kind: str, name: str, part: Callable[..., Any], given: Mapping
             raise ConfigError(f"{kind} {name!r}: " + unknown("option", option, known))
 
 
+def check_complete(kind: str, name: str, part: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Hold the names of the given options against those that the part must have.
+
+    Raises:
+        ConfigError: an option without a default that is not given.
+    """
+    for option, parameter in options(part).items():
+        if option not in given and parameter.default is inspect.Parameter.empty:
+            raise ConfigError(f"{kind} {name!r}: option {option!r} has no default; give it a value")
+
+
 def _refuse_more_than_sizes(kind: str, name: str, part: Callable[..., Any]) -> None:
     parameters = inspect.signature(part).parameters.values()
     required = [
@@ -170,9 +181,7 @@ def factory(kind: str, spec: Any) -> functools.partial[Any]:
     name, given = read_spec(kind, spec)
     part = catalogue().load(kind, name)
     check_options(kind, name, part, given)
-    for option, parameter in options(part).items():
-        if option not in given and parameter.default is inspect.Parameter.empty:
-            raise ConfigError(f"{kind} {name!r}: option {option!r} has no default; give it a value")
+    check_complete(kind, name, part, given)
     nested = nested_kinds(part)
     check_values(f"{kind} {name!r}", part, {key: value for key, value in given.items() if key not in nested})
     for option, nested_kind in nested.items():

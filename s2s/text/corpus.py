@@ -22,6 +22,7 @@ from s2s.counted import counted
 from s2s.errors import ConfigError, DataError
 from s2s.registry import catalogue
 from s2s.registry.near_names import unknown
+from s2s.registry.parts import check_complete
 from s2s.resources import locate
 from s2s.text.wanted_length import told
 from s2s.untrusted import parse_yaml
@@ -427,6 +428,7 @@ def _takers(spec: CorpusSpec) -> list[str]:
 def _opened_as_it_is(spec: CorpusSpec) -> Corpus:
     name = reader_name(spec)
     reader = catalogue().load("corpus", name)
+    check_complete("corpus", name, reader, {})
     if reader.files != len(spec.paths):
         wanted = "one file, `path`" if reader.files == 1 else "two files, `source` and `target`"
         raise ConfigError(f"reader {name} reads {wanted}; this corpus names {' and '.join(spec.paths)}")

@@ -605,7 +605,9 @@ def plain_error(message: str, command: str) -> str:
             return f"{key}: " + unknown(
                 "option", option, known, f"See: s2s {command} --{key}.help {entry.name}"
             )
-    if lacking := re.search(r"arguments are required: (.+?)\. Got value: \w+\(class_path='([^']+)'", message):
+    if lacking := re.search(
+        r"arguments are required: (\w+(?:, \w+)*).*?(?:Got|Given) value: \w+\(class_path='([^']+)'", message
+    ):
         names, path = lacking.groups()
         part = entry.name if (entry := _entry(path)) else path
         given = " ".join(f"--{key}.{name} VALUE" for name in names.split(", "))

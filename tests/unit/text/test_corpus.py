@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from s2s import registry
 from s2s.errors import ConfigError, DataError
+from s2s.registry import Catalogue, Entry
 from s2s.text.corpus import (
     STANDARD_INPUT,
     CorpusSpec,
@@ -17,6 +19,14 @@ from s2s.text.corpus import (
     raw_lines,
     read_lines,
 )
+from s2s_plugins.corpora.tsv import TSV
+
+
+class Separated(TSV):
+    """Cannot be built by a spec alone."""
+
+    def __init__(self, spec: CorpusSpec, *, separator: str) -> None:
+        super().__init__(spec)
 
 
 def test_three_ways_to_name_a_corpus() -> None:
@@ -65,6 +75,13 @@ def test_three_ways_to_name_a_corpus() -> None:
 def test_impossible_corpora(given: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         corpus_spec(given)  # type: ignore[arg-type]
+
+
+def test_a_reader_with_an_option_that_nobody_can_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = Entry("corpus", "Separated", f"{__name__}:Separated", "made-up", "1")
+    monkeypatch.setattr(registry, "_catalogue", Catalogue([*registry.catalogue().entries(), entry]))
+    with pytest.raises(ConfigError, match="^corpus 'Separated': option 'separator' has no default; give it"):
+        open_corpus({"path": "a.tsv", "reader": "Separated"})
 
 
 def test_readers_are_found_by_name() -> None:

@@ -450,6 +450,20 @@ def test_another_class_where_null_is_allowed_is_told_what_it_is_not() -> None:
     )
 
 
+def test_what_lacks_an_option_is_named_where_null_is_allowed_too() -> None:
+    message = (
+        'Parser key "model.decoder":\n  Type collections.abc.Callable expects a callable class: Parser key "attention":'
+        "\n    Does not validate against any of the Union subtypes\n    Errors:\n      - Type Callable expects a "
+        "callable class: the following arguments are required: must, may\n      - Expected a <class 'NoneType'>\n"
+        "    Given value type: <class 'Namespace'>\n    Given value: Namespace(class_path='own.Need', init_args="
+        "Namespace(must=None)). Got value: Namespace(class_path='s2s_plugins.decoders.recurrent.RecurrentDecoder')"
+    )
+    assert plain_error(message, "fit") == (
+        "model.decoder.attention: own.Need needs must, may, without a default; give --model.decoder.attention.must "
+        "VALUE --model.decoder.attention.may VALUE. See: s2s fit --model.decoder.attention.help own.Need"
+    )
+
+
 def test_a_parser_message_of_another_kind_is_still_one_line() -> None:
     assert plain_error("something\n  else", "fit") == "something else See: s2s fit --help"
 

@@ -27,6 +27,7 @@ from s2s.testing.modules import (
     expect_nothing_kept,
     expect_same,
     expect_true_gradients,
+    modes,
     name_leaves,
     unsettle,
     with_gradients,
@@ -128,7 +129,7 @@ def check_mixed_precision(factory: AttentionFactory) -> None:
 
 
 def check_batch_mates(factory: AttentionFactory) -> None:
-    """A sentence alone, padded in a batch, and in another order of the batch: the same answers."""
+    """A sentence alone, padded in a batch (in training, too), and in another order of it: the same answers."""
     compare_with_alone(factory, LENGTHS)
     attention = build(factory)
     queries, (outputs, mask) = draw_queries(attention), draw_source(attention)
@@ -305,15 +306,16 @@ def compare_with_alone(factory: AttentionFactory, lengths: Sequence[int]) -> Non
     """Every sentence of a padded batch gets the answers that it gets alone, question after question."""
     attention = build(factory)
     queries, (outputs, mask) = draw_queries(attention, lengths), draw_source(attention, lengths)
-    whole = ask_one_by_one(attention, queries, outputs, mask)
-    for row, length in enumerate(lengths):
-        one = slice(row, row + 1)
-        alone = ask_one_by_one(attention, queries[one], outputs[one, :length], mask[one, :length])
-        found = {name: whole[name][one] for name in ("context", "weights")}
-        found["weights"] = found["weights"][..., :length]
-        remedy = "Give padding no weight, and let no row see another."
-        expected = {name: alone[name] for name in found}
-        expect_same(found, expected, "of a sentence in a batch and alone", remedy)
+    for mode in modes(attention, lambda: ask_one_by_one(attention, queries, outputs, mask)):
+        whole = ask_one_by_one(attention, queries, outputs, mask)
+        for row, length in enumerate(lengths):
+            one = slice(row, row + 1)
+            alone = ask_one_by_one(attention, queries[one], outputs[one, :length], mask[one, :length])
+            found = {name: whole[name][one] for name in ("context", "weights")}
+            found["weights"] = found["weights"][..., :length]
+            remedy = "Give padding no weight, and let no row see another."
+            expected = {name: alone[name] for name in found}
+            expect_same(found, expected, f"of a sentence in a batch and alone ({mode})", remedy)
 
 
 def _compare_with_steps(attention: Attention, where: str, tolerance: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import typing
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import docstring_parser
@@ -65,3 +66,24 @@ def _expect_plain(value: Any, what: str) -> None:
         raise Nonconforming(
             f"that {what} is {value!r}", "what JSON can hold", "Take numbers, text, lists or mappings."
         ) from error
+
+
+def other_options(factory: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
+    """Each option of a part with values that are not its default, where its type tells some."""
+    part = part_of(factory)
+    hints = typing.get_type_hints(part.__init__) if inspect.isclass(part) else {}
+    for name, parameter in options(part).items():
+        default = getattr(factory, "keywords", {}).get(name, parameter.default)
+        if name in nested_kinds(part):
+            continue
+        if typing.get_origin(hints.get(name)) is typing.Literal:
+            others: Sequence[Any] = typing.get_args(hints[name])
+        elif isinstance(default, bool):
+            others = [not default]
+        elif isinstance(default, int):
+            others = [default + 1, default + 2]
+        elif isinstance(default, float):
+            others = [default / 2, default + 1.0]
+        else:
+            others = []
+        yield from ((name, other) for other in others if other != default)

@@ -36,6 +36,7 @@ from s2s.testing.modules import (
     expect_same,
     expect_same_bits,
     expect_true_gradients,
+    modes,
     name_leaves,
     unsettle,
     with_gradients,
@@ -182,11 +183,16 @@ def check_source_padding(factory: DecoderFactory) -> None:
     """How long the other sources of the batch are does not matter."""
     for where, decoder in variants(factory):
         sentences = draw(decoder)
-        found = real_values(run(decoder, sentences)[0], sentences)
-        steps, _ = walk(decoder, sentences, cut=True)
-        remedy = "Give attention the mask of the source; divide by encoded.lengths, not by the width."
-        how = f"of a source in a batch and alone ({where})"
-        expect_same(found, _stacked(steps, max(SOURCES)), how, remedy)
+        whole = functools.partial(_of_all, decoder, sentences)
+        for mode in modes(decoder, whole):
+            steps, _ = walk(decoder, sentences, cut=True)
+            remedy = "Give attention the mask of the source; divide by encoded.lengths, not by the width."
+            how = f"of a source in a batch and alone ({where}, {mode})"
+            expect_same(whole(), _stacked(steps, max(SOURCES)), how, remedy)
+
+
+def _of_all(decoder: Decoder, sentences: Sentences) -> dict[str, Tensor]:
+    return real_values(run(decoder, sentences)[0], sentences)
 
 
 def check_beams(factory: DecoderFactory) -> None:

@@ -28,6 +28,7 @@ from s2s.testing.modules import (
     expect_same,
     expect_same_bits,
     expect_true_gradients,
+    modes,
     name_leaves,
     unsettle,
     with_gradients,
@@ -254,27 +255,26 @@ def compare_with_alone(
     x = draw_inputs(lengths, dtype)
     x[~length_mask(real, max(lengths))] = float("nan")
     x.requires_grad_()
-    whole, rows = encode(encoder, x, real), []
-    for row, length in enumerate(lengths):
-        one = encode(encoder, x[row : row + 1, :length], real[row : row + 1])
-        missing = (0, 0, 0, max(lengths) - length)
-        rows.append(one | {"outputs": torch.nn.functional.pad(one["outputs"], missing)})
-    alone = {name: torch.cat([row[name] for row in rows]) for name in whole}
-    remedy = (
-        "No row may see another, and no position what is padding: no mean or normalization over the batch."
-    )
-    inputs: dict[str, Any] = {"inputs": x}
-    expect_same(
-        with_gradients(whole, inputs, encoder),
-        with_gradients(alone, inputs, encoder),
-        f"of sentences of lengths {tuple(lengths)} in a batch and alone ({dtype})",
-        remedy,
-        TOLERANCES[dtype],
-    )
-    order = torch.arange(len(lengths)).flip(0)
-    shuffled = encode(encoder, x[order], real[order])
-    expected = {name: value[order] for name, value in whole.items()}
-    expect_same(shuffled, expected, "in another order of the batch", remedy, TOLERANCES[dtype])
+    for mode in modes(encoder, lambda: encode(encoder, x, real)):
+        whole, rows = encode(encoder, x, real), []
+        for row, length in enumerate(lengths):
+            one = encode(encoder, x[row : row + 1, :length], real[row : row + 1])
+            missing = (0, 0, 0, max(lengths) - length)
+            rows.append(one | {"outputs": torch.nn.functional.pad(one["outputs"], missing)})
+        alone = {name: torch.cat([row[name] for row in rows]) for name in whole}
+        remedy = "No row may see another, and no position what is padding: no mean or normalization over the batch."
+        inputs: dict[str, Any] = {"inputs": x}
+        expect_same(
+            with_gradients(whole, inputs, encoder),
+            with_gradients(alone, inputs, encoder),
+            f"of sentences of lengths {tuple(lengths)} in a batch and alone ({dtype}, {mode})",
+            remedy,
+            TOLERANCES[dtype],
+        )
+        order = torch.arange(len(lengths)).flip(0)
+        shuffled = encode(encoder, x[order], real[order])
+        expected = {name: value[order] for name, value in whole.items()}
+        expect_same(shuffled, expected, f"in another order of the batch ({mode})", remedy, TOLERANCES[dtype])
 
 
 def check_export(factory: EncoderFactory) -> None:

@@ -7,18 +7,16 @@ own affair; that it tells good from bad, in the direction that it names, and sig
 from __future__ import annotations
 
 import functools
-import inspect
 import json
 import math
 import re
-import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from s2s.errors import DataError, S2SError
 from s2s.evaluation.metric import Metric, Score
-from s2s.registry.parts import nested_kinds, options
+from s2s.registry.parts import options
 from s2s.testing import constructors
 from s2s.testing.kit import Check, Nonconforming, part_of
 from s2s.testing.texts import ENGLISH, HARD_LINES, TEXT, shortened
@@ -80,7 +78,7 @@ def check_options_signed(factory: MetricFactory) -> None:
     """An option that changes the value changes the signature: whoever has the same signature may compare."""
     hypotheses = [line.lower().replace(",", " ,") for line in ONE_WRONG]
     plain = factory().score(hypotheses, [REFERENCES])
-    for name, value in _other_options(factory):
+    for name, value in constructors.other_options(factory):
         try:
             other = _built(factory, **{name: value}).score(hypotheses, [REFERENCES])
         except S2SError:
@@ -293,27 +291,6 @@ METRIC_CHECKS = tuple(
     )
 )
 """All of them, in the order in which they are run."""
-
-
-def _other_options(factory: MetricFactory) -> Iterator[tuple[str, Any]]:
-    """Each option of a metric with values that are not its default, where its type tells some."""
-    part = part_of(factory)
-    hints = typing.get_type_hints(part.__init__) if inspect.isclass(part) else {}
-    for name, parameter in options(part).items():
-        default = getattr(factory, "keywords", {}).get(name, parameter.default)
-        if name in nested_kinds(part):
-            continue
-        if typing.get_origin(hints.get(name)) is typing.Literal:
-            others: Sequence[Any] = typing.get_args(hints[name])
-        elif isinstance(default, bool):
-            others = [not default]
-        elif isinstance(default, int):
-            others = [default + 1, default + 2]
-        elif isinstance(default, float):
-            others = [default / 2, default + 1.0]
-        else:
-            others = []
-        yield from ((name, other) for other in others if other != default)
 
 
 def _built(factory: MetricFactory, **given: Any) -> Metric:

@@ -7,7 +7,7 @@ them all.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -91,6 +91,24 @@ def with_gradients(values: Values, inputs: Values, part: nn.Module) -> dict[str,
     for (name, value), gradient in zip(named.items(), found, strict=True):
         result[f"gradient of {name}"] = torch.zeros_like(value) if gradient is None else gradient
     return result
+
+
+def modes(part: nn.Module, ask: Callable[[], Values]) -> Iterator[str]:
+    """In evaluation; and in training, if a part draws no numbers there: then it is to do the same.
+
+    Args:
+        part: is put into the mode.
+        ask: gives what the part computes.
+
+    Yields:
+        the mode, for messages.
+    """
+    part.eval()
+    yield "in evaluation"
+    part.train()
+    once, again = ask(), ask()
+    if all(torch.equal(value.nan_to_num(), again[name].nan_to_num()) for name, value in once.items()):
+        yield "in training"
 
 
 def name_parameters(part: nn.Module) -> dict[str, Tensor]:

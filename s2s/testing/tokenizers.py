@@ -154,7 +154,7 @@ def check_batch(factory: TokenizerFactory) -> None:
 
 
 def check_deterministic(factory: TokenizerFactory) -> None:
-    """The same lines give the same tokenizer, and another one has another fingerprint."""
+    """The same lines give the same tokenizer, and another one, or one of other options, has another fingerprint."""
     first, second, other = trained(factory), trained(factory), trained(factory, OTHER_TEXT)
     if first.dump() != second.dump():
         raise Nonconforming(
@@ -175,6 +175,17 @@ def check_deterministic(factory: TokenizerFactory) -> None:
                 if same
                 else "two: what is made with one must not be taken for the other",
                 "Let fingerprint follow options and dump, as Tokenizer.fingerprint does.",
+            )
+    for name, value in constructors.other_options(factory):
+        try:
+            another = partial(factory, **{name: value})()
+        except S2SError:
+            continue  # it says that this value is none
+        if another.fingerprint() == factory().fingerprint():
+            raise Nonconforming(
+                f"the same fingerprint with {name}={value!r} and without it",
+                "two: what is learnt and stored with one must not be taken for the other's",
+                f"Keep options in public attributes (self.{name}), which Tokenizer.fingerprint reads.",
             )
 
 

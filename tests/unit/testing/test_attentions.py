@@ -139,6 +139,11 @@ class MeanOverTheBatch(Sound):
         return super().keys(outputs - outputs.mean(0))
 
 
+class MeanWhileItLearns(Sound):
+    def keys(self, outputs: Tensor) -> Tensor:
+        return super().keys(outputs - self.training * outputs.mean(0))
+
+
 class CountsPadding(Sound):
     def score(self, query: Tensor, keys: Tensor) -> Tensor:
         return super().score(query, keys) * keys.size(1)
@@ -223,6 +228,7 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (LosesBits, "mixed_precision", "in bfloat16 and in float32.*Take what bfloat16 cannot hold"),
     (MeanOverTheBatch, "batch_mates", "in a batch and alone.*let no row see another"),
     (CountsPadding, "batch_mates", "in a batch and alone"),
+    (MeanWhileItLearns, "batch_mates", "in a batch and alone .in training"),
     (RowsByPlace, "batch_mates", "of a sentence in a batch and alone"),
     (RowsByPlace, "select_state", "context after choosing rows.*Every leaf must be"),
     (TimesMix, "beams", r"of beams that share a memory.*Let attend take \[batch, time, hidden\]"),

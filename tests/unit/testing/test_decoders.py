@@ -422,6 +422,11 @@ class MeanOverTheBatch(Sound):
         return super().start(encoded, features - features.mean(0))
 
 
+class MeanWhileItLearns(Sound):
+    def start(self, encoded: Encoded, features: Tensor) -> tuple[Any, Any]:
+        return super().start(encoded, features - self.training * features.mean(0))
+
+
 class BranchesOnAValue(Sound):
     def fold_tokens(self, vectors: Tensor) -> Tensor:
         return super().fold_tokens(vectors if vectors.sum() > 0 else 2 * vectors)
@@ -484,6 +489,7 @@ WRONG: list[tuple[type[Sound], str, str]] = [
         "source_padding",
         "hidden of a source in a batch and alone.*divide by encoded.lengths",
     ),
+    (MeanWhileItLearns, "source_padding", "hidden of a source in a batch and alone .*in training"),
     (
         BeamsLoseTheirSentence,
         "beams",

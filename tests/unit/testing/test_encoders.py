@@ -89,6 +89,12 @@ class MeanOverTheBatch(Sound):
         return super().forward(x - x.masked_fill(~mask, 0.0).mean(0), lengths)
 
 
+class MeanWhileItLearns(Sound):
+    def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
+        mask = length_mask(lengths, x.size(1)).unsqueeze(-1)
+        return super().forward(x - self.training * x.masked_fill(~mask, 0.0).mean(0), lengths)
+
+
 class CountsPadding(Sound):
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
         return super().forward(x * x.size(1), lengths)
@@ -215,6 +221,7 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (LosesAPosition, "shapes", r"lengths \[3, 1, 2\] beside the outputs; expected \[4, 1, 3\]"),
     (MeanOverTheBatch, "batch_mates", "outputs of sentences .* in a batch and alone.*No row may see another"),
     (CountsPadding, "batch_mates", "outputs of sentences .* in a batch and alone"),
+    (MeanWhileItLearns, "batch_mates", "outputs of sentences .* in a batch and alone .*in training"),
     (NoiseOfShortSentences, "short_and_full_rows", r"outputs of sentences of lengths \(1, 1\)"),
     (OutputsAtPadding, "padding", "outputs that are not zero at padding, .*; expected zeros. Fill them"),
     (ZeroesTooLate, "padding", "gradient of .* changes when the padding holds inf.*before the first product"),

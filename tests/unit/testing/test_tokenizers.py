@@ -38,6 +38,11 @@ WRONG: list[tuple[type[wrong.Sound], str, str]] = [
     (wrong.SkipsEmptyLines, "batch", "results of a line in encode_batch; expected"),
     (wrong.ShufflesItsTokens, "deterministic", "learnt from twice and dump differs; expected the same bytes"),
     (wrong.FingerprintOfTheClass, "deterministic", "learnt different tokens; expected two"),
+    (
+        wrong.HidesAnOption,
+        "deterministic",
+        "same fingerprint with lowercase=True and without it; .*self.lowercase",
+    ),
     (wrong.FingerprintOfTheInstance, "deterministic", "learnt the same; expected the same fingerprint"),
     (
         wrong.OrderOfASet,

@@ -98,6 +98,19 @@ class Undocumented(Sound):
         super().__init__(merging=merging)
 
 
+class HidesAnOption(Sound):
+    """Sound, but for where it keeps an option.
+
+    Args:
+        merging: see `Sound`.
+        lowercase: learns without case.
+    """
+
+    def __init__(self, *, merging: float = 0.5, lowercase: bool = False) -> None:
+        super().__init__(merging=merging)
+        self._lowercase = lowercase
+
+
 class EncodesUntrained(Sound):
     def encode(self, text: str) -> list[int]:
         return super().encode(text) if self.trained else []

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import reduce
 from pathlib import Path
@@ -119,6 +119,19 @@ class Task:
             configured = data.tokenizer
             data.use_named_tokenizers(named_tokenizers(module.bundle))
             module.not_used = not_used(describe(configured), describe(data.tokenizer), "data.tokenizer")
+
+
+def check_monitor(monitor: str, figures: Iterable[str]) -> None:
+    """Refuse to watch what is not measured.
+
+    Raises:
+        ConfigError: `monitor` is none of the figures that a task logs at the end of a validation.
+    """
+    if monitor not in (known := list(figures)):
+        raise ConfigError(
+            f"model.monitor is {monitor!r}; this model measures {', '.join(known)}: give --model.monitor {known[0]}, "
+            "or another of these"
+        )
 
 
 def seed_of(seed: int, step: int, rank: int) -> int:

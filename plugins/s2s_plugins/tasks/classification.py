@@ -29,7 +29,7 @@ from s2s.training.datamodule import Corpora, PairData
 from s2s.training.fine_tuning import check_labels
 from s2s.training.options import read_value
 from s2s.training.schedule import ScheduleName
-from s2s.training.task import Task, TaskModule
+from s2s.training.task import Task, TaskModule, check_monitor
 from s2s_plugins.embeddings.lookup import LookupEmbedding
 from s2s_plugins.encoders.recurrent import RecurrentEncoder
 from s2s_plugins.tokenizers.labels import Labels
@@ -89,8 +89,7 @@ class ClassificationModule(TaskModule):
         start_from: str | None = None,
     ) -> None:
         figures = {"val_accuracy": True, "val_macro_F1": True, "val_loss": False}
-        if monitor not in figures:
-            raise ConfigError(f"model.monitor is {monitor!r}; this model measures {', '.join(figures)}")
+        check_monitor(monitor, figures)
         if isinstance(class_weights, dict):
             for name, weight in class_weights.items():
                 if not 0 <= weight < math.inf:

@@ -21,7 +21,7 @@ from s2s.nn.forecaster import ForecastModel
 from s2s.registry.parts import describe
 from s2s.series import as_csv
 from s2s.training.schedule import ScheduleName
-from s2s.training.task import Task, TaskModule
+from s2s.training.task import Task, TaskModule, check_monitor
 from s2s_plugins.encoders.recurrent import RecurrentEncoder
 from s2s_plugins.tasks.series_data import SeriesBatch, SeriesData, Split
 
@@ -76,8 +76,7 @@ class ForecastModule(TaskModule):
         average_decay: float = 0.0,
         start_from: str | None = None,
     ) -> None:
-        if monitor not in FIGURES:
-            raise ConfigError(f"model.monitor is {monitor!r}; this model measures {', '.join(FIGURES)}")
+        check_monitor(monitor, FIGURES)
         super().__init__(
             learning_rate=learning_rate,
             weight_decay=weight_decay,

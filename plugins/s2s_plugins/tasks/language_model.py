@@ -8,7 +8,6 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, distributed
 
-from s2s.errors import ConfigError
 from s2s.evaluation.perplexity import Perplexity
 from s2s.inference.card import Card, command_of_this_process
 from s2s.inference.model_bundle import save_model_bundle
@@ -26,7 +25,7 @@ from s2s.registry.parts import describe
 from s2s.text.batch import Batch
 from s2s.text.stream import StreamBatch
 from s2s.training.schedule import ScheduleName
-from s2s.training.task import Task, TaskModule
+from s2s.training.task import Task, TaskModule, check_monitor
 from s2s_plugins.decoders.recurrent import RecurrentDecoder
 from s2s_plugins.embeddings.lookup import LookupEmbedding
 from s2s_plugins.heads.softmax import SoftmaxHead
@@ -79,8 +78,7 @@ class LanguageModelModule(TaskModule):
         start_from: str | None = None,
     ) -> None:
         known = ("val_loss", "val_perplexity", "val_perplexity_word", "val_bits_per_character")
-        if monitor not in known:
-            raise ConfigError(f"model.monitor is {monitor!r}; this model measures {', '.join(known)}")
+        check_monitor(monitor, known)
         super().__init__(
             learning_rate=learning_rate,
             weight_decay=weight_decay,

@@ -31,7 +31,7 @@ from s2s.training.coverage import CoverageLoss
 from s2s.training.datamodule import PairData
 from s2s.training.schedule import ScheduleName
 from s2s.training.scheduled_sampling import ScheduledSampling
-from s2s.training.task import Task, TaskModule
+from s2s.training.task import Task, TaskModule, check_monitor
 from s2s.untrusted import printable
 from s2s_plugins.bridges.linear import LinearBridge
 from s2s_plugins.decoders.recurrent import RecurrentDecoder
@@ -126,8 +126,7 @@ class Seq2SeqModule(TaskModule):
             raise ConfigError(
                 f"model.max_output_tokens is {max_output_tokens}; it must be at least 1, or null for no such limit"
             )
-        if monitor not in figures:
-            raise ConfigError(f"model.monitor is {monitor!r}; this model measures {', '.join(figures)}")
+        check_monitor(monitor, figures)
         super().__init__(
             learning_rate=learning_rate,
             weight_decay=weight_decay,

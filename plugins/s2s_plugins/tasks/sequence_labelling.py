@@ -21,7 +21,7 @@ from s2s.text.corpus import open_corpus
 from s2s.text.tokenizer import UNK
 from s2s.training.fine_tuning import check_labels
 from s2s.training.schedule import ScheduleName
-from s2s.training.task import Task, TaskModule
+from s2s.training.task import Task, TaskModule, check_monitor
 from s2s_plugins.embeddings.lookup import LookupEmbedding
 from s2s_plugins.encoders.recurrent import RecurrentEncoder
 from s2s_plugins.tasks.labelled_data import LabelledBatch, LabelledData
@@ -83,8 +83,7 @@ class SequenceLabellingModule(TaskModule):
         average_decay: float = 0.0,
         start_from: str | None = None,
     ) -> None:
-        if monitor not in FIGURES:
-            raise ConfigError(f"model.monitor is {monitor!r}; this model measures {', '.join(FIGURES)}")
+        check_monitor(monitor, FIGURES)
         super().__init__(
             learning_rate=learning_rate,
             weight_decay=weight_decay,

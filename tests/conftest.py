@@ -23,6 +23,17 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture
+def three_threads() -> Iterator[None]:
+    """Torch has three threads, whatever the machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def hangups_are_heard() -> Iterator[None]:
     """SIGHUP as it is at a terminal; under `nohup` it is ignored, which is inherited."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -202,10 +202,9 @@ def load_model_bundle(folder: str | Path, wanted: type[Model]) -> ModelBundle[Mo
         _check_weights(_stored(model), weights, f"{folder / WEIGHTS} does not fit {CONFIG}")
     except ConfigError as error:
         raise BundleError(f"{error}; {BUNDLE.again}") from error
-    with built_here(folder, config):  # strict would ask for what is shared under each of its names
-        model.load_state_dict(
-            weights, strict=False
-        )  # and not by hand: parts have hooks that read what is loaded
+    with built_here(folder, config):
+        # Not by hand, for parts have hooks that read what is loaded; strict would ask for what is shared by each name.
+        model.load_state_dict(weights, strict=False)
     return ModelBundle(model.eval(), tokenizers, config)
 
 

@@ -47,14 +47,6 @@ def test_as_many_threads_as_there_are_cores_to_run_them(monkeypatch, torch_says,
     assert default_threads(torch_says) == threads
 
 
-@pytest.fixture
-def three_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize(("quota", "threads"), [(None, 3), (64.0, 3), (1.5, 2), (0.5, 1)])
 def test_threads_that_share_a_product_all_have_a_core(monkeypatch, three_threads, quota, threads):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(64), raising=False)

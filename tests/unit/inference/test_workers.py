@@ -17,14 +17,6 @@ def in_a_new_thread(function):
     return found[0]
 
 
-@pytest.fixture
-def three_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_one_thread_for_one_thread_alone(three_threads):
     def one():
         use_one_thread()
@@ -44,8 +36,8 @@ def test_tasks_run_side_by_side_and_keep_their_order(three_threads):
 
     with Workers(2, use_one_thread) as workers:
         waiting = workers.start([lambda: task(1), lambda: task(2)])
-        assert in_a_new_thread(torch.get_num_threads) == 3
         assert [one() for one in waiting] == [(1, 1), (2, 1)]
+        assert in_a_new_thread(torch.get_num_threads) == 3  # when both are prepared: meanwhile it may be read as 1
     assert torch.get_num_threads() == 3
 
 

@@ -37,7 +37,8 @@ def test_tasks_run_side_by_side_and_keep_their_order(three_threads):
     with Workers(2, use_one_thread) as workers:
         waiting = workers.start([lambda: task(1), lambda: task(2)])
         assert [one() for one in waiting] == [(1, 1), (2, 1)]
-        assert in_a_new_thread(torch.get_num_threads) == 3  # when both are prepared: meanwhile it may be read as 1
+        # Now that both are prepared: meanwhile it may be read as 1.
+        assert in_a_new_thread(torch.get_num_threads) == 3
     assert torch.get_num_threads() == 3
 
 

@@ -262,7 +262,7 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (AddsUp, "keeps_nothing", "for the same text again; expected F1 .*Keep nothing of a text on self"),
     (DrawsASample, "keeps_nothing", "for the same text again; expected F1"),
     (EmptiesTheLists, "keeps_nothing", "score changes the lists that it is given; expected no change"),
-    (BootstrapWithoutASeed, "intervals", "half widths .* and .* interval; expected the same twice"),
+    (BootstrapWithoutASeed, "intervals", "half widths .* and .* interval; expected the same each time"),
     (BootstrapIsNotSigned, "intervals", "the signature .* with resamples and without; expected two"),
     (MeanOfTheSamples, "intervals", r"with 20 resamples; expected [\d.]+, as without"),
     (WithoutAnInterval, "intervals", "confidence None .*; expected half the width"),

@@ -67,7 +67,6 @@ class _Gathering(TorchFunctionMode):
             or not weight.requires_grad
             or parameter is None
             or not parameter.is_leaf
-            or not input.requires_grad
             or weight.dim() != 2
             or input.dim() < 2
             or _saved_tensor_hooks() != self._hooks
@@ -116,7 +115,10 @@ class _Rows:
     def product(self) -> Tensor | None:
         if self.task != torch._C._current_graph_task_id():
             return None
-        product = linear(torch.cat(self.gradients).t(), torch.cat(self.inputs).t())
+        inputs, gradients = (
+            rows[0] if len(rows) == 1 else torch.cat(rows) for rows in (self.inputs, self.gradients)
+        )
+        product = linear(gradients.t(), inputs.t())
         self.inputs, self.gradients = [], []
         return product
 
@@ -152,7 +154,7 @@ class _Linear(torch.autograd.Function):
         input, weight = ctx.saved_tensors
         ctx.rows.add(input, gradient)
         return (
-            linear(gradient, weight.t()),
+            linear(gradient, weight.t()) if ctx.needs_input_grad[0] else None,
             None,
             None,
             gradient.sum_to_size(ctx.bias_shape) if ctx.needs_input_grad[3] else None,

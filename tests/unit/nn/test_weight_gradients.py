@@ -27,8 +27,8 @@ class Loop(nn.Module):
         self.layer = nn.Linear(SIZE, SIZE, dtype=torch.float64)
         self.multiply = multiply
 
-    def forward(self, x: Tensor, *, gathered: bool) -> Tensor:
-        state = x[:, 0]
+    def forward(self, x: Tensor, *, gathered: bool, state: Tensor | None = None) -> Tensor:
+        state = x[:, 0] if state is None else state
         with gathered_weight_gradients() if gathered else nullcontext():
             for step in x.unbind(1):
                 state = (step + self.multiply(self, state)).tanh()
@@ -106,6 +106,18 @@ def test_one_product_per_weight_and_pass(x: Tensor) -> None:
             loss.backward()
         counts.append(sum(event.count for event in profile.key_averages() if event.key == "aten::mm"))
     assert counts == [STEPS + 1, 2 * STEPS]
+
+
+def test_a_first_state_that_is_a_constant_is_put_aside_as_the_others(x: Tensor) -> None:
+    loop, start = Loop(WAYS["linear"]), torch.ones(BATCH, SIZE, dtype=torch.float64)
+    counts, gradients = [], []
+    for gathered in (True, False):
+        loss = loop(x, gathered=gathered, state=start).square().sum()
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+            gradients.append(torch.autograd.grad(loss, [x, loop.weight]))
+        counts.append(sum(event.count for event in profile.key_averages() if event.key == "aten::mm"))
+    assert counts == [STEPS, 2 * STEPS - 1], "the constant needs no gradient"
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-12)
 
 
 def test_mixed_precision_multiplies_in_bfloat16_and_gives_the_weight_its_own_type(x: Tensor) -> None:

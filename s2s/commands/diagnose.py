@@ -73,7 +73,7 @@ def main(argv: list[str]) -> int:
     )
     options = parser.parse_args(argv)
 
-    from s2s.commands.plugins.parts import given_spec
+    from s2s.registry.words import given_spec
 
     settings = _settings(options, QUICK if options.quick else usual)
     cells = [given_spec(word, "--cells") for word in options.cells]

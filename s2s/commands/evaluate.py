@@ -109,9 +109,9 @@ def main(argv: list[str]) -> int:
 
             check_place(path)
 
-    from s2s.commands.plugins.parts import given_spec
     from s2s.evaluation.evaluate import evaluate
     from s2s.evaluation.table import bootstrap_note, table
+    from s2s.registry.words import given_spec
 
     metrics = [given_spec(word, "--metrics") for word in options.metrics or ()]
     systems, references, sources = _texts(options)

@@ -39,8 +39,8 @@ _OPTIONS = (
 """Of a translation, that texts without a source have too."""
 
 _OTHERWISE = {
-    "search": "name of a search strategy; see: s2s plugins list --kind search (default: Sampling, or one that takes "
-    "the options that are given)",
+    "search": "name of a search strategy, with options of its own; see: s2s plugins list --kind search (default: "
+    "Sampling, or one that takes the options that are given)",
     "beam": "size of the beam (Sutskever et al. 2014); 1 is greedy (default: no beam, texts are drawn)",
     "seed": f"what is drawn is a function of it, of the prompt and of the text's number (default: {SEED})",
     "max_tokens": f"most tokens of a text, those of the prompt not counted (default: {TEXT_TOKENS})",

@@ -105,9 +105,9 @@ def read_tokenizer(folder: Path, side: str = "source") -> "Tokenizer":
 def _train(options: argparse.Namespace) -> None:
     from rich.console import Console
 
-    from s2s.commands.plugins.parts import given_options
     from s2s.durable import durable_folder
     from s2s.registry.parts import describe, factory
+    from s2s.registry.words import given_options
 
     folder = Path(options.output)
     if folder.exists():

@@ -106,9 +106,9 @@ class Options:
 
     search: str | None = _option(
         None,
-        "name of a search strategy; see: s2s plugins list --kind search",
+        "name of a search strategy, with options of its own; see: s2s plugins list --kind search",
         otherwise="the bundle's, or one that takes the options that are given",
-        metavar="NAME",
+        metavar="NAME[,KEY=VALUE...]",
     )
     beam: int | None = _option(
         None,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from s2s.errors import ConfigError
 from s2s.inference.options import Options, implied_search
 from s2s.registry import catalogue
 from s2s.registry.parts import read_spec
+from s2s.registry.words import given_spec
 from s2s.search.options import build_strategy, call_options, constructor_options, takers
 from s2s.search.strategy import SearchStrategy
 
@@ -36,7 +38,7 @@ def strategy_of(options: Options, recommended: SearchStrategy, spec: Any) -> Sea
     if given == {"beam": 1} and options.search is None:
         return build_strategy("Greedy", {})
     base, init_args = read_spec("search", spec)
-    name = options.search or _implied(given, base)
+    name, own = _asked(options.search) if options.search else (_implied(given, base), {})
     known = _takes(name)
     for option in given:
         if _SIZE.get(option, option) not in known:
@@ -48,7 +50,20 @@ def strategy_of(options: Options, recommended: SearchStrategy, spec: Any) -> Sea
     chosen |= {_SIZE.get(option, option): value for option, value in given.items()}
     chosen["n_best"] = options.n_best
     constructor = constructor_options(catalogue().load("search", name))
-    return build_strategy(name, {option: chosen[option] for option in chosen if option in constructor})
+    chosen = {option: chosen[option] for option in chosen if option in constructor}
+    return build_strategy(name, {**chosen, **own})
+
+
+def _asked(search: str) -> tuple[str, dict[str, Any]]:
+    """Name and options of `NAME,KEY=VALUE,...`; what any search may be asked for is no option of its own here."""
+    name, own = read_spec("search", given_spec(search, "search"))
+    shared = {_SIZE.get(one.name, one.name): one.name for one in fields(Options)}
+    for option in own:
+        if option in shared:
+            raise ConfigError(
+                f"search {search!r}: {option!r} is given beside the search, as {shared[option]!r}, not within its name"
+            )
+    return name, own
 
 
 def _takes(name: str) -> list[str]:

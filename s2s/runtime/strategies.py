@@ -45,6 +45,11 @@ def strategy_of(options: Options, spec: Any, place: object) -> Strategy:
         return Greedy()
     able = recommended in ("Greedy", "Beam")
     name = options.search or ("Beam" if given and able else recommended)
+    if name.partition(",")[0] in ("Greedy", "Beam") and "," in name:
+        raise ConfigError(
+            f"search {name!r}: options of a beam are given beside the search, not within its name; known: "
+            f"{', '.join(OF_BEAM)}"
+        )
     if name not in ("Greedy", "Beam"):
         of_whom = "" if options.search else f", which {place} recommends"
         raise ConfigError(

@@ -8,9 +8,10 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from s2s.commands.plugins.parts import add_part_options, given_options, meant
+from s2s.commands.plugins.parts import add_part_options, meant
 from s2s.errors import ConfigError
 from s2s.registry import Entry, catalogue
+from s2s.registry.words import given_options
 
 SUMMARY = "whether a part keeps its protocol, check by check"
 

@@ -1,22 +1,17 @@
 """Which parts a person means by a name or a path, and the options given for them."""
 
 from argparse import ArgumentParser
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from s2s.errors import ConfigError
 from s2s.registry import KINDS, Entry, catalogue, use_plugins
 from s2s.registry.near_names import unknown
-from s2s.untrusted import parse_yaml
 
 REMEDY = "See: s2s plugins list"
 
 
 def add_part_options(parser: ArgumentParser) -> None:
-    """Of which kind the part is, and its options; see `meant` and `given_options`."""
+    """Of which kind the part is, and its options; see `meant` and `s2s.registry.words.given_options`."""
     parser.add_argument("--kind", help=f"of the part: {', '.join(KINDS)}")
     parser.add_argument(
         "--option",
@@ -75,39 +70,3 @@ def _at(path: Path, kind: str | None) -> list[Entry]:
             f"{path} names no part; implement a hook in it ({hooks}). See: docs/plugins/hooks.md"
         )
     return found
-
-
-def given_spec(word: str, where: str) -> dict[str, Any]:
-    """`NAME,KEY=VALUE,...` as a spec; see `given_options`.
-
-    Args:
-        word: name of a part, and options of it.
-        where: the option of the command line that it was given to, for messages.
-
-    Raises:
-        ConfigError: what follows the name are no options.
-    """
-    name, *pairs = word.split(",")
-    return {"class_path": name, "init_args": given_options(pairs, where)}
-
-
-def given_options(pairs: Sequence[str], where: str = "--option") -> dict[str, Any]:
-    """`KEY=VALUE` words as a mapping; values are read as YAML, as in a configuration.
-
-    Args:
-        pairs: the words.
-        where: the option of the command line that they were given to, for messages.
-
-    Raises:
-        ConfigError: a word without "=", or a value that is no YAML.
-    """
-    options = {}
-    for pair in pairs:
-        name, sign, value = pair.partition("=")
-        if not sign or not name:
-            raise ConfigError(f"{where} {pair!r}: expected KEY=VALUE")
-        try:
-            options[name] = parse_yaml(value)
-        except (yaml.YAMLError, ValueError) as error:
-            raise ConfigError(f"{where} {pair!r}: the value is no YAML") from error
-    return options

@@ -5,9 +5,10 @@ import json
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from s2s.commands.plugins.parts import add_part_options, given_options, meant
+from s2s.commands.plugins.parts import add_part_options, meant
 from s2s.errors import ConfigError, PluginError, S2SError
 from s2s.registry import Entry, catalogue
+from s2s.registry.words import given_options
 
 SUMMARY = "what a part is: docs, options, state, number of parameters"
 SIZE, VOCABULARY = 512, 8000

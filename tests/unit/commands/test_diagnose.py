@@ -33,7 +33,7 @@ from s2s.registry import hookimpl
 
 @hookimpl
 def s2s_cells():
-    return {"Slow": "made_up_slow:Slow", "Picky": "made_up_slow:Picky"}
+    return {"Slow": "made_up_slow_cells:Slow", "Picky": "made_up_slow_cells:Picky"}
 
 
 class Slow(RecurrentCell):
@@ -59,7 +59,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(registry, "_catalogue", None)
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "plugins").mkdir()
-    (tmp_path / "plugins" / "made_up_slow.py").write_text(CELL)
+    (tmp_path / "plugins" / "made_up_slow_cells.py").write_text(CELL)
     return str(tmp_path / "plugins")
 
 

@@ -13,6 +13,7 @@ from s2s.inference.options import Options
 from s2s.inference.risk import gain_by
 from s2s.inference.strategies import strategy_of
 from s2s.inference.translator import Translator
+from s2s.registry import use_plugins
 from s2s.text.shortlist import Shortlist
 from s2s.text.tokenizer import BOS, EOS, PAD, UNK, UNKNOWN_TEXT
 from tests.references.tiny import sentences, tiny_bundle
@@ -181,6 +182,70 @@ def test_what_the_bundle_recommends_holds_where_nothing_else_is_given(bundle):
     assert (type(strategy).__name__, strategy.lengths.alpha) == ("ConstrainedBeam", 0.2)
     strategy = chosen(beam, n_best=2)
     assert (type(strategy).__name__, strategy.size, strategy.n_best) == ("Beam", 3, 2)
+
+
+STRANGER = """
+from s2s.registry import hookimpl
+from s2s.search.hypotheses import Hypothesis
+from s2s.search.strategy import SearchStrategy
+
+
+class Says(SearchStrategy):
+    \"\"\"Says one token again and again.
+
+    Args:
+        token: that it says.
+        times: how often.
+    \"\"\"
+
+    def __init__(self, *, token: int, times: int = 2) -> None:
+        self.tokens = [token] * times
+
+    def search(self, stepper, state, *, bos, eos, limits, minimums):
+        return [[Hypothesis(self.tokens, 0.0, [0.0] * len(self.tokens), False)] for _ in limits]
+
+
+@hookimpl
+def s2s_search_strategies():
+    return {"Says": "made_up_says:Says"}
+"""
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory):
+    module = tmp_path_factory.mktemp("plugins") / "made_up_says.py"
+    module.write_text(STRANGER)
+    use_plugins(plugin_dirs=[module])
+    yield
+    use_plugins()
+
+
+def test_options_of_a_search_that_no_translation_knows(stranger, translator, bundle):
+    once, thrice = (
+        translator.translate("abc", search=search, results=True).tokens
+        for search in ("Says,token=5,times=1", "Says,token=5,times=3")
+    )
+    assert len(once) == 1 and thrice == once * 3
+    recommended = {"class_path": "Says", "init_args": {"token": 6, "times": 4}}
+    strategy = strategy_of(Options.of({"search": "Says,times=1"}), bundle.search, recommended)
+    assert strategy.tokens == [6], "what is not given is as the bundle recommends"
+
+
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        ("Says", "search 'Says': option 'token' has no default; give it a value"),
+        ("Says,tokem=5", "unknown option 'tokem'; did you mean 'token'"),
+        ("Says,token=a", "option 'token' is 'a'; it must be of type int"),
+        ("Says,token", "search 'token': expected KEY=VALUE"),
+        ("Beam,size=3", "'size' is given beside the search, as 'beam', not within its name"),
+        ("Beam,alpha=1", "'alpha' is given beside the search, as 'alpha', not within its name"),
+    ],
+)
+def test_options_of_a_search_that_cannot_be(stranger, translator, search, message):
+    with pytest.raises(ConfigError) as caught:
+        translator.translate("abc", search=search)
+    assert message in str(caught.value)
 
 
 def test_unknowns_become_the_source_word_that_was_looked_at(folder):

@@ -135,3 +135,9 @@ def test_by_hand(recommended, given, expected):
 def test_refusals(recommended, given, message):
     with pytest.raises(ConfigError, match=message):
         strategy_of(Options.of(given), recommended, "export.json")
+
+
+@pytest.mark.parametrize("search", ["Beam,size=4", "Greedy,beam=1"])
+def test_options_within_the_name_are_refused_with_those_that_are_known(search):
+    with pytest.raises(ConfigError, match="not within its name; known: beam, n_best, normalization"):
+        strategy_of(Options.of({"search": search}), "Beam", "export.json")

@@ -53,7 +53,7 @@ def strategy_of(options: Options, spec: Any, place: object) -> Strategy:
     if name not in ("Greedy", "Beam"):
         of_whom = "" if options.search else f", which {place} recommends"
         raise ConfigError(
-            f"an exported model cannot do search {name!r}{of_whom}; ask for Greedy or Beam, or translate with its "
+            f"an exported model cannot do search {name!r}{of_whom}; ask for search Beam or Greedy, or translate with its "
             "bundle"
         )
     if name == "Greedy":

@@ -1,7 +1,9 @@
 """How the learning rate changes over training."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
+
+from torch.optim.lr_scheduler import LambdaLR
 
 ScheduleName = Literal["constant", "cosine", "inverse_sqrt", "plateau"]
 """See `TaskModule`."""
@@ -59,3 +61,22 @@ class Plateau:
     def load_state_dict(self, state: dict[str, float]) -> None:
         """From the checkpoint."""
         self.scale, self.best, self.waited = state["scale"], state["best"], int(state["waited"])
+
+
+class Schedule(LambdaLR):
+    """Goes on with the learning rate and the other options that its optimizer is made with now.
+
+    A checkpoint has those of the run so far, in the optimizer's state and in the schedule's; `load_state_dict` is told
+    them last.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From the checkpoint: how far it has come. Where the rate is the same, all numbers stay as they were."""
+        asked = self.base_lrs
+        super().load_state_dict(state_dict)
+        changed = self.base_lrs != asked
+        self.base_lrs = asked
+        for group, rate, factor in zip(self.optimizer.param_groups, asked, self.lr_lambdas, strict=True):
+            group.update({name: self.optimizer.defaults[name] for name in ("betas", "weight_decay")})
+            if changed:
+                group["initial_lr"], group["lr"] = rate, rate * factor(self.last_epoch)

@@ -29,7 +29,7 @@ from s2s.training.fine_tuning import begun_from, model_of, named_tokenizers, not
 from s2s.training.late_weights import WeightsAtStart
 from s2s.training.out_of_memory import Piece
 from s2s.training.pace import Learnt, Pace
-from s2s.training.schedule import Plateau, ScheduleName, learning_rate_factor
+from s2s.training.schedule import Plateau, Schedule, ScheduleName, learning_rate_factor
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -629,9 +629,7 @@ class TaskModule(pl.LightningModule):
             is None,  # else it unscales after the clipping
         )
         total = self.total_steps() if self.schedule == "cosine" else None
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: self.learning_rate_factor(step, total)
-        )
+        scheduler = Schedule(optimizer, lambda step: self.learning_rate_factor(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     # --- checkpoints ------------------------------------------------------------------------------------------------

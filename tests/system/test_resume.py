@@ -258,6 +258,27 @@ def test_another_configuration_is_told_and_waits_for_a_word(
         go_on(accept_changes=True, **others, **{"model.encoder.hidden_size": 7})
 
 
+def test_another_learning_rate_holds_from_the_first_step_on(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = train(corpus, Recorder(tmp_path, (4,)), monkeypatch, **{"trainer.max_steps": 4})
+    optimizer = {"model.learning_rate": 0.0, "model.weight_decay": 0.5, "model.adam_betas": (0.1, 0.2)}
+    gone_on = train(
+        corpus,
+        Recorder(begun.killed(4), (6,)),
+        monkeypatch,
+        ckpt_path="last",
+        accept_changes=True,
+        **optimizer,
+        **{"trainer.max_steps": 6},
+    )
+    for step in (5, 6):
+        assert torch.equal(gone_on.weights[step], begun.weights[4]), "a rate of 0 moves no weight"
+    checkpoint = torch.load(gone_on.killed(6) / "checkpoints" / "last.ckpt", weights_only=True)
+    (group,) = checkpoint["optimizer_states"][0]["param_groups"]
+    assert (group["lr"], group["weight_decay"], tuple(group["betas"])) == (0.0, 0.5, (0.1, 0.2))
+
+
 def test_other_kernels_are_told(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

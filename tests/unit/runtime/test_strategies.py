@@ -114,10 +114,10 @@ def test_by_hand(recommended, given, expected):
         (
             "Sampling",
             {"beam": 4},
-            "cannot do search 'Sampling', which export.json recommends; ask for Greedy or Beam",
+            "cannot do search 'Sampling', which export.json recommends; ask for search Beam or Greedy",
         ),
         ("DiverseBeam", {"alpha": 0.1}, "cannot do search 'DiverseBeam', which export.json recommends"),
-        ("Beam", {"search": "Sampling"}, "cannot do search 'Sampling'; ask for Greedy or Beam"),
+        ("Beam", {"search": "Sampling"}, "cannot do search 'Sampling'; ask for search Beam or Greedy"),
         (
             WEIGHS,
             {"beam": 4},

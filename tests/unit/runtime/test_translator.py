@@ -106,7 +106,7 @@ def test_int8_is_smaller_and_nearly_the_same(tiny_exports):
         ({"weights": True}, "cannot do 'weights'"),
         (
             {"search": "Sampling"},
-            "cannot do search 'Sampling'; ask for Greedy or Beam, or translate with its bundle",
+            "cannot do search 'Sampling'; ask for search Beam or Greedy, or translate with its bundle",
         ),
         ({"search": "Greedy", "alpha": 0.1}, "search 'Greedy' takes no 'alpha'. What takes it: Beam"),
         ({"beem": 3}, "unknown option 'beem'; did you mean 'beam'"),

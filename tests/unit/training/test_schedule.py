@@ -1,10 +1,12 @@
 """Learning rates, held against the formulas that the schedules are known by."""
 
 import math
+from typing import Any
 
 import pytest
+import torch
 
-from s2s.training.schedule import Plateau, ScheduleName, learning_rate_factor
+from s2s.training.schedule import Plateau, Schedule, ScheduleName, learning_rate_factor
 
 WARMUP = 10
 TOTAL = 100
@@ -60,3 +62,38 @@ def test_no_warm_up() -> None:
     plateau = Plateau(1, higher_is_better=True)
     assert learning_rate_factor("constant", 0, warmup_steps=0, total=None, plateau=plateau) == 1
     assert learning_rate_factor("inverse_sqrt", 3, warmup_steps=0, total=None, plateau=plateau) == 0.5
+
+
+def begun(rate: float, **options: Any) -> tuple[torch.optim.Optimizer, Schedule]:
+    """An optimizer and a schedule that halves the rate at each step."""
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))], lr=rate, **options)
+    return optimizer, Schedule(optimizer, lambda step: 0.5**step)
+
+
+@pytest.mark.parametrize(("rate", "wanted"), [(0.3, 0.3 * 0.5**2), (0.5, 0.5 * 0.5**2), (0.0, 0.0)])
+def test_it_goes_on_with_the_options_of_now_from_where_it_was(rate: float, wanted: float) -> None:
+    optimizer, schedule = begun(0.3)
+    for _ in range(2):
+        optimizer.step()
+        schedule.step()
+    other, gone_on = begun(rate, betas=(0.1, 0.2), weight_decay=0.5)
+    other.load_state_dict(optimizer.state_dict())
+    gone_on.load_state_dict(schedule.state_dict())
+    (group,) = other.param_groups
+    assert (group["lr"], group["betas"], group["weight_decay"]) == (wanted, (0.1, 0.2), 0.5)
+    other.step()
+    gone_on.step()
+    assert group["lr"] == rate * 0.5**3
+
+
+def test_the_same_rate_leaves_what_a_validation_has_changed_to_the_next_step() -> None:
+    """As in the run that was never stopped: the schedule is asked after a step, not before it."""
+    optimizer, schedule = begun(0.3)
+    (group,) = optimizer.param_groups
+    optimizer.step()
+    schedule.step()
+    group["lr"] = 0.2
+    other, gone_on = begun(0.3)
+    other.load_state_dict(optimizer.state_dict())
+    gone_on.load_state_dict(schedule.state_dict())
+    assert other.param_groups[0]["lr"] == 0.2

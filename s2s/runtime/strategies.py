@@ -53,8 +53,8 @@ def strategy_of(options: Options, spec: Any, place: object) -> Strategy:
     if name not in ("Greedy", "Beam"):
         of_whom = "" if options.search else f", which {place} recommends"
         raise ConfigError(
-            f"an exported model cannot do search {name!r}{of_whom}; ask for search Beam or Greedy, or translate with its "
-            "bundle"
+            f"an exported model cannot do search {name!r}{of_whom}; ask for search Beam or Greedy, or translate with "
+            "its bundle"
         )
     if name == "Greedy":
         if given:

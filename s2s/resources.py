@@ -36,14 +36,23 @@ def recipe(name: str) -> Path:
     path = Path(name)
     if path.is_file():
         return path
+    if path.is_dir():
+        there = [place / "config.yaml" for place in (path, path.parent) if (place / "config.yaml").is_file()]
+        meant = f"did you mean {there[0]}?" if there else "name a YAML file, or a recipe"
+        raise ConfigError(f"{name} is a folder, not a configuration; {meant}")
     known = recipes()
     stem = name.removesuffix(".yaml")
     if stem in known:
         return known[stem]
     if name.endswith((".yaml", ".yml")) or "/" in name:
-        where = "" if path.is_absolute() else f"; paths are relative to {Path.cwd()}"
-        raise ConfigError(f"there is no file {name}{where}")
+        raise ConfigError(no_file(name))
     raise ConfigError(unknown("recipe", name, known, "A path to a YAML file will do as well."))
+
+
+def no_file(path: str) -> str:
+    """That there is none, and where it was looked for."""
+    where = "" if os.path.isabs(path) else f"; paths are relative to {Path.cwd()}"
+    return f"there is no file {path}{where}"
 
 
 def locate(path: str) -> str:

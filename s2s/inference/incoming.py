@@ -12,11 +12,11 @@ import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 from s2s.counted import counted
 from s2s.errors import DataError
+from s2s.resources import no_file
 from s2s.text.corpus import STANDARD_INPUT, STDIN_CLOSED, LineReport, raw_lines, shown
 
 LINES = 2048
@@ -205,11 +205,12 @@ def _check(path: str) -> None:
         if reason is None and not os.access(path, os.R_OK):
             reason = os.strerror(errno.EACCES)
     except FileNotFoundError as error:
-        raise DataError(f"there is no file {path}; paths are relative to {Path.cwd()}") from error
+        raise DataError(no_file(path)) from error
     except OSError as error:
         reason = error.strerror
     if reason is not None:
-        raise DataError(f"cannot read {path}: {reason}")
+        swapped = "; a bundle is named before the text" * os.path.isfile(os.path.join(path, "config.json"))
+        raise DataError(f"cannot read {path}: {reason}{swapped}")
 
 
 def _status(path: str) -> os.stat_result:

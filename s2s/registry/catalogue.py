@@ -9,7 +9,7 @@ from typing import Any
 
 from s2s.errors import ConfigError, PluginError, Terminated
 from s2s.registry.hookspecs import KINDS
-from s2s.registry.near_names import unknown
+from s2s.registry.near_names import nearest, unknown
 
 REMEDY = "See: s2s plugins list"
 
@@ -97,7 +97,9 @@ class Catalogue:
         """
         found = [entry for entry in self.entries(kind) if entry.name == name]
         if not found:
-            raise ConfigError(unknown(kind, name, self.names(kind), REMEDY) + self.why_not(kind))
+            names = self.names(kind)
+            remedy = REMEDY if nearest(name, names) else f"{REMEDY}; a part of your own: --plugin-dir FOLDER"
+            raise ConfigError(unknown(kind, name, names, remedy) + self.why_not(kind))
         if len(found) > 1:
             owners = " and ".join(f"{e.distribution} {e.version} ({e.target})" for e in found)
             raise ConfigError(

@@ -23,7 +23,7 @@ from s2s.errors import ConfigError, DataError
 from s2s.registry import catalogue
 from s2s.registry.near_names import unknown
 from s2s.registry.parts import check_complete
-from s2s.resources import locate
+from s2s.resources import locate, no_file
 from s2s.text.wanted_length import told
 from s2s.untrusted import parse_yaml
 
@@ -410,7 +410,7 @@ def reader_name(spec: CorpusSpec) -> str:
     if not takers and spec.path is not None:
         raise ConfigError(
             f"no reader takes {spec.path}. If it is one file of lines, give two: SOURCE,TARGET; if it holds pairs, "
-            f"name its `reader`: {', '.join(names)}"
+            f"name its `reader`, as {{path: {spec.path}, reader: TSV}}: {', '.join(names)}"
         )
     if len(takers) != 1:
         raise ConfigError(
@@ -514,7 +514,7 @@ def _lines(
             if raw.seekable():
                 report.bytes_read[path] = raw.tell()
     except FileNotFoundError as error:
-        raise DataError(f"there is no file {path}; paths are relative to {Path.cwd()}") from error
+        raise DataError(no_file(path)) from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(
             f"{shown(path)}: the compressed file is damaged or cut off after line {line} ({error})"

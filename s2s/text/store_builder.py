@@ -25,6 +25,7 @@ from s2s.cores import available_cores
 from s2s.counted import counted
 from s2s.durable import Lock, durable_folder, make_folder, write_durably, writing
 from s2s.errors import DataError
+from s2s.resources import no_file
 from s2s.text.corpus import BadLinePolicy, CorpusSpec, LineReport, Pair, Sides, open_corpus, reader_name
 from s2s.text.store import ID_TYPES, SIDES, PairStore
 from s2s.text.tokenizer import Tokenizer
@@ -67,7 +68,7 @@ def file_digest(path: str, cache: Path) -> str:
         with ordinary(Path(path)) as file:
             digest = _digest(file)
     except FileNotFoundError as error:
-        raise DataError(f"there is no file {path}; paths are relative to {Path.cwd()}") from error
+        raise DataError(no_file(path)) from error
     except OSError as error:
         remedy = "; text is read more than once: write it to a file first" * (error.errno == errno.EINVAL)
         raise DataError(f"cannot read {path}: {error.strerror}{remedy}") from error
@@ -231,7 +232,7 @@ class _Builder:
         if self.pairs == 0:
             files = " and ".join(",".join(spec.paths) for spec in corpora)
             lines = self.report.lines(detailed=True) + self.too_long.lines()
-            raise DataError("; ".join([f"{files}: no pair is left to use", *lines]))
+            raise DataError("; ".join([f"{files}: no pair {'is left to use' if lines else 'in it'}", *lines]))
         about = {
             "fingerprint": self.fingerprint,
             "pairs": self.pairs,

@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import re
+import shlex
 import signal
 import sys
 import threading
@@ -440,7 +441,7 @@ class _Run:
                 raise
             saved = (cli.run_folder / CHECKPOINTS / "last.ckpt").is_file()
             if saved and cli.trainer.is_global_zero:
-                print("To go on later: the same command with --ckpt_path last", file=sys.stderr)
+                print(f"To go on later: {_command_to_go_on(cli.run_folder)}", file=sys.stderr)
             if told:
                 launcher = cli.trainer.strategy.launcher
                 if isinstance(launcher, _SubprocessScriptLauncher):
@@ -535,9 +536,15 @@ def _told_how_to_go_on(folder: Path) -> Iterator[None]:
             raise
         stands = progress_of(str(last))
         raise WriteError(
-            f"{error}. Nothing is lost up to epoch {stands.epoch}, step {stands.step}; go on from there with the same "
-            "command and --ckpt_path last"
+            f"{error}. Nothing is lost up to epoch {stands.epoch}, step {stands.step}; go on from there: "
+            f"{_command_to_go_on(folder)}"
         ) from error
+
+
+def _command_to_go_on(folder: Path) -> str:
+    """It needs nothing of how the run was begun: by a command, the demo or in Python."""
+    plugins = [word for path in catalogue().plugin_dirs for word in ("--plugin-dir", str(path))]
+    return shlex.join(["s2s", *plugins, "fit", "-c", str(folder / "config.yaml"), "--ckpt_path", "last"])
 
 
 @contextmanager

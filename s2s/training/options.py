@@ -17,7 +17,7 @@ from s2s.errors import ConfigError, DataError
 from s2s.registry import catalogue
 from s2s.registry.near_names import nearest
 from s2s.registry.parts import check_options, kind_of_option, nested_kinds, read_spec
-from s2s.resources import recipe
+from s2s.resources import recipe, recipes
 from s2s.training.nameable import check_plain, checked, refuse_classes_elsewhere
 from s2s.untrusted import parse_yaml, read_bytes
 
@@ -140,9 +140,7 @@ def read_command_line(argv: Sequence[str]) -> list[Written]:
     for word in words:
         key, equals, value = word.partition("=")
         if not key.startswith("--") and key not in CONFIG_OPTIONS:
-            raise ConfigError(
-                f"unexpected {word!r}; options begin with --, and a recipe is named with -c: -c {word}"
-            )
+            raise ConfigError(f"unexpected {word!r}; {_meant(word, written)}")
         if not equals:
             value = next(words, "--")
             if value.startswith("--"):
@@ -152,6 +150,15 @@ def read_command_line(argv: Sequence[str]) -> list[Written]:
         else:
             written.append(Option(key.removeprefix("--"), value))
     return written
+
+
+def _meant(word: str, written: Sequence[Written]) -> str:
+    """What a word is probably meant for that follows a complete option."""
+    before = written[-1] if written else None
+    configuration = word in recipes() or word.endswith((".yaml", ".yml"))
+    if isinstance(before, Option) and before.key.startswith("data.") and not configuration:
+        return f"two files are joined by a comma: --{before.key} {before.value},{word}"
+    return f"options begin with --, and a recipe is named with -c: -c {word}"
 
 
 def given_value(written: Iterable[Written], key: str) -> Any:

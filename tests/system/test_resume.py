@@ -471,7 +471,7 @@ def test_ctrl_c_loses_nothing(
     if number != signal.SIGINT:
         assert ended.value.args == (128 + number,)
     told = capsys.readouterr().err
-    assert f"stopped; saved at {saved}" in told and "same command with --ckpt_path last" in told
+    assert f"stopped; saved at {saved}" in told and "config.yaml --ckpt_path last" in told
     assert [signal.getsignal(each) for each in signal.valid_signals()] == handlers
     rest = train(corpus, Recorder(tmp_path / "part"), monkeypatch, ckpt_path="last", **options)
     assert f"going on from {saved}" in capsys.readouterr().err

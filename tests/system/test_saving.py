@@ -49,7 +49,7 @@ def test_a_full_disk_in_the_middle_of_training(options: dict[str, Any], tmp_path
     with pytest.raises(
         WriteError,
         match=rf"^cannot write {run}/checkpoints/last.ckpt: File too large; .*\. Nothing is lost up to epoch 2, step 12"
-        "; go on from there with the same command and --ckpt_path last$",
+        rf"; go on from there: s2s fit -c {run}/config.yaml --ckpt_path last$",
     ):
         s2s.fit(options, callbacks=[Full()])
     resource.setrlimit(resource.RLIMIT_FSIZE, usual)

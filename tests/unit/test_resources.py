@@ -37,6 +37,19 @@ def test_an_unknown_recipe_is_answered_with_the_nearest(
         resources.recipe("/nowhere/smal.yaml")
 
 
+def test_a_folder_is_no_configuration_but_has_one(tmp_path: Path) -> None:
+    bundle = tmp_path / "run" / "bundle"
+    bundle.mkdir(parents=True)
+    with pytest.raises(
+        ConfigError, match="bundle is a folder, not a configuration; name a YAML file, or a r"
+    ):
+        resources.recipe(str(bundle))
+    (tmp_path / "run" / "config.yaml").touch()
+    for folder in (bundle, bundle.parent):
+        with pytest.raises(ConfigError, match=rf"did you mean {tmp_path}/run/config.yaml\?"):
+            resources.recipe(str(folder))
+
+
 def test_every_recipe_of_the_checkout_is_listed() -> None:
     root = Path(__file__).resolve().parents[2]
     assert set(resources.recipes()) == {path.stem for path in (root / "configs").glob("*.yaml")}

@@ -142,6 +142,10 @@ def test_what_cannot_be_read(tmp_path, monkeypatch):
         list(Incoming([str(tmp_path)]).windows())
     with pytest.raises(DataError, match=f"cannot read {tmp_path}: Is a directory"):
         Incoming([str(tmp_path)])
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "config.json").touch()
+    with pytest.raises(DataError, match="bundle: Is a directory; a bundle is named before the text$"):
+        Incoming([str(tmp_path / "bundle")])
     with pytest.raises(DataError, match=f"cannot read {tmp_path / 'a' / 'b'}: Not a directory"):
         (tmp_path / "a").write_text("1")
         Incoming([str(tmp_path / "a" / "b")])

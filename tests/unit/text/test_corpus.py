@@ -90,7 +90,8 @@ def test_readers_are_found_by_name() -> None:
     assert type(open_corpus("a,b")).__name__ == "Parallel"
     assert type(open_corpus({"path": "a.txt", "reader": "TSV"})).__name__ == "TSV"
     with pytest.raises(
-        ConfigError, match=r"no reader takes a\.en\. .* give two: SOURCE,TARGET; .*JSONL, Lines, Para"
+        ConfigError,
+        match=r"no reader takes a\.en\. .* give two: SOURCE,TARGET; .*\{path: a.en, reader: TSV\}: .*JSONL, Li",
     ):
         open_corpus("a.en")
     with pytest.raises(ConfigError, match="did you mean 'JSONL'"):

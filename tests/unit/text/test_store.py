@@ -301,6 +301,9 @@ def test_bad_lines(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_bytes(b"\n")
     with pytest.raises(DataError, match="no pair is left to use; skipped 1 line: empty line"):
         build(tmp_path, corpus, on_bad_line="skip")
+    (tmp_path / "a.tsv").write_bytes(b"")
+    with pytest.raises(DataError, match=r"a\.tsv: no pair in it$"):
+        build(tmp_path, corpus)
 
 
 def test_a_pair_without_tokens_is_a_bad_line(tmp_path: Path) -> None:

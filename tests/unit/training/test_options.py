@@ -151,6 +151,8 @@ def test_the_command_line_keeps_its_order(tmp_path: Path) -> None:
     ("argv", "message"),
     [
         (["mine"], "unexpected 'mine'; .* a recipe is named with -c: -c mine"),
+        (["--data.train", "a", "b"], "unexpected 'b'; two files are joined by a comma: --data.train a,b"),
+        (["--data.train", "a", "b.yaml"], "unexpected 'b.yaml'; .* a recipe is named with -c: -c b.yaml"),
         (["--a"], "option --a needs a value"),
         (["--a", "--b", "1"], "option --a needs a value"),
         (["-c", "no-such-recipe"], "unknown recipe 'no-such-recipe'"),

@@ -72,8 +72,9 @@ def main(argv: list[str]) -> int:
     used = f"{learnt.used:,} sentence pairs"
     if learnt.used < learnt.read:
         used += f", drawn evenly from {learnt.read:,}"
+    replacing = "" if bundle.shortlist is None else ", in place of the one that was there"
     console.print(
-        f"a shortlist in {options.bundle}, learnt from {used}: {learnt.pieces:,.0f} of {vocabularies[1]:,} "
+        f"a shortlist in {options.bundle}{replacing}, learnt from {used}: {learnt.pieces:,.0f} of {vocabularies[1]:,} "
         f"target pieces for a sentence on average, with {learnt.covered:.2%} of the target tokens of this text"
     )
     return 0

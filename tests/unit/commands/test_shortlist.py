@@ -28,6 +28,8 @@ def test_learn_and_translate(tmp_path, capsys):
     assert main(["translate", str(bundle), str(tmp_path / "a"), "--shortlist", "--beam", "2"]) == 0
     expected = Translator.load(bundle).translate(lines, beam=2, shortlist=True)
     assert capsys.readouterr().out.splitlines() == expected
+    assert main(["shortlist", str(bundle), text]) == 0
+    assert f"a shortlist in {bundle}, in place of the one that was there, learnt" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -143,12 +143,11 @@ def _outcomes(
 
 def _remedy(part: Any, given: Mapping[str, Any]) -> str:
     """For a part that cannot be built."""
-    from s2s.registry.parts import options
+    from s2s.registry.parts import lacking_options
 
     if not callable(part):
         return "Correct the target in the plugin's hook, or mend what its module raises."
-    lacking = [name for name, one in options(part).items() if one.default is one.empty and name not in given]
-    words = " ".join(f"--option {name}=VALUE" for name in lacking or ["NAME"])
+    words = " ".join(f"--option {name}=VALUE" for name in lacking_options(part, given) or ["NAME"])
     return f"Let a name alone build it, by defaults; or give it values here: {words}"
 
 

@@ -354,6 +354,20 @@ def test_show_tells_docs_paper_options_and_state(
     assert "Cho et al. 2014" in capsys.readouterr().out
 
 
+def test_show_of_a_cell_with_a_required_option_tells_what_must_be_given(
+    several: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rated = ["plugins", "show", "MadeUpRated", "--plugin-dir", several]
+    assert main(rated) == 0
+    out = capsys.readouterr().out
+    assert "\nnot known   parameters and state: no default, must be given: --option rate=VALUE\n" in out
+    assert "rate NUMBER" in out and "of what it does (must be given)" in out
+    assert main([*rated, "--option", "rate=0.5"]) == 0
+    assert "\nparameters  524,800 (at " in capsys.readouterr().out
+    assert main([*rated, "--option", "rat=0.5"]) == 2
+    assert "unknown option 'rat'; did you mean 'rate'" in capsys.readouterr().err
+
+
 ORTHOGONAL = """
 from torch import nn
 from torch.nn.utils import parametrizations

@@ -110,7 +110,7 @@ class Outcome:
             return ""
         if isinstance(self.error, Nonconforming):
             return f"found     {self.error.found}\nexpected  {self.error.expected}\nremedy    {self.error.remedy}"
-        return f"found     {_told(self.error)}\nexpected  no error\nremedy    mend what raised it"
+        return f"found     {told(self.error)}\nexpected  no error\nremedy    mend what raised it"
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ def expected_failures(checks: Sequence[Check], factory: Any) -> Mapping[str, str
     return declared
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
     """The error and the place where it was raised, the innermost outside of libraries first."""
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename

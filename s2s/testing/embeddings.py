@@ -114,7 +114,7 @@ def check_mixed_precision(factory: EmbeddingFactory) -> None:
     tokens = torch.arange(VOCABULARY)
     with torch.autocast(tokens.device.type, torch.bfloat16):
         found = embedding(tokens)
-    remedy = "Take what bfloat16 cannot hold in float32."
+    remedy = "Take what bfloat16 cannot hold in float32 at least."
     what = "vectors in bfloat16 and in float32"
     expect_close(what, found, embedding(tokens), remedy, TOLERANCES[torch.bfloat16])
 

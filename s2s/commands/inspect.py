@@ -99,9 +99,11 @@ def _part(made_with: dict[str, Any], here: dict[str, Any] | None) -> str:
 
 
 def _origin(part: dict[str, Any]) -> str:
+    from s2s.inference.origins import place_of
+
     version = "" if part["part_version"] is None else f"version {part['part_version']}"
     by = (
-        f"folder {part['folder']}"
+        f"{place_of(part)} {part['folder']}"
         if "folder" in part
         else " ".join(part[key] for key in ("distribution", "version") if part.get(key))
     )

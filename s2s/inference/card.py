@@ -14,6 +14,7 @@ from torch import nn
 
 from s2s.inference.architectures import architecture
 from s2s.inference.exported import RUNTIME_NEEDS
+from s2s.inference.origins import place_of
 from s2s.inference.upgrade import model_parts
 
 NOT_STATED = "Not stated. Whoever made the bundle can state it with: s2s convert"
@@ -142,7 +143,7 @@ def render_export(name: str, config: Mapping[str, Any], file_bytes: Mapping[str,
 def described(origin: Mapping[str, str]) -> str:
     """Where a part comes from, in words; see `s2s.inference.origins`."""
     if "folder" in origin:
-        return f"a folder {origin['folder']} (--plugin-dir)"
+        return f"a {place_of(origin)} {origin['folder']} (--plugin-dir)"
     return f"{origin['distribution']} {origin['version']}".strip()
 
 

@@ -13,7 +13,7 @@ from s2s.registry import catalogue
 
 DISTRIBUTIONS = "distributions"
 """Entry of a bundle's configuration: "cell LSTM" -> {"distribution": "s2s", "version": "0.1.0"}; what comes from a
---plugin-dir has {"folder": its name}, for its place is the maker's own affair."""
+--plugin-dir has {"folder": its name}, or that of a file, for its place is the maker's own affair."""
 
 
 def record_origins(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -33,6 +33,11 @@ def installed_origin(kind: str, name: str) -> dict[str, str]:
     return {"distribution": entry.distribution, "version": entry.version}
 
 
+def place_of(origin: Mapping[str, str]) -> str:
+    """What was named with --plugin-dir: "file" or "folder"."""
+    return "file" if origin["folder"].endswith(".py") else "folder"
+
+
 def check_origins(folder: Path, config: Mapping[str, Any]) -> None:
     """See that every part that a bundle names is here.
 
@@ -45,8 +50,9 @@ def check_origins(folder: Path, config: Mapping[str, Any]) -> None:
             catalogue().load(kind, name)
         except S2SError as error:
             if "folder" in origin:
-                came = f"came from a folder {origin['folder']!r}"
-                remedy = "get that folder and name it with --plugin-dir"
+                place = place_of(origin)
+                came = f"came from a {place} {origin['folder']!r}"
+                remedy = f"get that {place} and name it with --plugin-dir"
             else:
                 came = f"was brought by {origin['distribution']} {origin['version']}".rstrip()
                 wanted = "==".join(word for word in (origin["distribution"], origin["version"]) if word)

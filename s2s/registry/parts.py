@@ -10,7 +10,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from s2s.errors import ConfigError
@@ -101,9 +101,17 @@ def check_complete(kind: str, name: str, part: Callable[..., Any], given: Mappin
     Raises:
         ConfigError: an option without a default that is not given.
     """
-    for option, parameter in options(part).items():
-        if option not in given and parameter.default is inspect.Parameter.empty:
-            raise ConfigError(f"{kind} {name!r}: option {option!r} has no default; give it a value")
+    for option in lacking_options(part, given):
+        raise ConfigError(f"{kind} {name!r}: option {option!r} has no default; give it a value")
+
+
+def lacking_options(part: Callable[..., Any], given: Container[str]) -> list[str]:
+    """The options without a default that are not given."""
+    return [
+        option
+        for option, parameter in options(part).items()
+        if option not in given and parameter.default is inspect.Parameter.empty
+    ]
 
 
 def _refuse_more_than_sizes(kind: str, name: str, part: Callable[..., Any]) -> None:

@@ -124,7 +124,9 @@ def check_mixed_precision(factory: AttentionFactory) -> None:
         _expect_distribution(attention, LENGTHS, tolerance)
         if not attention.sequential:
             _compare_with_steps(attention, "bfloat16 autocast", tolerance)
-    remedy = "Take what bfloat16 cannot hold, such as sums over the source and positions, in float32."
+    remedy = (
+        "Take what bfloat16 cannot hold, such as sums over the source and positions, in float32 at least."
+    )
     expect_same(found, expected, "in bfloat16 and in float32", remedy, tolerance, types=False)
 
 
@@ -348,7 +350,9 @@ def _expect_distribution(attention: Attention, lengths: Sequence[int], tolerance
             f"a weight of {float(weights.min()):.3g}", "none below zero", "Weights are shares of attention."
         )
     sums = weights.double().sum(-1)
-    expect_close("the sum of weights", sums, torch.ones_like(sums), "Normalize the weights.", tolerance)
+    expect_close(
+        "the sum of weights", sums, torch.ones_like(sums), "Normalize the weights.", tolerance, weights.dtype
+    )
 
 
 def _named(context: Tensor, weights: Tensor, state: State) -> dict[str, Tensor]:

@@ -78,7 +78,7 @@ def check_mixed_precision(factory: BridgeFactory) -> None:
         features = torch.randn(ROWS, before)
         with torch.autocast(features.device.type, torch.bfloat16):
             found = bridge(features)
-        remedy = "Take what bfloat16 cannot hold in float32."
+        remedy = "Take what bfloat16 cannot hold in float32 at least."
         expect_close(
             "features in bfloat16 and in float32",
             found,

@@ -12,6 +12,12 @@ from s2s.testing.kit import Nonconforming
 # sums; float32: 1e-7 a step; bfloat16 keeps 8 bits (4e-3), and every step rounds its gates and its state.
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5, torch.bfloat16: 5e-2}
 
+AT_LEAST = (
+    "Compute in float32 at least, not always: "
+    "x.to(torch.promote_types(x.dtype, torch.float32)) instead of x.float()."
+)
+"""What to do about a type that is narrower than the input's."""
+
 
 def differentiable(leaf: Tensor) -> bool:
     """Whether a tensor is of a type that gradients are taken of: no counts, no truth values."""
@@ -31,6 +37,7 @@ def expect_close(
     expected: Tensor,
     remedy: str,
     tolerance: float = TOLERANCES[torch.float64],
+    computed_in: torch.dtype | None = None,
 ) -> None:
     """Two tensors are equal but for rounding; infinity equals itself, NaN nothing.
 
@@ -40,24 +47,32 @@ def expect_close(
         expected: by another.
         remedy: what to do where they differ.
         tolerance: of their difference, relative to the largest value expected, absolute below 1.
+        computed_in: the type that rounded `found`; None: its own.
 
     Raises:
-        Nonconforming: telling the place where they differ most.
+        Nonconforming: telling the place where they differ most; and the type, if it is what rounds too much.
     """
     if found.shape != expected.shape:
         raise Nonconforming(f"{what} of shape {tuple(found.shape)}", f"{tuple(expected.shape)}", remedy)
     if not found.numel():
         return
+    computed_in = computed_in or found.dtype
     found, expected = in_float64(found.detach()), in_float64(expected.detach())
     difference = (found - expected).abs().masked_fill(found == expected, 0.0)
     sizes = expected.abs()
-    allowed = tolerance * max(1.0, float(sizes.masked_fill(sizes.isinf(), 0.0).max()))
+    scale = max(1.0, float(sizes.masked_fill(sizes.isinf(), 0.0).max()))
+    allowed = tolerance * scale
     worst = int(difference.nan_to_num(nan=float("inf")).argmax())
     if not bool((difference <= allowed).all()):  # written so that NaN fails
         place = [int(i) for i in torch.unravel_index(torch.tensor(worst), found.shape)]
+        one, other = (f"{float(numbers.flatten()[worst]):.6g}" for numbers in (found, expected))
+        if one == other:
+            one += f", off by {float(difference.flatten()[worst]):.1g},"
+        if bool((difference <= TOLERANCES.get(computed_in, 0.0) * scale).all()):
+            what, remedy = f"{what}, in {str(computed_in).removeprefix('torch.')}", AT_LEAST
         raise Nonconforming(
-            f"{what}: {float(found.flatten()[worst]):.6g} at {place} of {list(found.shape)}",
-            f"{float(expected.flatten()[worst]):.6g} (allowed difference {allowed:.1g})",
+            f"{what}: {one} at {place} of {list(found.shape)}",
+            f"{other} (allowed difference {allowed:.1g})",
             remedy,
         )
 

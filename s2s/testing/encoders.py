@@ -128,7 +128,9 @@ def check_mixed_precision(factory: EncoderFactory) -> None:
             f"{outline(expected.state)}, as without it",
             "A state keeps its types: bfloat16 would forget what is added in small amounts.",
         )
-    remedy = "Take what bfloat16 cannot hold, such as sums over the source and positions, in float32."
+    remedy = (
+        "Take what bfloat16 cannot hold, such as sums over the source and positions, in float32 at least."
+    )
     expect_same(
         {"outputs": found.outputs, "features": features},
         {"outputs": expected.outputs, "features": encoder.features(expected.state)},

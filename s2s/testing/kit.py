@@ -19,6 +19,14 @@ from typing import Any
 
 import torch
 
+from s2s.errors import ConfigError
+from s2s.registry.parts import SIZES
+
+OTHER_OPTIONS = (
+    "if it rightly refuses a size, give it options that fit those of the kit (inputs of 3 to 7; states of 4, 6, 8, "
+    "12 and more, all even): --option NAME=VALUE, or functools.partial in a test"
+)
+
 PASSED, FAILED, DECLARED = "passed", "failed", "expected failure"
 
 
@@ -110,7 +118,10 @@ class Outcome:
             return ""
         if isinstance(self.error, Nonconforming):
             return f"found     {self.error.found}\nexpected  {self.error.expected}\nremedy    {self.error.remedy}"
-        return f"found     {_told(self.error)}\nexpected  no error\nremedy    mend what raised it"
+        remedy = "mend what raised it"
+        if isinstance(self.error, ConfigError) and self.check.kind in SIZES:
+            remedy = f"{OTHER_OPTIONS}; else {remedy}"
+        return f"found     {told(self.error)}\nexpected  no error\nremedy    {remedy}"
 
 
 @dataclass(frozen=True)
@@ -231,7 +242,7 @@ def expected_failures(checks: Sequence[Check], factory: Any) -> Mapping[str, str
     return declared
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
     """The error and the place where it was raised, the innermost outside of libraries first."""
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename

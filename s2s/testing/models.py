@@ -18,7 +18,7 @@ from s2s.search.hypotheses import Hypothesis
 from s2s.search.stepper import ModelStepper
 from s2s.search.strategy import SearchStrategy
 from s2s.testing.comparing import expect_close
-from s2s.testing.kit import Nonconforming, part_of
+from s2s.testing.kit import Nonconforming, part_of, told
 from s2s.text.batch import pad, pad_targets
 from s2s.text.tokenizer import BOS, EOS
 
@@ -105,12 +105,31 @@ def expect_exact_beside(kind: str, part: Part, partner_kinds: Sequence[str], *, 
     expect_exact(small_model(size=size, **chosen), "beside the plainest parts")
     for partner_kind in partner_kinds:
         for name, partner in registered(partner_kind):
-            try:
-                beside: dict[str, Any] = {**chosen, partner_kind: partner}
-                model = small_model(size=size, **beside)
-            except ConfigError:
-                continue  # it says why
-            expect_exact(model, f"with {partner_kind} {name}")
+            beside: dict[str, Any] = {**chosen, partner_kind: partner}
+            expect_exact_with(f"with {partner_kind} {name}", size=size, **beside)
+
+
+def expect_exact_with(partner: str, **small: Any) -> None:
+    """`expect_exact` of a small model, unless the partner refuses its sizes.
+
+    Args:
+        partner: what is special about the model, in words.
+        **small: see `small_model`.
+
+    Raises:
+        Nonconforming: naming the partner, whatever was raised.
+    """
+    try:
+        try:
+            model = small_model(**small)
+        except ConfigError:
+            return  # it says why
+        expect_exact(model, partner)
+    except Nonconforming:
+        raise
+    except Exception as error:  # of either
+        remedy = "Mend what raised it: the part, or the one beside it if that raises beside others, too."
+        raise Nonconforming(f"{partner}: {told(error)}", "no error", remedy) from error
 
 
 def expect_exact(model: Seq2Seq, what: str) -> None:

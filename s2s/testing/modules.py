@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from s2s.nn.cell import State, leaves, map_state
-from s2s.testing.comparing import TOLERANCES, differentiable, expect_close, in_float64
+from s2s.testing.comparing import AT_LEAST, TOLERANCES, differentiable, expect_close, in_float64
 from s2s.testing.kit import Nonconforming
 
 Values = Mapping[str, Tensor]
@@ -210,6 +210,9 @@ def expect_gradients(values: Values, inputs: Values, part: nn.Module) -> None:
             )
 
 
+_NARROW = (torch.float32, torch.bfloat16, torch.float16)
+
+
 def expect_true_gradients(
     function: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor], what: str
 ) -> None:
@@ -219,16 +222,22 @@ def expect_true_gradients(
         Nonconforming: they are not.
     """
 
+    narrow: set[torch.dtype] = set()
+
     def together(*inputs: Tensor) -> Tensor:  # gradcheck leaves out a value that is cut off
-        return torch.cat([value.flatten() for value in function(*inputs)])
+        values = function(*inputs)
+        narrow.update(one.dtype for one in values if one.requires_grad and one.dtype in _NARROW)
+        return torch.cat([value.flatten() for value in values])
 
     try:
         torch.autograd.gradcheck(together, tuple(inputs), fast_mode=True)
     except RuntimeError as error:
+        told = " ".join(str(error).partition("The above quantities")[0].split())  # two matrices follow
+        types = "".join(f", in {str(dtype).removeprefix('torch.')}," for dtype in _NARROW if dtype in narrow)
         raise Nonconforming(
-            f"gradients of {what} that are wrong: {error}",
+            f"gradients of {what}{types} that are wrong: {told}",
             "those of finite differences",
-            "Look for detach(), .data, in-place changes, or a wrong backward.",
+            AT_LEAST if narrow else "Look for detach(), .data, in-place changes, or a wrong backward.",
         ) from error
 
 

@@ -29,7 +29,7 @@ from s2s.registry import catalogue
 from s2s.registry.parts import nested_kinds, options
 from s2s.testing import constructors
 from s2s.testing.comparing import TOLERANCES, expect_close
-from s2s.testing.kit import Check, Nonconforming, part_of
+from s2s.testing.kit import Check, Nonconforming, part_of, told
 from s2s.testing.texts import ENGLISH
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ def check_bundle(task: type[Task]) -> None:
                 first, second = (part_of(task).answers(fitted.bundle, lines) for _ in range(2))
         except Exception as error:
             raise Nonconforming(
-                f"{type(error).__name__} from the bundle: {error}",
+                f"from the bundle: {told(error)}",
                 "answers",
                 "Write it by s2s.inference.bundle.save_bundle, or leave BundleWriter out of callbacks; say in "
                 "Task.answers who reads it.",
@@ -390,9 +390,7 @@ def _fit(task: Any, folder: Path, more: Mapping[str, Any], *, callbacks: Sequenc
             "Give it a class method sample_options(folder) where it needs options that the kit does not know.",
         ) from error
     except Exception as error:
-        raise Nonconforming(
-            f"{type(error).__name__} in training: {error}", "no error", "Mend what raised it."
-        ) from error
+        raise Nonconforming(f"in training: {told(error)}", "no error", "Mend what raised it.") from error
 
 
 @contextlib.contextmanager

@@ -328,6 +328,9 @@ class TaskModule(pl.LightningModule):
             late = [part for part in self.scheduled if isinstance(part, BeginsLate)]
             self.unused = [parameter for part in late for parameter in part.unused_parameters()]
 
+    def at_step(self, step: int) -> None:
+        """What changes over training, see `s2s.nn.Scheduled`; here nothing does."""
+
     def _seed(self) -> None:
         self.seed_batch(self.trainer.fit_loop.total_batch_idx)
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from s2s.nn import HeadLoss, Seq2Seq
+from s2s.nn import HeadLoss, Scheduled, Seq2Seq
 from s2s.registry import use_plugins
+from s2s_plugins.tasks.seq2seq import Seq2SeqModule
 from tests.system.test_resume import BATCHES, Recorder, train
 from tests.system.test_resume import corpus as corpus
 
@@ -70,6 +71,20 @@ def options(attention: str) -> dict[str, Any]:
         "trainer.accumulate_grad_batches": 3,
         "trainer.max_epochs": 2,
     }
+
+
+class Told(Seq2SeqModule):
+    told: tuple[int, ...] = ()
+
+    def at_step(self, step: int) -> None:
+        super().at_step(step)
+        self.told += (step,)
+
+
+def test_a_tasks_module_calls_the_method_of_its_base() -> None:
+    built = Told()
+    built.at_step(0)
+    assert isinstance(built, Scheduled) and built.told == (0,)
 
 
 def test_a_resumed_run_is_the_run(

@@ -1,19 +1,42 @@
 """Put parts through the kit of their kind: what was found, what was expected, and where the remedy stands.
 
-The exit status is 1 if a check fails that the part does not declare in expected_failures.
+The exit status is 1 if a check fails that the part does not declare in expected_failures, or a part cannot be built.
 """
+
+from __future__ import annotations
 
 import json
 import sys
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from s2s.commands.plugins.parts import add_part_options, meant
-from s2s.errors import ConfigError
+from s2s.errors import ConfigError, PluginError
 from s2s.registry import Entry, catalogue
+from s2s.registry.near_names import unknown
 from s2s.registry.words import given_options
 
+if TYPE_CHECKING:
+    from s2s.testing import Outcome
+
 SUMMARY = "whether a part keeps its protocol, check by check"
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """What became of a part.
+
+    Attributes:
+        entry: the part's.
+        outcomes: of its checks.
+        not_checked: why there are none; "" if there are.
+    """
+
+    entry: Entry
+    outcomes: Sequence[Outcome] = ()
+    not_checked: str = ""
 
 
 def add_to(parser: ArgumentParser) -> None:
@@ -38,47 +61,109 @@ def run(options: Namespace) -> int:
 
     import torch
 
-    from s2s.registry.parts import factory
-    from s2s.testing import KITS, Outcome, Report, examine
+    from s2s.testing import KITS
 
     if options.device != "cpu" and not torch.cuda.is_available():
         raise ConfigError(f"--device {options.device}: no such device here; known: cpu")
     if not options.all and not any(entry.kind in KITS for entry in entries):
         kinds = ", ".join(sorted({entry.kind for entry in entries}))
         raise ConfigError(f"there is no kit for kind {kinds}; there are kits for {', '.join(KITS)}")
-    given = given_options(options.option)
-    reports: list[tuple[Entry, Report]] = []
-    for entry in entries:
-        if entry.kind not in KITS:
-            continue
-        part = factory(entry.kind, {"class_path": entry.name, "init_args": given})
+    entries = [entry for entry in entries if entry.kind in KITS]
+    parts = [_load(entry) for entry in entries]
+    given = _shared(parts, given_options(options.option))
+
+    def told(outcome: Outcome) -> None:
+        if not options.json:
+            print(_lines(outcome), flush=True)
+
+    checked: list[_Checked] = []
+    for entry, part, own in zip(entries, parts, given, strict=True):
         if not options.json:
             print(
                 f"{entry.kind} {entry.name}, from {entry.distribution} {entry.version}".rstrip(), flush=True
             )
-
-        def told(outcome: Outcome) -> None:
+        # Its module says itself what it needs: nobody asked for this part alone.
+        if options.all and isinstance(part, PluginError) and isinstance(part.__cause__, ConfigError):
+            checked.append(_Checked(entry, not_checked=str(part.__cause__)))
             if not options.json:
-                print(_lines(outcome), flush=True)
-
-        report = examine(KITS[entry.kind], part, device=options.device, slow=options.compiled, done=told)
-        reports.append((entry, report))
-    failures = sum(len(report.failures) for _, report in reports)
+                print(f"  not checked: {part.__cause__}", flush=True)
+        else:
+            checked.append(_Checked(entry, _outcomes(entry, part, own, options, told)))
     if options.json:
-        print(
-            json.dumps([_as_json(entry, report) for entry, report in reports], indent=2, ensure_ascii=False)
-        )
+        print(json.dumps([_as_json(one) for one in checked], indent=2, ensure_ascii=False))
     else:
-        checks = [outcome for _, report in reports for outcome in report.outcomes]
-        declared = sum(outcome.status == "expected failure" for outcome in checks)
-        seconds = sum(outcome.seconds for outcome in checks)
-        parts = f"{len(reports)} parts, " if len(reports) != 1 else ""
-        print(
-            f"{parts}{len(checks)} checks in {seconds:.1f} s: {len(checks) - failures - declared} passed, "
-            f"{failures} failed, {declared} expected failures"
-        )
+        print(_summary(checked))
     sys.stdout.flush()
-    return 1 if failures else 0
+    return 1 if any(outcome.status == "failed" for one in checked for outcome in one.outcomes) else 0
+
+
+def _load(entry: Entry) -> Any:
+    """The part, or the error that tells why it cannot be imported."""
+    try:
+        return catalogue().load(entry.kind, entry.name)
+    except (ConfigError, PluginError) as error:
+        return error
+
+
+def _shared(parts: Sequence[Any], given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """For each part those of the given options that it has.
+
+    Raises:
+        ConfigError: none has the option.
+    """
+    from s2s.registry.parts import options
+
+    settable = [set(options(part)) if callable(part) else set() for part in parts]
+    known = set().union(*settable)
+    for name in given:
+        if name not in known and all(map(callable, parts)):  # else it may be of one that cannot be imported
+            raise ConfigError("--option: " + unknown("option", name, known))
+    return [{name: value for name, value in given.items() if name in own} for own in settable]
+
+
+def _outcomes(
+    entry: Entry, part: Any, given: dict[str, Any], options: Namespace, told: Callable[[Outcome], None]
+) -> Sequence[Outcome]:
+    """Of the kit's checks; of a part that cannot be built its first one, of the constructor, fails."""
+    from s2s.registry.parts import factory
+    from s2s.testing import KITS, Nonconforming, Outcome, examine
+
+    kit = KITS[entry.kind]
+    try:
+        build = factory(entry.kind, {"class_path": entry.name, "init_args": given})
+        return examine(kit, build, device=options.device, slow=options.compiled, done=told).outcomes
+    except (ConfigError, PluginError) as error:
+        found: Exception = Nonconforming(str(error), "a part that can be built", _remedy(part, given))
+    except Exception as error:  # whatever it is, it is the part's
+        found = error
+    outcome = Outcome(kit[0], "failed", 0.0, found)
+    told(outcome)
+    return [outcome]
+
+
+def _remedy(part: Any, given: Mapping[str, Any]) -> str:
+    """For a part that cannot be built."""
+    from s2s.registry.parts import lacking_options
+
+    if not callable(part):
+        return "Correct the target in the plugin's hook, or mend what its module raises."
+    words = " ".join(f"--option {name}=VALUE" for name in lacking_options(part, given) or ["NAME"])
+    return f"Let a name alone build it, by defaults; or give it values here: {words}"
+
+
+def _summary(checked: Sequence[_Checked]) -> str:
+    """All parts in a line."""
+    outcomes = [outcome for one in checked for outcome in one.outcomes]
+    failed, declared = (
+        sum(outcome.status == status for outcome in outcomes) for status in ("failed", "expected failure")
+    )
+    unchecked = sum(bool(one.not_checked) for one in checked)
+    return (
+        (f"{len(checked)} parts, " if len(checked) != 1 else "")
+        + (f"{unchecked} not checked, " if unchecked else "")
+        + f"{len(outcomes)} checks in {sum(outcome.seconds for outcome in outcomes):.1f} s: "
+        + f"{len(outcomes) - failed - declared} passed, {failed} failed, {declared} expected failures"
+    )
 
 
 def _lines(outcome: Any) -> str:
@@ -92,12 +177,14 @@ def _lines(outcome: Any) -> str:
     return head
 
 
-def _as_json(entry: Entry, report: Any) -> dict[str, Any]:
+def _as_json(checked: _Checked) -> dict[str, Any]:
+    entry = checked.entry
     return {
         "kind": entry.kind,
         "name": entry.name,
         "distribution": entry.distribution,
         "version": entry.version,
+        "not_checked": checked.not_checked,
         "checks": [
             {
                 "name": outcome.check.name,
@@ -108,6 +195,6 @@ def _as_json(entry: Entry, report: Any) -> dict[str, Any]:
                 "reason": outcome.reason,
                 "docs": outcome.check.docs,
             }
-            for outcome in report.outcomes
+            for outcome in checked.outcomes
         ],
     }

@@ -67,7 +67,7 @@ def _measured(entry: Entry, part: type, given: dict[str, Any], sizes: dict[str, 
 
     from s2s.nn import built_for_sizes
     from s2s.registry.near_names import unknown
-    from s2s.registry.parts import factory, options
+    from s2s.registry.parts import check_options, factory, lacking_options, options
 
     if not issubclass(part, torch.nn.Module):
         return {}
@@ -83,6 +83,10 @@ def _measured(entry: Entry, part: type, given: dict[str, Any], sizes: dict[str, 
         if not isinstance(value, int) or value < 1:
             raise ConfigError(f"--size {name}={value}: expected a whole number, at least 1")
     taken |= sizes
+    check_options(entry.kind, entry.name, part, given)
+    if lacking := lacking_options(part, given):
+        words = " ".join(f"--option {name}=VALUE" for name in lacking)
+        return {"not_measured": f"no default, must be given: {words}"}
     build = factory(entry.kind, {"class_path": entry.name, "init_args": given})
     try:
         built = built_for_sizes(build, **taken)
@@ -128,6 +132,8 @@ def _text(entry: Entry, described: dict[str, Any]) -> str:
     ]
     lines += [*described["docs"].partition("\n\nArgs:")[0].splitlines(), ""]
     lines += [f"signature   {described['signature']}"]
+    if "not_measured" in described:
+        lines += [f"not known   parameters and state: {described['not_measured']}"]
     if "sizes" in described:
         at = ", ".join(f"{name} {size:,}" for name, size in described["sizes"].items())
         lines += [f"parameters  {described['parameters']:,} (at {at})"]

@@ -135,6 +135,111 @@ def test_check_tells_what_was_found_expected_and_where_the_remedy_stands(
     assert block[3].split()[1] == "docs/plugins/cell.md#batch-mates"
 
 
+SEVERAL = '''
+from s2s.registry import hookimpl
+
+
+@hookimpl
+def s2s_cells():
+    return {
+        "MadeUpAbsent": "made_up_several:Absent",
+        "MadeUpNumber": "made_up_several:NUMBER",
+        "MadeUpRated": "made_up_several:Rated",
+        "MadeUpSound": "made_up_several_sound:MadeUpSound",
+    }
+
+
+@hookimpl
+def s2s_attentions():
+    return {"MadeUpOptional": "made_up_several_optional:Optional"}
+
+
+NUMBER = 3
+
+
+from made_up_several_sound import MadeUpSound
+
+
+class Rated(MadeUpSound):
+    """One more option.
+
+    Args:
+        rate: of what it does.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, *, rate: float) -> None:
+        super().__init__(input_size, hidden_size, slope=rate)
+'''
+
+OPTIONAL = """
+from s2s.errors import ConfigError
+
+try:
+    import made_up_package
+except ImportError as missing:
+    raise ConfigError("Optional needs made_up_package: pip install made-up-package") from missing
+"""
+
+
+@pytest.fixture
+def several(write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A plugin of five parts, of which one can be checked; the kits have one check, that of the constructor."""
+    write("made_up_several_sound", "MadeUpSound")
+    (tmp_path / "made_up_several.py").write_text(SEVERAL)
+    (tmp_path / "made_up_several_optional.py").write_text(OPTIONAL)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("s2s.testing.KITS", {kind: checks[:1] for kind, checks in KITS.items()})
+    yield str(tmp_path / "made_up_several.py")
+    for module in ("made_up_several", "made_up_several_optional"):
+        sys.modules.pop(module, None)
+
+
+def test_a_part_that_cannot_be_built_fails_and_the_others_are_checked(
+    several: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plugins", "check", several, "--json"]) == 1
+    reports = json.loads(capsys.readouterr().out)
+    told = {one["name"]: (one["checks"][0]["status"], one["checks"][0]["explanation"]) for one in reports}
+    assert [len(one["checks"]) for one in reports] == [1] * 5
+    assert {name for name, (status, _) in told.items() if status == "passed"} == {"MadeUpSound"}
+    assert "AttributeError: module 'made_up_several' has no attribute 'Absent'" in told["MadeUpAbsent"][1]
+    assert "Correct the target in the plugin's hook" in told["MadeUpAbsent"][1]
+    assert "option 'rate' has no default" in told["MadeUpRated"][1]
+    assert "give it values here: --option rate=VALUE" in told["MadeUpRated"][1]
+    assert "needs made_up_package: pip install made-up-package" in told["MadeUpOptional"][1]
+
+    assert main(["plugins", "check", several]) == 1
+    *_, summary = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"5 parts, 5 checks in [\d.]+ s: 1 passed, 4 failed, 0 expected failures", summary)
+
+
+def test_of_several_parts_those_get_an_option_that_have_it(
+    several: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--option", "rate=0.5", "--option", "slope=0.9"]
+    assert main(["plugins", "check", several, "--json", *words]) == 1
+    told = {one["name"]: one["checks"][0] for one in json.loads(capsys.readouterr().out)}
+    assert told["MadeUpSound"]["status"] == "passed"
+    assert "that 'rate' of made_up_several.Rated has no default" in told["MadeUpRated"]["explanation"]
+    assert main(["plugins", "check", "LSTM", "--option", "forget=1"]) == 2
+    assert "unknown option 'forget'; did you mean 'forget_bias'" in capsys.readouterr().err
+
+
+def test_among_all_a_part_that_asks_for_a_package_is_told(
+    several: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    everything = ["plugins", "check", "--all", "--kind", "attention", "--plugin-dir", several]
+    assert main(everything) == 0
+    out = capsys.readouterr().out
+    assert "  not checked: Optional needs made_up_package: pip install made-up-package\n" in out
+    assert re.search(r"\n\d+ parts, 1 not checked, \d+ checks in .* 0 failed, 0 expected failures\n$", out)
+    assert main([*everything, "--json"]) == 0
+    told = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    assert told["MadeUpOptional"]["not_checked"].startswith("Optional needs made_up_package")
+    assert not told["MadeUpOptional"]["checks"]
+    assert told["Bahdanau"]["not_checked"] == ""
+
+
 MIXES_ROWS = (
     "sequence_equals_steps",
     "mixed_precision",
@@ -247,6 +352,20 @@ def test_show_tells_docs_paper_options_and_state(
     assert "fused path  no" in out
     assert main(["plugins", "show", "GRU"]) == 0
     assert "Cho et al. 2014" in capsys.readouterr().out
+
+
+def test_show_of_a_cell_with_a_required_option_tells_what_must_be_given(
+    several: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rated = ["plugins", "show", "MadeUpRated", "--plugin-dir", several]
+    assert main(rated) == 0
+    out = capsys.readouterr().out
+    assert "\nnot known   parameters and state: no default, must be given: --option rate=VALUE\n" in out
+    assert "rate NUMBER" in out and "of what it does (must be given)" in out
+    assert main([*rated, "--option", "rate=0.5"]) == 0
+    assert "\nparameters  524,800 (at " in capsys.readouterr().out
+    assert main([*rated, "--option", "rat=0.5"]) == 2
+    assert "unknown option 'rat'; did you mean 'rate'" in capsys.readouterr().err
 
 
 ORTHOGONAL = """

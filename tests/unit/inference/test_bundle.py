@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from s2s.__main__ import main
 from s2s.errors import BundleError, ConfigError
 from s2s.evaluation.metric import Score
 from s2s.export.folder import export_bundle
@@ -463,11 +464,17 @@ def s2s_bridges():
 """
 
 
-def test_who_brought_a_part_is_noted_and_told_when_it_is_not_here(original, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("named", "place"), [("plugins of mine", "folder"), ("plugins of mine/made_up_odd_bridge.py", "file")]
+)
+def test_who_brought_a_part_is_noted_and_told_when_it_is_not_here(
+    named, place, original, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(sys, "path", list(sys.path))
-    plugins = tmp_path / "plugins of mine"
-    plugins.mkdir()
-    (plugins / "made_up_odd_bridge.py").write_text(PLUGIN)
+    monkeypatch.delitem(sys.modules, "made_up_odd_bridge", raising=False)
+    plugins = tmp_path / named
+    (tmp_path / "plugins of mine").mkdir()
+    (tmp_path / "plugins of mine" / "made_up_odd_bridge.py").write_text(PLUGIN)
     bundle = load_bundle(original)
     assert bundle.config["distributions"]["cell LSTM"] == {"distribution": "s2s", "version": "0.1.0"}
     assert set(bundle.config["distributions"]) == set(bundle.config["versions"])
@@ -477,11 +484,13 @@ def test_who_brought_a_part_is_noted_and_told_when_it_is_not_here(original, tmp_
         assert type(load_bundle(saved).model.bridge).__name__ == "Odd"
     finally:
         use_plugins()
-    assert read_config(saved)["distributions"]["bridge Odd"] == {"folder": "plugins of mine"}
+    assert read_config(saved)["distributions"]["bridge Odd"] == {"folder": plugins.name}
+    assert f"a {place} {plugins.name} (--plugin-dir)" in (saved / "README.md").read_text()
+    assert main(["inspect", str(saved)]) == 2
+    assert f"{place} {plugins.name}; here: not installed" in capsys.readouterr().out
     assert str(tmp_path) not in (saved / "config.json").read_text() + (saved / "README.md").read_text()
-    with pytest.raises(
-        BundleError, match="bridge 'Odd', which came from a folder 'plugins of mine' .*--plugin-dir"
-    ):
+    came = f"came from a {place} '{plugins.name}' and cannot be used here; get that {place} and name it with --plug"
+    with pytest.raises(BundleError, match=f"bridge 'Odd', which {came}"):
         load_bundle(saved)
     origin = {"distribution": "odd-bridges", "version": "1.2"}
     edit_config(saved, lambda entries: entries["distributions"].update({"bridge Odd": origin}))

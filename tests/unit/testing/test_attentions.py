@@ -207,6 +207,11 @@ class SaysNothing(Sound):
         return Attended(0 * context, weights, state)
 
 
+class AlwaysInFloat32(Sound):
+    def normalize(self, scores: Tensor) -> Tensor:
+        return super().normalize(scores.float())
+
+
 WRONG: list[tuple[type[Sound], str, str]] = [
     (Undocumented, "constructor", "does not tell of 'scale'; expected a line in its Args section"),
     (
@@ -220,6 +225,11 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (StateGrows, "shapes", "attend returns a state of the form .*; expected .*as initial_state gives"),
     (AttendsToPadding, "weights", "weights up to .* at padding; expected zero. Fill the scores"),
     (WeightsAreShares, "weights", "the sum of weights.*; expected 1 .*Normalize the weights"),
+    (
+        AlwaysInFloat32,
+        "weights",
+        r"the sum of weights, in float32: 1, off by \d.*e-0[78], at .*; expected 1 .*in float32 at least, not always",
+    ),
     (WeightsBelowZero, "weights", "a weight of -.*; expected none below zero"),
     (SequentialForNothing, "sequential", "sequential is True, but no answer .*; expected sequential = False"),
     (HistoryIsNotTold, "at_once_equals_steps", "at once and one by one .*Set sequential = True"),
@@ -237,6 +247,11 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (KeepsTheLast, "keeps_nothing", r"left \['\.kept'\] on the part; expected no change"),
     (WeightIsNoParameter, "keeps_nothing", "in a copy with the same state_dict.*a Parameter"),
     (StopsGradients, "gradients", "gradients of attend that are wrong.*; expected those of finite"),
+    (
+        AlwaysInFloat32,
+        "gradients",
+        r"gradients of attend, in float32, that are wrong: [^\n]*analytical:\S+; expected .* float32 at least, not",
+    ),
     (ParameterWithoutAPart, "gradients", "the gradient of parameter idle is zero everywhere; expected that"),
     (MeanOverTheBatch, "every_partner", "(log-probabilities|beam search|score) .*beside the plainest"),
     (BranchesOnAValue, "export", "torch.onnx refuses it.*; expected a graph.*branches on values"),

@@ -360,6 +360,25 @@ def test_a_cell_that_no_model_can_be_built_with_fails() -> None:
     assert "ConfigError: hidden_size 6 is more than 5" in outcome.explanation
 
 
+class Headed(Sound):
+    """It refuses widths that are no multiple of an option."""
+
+    def __init__(self, input_size: int, hidden_size: int, *, heads: int = 8) -> None:
+        if hidden_size % heads:
+            raise ConfigError(f"hidden_size {hidden_size} is no multiple of heads {heads}")
+        super().__init__(input_size, hidden_size)
+
+
+def test_a_cell_that_rightly_refuses_a_size_is_to_be_given_other_options() -> None:
+    checks = [one for one in KITS["cell"] if one.name in ("shapes", "stack", "every_partner", "learning")]
+    assert len(checks) == 4
+    for outcome in examine(checks, Headed).outcomes[:3]:
+        assert "ConfigError: hidden_size" in outcome.explanation
+        assert "\nremedy    if it rightly refuses a size, give it options that fit" in outcome.explanation
+        assert "states of 4, 6, 8, 12 and more, all even): --option NAME=VALUE" in outcome.explanation
+    assert not examine(checks, functools.partial(Headed, heads=2)).failures
+
+
 def test_all_failures_are_told_at_once() -> None:
     message = (
         r"(?s)\d of \d+ checks of cell MeanOverTheBatch failed.*"

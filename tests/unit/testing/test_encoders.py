@@ -1,13 +1,15 @@
 """The kit of encoders against encoders that are wrong, each in one way: the right check must say so."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from s2s.nn import Bidirectional, Encoded, RecurrentCell, SequenceEncoder, State, length_mask, map_state
-from s2s.testing import KITS, check_encoder, models
+from s2s.testing import KITS, check_encoder, examine, models
+from s2s_plugins.cells.elman import Elman
 from s2s_plugins.cells.gru import GRU
 
 
@@ -258,6 +260,27 @@ def test_a_wrong_encoder_fails(encoder: type[Sound], check: str, message: str) -
     (run,) = (one for one in KITS["encoder"] if one.name == check)
     with pytest.raises(AssertionError, match=f"(?s){message}"):
         run(encoder)
+
+
+class RaisesAtAStep(Elman):
+    """A partner that is broken."""
+
+    def step(self, x: Tensor, state: Any, noise: Any = None) -> Any:
+        raise RuntimeError("sizes that do not fit")
+
+    def fused(self, x: Tensor, mask: Tensor, state: Any, noise: Any) -> Any:
+        return None
+
+
+def test_what_is_raised_beside_a_partner_is_told_with_its_name_and_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(models, "registered", lambda kind: [("Broken", RaisesAtAStep)] * (kind == "cell"))
+    (run,) = (one for one in KITS["encoder"] if one.name == "every_partner")
+    (outcome,) = examine([run], Sound).outcomes
+    assert outcome.status == "failed"
+    assert "with cell Broken: RuntimeError: sizes that do not fit (" in outcome.explanation
+    assert f"{__file__}, line " in outcome.explanation
 
 
 def test_every_check_has_an_encoder_that_it_catches() -> None:

@@ -579,6 +579,7 @@ def vocabulary(task: type[Task], command: str) -> Vocabulary:
     specs: list[str] = []
     open_ended: list[str] = []
     closed: list[str] = []
+    lists: list[str] = []
     for group, holder in (("model", task.module), ("data", task.data), ("trainer", Trainer)):
         hints = type_hints(holder)
         for name in options(holder):
@@ -589,12 +590,21 @@ def vocabulary(task: type[Task], command: str) -> Vocabulary:
             kind = kind_of_option(name)
             if key in LIGHTNING:
                 open_ended.append(key)
+                lists += [key] if "list[" in str(hints.get(name)) else []
             elif kind and takes_part(hints.get(name)):
                 parts[key] = kind
                 specs += [key] if "dict" in str(hints[name]) else []
             elif not is_plain(hints.get(name, Any)):
                 closed.append(key)
-    return Vocabulary(keys, parts=parts, specs=specs, open_ended=open_ended, closed=closed, command=command)
+    return Vocabulary(
+        keys,
+        parts=parts,
+        specs=specs,
+        open_ended=open_ended,
+        closed=closed,
+        lists=lists,
+        command=command,
+    )
 
 
 def plain_error(message: str, command: str) -> str:

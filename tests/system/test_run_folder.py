@@ -123,6 +123,20 @@ def test_the_metric_of_the_model_is_tested_too(
     assert f"BLEU  cased      {plain.value:7.2f}  {plain.signature}" in said
 
 
+def test_several_checkpoints_are_kept_and_averaged(options: dict[str, Any], tmp_path: Path) -> None:
+    keeping = {"class_path": "ModelCheckpoint", "init_args": {"every_n_train_steps": 8, "save_top_k": -1}}
+    text = options["data.train"]
+    s2s.fit({**options, "data.validation": text, "trainer.callbacks": [keeping]})
+    folder = tmp_path / "run" / "checkpoints"
+    several = [folder / f"epoch={epoch}-step={step}.ckpt" for epoch, step in ((1, 8), (2, 16), (3, 24))]
+    assert set(folder.iterdir()) == {*several, folder / "best.ckpt", folder / "last.ckpt"}
+    assert main(["average", *map(str, several), "--output", str(tmp_path / "mean")]) == 0
+    kept = [torch.load(path, weights_only=True)["state_dict"] for path in several]
+    for name, value in s2s.Translator.load(tmp_path / "mean").model.state_dict().items():
+        mean = torch.stack([one[f"model.{name}"] for one in kept]).mean(0)
+        torch.testing.assert_close(value, mean)
+
+
 def test_each_test_set_has_outputs_and_scores_of_its_own(
     options: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

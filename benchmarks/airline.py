@@ -34,7 +34,7 @@ def main() -> None:
         fitted = s2s.fit("airline-passengers", seed_everything=seed, run_folder=folder, overwrite=True)
         runs.append(fitted.module.backtests("test"))
         if seed == SEEDS[0]:
-            fitted.module.write_forecast("test")
+            fitted.module.write_forecast()
             picture = Path(fitted.module.trainer.default_root_dir) / "test.forecast.png"
             shutil.copy(picture, RESULTS.parent / "plots" / "airline.png")
     test: dict[str, dict[str, dict[str, dict[str, object]]]] = {}

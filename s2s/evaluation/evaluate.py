@@ -47,6 +47,13 @@ class Row:
     lengths: tuple[int, int | None] | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def as_score(self) -> Score:
+        """As the metric gave it."""
+        return Score(
+            self.score, self.signature, self.metric, self.sentences, self.confidence, dict(self.details)
+        )
+
 
 def evaluate(
     systems: Mapping[str, Sequence[str]],

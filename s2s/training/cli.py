@@ -75,8 +75,9 @@ from s2s.training.run_folder import (
     named_checkpoint,
     progress_of,
 )
+from s2s.training.scored_set import ScoredSet, name_of, set_of_run
 from s2s.training.short_help import help_asked_for
-from s2s.training.task import Task
+from s2s.training.task import Task, TaskModule
 from s2s.training.threads import no_more_threads_than_cores
 
 MOST_SEED = 2**32 - 1
@@ -363,6 +364,13 @@ class CommandLine(LightningCLI):
         tell_what_does_not_fit(trainer)
         return trainer
 
+    def scored_set(self, checkpoint: str, scored: Progress) -> ScoredSet:
+        """What a test of a checkpoint is of, and what its files are called."""
+        test_set = yaml.safe_load(self.config_text())["data"].get("test")
+        folder = Path(self.trainer.default_root_dir)
+        name = name_of(test_set, set_of_run(self.run_folder), folder)
+        return ScoredSet(name, test_set, checkpoint, scored.epoch, scored.step)
+
     def without_end(self) -> str | None:
         """That nobody said when training ends; None if somebody did."""
         trainer = self.config.trainer
@@ -479,6 +487,8 @@ class _Run:
         scored = progress_of(checkpoint)
         if cli.trainer.is_global_zero:
             print(f"checkpoint: {checkpoint} (epoch {scored.epoch}, step {scored.step})")
+        if isinstance(cli.model, TaskModule):
+            cli.model.scored_set = cli.scored_set(checkpoint, scored)
         evaluate = getattr(cli.trainer, command)
         # What callbacks keep is for training only.
         warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used to")
@@ -576,6 +586,7 @@ def vocabulary(task: type[Task], command: str) -> Vocabulary:
     specs: list[str] = []
     open_ended: list[str] = []
     closed: list[str] = []
+    lists: list[str] = []
     for group, holder in (("model", task.module), ("data", task.data), ("trainer", Trainer)):
         hints = type_hints(holder)
         for name in options(holder):
@@ -586,12 +597,21 @@ def vocabulary(task: type[Task], command: str) -> Vocabulary:
             kind = kind_of_option(name)
             if key in LIGHTNING:
                 open_ended.append(key)
+                lists += [key] if "list[" in str(hints.get(name)) else []
             elif kind and takes_part(hints.get(name)):
                 parts[key] = kind
                 specs += [key] if "dict" in str(hints[name]) else []
             elif not is_plain(hints.get(name, Any)):
                 closed.append(key)
-    return Vocabulary(keys, parts=parts, specs=specs, open_ended=open_ended, closed=closed, command=command)
+    return Vocabulary(
+        keys,
+        parts=parts,
+        specs=specs,
+        open_ended=open_ended,
+        closed=closed,
+        lists=lists,
+        command=command,
+    )
 
 
 def plain_error(message: str, command: str) -> str:

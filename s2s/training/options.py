@@ -184,6 +184,7 @@ class Vocabulary:
         specs: Those that take a part's spec as it stands, to be checked but not to be replaced.
         open_ended: Those that hold classes of Lightning, with options of their own (`trainer.callbacks`).
         closed: Those that hold other objects, which cannot be given here.
+        lists: Those that may hold several objects: `--trainer.callbacks+=NAME` adds one to what was given before.
         command: The command, for the remedy in errors.
     """
 
@@ -195,6 +196,7 @@ class Vocabulary:
         specs: Collection[str] = (),
         open_ended: Collection[str] = (),
         closed: Collection[str] = (),
+        lists: Collection[str] = (),
         command: str = "fit",
     ) -> None:
         self._options = set(options)
@@ -203,6 +205,7 @@ class Vocabulary:
         self._specs = set(specs)
         self._open_ended = set(open_ended)
         self._closed = set(closed)
+        self._added_to = {f"{key}+": key for key in lists}
         self._remedy = f"See: s2s {command} --help"
 
     def arguments(self, written: Sequence[Written]) -> list[str]:
@@ -248,7 +251,7 @@ class Vocabulary:
         return checked
 
     def _option(self, option: Option) -> str:
-        key = option.key
+        key = self._added_to.get(option.key, option.key)
         holder = self._holder(key)
         if holder is None:
             raise ConfigError(self._unknown(key))

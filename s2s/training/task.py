@@ -14,6 +14,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, distributed, nn
 
 from s2s.counted import counted
+from s2s.durable import make_folder, write_durably
 from s2s.errors import ConfigError, DataError
 from s2s.evaluation.metric import Score
 from s2s.inference.model_bundle import ModelBundle
@@ -30,6 +31,7 @@ from s2s.training.late_weights import WeightsAtStart
 from s2s.training.out_of_memory import Piece
 from s2s.training.pace import Learnt, Pace
 from s2s.training.schedule import Plateau, Schedule, ScheduleName, learning_rate_factor
+from s2s.training.scored_set import SCORES, ScoredSet
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -176,6 +178,9 @@ class TaskModule(pl.LightningModule):
 
     bundle: ModelBundle[Any] | None = None
     """What `start_from` names, read."""
+
+    scored_set = ScoredSet()
+    """What `s2s test` tests."""
 
     def __init__(
         self,
@@ -555,6 +560,33 @@ class TaskModule(pl.LightningModule):
         self.scores = [score for score in scores if math.isfinite(score.value)]
         if self.schedule == "plateau":
             self.plateau.see(figures[self.monitor])
+
+    def keep_scores(self, scores: Iterable[Score]) -> None:
+        """To be called at the end of a test, in `on_test_epoch_end`: write the scores as JSON into the run's folder.
+
+        Args:
+            scores: of the test set.
+        """
+        self.keep_output("scores", SCORES, self.scored_set.scores_text(scores))
+
+    def keep_output(self, what: str, ending: str, content: str | bytes) -> None:
+        """Write an output of a test into the run's folder, on the first process, and say where it is.
+
+        Args:
+            what: what it is, for a person.
+            ending: of the file's name, which begins with that of the test set.
+            content: of the file.
+
+        Raises:
+            WriteError: it cannot be written.
+        """
+        if not self.trainer.is_global_zero:
+            return
+        path = Path(self.trainer.default_root_dir) / f"{self.scored_set.name}.{ending}"
+        replaced = " (in place of an earlier test's)" if path.exists() else ""
+        make_folder(path.parent)
+        write_durably(path, content)
+        self.say(f"{what}: {path}{replaced}")
 
     def on_validation_start(self) -> None:
         """Seed the validation, for a strategy that draws: one that is made up for after a resume draws the same."""

@@ -115,12 +115,62 @@ def test_the_metric_of_the_model_is_tested_too(
     s2s.fit({**options, "model.metric": metric, "model.monitor": "val_loss", "trainer.max_epochs": 1})
     text = options["data.train"]
     assert main(["test", "-c", str(tmp_path / "run" / "config.yaml"), "--data.test", text]) == 0
-    outputs = (tmp_path / "run" / "test.hypotheses.txt").read_text().splitlines()
+    outputs = (tmp_path / "run" / "test.pairs.hypotheses.txt").read_text().splitlines()
     references = [line.split("\t")[1] for line in Path(text).read_text().splitlines()]
     said = "".join(capsys.readouterr())
     assert f"model.metric {ChrF(word_order=2).score(outputs, [references])}" in said
     plain = BLEU().score(outputs, [references])
     assert f"BLEU  cased      {plain.value:7.2f}  {plain.signature}" in said
+
+
+def test_several_checkpoints_are_kept_and_averaged(options: dict[str, Any], tmp_path: Path) -> None:
+    keeping = {"class_path": "ModelCheckpoint", "init_args": {"every_n_train_steps": 8, "save_top_k": -1}}
+    text = options["data.train"]
+    s2s.fit({**options, "data.validation": text, "trainer.callbacks": [keeping]})
+    folder = tmp_path / "run" / "checkpoints"
+    several = [folder / f"epoch={epoch}-step={step}.ckpt" for epoch, step in ((1, 8), (2, 16), (3, 24))]
+    assert set(folder.iterdir()) == {*several, folder / "best.ckpt", folder / "last.ckpt"}
+    assert main(["average", *map(str, several), "--output", str(tmp_path / "mean")]) == 0
+    kept = [torch.load(path, weights_only=True)["state_dict"] for path in several]
+    for name, value in s2s.Translator.load(tmp_path / "mean").model.state_dict().items():
+        mean = torch.stack([one[f"model.{name}"] for one in kept]).mean(0)
+        torch.testing.assert_close(value, mean)
+
+
+def test_each_test_set_has_outputs_and_scores_of_its_own(
+    options: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, text = tmp_path / "run", options["data.train"]
+    lines = Path(text).read_text().splitlines(keepends=True)
+    for name, size in (("own", 4), ("2016/flickr", 6), ("2017/flickr", 8)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.tsv").write_text("".join(lines[:size]))
+    s2s.fit({**options, "data.test": str(tmp_path / "own.tsv"), "trainer.max_epochs": 1})
+    test = ["test", "-c", str(run / "config.yaml")]
+    assert main(test) == 0
+    for year in ("2016", "2017"):
+        assert main([*test, "--data.test", str(tmp_path / year / "flickr.tsv")]) == 0
+    assert "in place of" not in "".join(capsys.readouterr())
+    for name, size, test_set in (
+        ("test", 4, tmp_path / "own.tsv"),
+        ("test.flickr", 6, tmp_path / "2016" / "flickr.tsv"),
+        ("test.2017.flickr", 8, tmp_path / "2017" / "flickr.tsv"),
+    ):
+        outputs = (run / f"{name}.hypotheses.txt").read_text().splitlines()
+        assert len(outputs) == size
+        found = json.loads((run / f"{name}.scores.json").read_text())
+        assert found["test_set"] == str(test_set)
+        assert found["checkpoint"] == str(run / "checkpoints" / "last.ckpt")
+        assert (found["epoch"], found["step"]) == (1, 6)
+        scores = {score["signature"]: score for score in found["scores"]}
+        assert len(scores) == len(found["scores"]), "each score once"
+        expected = BLEU().score(outputs, [[line.rstrip().split("\t")[1] for line in lines[:size]]])
+        bleu = scores[expected.signature]
+        assert bleu["value"] == pytest.approx(expected.value)
+        assert (bleu["name"], bleu["sentences"]) == ("BLEU", size)
+    assert main([*test, "--data.test", str(tmp_path / "2017" / "flickr.tsv")]) == 0
+    said = "".join(capsys.readouterr())
+    assert f"hypotheses: {run / 'test.2017.flickr.hypotheses.txt'} (in place of an earlier test's)" in said
 
 
 def test_summaries_are_scored_against_all_references_and_beside_extracts(

@@ -10,7 +10,6 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, distributed
 
 from s2s.counted import counted
-from s2s.durable import make_folder, write_durably
 from s2s.errors import ConfigError, DataError
 from s2s.evaluation.classes import Classes
 from s2s.inference.card import Card, command_of_this_process
@@ -229,19 +228,17 @@ class ClassificationModule(TaskModule):
             self.say(f"test: {note}")
         if not self.trainer.is_global_zero:
             return
-        folder = Path(self.trainer.default_root_dir)
-        make_folder(folder)
-        labels, picture = folder / "test.classes.txt", folder / "test.confusion.png"
         names = (self.data.classes[self.given[line]] for line in sorted(self.given))
-        write_durably(labels, "".join(f"{' '.join(name.split())}\n" for name in names))
-        self.say(f"classes: {labels}")
+        self.keep_output("classes", "classes.txt", "".join(f"{' '.join(name.split())}\n" for name in names))
+        self.keep_scores(classes.scores)
         try:
-            contents, notes = draw(classes, str(picture))
+            contents, notes = draw(classes, "test.confusion.png")
         except (ConfigError, DataError) as error:  # the figures are there all the same
             self.say(f"no picture: {error}")
             return
-        write_durably(picture, contents)
-        self.say("\n".join([f"confusion matrix: {picture}", *notes]))
+        self.keep_output("confusion matrix", "confusion.png", contents)
+        if notes:
+            self.say("\n".join(notes))
 
     def _scored(self, split: str) -> Classes:
         """What was given beside what is gold, of all ranks, in the order of the split."""

@@ -9,7 +9,6 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, distributed
 
-from s2s.durable import make_folder, write_durably
 from s2s.errors import ConfigError, DataError
 from s2s.evaluation.forecast_plot import draw
 from s2s.evaluation.forecasts import Result, Values, backtest, seasonal_naive, table
@@ -228,8 +227,9 @@ class ForecastModule(TaskModule):
         """Tell how far the forecasts of the test part are off, and write that of the whole part and its picture."""
         for name, value in self._figures("test").items():
             self.log(f"test_{name}", value)
-        self._tell("test")
-        self.write_forecast("test")
+        results = self._tell("test")
+        self.keep_scores(self._as_scores(results))
+        self.write_forecast()
 
     def backtests(self, split: Split) -> list[Result]:
         """The whole part at once, a season, the horizon and one step from rolling origins; see `backtest`."""
@@ -259,15 +259,37 @@ class ForecastModule(TaskModule):
             found: Tensor = self.model.forecast(torch.from_numpy(seen), steps)
         return found.numpy()
 
-    def _tell(self, split: Split) -> None:
+    def _tell(self, split: Split) -> list[Result]:
         data: SeriesData = self.data
-        self.say("\n".join(table(self.backtests(split), data.target_names)))
+        results = self.backtests(split)
+        self.say("\n".join(table(results, data.target_names)))
+        return results
 
-    def write_forecast(self, split: Split) -> None:
-        """The forecast of a whole part from its beginning, beside what came, as CSV; and as a picture, if it can be."""
+    def _as_scores(self, results: Sequence[Result]) -> list[Score]:
+        """What the model reached, for each length of its forecasts and each target."""
+        data: SeriesData = self.data
+        return [
+            Score(
+                float(values[column]),
+                f"horizon:{result.steps}|season:{data.season}|origins:rolling|target:{target}"
+                + ("|scale:in-sample seasonal naive" if figure == "mase" else ""),
+                figure.upper(),
+                result.origins,
+                details={"target": target, "steps": result.steps},
+                unit="forecasts",
+                decimals=3,
+            )
+            for result in results
+            if result.system == "model"
+            for column, target in enumerate(data.target_names)
+            for figure, values in result.accuracy._asdict().items()
+        ]
+
+    def write_forecast(self) -> None:
+        """The forecast of the test from its beginning, beside what came, as CSV; and as a picture, if it can be."""
         assert isinstance(self.model, ForecastModel)
         data: SeriesData = self.data
-        part = data.part(split)
+        part = data.part("test")
         steps, columns = part.stop - part.start, self.model.target_columns
         if not self.trainer.is_global_zero or (steps > self.model.horizon and not self.model.free):
             return
@@ -281,18 +303,14 @@ class ForecastModule(TaskModule):
         label, labels = part.table.labels(0, part.stop)
         names = [f"{name} {what}" for name in data.target_names for what in forecasts]
         rows = np.stack(list(forecasts.values()), axis=-1).reshape(steps, -1)
-        path = Path(self.trainer.default_root_dir) / f"{split}.forecast.csv"
-        make_folder(path.parent)
-        write_durably(path, as_csv(label, labels[part.start :], names, rows))
-        self.say(f"forecast: {path}")
+        self.keep_output("forecast", "forecast.csv", as_csv(label, labels[part.start :], names, rows))
         first = max(0, part.start - PICTURED_PARTS * steps)
         try:
             picture = draw(labels[first:], data.target_names, seen[first:, columns], forecasts, "png")
         except ConfigError as error:  # there is no matplotlib
             self.say(str(error))
             return
-        write_durably(path.with_suffix(".png"), picture)
-        self.say(f"picture: {path.with_suffix('.png')}")
+        self.keep_output("picture", "forecast.png", picture)
 
     # --- the bundle -------------------------------------------------------------------------------------------------
 

@@ -169,11 +169,12 @@ class LanguageModelModule(TaskModule):
         self.say(f"validation{when}: loss {measured.nll:.3f}, {measured}")
 
     def on_test_epoch_end(self) -> None:
-        """Measure, log and say."""
+        """Measure, log, say and keep."""
         measured = self._measured("test")
         self.log_dict(_figures("test", measured))
         for score in measured.scores():
             self.say(str(score))
+        self.keep_scores(measured.scores())
 
     def _measured(self, split: Literal["validation", "test"]) -> Perplexity:
         """Over all ranks. Of a validation that was cut short, per word as the whole split has words per piece."""

@@ -9,7 +9,6 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import distributed
 
-from s2s.durable import make_folder, write_durably
 from s2s.errors import ConfigError
 from s2s.evaluation.defaults import METRICS, RESAMPLES, SUMMARY_METRICS
 from s2s.evaluation.evaluate import evaluate
@@ -261,6 +260,7 @@ class Seq2SeqModule(TaskModule):
             sources = self.data.sources("test")
             systems |= extracts([sources[line] for line in lines], references, 1)
         resamples = RESAMPLES if summaries else 0
+        scores = []
         for name in SUMMARY_METRICS if summaries else METRICS:
             rows = list(evaluate(systems, references, metrics=[name], resamples=resamples))
             for line in table(rows):
@@ -268,13 +268,12 @@ class Seq2SeqModule(TaskModule):
             for row in rows:
                 if row.system == "model":
                     self.log(f"test_{name}{'_lowercase' if row.case == 'lower-cased' else ''}", row.score)
+                    scores.append(row.as_score)
         if note := bootstrap_note(len(hypotheses), resamples):
             self.say(note)
-        path = Path(self.trainer.default_root_dir) / "test.hypotheses.txt"
-        make_folder(path.parent)
-        if self.trainer.is_global_zero:
-            write_durably(path, "".join(f"{line}\n" for line in hypotheses))
-        self.say(f"hypotheses: {path}")
+        self.keep_output("hypotheses", "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))
+        known = {score.signature for score in scores}
+        self.keep_scores(scores if own.signature in known else [own, *scores])
 
     def _decode(self, batch: Batch, search: SearchStrategy) -> None:
         assert isinstance(self.model, Seq2Seq)

@@ -9,7 +9,6 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import distributed
 
 from s2s.counted import counted
-from s2s.durable import make_folder, write_durably
 from s2s.errors import ConfigError, DataError
 from s2s.evaluation.labelling import are_bio, f1_by_label, most_confused, scores
 from s2s.inference.card import Card, command_of_this_process
@@ -195,17 +194,15 @@ class SequenceLabellingModule(TaskModule):
     def on_test_epoch_end(self) -> None:
         """Score the test split, show each label's F1, and write what was said."""
         hypotheses, references = self._gathered("test")
-        for score in scores(hypotheses, references):
+        found = scores(hypotheses, references)
+        for score in found:
             self.log(f"test_{score.name}", score.value)
             self.say(str(score))
         for label, value in f1_by_label(hypotheses, references).items():
             self.say(f"  F1 of {label:<12} {value:6.2f}")
         self._tell(hypotheses, references)
-        path = Path(self.trainer.default_root_dir) / "test.labels.txt"
-        make_folder(path.parent)
-        if self.trainer.is_global_zero:
-            write_durably(path, "".join(f"{' '.join(labels)}\n" for labels in hypotheses))
-        self.say(f"labels: {path}")
+        self.keep_output("labels", "labels.txt", "".join(f"{' '.join(labels)}\n" for labels in hypotheses))
+        self.keep_scores(found)
 
     def _label(self, batch: LabelledBatch) -> None:
         assert isinstance(self.model, SequenceLabeller)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import random
 import re
 import warnings
@@ -21,6 +22,7 @@ _META_BYTES = tuple(_META.encode("utf-8"))
 # characters; SentencePiece drops longer lines without a word, so they are cut for training
 _LONGEST_LINE = 100_000
 _LEAST_COVERAGE = 0.98  # SentencePiece refuses less
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # how SentencePiece writes one
 _SAMPLED_LINES = 2_000_000  # training reads at most so many: memory grows with them
 
 
@@ -42,6 +44,8 @@ class SentencePiece(Tokenizer):
         sampling_alpha: subword regularization in training, off without a number. bpe: probability that a
             merge is left out (Provilkov et al. 2020), 0.1 is usual; unigram: sharpness of the distribution
             that is sampled from (Kudo 2018), 0.2 is usual.
+        symbols: texts that are one piece each wherever they stand, such as the tags <2de> and <2fr>: never split, never
+            part of another piece, and left as they are by `normalization`.
         model: an existing SentencePiece model file to use instead of training one.
     """
 
@@ -56,12 +60,15 @@ class SentencePiece(Tokenizer):
         byte_fallback: bool = True,
         normalization: Literal["identity", "nfkc", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf"] = "identity",
         sampling_alpha: float | None = None,
+        symbols: list[str] | None = None,
         model: str | None = None,
     ) -> None:
-        reserved = len(SPECIALS) + (256 if byte_fallback else 0)
+        _check_symbols(symbols or [], model)
+        reserved = len(SPECIALS) + (256 if byte_fallback else 0) + len(symbols or [])
         if model is None and vocabulary_size <= reserved:
             raise ConfigError(
                 f"vocabulary_size is {vocabulary_size}, and {reserved} ids are taken by special tokens"
+                f"{', symbols' if symbols else ''}"
                 f"{' and the bytes of byte_fallback' if byte_fallback else ''}; ask for more"
             )
         if not _LEAST_COVERAGE <= character_coverage <= 1:
@@ -79,6 +86,8 @@ class SentencePiece(Tokenizer):
         self.normalization = normalization
         self.sampling_alpha = sampling_alpha
         self.model = model
+        # Not public: without symbols the fingerprint is what it was before there were any, and old runs can go on.
+        self._symbols = list(symbols or [])
         self._model: bytes | None = None
 
     def train(self, lines: Iterable[str]) -> None:
@@ -108,6 +117,7 @@ class SentencePiece(Tokenizer):
                 vocab_size=self.maximum_size,
                 hard_vocab_limit=False,
                 character_coverage=self.character_coverage,
+                user_defined_symbols=self._symbols,
                 required_chars=_META,  # a space must never be written in bytes, which decode to U+2581
                 byte_fallback=self.byte_fallback,
                 normalization_rule_name=self.normalization,
@@ -150,6 +160,8 @@ class SentencePiece(Tokenizer):
     def fingerprint(self) -> str:
         """As of any tokenizer; before training it covers the contents of the file that `model` names."""
         fingerprint = super().fingerprint()
+        if self._symbols:
+            fingerprint = hashlib.sha256(json.dumps([fingerprint, *self._symbols]).encode()).hexdigest()
         if self.model is None or self.trained or not Path(self.model).is_file():
             return fingerprint
         return hashlib.sha256(fingerprint.encode() + Path(self.model).read_bytes()).hexdigest()
@@ -209,7 +221,7 @@ class SentencePiece(Tokenizer):
         }
         # A model of others need not be of our `algorithm`; only the scores of bpe are ranks.
         ranks = all(piece.score.is_integer() for piece in texts.values())
-        return (BPESampler if ranks else UnigramSampler)(texts, alpha)
+        return (BPESampler if ranks else UnigramSampler)(texts, alpha, self._symbols)
 
     @property
     def _ready(self) -> sentencepiece.SentencePieceProcessor:
@@ -318,6 +330,29 @@ class SentencePiece(Tokenizer):
         """The pieces, with U+2581 for a space."""
         processor = self._ready
         return [SPECIALS[i] if i < len(SPECIALS) else processor.id_to_piece(self._theirs[i]) for i in ids]
+
+
+def _check_symbols(symbols: Sequence[str], model: str | None) -> None:
+    """Refuses what cannot be a piece of its own."""
+    if symbols and model is not None:
+        raise ConfigError(
+            f"symbols are learnt with the pieces, and model {model} has learnt its own; leave out symbols or model"
+        )
+    for place, symbol in enumerate(symbols):
+        why = None
+        if not symbol:
+            why = "is empty; write some text or leave it out"
+        elif any(letter.isspace() or letter in (_META, "\0") for letter in symbol):
+            why = "holds white space, U+2581 or NUL, which a piece of its own cannot; write it without, as <2de>"
+        elif symbol in SPECIALS or _BYTE.fullmatch(symbol):
+            why = (
+                f"is reserved, as are {', '.join(one for one in SPECIALS if one != symbol)} and <0x00> to <0xFF>; "
+                "choose another"
+            )
+        elif symbol in symbols[:place]:
+            why = "is there twice; name it once"
+        if why is not None:
+            raise ConfigError(f"symbols: {symbol!r} {why}")
 
 
 def _refuse_surrogates(texts: Sequence[str]) -> None:

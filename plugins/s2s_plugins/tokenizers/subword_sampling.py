@@ -38,11 +38,14 @@ class SubwordSampler(ABC):
     Args:
         pieces: of the vocabulary, without those that stand for no text.
         alpha: see `SentencePiece`.
+        symbols: pieces that are never split; of two that begin at one place, the longer one stands.
     """
 
-    def __init__(self, pieces: Mapping[str, Piece], alpha: float) -> None:
+    def __init__(self, pieces: Mapping[str, Piece], alpha: float, symbols: Sequence[str] = ()) -> None:
         self.pieces = pieces
         self.alpha = alpha
+        longest_first = sorted(symbols, key=len, reverse=True)
+        self._symbols = re.compile(f"({'|'.join(map(re.escape, longest_first))})") if symbols else None
         self.longest = max(map(len, pieces), default=1)
         self.by_word = not any(META in piece[1:] for piece in pieces)
 
@@ -53,6 +56,14 @@ class SubwordSampler(ABC):
             text: as the model normalizes it, spaces written as `META`.
             chance: all that is drawn comes from it.
         """
+        if self._symbols is None:
+            return self._draw(text, chance)
+        drawn: list[str] = []
+        for place, part in enumerate(self._symbols.split(text)):  # every second one is a symbol
+            drawn += [part] if place % 2 else self._draw(part, chance)
+        return drawn
+
+    def _draw(self, text: str, chance: random.Random) -> list[str]:
         words = _WORD.findall(text) if self.by_word else [text]
         return [piece for word in words if word for piece in self.draw_word(word, chance)]
 
@@ -68,8 +79,8 @@ class UnigramSampler(SubwordSampler):
     the last one of what is left.
     """
 
-    def __init__(self, pieces: Mapping[str, Piece], alpha: float) -> None:
-        super().__init__(pieces, alpha)
+    def __init__(self, pieces: Mapping[str, Piece], alpha: float, symbols: Sequence[str] = ()) -> None:
+        super().__init__(pieces, alpha, symbols)
         self.unknown = min((piece.score for piece in pieces.values()), default=0.0) - _UNKNOWN_PENALTY
         self._lattices: dict[str, list[tuple[list[int], list[float]]]] = {}
 

@@ -13,7 +13,7 @@ def show(fitted: "Fitted") -> None:
     module: Any = fitted.module
     print("Forecasting the test part, the last months of the series.")
     print("\n".join(table(module.backtests("test"), module.data.target_names)))
-    module.write_forecast("test")
+    module.write_forecast()
     print(
         f"The model is at {fitted.bundle}. Try it:\n"
         f"  s2s forecast {fitted.bundle} embedded:series/museum.csv --steps 12"

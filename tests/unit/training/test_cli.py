@@ -719,6 +719,25 @@ def test_a_run_whose_time_is_used_up_says_so(capsys: pytest.CaptureFixture[str])
     assert "and its time is used up; raise --trainer.max_time" in capsys.readouterr().err
 
 
+def test_a_callback_is_added_to_those_of_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    keeping = "{class_path: ModelCheckpoint, init_args: {save_top_k: -1}}"
+    Path("more.yaml").write_text("trainer: {callbacks: [LearningRateMonitor]}")
+    for given in (
+        [f"--trainer.callbacks+={keeping}"],
+        ["--trainer.callbacks+", f"[{keeping}, ModelSummary]"],
+    ):
+        assert main(["fit", "-c", "mini.yaml", "-c", "more.yaml", *given, "--print_config"]) == 0
+        callbacks = yaml.safe_load(capsys.readouterr().out)["trainer"]["callbacks"]
+        names = [callback["class_path"].rpartition(".")[2] for callback in callbacks]
+        assert names[:2] == ["LearningRateMonitor", "ModelCheckpoint"]
+        assert callbacks[1]["init_args"]["save_top_k"] == -1
+    assert names[2:] == ["ModelSummary"]
+    assert main(["fit", "-c", "mini.yaml", "--trainer.callbacks+=os.system"]) == 2
+    assert "trainer.callbacks: unknown callback 'os.system'" in capsys.readouterr().err
+    assert main(["fit", "-c", "mini.yaml", "--trainer.max_steps+=1"]) == 2
+    assert "unknown option 'trainer.max_steps+'; did you mean 'trainer.max_steps'?" in capsys.readouterr().err
+
+
 def test_a_figure_that_is_watched_and_not_logged_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     watching = "[{class_path: EarlyStopping, init_args: {monitor: val_bleu}}]"
     assert main(["fit", "-c", "mini.yaml", "--trainer.callbacks", watching]) == 2

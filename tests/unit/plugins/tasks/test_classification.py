@@ -138,6 +138,9 @@ def test_testing_writes_classes_and_a_picture(here: Path, capsys: pytest.Capture
     expected = bundle.classify([line.split("\t")[0] for line in OTHER])
     assert (here / "run" / "test.classes.txt").read_text().splitlines() == expected
     assert (here / "run" / "test.confusion.png").read_bytes().startswith(b"\x89PNG")
+    scores = json.loads((here / "run" / "test.scores.json").read_text())["scores"]
+    right = sum(line.split("\t")[1] == one for line, one in zip(OTHER, expected, strict=True))
+    assert (scores[0]["name"], scores[0]["value"]) == ("accuracy", 100 * right / len(OTHER))
     assert "accuracy" in output and "macro-F1" in output and "so so" in output
     assert "test: 1 of 4 texts have a class that no training text had ('new one')" in output
     assert main(["validate", "-c", "run/config.yaml"]) == 0

@@ -114,6 +114,12 @@ def test_s2s_test_tells_errors_beside_forecasts_that_learn_nothing(run: Any, cap
     row = next(line for line in lines if line[2] == "12" and line[4:7] == ["seasonal", "naive", "sales"])
     assert float(row[-1]) == pytest.approx(mase, abs=6e-4)
     assert (run.run_folder / "test.forecast.png").read_bytes().startswith(b"\x89PNG")
+    scores = json.loads((run.run_folder / "test.scores.json").read_text())["scores"]
+    (whole,) = [
+        one for one in scores if one["name"] == "MAE" and one["details"] == {"target": "sales", "steps": 12}
+    ]
+    assert whole["value"] == pytest.approx(np.abs(np.array(found) - sales[36:]).mean(), rel=1e-5)
+    assert whole["sentences"] == 1
 
 
 @pytest.mark.parametrize(

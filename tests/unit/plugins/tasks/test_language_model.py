@@ -197,6 +197,9 @@ def test_the_test_split(texts: Path, tmp_path: Path, capsys: Any) -> None:
         capsys.readouterr().err,
     )
     assert shown is not None and float(shown[1]) == pytest.approx(math.exp(nll / words), abs=0.01)
+    score = json.loads((fitted.run_folder / "test.scores.json").read_text())["scores"][0]
+    assert score["name"] == "perplexity per word"
+    assert score["value"] == pytest.approx(math.exp(nll / words), rel=1e-4)
 
 
 def test_segments_that_vary_scale_the_learning_rate(texts: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The task: exact batches, what it learns, what it measures, what it tells."""
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,9 @@ def test_the_test_split(folder: Path, capsys: Any, monkeypatch: pytest.MonkeyPat
     pairs = [pair for one, other in zip(said, gold, strict=True) for pair in zip(one, other, strict=True)]
     right = sum(ours == theirs for ours, theirs in pairs)
     assert right > 0.8 * len(pairs)
+    scores = json.loads((folder / "run" / "test.scores.json").read_text())["scores"]
+    (accuracy,) = [one for one in scores if one["name"] == "accuracy"]
+    assert accuracy["value"] == pytest.approx(100 * right / len(pairs))
     assert f"accuracy {100 * right / len(pairs):.2f} (10 sentences; unit:word|version:s2s-" in output
     both, either = pairs.count(("B-X", "B-X")), sum((pair[0] == "B-X") + (pair[1] == "B-X") for pair in pairs)
     assert f"F1 of B-X          {200 * both / either:6.2f}" in output

@@ -4,11 +4,13 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import pytest
 import sentencepiece
 
 from s2s.errors import ConfigError, DataError, Terminated
+from s2s.testing import check_tokenizer
 from s2s.text.tokenizer import UNK
 from s2s_plugins.tokenizers.sentencepiece import SentencePiece, _drawn
 
@@ -227,3 +229,79 @@ def test_each_line_is_as_likely_to_be_drawn() -> None:
     assert all(abs(count - 100) < 45 for count in tenths), tenths
     assert list(_drawn(iter("abc"), 3)) == list("abc")  # as many as there may be: in their order
     assert list(_drawn(iter(""), 3)) == []
+
+
+TAGS = ["<2de>", "<2de-x>", "<2>", 'a,"b']
+TAGGED = [f"{tag} {line}" for tag in TAGS for line in TEXT]
+
+
+def of_tags(**options: object) -> SentencePiece:
+    tokenizer = SentencePiece(**{"vocabulary_size": 330, "symbols": TAGS, **options})  # type: ignore[arg-type]
+    tokenizer.train(TAGGED)
+    return tokenizer
+
+
+@pytest.mark.parametrize("algorithm", ["bpe", "unigram"])
+@pytest.mark.parametrize("normalization", ["identity", "nmt_nfkc_cf"])
+def test_a_symbol_is_one_piece_wherever_it_stands(algorithm: str, normalization: str) -> None:
+    tokenizer = of_tags(algorithm=algorithm, normalization=normalization, sampling_alpha=0.5)
+    ids = {tag: tokenizer.tokens(range(tokenizer.vocabulary_size)).index(tag) for tag in TAGS}
+    for tag in TAGS:
+        for line in (f"{tag} the boat", f"the boat {tag}", f"the{tag}boat", f"{tag}{tag} saw the {tag}sea"):
+            encodings = [tokenizer.encode(line), *tokenizer.encode_batch([line])]
+            encodings += [tokenizer.encode_sampled(line, seed) for seed in range(20)]
+            # the unigram model of so little text has letters alone
+            assert algorithm == "unigram" or len({tuple(encoding) for encoding in encodings}) > 1
+            for encoding in encodings:
+                assert encoding.count(ids[tag]) == line.count(tag)
+                assert not {ids[other] for other in TAGS if other != tag} & set(encoding)
+                assert tokenizer.decode(encoding) == line
+    learnt = [token for token in tokenizer.tokens(range(tokenizer.vocabulary_size)) if token not in TAGS]
+    assert not any(tag in token for token in learnt for tag in TAGS)
+
+
+def test_without_symbols_a_tag_is_several_pieces() -> None:
+    tokenizer = trained()
+    assert "<2de>" not in tokenizer.tokens(tokenizer.encode("<2de> the boat"))
+
+
+def test_symbols_are_in_the_fingerprint_and_do_not_change_that_of_others() -> None:
+    plain = SentencePiece().fingerprint()
+    assert SentencePiece(symbols=[]).fingerprint() == plain
+    others = {SentencePiece(symbols=symbols).fingerprint() for symbols in (["<a>"], ["<b>"], ["<a>", "<b>"])}
+    assert len({plain, *others}) == 4
+
+
+def test_tokenizers_with_symbols_conform() -> None:
+    check_tokenizer(
+        partial(SentencePiece, vocabulary_size=500, symbols=["<2de>", "<2fr>"], sampling_alpha=0.1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("symbols", "message"),
+    [
+        ([""], "symbols: '' is empty"),
+        (["<2 de>"], "symbols: '<2 de>' holds white space, .* write it without, as <2de>"),
+        (["<2de>\n"], "holds white space"),
+        (["\u2581de"], "holds white space, U"),
+        (
+            ["<2de>", "<s>"],
+            "symbols: '<s>' is reserved, as are <pad>, <unk>, </s> and <0x00> to <0xFF>; choose",
+        ),
+        (["<0x41>"], "symbols: '<0x41>' is reserved"),
+        (["<a>", "<a>"], "symbols: '<a>' is there twice; name it once"),
+    ],
+)
+def test_a_symbol_that_cannot_be_is_refused(symbols: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        SentencePiece(symbols=symbols)
+
+
+def test_symbols_need_their_place_and_a_model_that_is_learnt() -> None:
+    with pytest.raises(
+        ConfigError, match="262 ids are taken by special tokens, symbols and the bytes of byte_fallback; ask"
+    ):
+        SentencePiece(vocabulary_size=262, symbols=["<a>", "<b>"])
+    with pytest.raises(ConfigError, match="model old.model has learnt its own; leave out symbols or model"):
+        SentencePiece(model="old.model", symbols=["<a>"])

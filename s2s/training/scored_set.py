@@ -1,0 +1,111 @@
+"""What a test leaves in the folder of a run: outputs and scores, under a name that tells the test set."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from s2s.evaluation.metric import Score
+from s2s.inference.card import command_of_this_process
+from s2s.untrusted import parse_yaml, read_bytes, read_json
+
+OWN = "test"
+"""The name of the test set that the run's own configuration names."""
+
+SCORES = "scores.json"
+
+
+@dataclass(frozen=True)
+class ScoredSet:
+    """What is tested, and on what.
+
+    Attributes:
+        name: what the names of its files begin with: "test", or of another set "test.flickr2017".
+        test_set: `data.test`.
+        checkpoint: the file of the weights; "" for those of a training that has just ended.
+        epoch: that they are of, from 1.
+        step: the optimizer step that they are of.
+    """
+
+    name: str = OWN
+    test_set: Any = None
+    checkpoint: str = ""
+    epoch: int = 0
+    step: int = 0
+
+    def scores_text(self, scores: Iterable[Score]) -> str:
+        """The scores as JSON, with what they are of; one that is not finite is null, for JSON has no such number."""
+        entries = [
+            {**asdict(score), "value": score.value if math.isfinite(score.value) else None}
+            for score in scores
+        ]
+        about = asdict(self)
+        del about["name"]
+        return (
+            json.dumps(
+                {**about, "command": command_of_this_process(), "scores": entries},
+                indent=2,
+                ensure_ascii=False,
+            )
+            + "\n"
+        )
+
+
+def name_of(test_set: Any, own: Any, folder: Path) -> str:
+    """What the names of a test's files begin with.
+
+    Two sets whose files have one name are told apart by their folders, or else by a number: what has been written is
+    replaced by another test of the same set alone.
+
+    Args:
+        test_set: `data.test` of this test.
+        own: that of the run's configuration.
+        folder: where the files go.
+    """
+    if test_set == own:
+        return OWN
+    return next(
+        name
+        for name in (f"{OWN}.{label}" for label in _labels(test_set))
+        if _is_free(folder / f"{name}.{SCORES}", test_set)
+    )
+
+
+def set_of_run(folder: Path) -> Any:
+    """`data.test` of the run in a folder; None where it names none, or there is no configuration that can be read."""
+    try:
+        return parse_yaml(read_bytes(folder / "config.yaml"))["data"]["test"]
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
+        return None
+
+
+def _labels(test_set: Any) -> Iterator[str]:
+    """Names of a set, the plainest first."""
+    first = test_set[0] if isinstance(test_set, list) and test_set else test_set
+    if isinstance(first, Mapping):
+        first = first.get("path") or first.get("source")
+    if isinstance(first, str):
+        file = Path(first.partition(",")[0].removesuffix(".gz")).resolve()
+        plain = file.stem
+        yield plain
+        yield f"{file.parent.name}.{plain}"
+    else:  # so many time steps
+        plain = str(first)
+        yield plain
+    for number in count(2):
+        yield f"{plain}-{number}"
+
+
+def _is_free(scores: Path, test_set: Any) -> bool:
+    """Whether a name is not that of another set."""
+    if not scores.exists():
+        return True
+    try:
+        return bool(read_json(scores)["test_set"] == test_set)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False

@@ -305,13 +305,25 @@ class CommandLine(LightningCLI):
                 "0: limit the batches, and validate on the same text",
             ),
             (
+                "enable_checkpointing",
+                trainer.enable_checkpointing is not False,
+                "true: what is shipped is a checkpoint; for room, delete the folder checkpoints after training",
+            ),
+            (
+                "barebones",
+                not trainer.barebones,
+                "false: it keeps no checkpoint to ship; without logs: --trainer.logger false",
+            ),
+            (
                 "precision",
                 trainer.precision not in _ROUNDED,
                 "32-true, bf16-mixed or another that rounds no weights",
             ),
         ):
             if not possible:
-                raise ConfigError(f"trainer.{name} {trainer[name]} is impossible; it must be {words}")
+                raise ConfigError(
+                    f"trainer.{name} {as_text(trainer[name])} is impossible; it must be {words}"
+                )
         if (self.config.data.get("num_workers") or 0) < 0:
             raise ConfigError(
                 f"data.num_workers {self.config.data.num_workers} is impossible; it must be at least 0"

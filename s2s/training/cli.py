@@ -579,6 +579,7 @@ def vocabulary(task: type[Task], command: str) -> Vocabulary:
     keys = ["task", "run_folder", "ckpt_path", "overwrite", "accept_changes", "seed_everything"]
     parts: dict[str, str] = {}
     specs: list[str] = []
+    several: list[str] = []
     open_ended: list[str] = []
     closed: list[str] = []
     for group, holder in (("model", task.module), ("data", task.data), ("trainer", Trainer)):
@@ -594,9 +595,18 @@ def vocabulary(task: type[Task], command: str) -> Vocabulary:
             elif kind and takes_part(hints.get(name)):
                 parts[key] = kind
                 specs += [key] if "dict" in str(hints[name]) else []
+                several += [key] if re.search("list|Sequence", str(hints[name])) else []
             elif not is_plain(hints.get(name, Any)):
                 closed.append(key)
-    return Vocabulary(keys, parts=parts, specs=specs, open_ended=open_ended, closed=closed, command=command)
+    return Vocabulary(
+        keys,
+        parts=parts,
+        specs=specs,
+        several=several,
+        open_ended=open_ended,
+        closed=closed,
+        command=command,
+    )
 
 
 def plain_error(message: str, command: str) -> str:

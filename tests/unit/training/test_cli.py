@@ -779,6 +779,10 @@ def test_the_scored_checkpoint_is_named(capsys: pytest.CaptureFixture[str]) -> N
             "trainer.barebones true is impossible; it must be false: it keeps no checkpoint to ship; without logs",
         ),
         (
+            ["--model.metric", "[BLEU, ChrF]"],
+            "model.metric is [BLEU, ChrF], but takes one metric, one of BLEU",
+        ),
+        (
             ["--trainer.precision", "bf16-true"],
             "trainer.precision bf16-true is impossible; it must be 32-true, bf",
         ),

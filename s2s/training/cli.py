@@ -307,13 +307,25 @@ class CommandLine(LightningCLI):
                 "0: limit the batches, and validate on the same text",
             ),
             (
+                "enable_checkpointing",
+                trainer.enable_checkpointing is not False,
+                "true: what is shipped is a checkpoint; for room, delete the folder checkpoints after training",
+            ),
+            (
+                "barebones",
+                not trainer.barebones,
+                "false: it keeps no checkpoint to ship; without logs: --trainer.logger false",
+            ),
+            (
                 "precision",
                 trainer.precision not in _ROUNDED,
                 "32-true, bf16-mixed or another that rounds no weights",
             ),
         ):
             if not possible:
-                raise ConfigError(f"trainer.{name} {trainer[name]} is impossible; it must be {words}")
+                raise ConfigError(
+                    f"trainer.{name} {as_text(trainer[name])} is impossible; it must be {words}"
+                )
         if (self.config.data.get("num_workers") or 0) < 0:
             raise ConfigError(
                 f"data.num_workers {self.config.data.num_workers} is impossible; it must be at least 0"
@@ -584,6 +596,7 @@ def vocabulary(task: type[Task], command: str) -> Vocabulary:
     keys = ["task", "run_folder", "ckpt_path", "overwrite", "accept_changes", "seed_everything"]
     parts: dict[str, str] = {}
     specs: list[str] = []
+    several: list[str] = []
     open_ended: list[str] = []
     closed: list[str] = []
     lists: list[str] = []
@@ -601,12 +614,14 @@ def vocabulary(task: type[Task], command: str) -> Vocabulary:
             elif kind and takes_part(hints.get(name)):
                 parts[key] = kind
                 specs += [key] if "dict" in str(hints[name]) else []
+                several += [key] if re.search("list|Sequence", str(hints[name])) else []
             elif not is_plain(hints.get(name, Any)):
                 closed.append(key)
     return Vocabulary(
         keys,
         parts=parts,
         specs=specs,
+        several=several,
         open_ended=open_ended,
         closed=closed,
         lists=lists,

@@ -1,8 +1,9 @@
 """Lightning's training loop, made to stop, validate and resume at the ends of optimizer steps alone.
 
 Lightning ends a training that was told to stop, and validates, after any batch, though the gradients of half an
-accumulated step are in no checkpoint. And a validation that was due when a checkpoint was written is never run when
-training goes on from there, so that early stopping and the best checkpoint miss it.
+accumulated step are in no checkpoint. At its limit of steps it does not validate, so that the steps since the last
+validation are lost to the best checkpoint. And a validation that was due when a checkpoint was written is never run
+when training goes on from there, so that early stopping and the best checkpoint miss it.
 
 Of several ranks one that has no batch of a validation leaves it out, while the others wait for it.
 
@@ -47,7 +48,10 @@ class ValidationLoop(EvaluationLoop):
 
 
 class EpochLoop(_TrainingEpochLoop):
-    """Waits for the end of an accumulated step before it validates, or ends because `should_stop` was set."""
+    """Waits for the end of an accumulated step before it validates, or ends because `should_stop` was set.
+
+    Where `max_steps` or `should_stop` ends training it is validated, whatever the interval between validations.
+    """
 
     _due_in_step = False
 
@@ -60,8 +64,15 @@ class EpochLoop(_TrainingEpochLoop):
         """Whether to leave the epoch."""
         return not self._should_accumulate() and bool(super().done)
 
+    @property
+    def _stops(self) -> bool:
+        """Whether training ends here, be it inside an epoch."""
+        out_of_steps = self.max_steps != -1 and self.global_step >= self.max_steps
+        return out_of_steps or bool(self.trainer.should_stop and self.trainer.fit_loop._can_stop_early)
+
     def _should_check_val_fx(self, data_fetcher: Any) -> bool:
-        due = bool(super()._should_check_val_fx(data_fetcher))
+        at_the_end = self._stops and self.trainer.enable_validation
+        due = bool(super()._should_check_val_fx(data_fetcher)) or at_the_end
         if self._should_accumulate():
             self._due_in_step = self._due_in_step or due
             return False

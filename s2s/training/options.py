@@ -18,6 +18,7 @@ from s2s.registry import catalogue
 from s2s.registry.near_names import nearest
 from s2s.registry.parts import check_options, kind_of_option, nested_kinds, read_spec
 from s2s.resources import recipe, recipes
+from s2s.training.help import choices
 from s2s.training.nameable import check_plain, checked, refuse_classes_elsewhere
 from s2s.untrusted import parse_yaml, read_bytes
 
@@ -26,6 +27,8 @@ DEFAULT_TASK = "Seq2Seq"
 DEFAULT_SEED = 1
 LINKED = "data.seed"
 """Not an option of its own: it follows `seed_everything`, so that a run has one seed."""
+_SEVERAL = {"metric": "Several score finished outputs: s2s evaluate OUTPUTS REFERENCES --metrics NAME NAME"}
+"""Where one part is taken, what does its work with several, by kind."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -180,8 +183,9 @@ class Vocabulary:
 
     Args:
         options: Dotted keys, `model.encoder`.
-        parts: Those among them that take a part, or several: key -> kind.
+        parts: Those among them that take a part: key -> kind.
         specs: Those that take a part's spec as it stands, to be checked but not to be replaced.
+        several: Those that take a list of parts, too.
         open_ended: Those that hold classes of Lightning, with options of their own (`trainer.callbacks`).
         closed: Those that hold other objects, which cannot be given here.
         lists: Those that may hold several objects: `--trainer.callbacks+=NAME` adds one to what was given before.
@@ -194,6 +198,7 @@ class Vocabulary:
         *,
         parts: Mapping[str, str],
         specs: Collection[str] = (),
+        several: Collection[str] = (),
         open_ended: Collection[str] = (),
         closed: Collection[str] = (),
         lists: Collection[str] = (),
@@ -203,6 +208,7 @@ class Vocabulary:
         self._groups = {key.rpartition(".")[0] for key in options} - {""}
         self._parts = dict(parts)
         self._specs = set(specs)
+        self._several = set(several)
         self._open_ended = set(open_ended)
         self._closed = set(closed)
         self._added_to = {f"{key}+": key for key in lists}
@@ -297,6 +303,11 @@ class Vocabulary:
                 )
             return value
         if isinstance(value, list):
+            if key not in self._several:
+                remedy = _SEVERAL.get(kind, self._remedy)
+                raise ConfigError(
+                    f"{key} is {as_text(value)}, but takes one {kind}, {choices(kind)}. {remedy}"
+                )
             return [self._value(key, item) for item in value]
         translated = _translated(kind, value)
         return value if key in self._specs else translated

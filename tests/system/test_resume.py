@@ -1,5 +1,6 @@
 """A resumed run is the run: the next batch, the same weights, patience and best score, bit for bit."""
 
+import csv
 import json
 import multiprocessing
 import os
@@ -362,10 +363,16 @@ class StopInAStep(pl.Callback):
             trainer.should_stop = True
 
 
+@pytest.mark.parametrize("every", [1, 2])
 def test_a_stop_inside_an_accumulated_step_waits_for_its_end(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
 ) -> None:
-    options = {"trainer.accumulate_grad_batches": 3, "trainer.max_epochs": 2}
+    """And is validated, though it be in an epoch that is not."""
+    options = {
+        "trainer.accumulate_grad_batches": 3,
+        "trainer.max_epochs": 2,
+        "trainer.check_val_every_n_epoch": every,
+    }
     whole = train(corpus, Recorder(tmp_path / "whole"), monkeypatch, **options)
     part = train(corpus, Recorder(tmp_path / "part"), monkeypatch, (StopInAStep(),), **options)
     assert [(found.step, found.batch) for found in part.validations] == [(2, 6)]
@@ -376,6 +383,70 @@ def test_a_stop_inside_an_accumulated_step_waits_for_its_end(
     assert all(
         torch.equal(weights, whole.weights[step]) for step, weights in rest.weights.items() if step > 2
     )
+
+
+STEPS = {"trainer.max_epochs": -1, "model.monitor": "val_loss"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "options", "validated"),
+    [
+        (BATCHES + 7, {}, [BATCHES, BATCHES + 7]),
+        (4, {}, [4]),
+        (BATCHES, {}, [BATCHES]),
+        (BATCHES + 7, {"trainer.val_check_interval": 4}, [4, 8, BATCHES + 4, BATCHES + 7]),
+        (BATCHES + 4, {"trainer.val_check_interval": 4}, [4, 8, BATCHES + 4]),
+        (BATCHES + 7, {"trainer.check_val_every_n_epoch": 3}, [BATCHES + 7]),
+        (
+            5,
+            {"trainer.accumulate_grad_batches": 3},
+            [4, 5],
+        ),  # an epoch has 3 steps of 3 batches, and one of one
+        (4, {"trainer.limit_val_batches": 0}, []),
+        (4, {"data.validation": None}, []),
+    ],
+)
+def test_an_end_by_steps_is_validated_once(
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: int,
+    options: dict[str, Any],
+    validated: list[int],
+) -> None:
+    options = {**STEPS, **options, "trainer.max_steps": steps, "trainer.logger": True}
+    run = train(corpus, Recorder(tmp_path), monkeypatch, **options)
+    assert [found.step for found in run.validations] == validated
+    assert run.shipped()["training"]["step"] == steps, "a loss that falls is best at the end"
+    checkpoints = tmp_path / "checkpoints"
+    assert (checkpoints / "best.ckpt").is_file() == bool(validated)
+    for path in checkpoints.iterdir():
+        assert torch.load(path, weights_only=True)["global_step"] == steps
+    if validated:
+        with open(tmp_path / "metrics.csv", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["val_loss"]]
+        assert [int(row["step"]) for row in rows] == [step - 1 for step in validated]  # counted from 0
+
+
+def test_a_run_that_ended_by_its_steps_goes_on(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With more of them; with the same there is nothing to do, or the validation alone, if it was killed before it."""
+    end, last = {"trainer.max_steps": 14, **STEPS}, 2 * BATCHES + 3
+    whole = train(corpus, Recorder(tmp_path / "w"), monkeypatch, **{**end, "trainer.max_steps": last})
+    part = train(corpus, Recorder(tmp_path / "part", (14,)), monkeypatch, **end)
+    killed = train(corpus, Recorder(part.killed(14)), monkeypatch, ckpt_path="last", **end)
+    assert not killed.batches and killed.validations == part.validations[1:] != []
+    assert killed.shipped() == part.shipped()
+    again = train(corpus, Recorder(part.folder), monkeypatch, ckpt_path="last", **end)
+    assert "already at step 14 of 14; raise --trainer.max_steps" in capsys.readouterr().err
+    assert not again.batches and not again.validations and again.shipped() == part.shipped()
+    for folder in (part.folder, killed.folder):
+        more = {**end, "trainer.max_steps": last, "ckpt_path": "last"}
+        rest = train(corpus, Recorder(folder), monkeypatch, **more)
+        assert rest.batches == {step: lines for step, lines in whole.batches.items() if step > 14}
+        assert all(torch.equal(weights, whole.weights[step]) for step, weights in rest.weights.items())
+        assert rest.validations == whole.validations[1:] and rest.shipped() == whole.shipped()
 
 
 def test_a_changing_number_of_accumulated_batches(

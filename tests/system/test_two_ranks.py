@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 OPTIONS = {
     "model.embedding": "Lookup",
     "model.embedding.size": 8,
@@ -30,10 +32,14 @@ def s2s_on_two(folder: Path, command: str, *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_one_sentence_for_two(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "more", [{}, {"trainer.max_steps": 1, "data.batch_sentences": 1}], ids=["epoch", "step"]
+)
+def test_one_sentence_for_two(tmp_path: Path, more: dict[str, int]) -> None:
+    """Whether training ends with the epoch, or by its steps inside of it."""
     (tmp_path / "train.tsv").write_text("a b\tx\nb\ty z\nc c\tx x\nd a\tz\n", encoding="utf-8")
     (tmp_path / "one.tsv").write_text("a b\tx\n", encoding="utf-8")
-    given = {**OPTIONS, "data.train": "train.tsv", "data.validation": "one.tsv", "run_folder": "run"}
+    given = {**OPTIONS, "data.train": "train.tsv", "data.validation": "one.tsv", "run_folder": "run", **more}
     told = s2s_on_two(tmp_path, "fit", *(f"--{key}={value}" for key, value in given.items()))
     assert "bundle: run/bundle (epoch 1" in told
     assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file()

@@ -795,6 +795,18 @@ def test_the_scored_checkpoint_is_named(capsys: pytest.CaptureFixture[str]) -> N
             "trainer.overfit_batches 2 is impossible; it must be 0: limit the",
         ),
         (
+            ["--trainer.enable_checkpointing", "false"],
+            "trainer.enable_checkpointing false is impossible; it must be true: what is shipped is a checkpoint; for",
+        ),
+        (
+            ["--trainer.barebones", "true"],
+            "trainer.barebones true is impossible; it must be false: it keeps no checkpoint to ship; without logs",
+        ),
+        (
+            ["--model.metric", "[BLEU, ChrF]"],
+            "model.metric is [BLEU, ChrF], but takes one metric, one of BLEU",
+        ),
+        (
             ["--trainer.precision", "bf16-true"],
             "trainer.precision bf16-true is impossible; it must be 32-true, bf",
         ),

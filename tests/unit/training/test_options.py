@@ -15,8 +15,14 @@ ENCODER = "s2s_plugins.encoders.recurrent.RecurrentEncoder"
 
 VOCABULARY = Vocabulary(
     ["task", "model.encoder", "model.tie_head", "model.learning_rate", "data.tokenizer", "trainer.max_epochs"]
-    + ["trainer.callbacks"],
-    parts={"model.encoder": "encoder", "data.tokenizer": "tokenizer"},
+    + ["model.metric", "model.search", "trainer.callbacks"],
+    parts={
+        "model.encoder": "encoder",
+        "model.metric": "metric",
+        "model.search": "search",
+        "data.tokenizer": "tokenizer",
+    },
+    several=["model.search"],
     specs=["data.tokenizer"],
     open_ended=["trainer.callbacks"],
 )
@@ -119,6 +125,21 @@ def test_a_misspelt_key_of_a_file() -> None:
 def test_only_parts_of_the_catalogue_are_accepted(spec: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         translated({"model": {"encoder": spec}})
+
+
+@pytest.mark.parametrize("given", ["[BLEU, ChrF]", "[BLEU, {class_path: ChrF, init_args: {word_order: 2}}]"])
+def test_several_parts_where_one_is_taken(given: str) -> None:
+    with pytest.raises(ConfigError) as told:
+        option("model.metric", given)
+    assert str(told.value).startswith(f"model.metric is {given}, but takes one metric, one of BLEU, ChrF, ")
+    assert str(told.value).endswith(
+        ". Several score finished outputs: s2s evaluate OUTPUTS REFERENCES --metrics NAME NAME"
+    )
+    with pytest.raises(
+        ConfigError, match=r"model.encoder is \[Recurrent\], but takes one .* See: s2s fit --help"
+    ):
+        translated({"model": {"encoder": ["Recurrent"]}})
+    assert len(translated({"model": {"search": ["Greedy", "Beam"]}})["model"]["search"]) == 2
 
 
 def test_a_class_of_the_other_lightning_is_refused() -> None:

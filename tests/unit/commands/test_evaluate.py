@@ -62,7 +62,7 @@ def test_standard_input(files, capsys, monkeypatch):
         (b"one\n\xff\n", "hyp, line 2: not UTF-8 (byte 0xff at 0); convert the file"),
         (b"one\n", "hyp has 1 line, "),
         (b"", "hyp has 0 lines, "),
-        (None, "hyp; paths are relative to"),
+        (None, "/hyp\n"),
     ],
 )
 def test_files_that_do_not_fit(files, capsys, hypotheses, message):

@@ -30,6 +30,14 @@ def test_without_a_near_name_the_known_ones_stand_alone() -> None:
     assert unknown("cell", "zzz", []) == "unknown cell 'zzz'. Known: none."
 
 
+def test_without_a_near_name_it_may_be_a_part_of_ones_own() -> None:
+    own = "See: s2s plugins list; a part of your own: --plugin-dir FOLDER$"
+    with pytest.raises(ConfigError, match=own):
+        KNOWN.entry("cell", "zzz")
+    with pytest.raises(ConfigError, match="did you mean 'LSTM'.*See: s2s plugins list$"):
+        KNOWN.entry("cell", "LSTN")
+
+
 def test_an_unknown_kind() -> None:
     with pytest.raises(ConfigError, match="unknown kind of part 'cel'; did you mean 'cell'"):
         KNOWN.entries("cel")

@@ -22,7 +22,7 @@ import s2s
 from s2s import cores, registry
 from s2s.__main__ import main
 from s2s.errors import ConfigError
-from s2s.registry import Catalogue, Entry
+from s2s.registry import Catalogue, Entry, catalogue
 from s2s.registry.discovery import discover
 from s2s.training.callbacks import BestAndLast
 from s2s.training.cli import plain_error
@@ -691,9 +691,11 @@ def test_the_end_of_a_job_tells_how_to_go_on(
     main(["fit", "-c", "mini.yaml"])
     real = stand_in.Mini.callbacks
     monkeypatch.setattr(stand_in.Mini, "callbacks", lambda folder: [End(), *real(folder)])
+    monkeypatch.setattr(catalogue(), "plugin_dirs", [Path("my cells.py")])
     assert main(["fit", "-c", "mini.yaml", "--ckpt_path", "last", "--trainer.max_epochs", "3"]) == status
     told = capsys.readouterr().err
-    assert re.search(rf"To go on later: s2s fit -c \S+ --ckpt_path last\ns2s: stopped by {sent}\n$", told)
+    command = r"s2s --plugin-dir 'my cells.py' fit -c \S+ --ckpt_path last"
+    assert re.search(rf"To go on later: {command}\ns2s: stopped by {sent}\n$", told)
     assert signal.getsignal(signal.Signals[sent]) is signal.SIG_DFL
 
 

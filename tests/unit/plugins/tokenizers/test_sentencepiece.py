@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from functools import partial
+from typing import Any
 
 import pytest
 import sentencepiece
@@ -235,8 +236,8 @@ TAGS = ["<2de>", "<2de-x>", "<2>", 'a,"b']
 TAGGED = [f"{tag} {line}" for tag in TAGS for line in TEXT]
 
 
-def of_tags(**options: object) -> SentencePiece:
-    tokenizer = SentencePiece(**{"vocabulary_size": 330, "symbols": TAGS, **options})  # type: ignore[arg-type]
+def of_tags(**options: Any) -> SentencePiece:
+    tokenizer = SentencePiece(**{"vocabulary_size": 330, "symbols": TAGS, **options})
     tokenizer.train(TAGGED)
     return tokenizer
 

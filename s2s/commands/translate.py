@@ -259,7 +259,12 @@ def add_options(
             about = flag.about.replace("%", "%%")
             group.add_argument(*flag.flags, dest=flag.name, default=None, help=about, **value)
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
-    add("--precision", default="float32", help="float32 or bfloat16 (default: float32)")
+    add(
+        "--precision",
+        default="float32",
+        help="float32, or bfloat16, which is faster where the processor or GPU has it, and a little less exact (default: "
+        "float32)",
+    )
     add(
         "--threads",
         type=int,
@@ -275,7 +280,14 @@ def load(command: Namespace) -> LineTranslator[Any]:
     if not is_exported(command.bundle):
         keep_few_kernels()
         from s2s.inference.translator import Translator
+        from s2s.nn.kernels import bfloat16_is_fast
 
+        if command.precision == "bfloat16" and command.device == "cpu" and not bfloat16_is_fast():
+            print(
+                "s2s: --precision bfloat16 is several times slower than float32 here, for this processor has no "
+                "instructions for bfloat16; leave it out",
+                file=sys.stderr,
+            )
         return Translator.load(
             command.bundle,
             device=command.device,

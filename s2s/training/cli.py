@@ -58,11 +58,13 @@ from s2s.training.options import (
     Vocabulary,
     Written,
     as_text,
+    given_value,
     read_command_line,
     read_config,
     task_name,
 )
 from s2s.training.out_of_memory import train_in_parts_what_does_not_fit
+from s2s.training.precision import AUTO, PRECISION, precision_here, precision_to_go_on, slow_precision
 from s2s.training.restoring import tell_what_does_not_fit
 from s2s.training.run_folder import (
     BUNDLE,
@@ -192,7 +194,9 @@ class CommandLine(LightningCLI):
         self.task = task
         self.written = written
         self.command = command
-        self.vocabulary = vocabulary(task, command)
+        self.vocabulary = vocabulary(
+            task, command, accelerator=given_value(written, "trainer.accelerator") or "auto"
+        )
         self._callbacks = list(callbacks)
         self.keeper: RunFolder | None = None
         self._instantiate = instantiate
@@ -261,6 +265,9 @@ class CommandLine(LightningCLI):
         if not self._instantiate:
             return
         self._refuse_the_impossible()
+        if self.command == "fit" and self.config.ckpt_path and given_value(self.written, PRECISION) == AUTO:
+            begun = progress_of(str(named_checkpoint(self.config.ckpt_path, self.run_folder)))
+            self.config.trainer.precision = precision_to_go_on(begun.config, self.config.trainer.precision)
         self.config_init: Namespace = self.parser.instantiate(self.config)
         self.datamodule = self._get(self.config_init, "data")
         self.model = self._get(self.config_init, "model")
@@ -395,6 +402,11 @@ class CommandLine(LightningCLI):
             "--trainer.max_steps, --trainer.max_time or --model.patience"
         )
 
+    def slow_precision(self) -> str | None:
+        """That the precision asked for is slow on this machine; None if it is not."""
+        trainer = self.config.trainer
+        return slow_precision(trainer.precision, trainer.accelerator)
+
     def without_validation(self) -> str | None:
         """What a training that is not validated loses; None if it is validated, or if nothing is kept of it."""
         model, data, trainer = self.config.model, self.config.get("data"), self.config.trainer
@@ -443,6 +455,8 @@ class _Run:
             print(f"s2s: {loss}", file=sys.stderr)
         if (endless := cli.without_end()) is not None and cli.trainer.is_global_zero:
             print(f"s2s: {endless}", file=sys.stderr)
+        if (slow := cli.slow_precision()) is not None and cli.trainer.is_global_zero:
+            print(f"s2s: {slow}{'' if checkpoint is None else ' --accept_changes true'}", file=sys.stderr)
         begun = None if checkpoint is None else progress_of(checkpoint)
         if begun is not None and cli.trainer.is_global_zero:
             print(f"going on from epoch {begun.epoch}, step {begun.step}: {checkpoint}", file=sys.stderr)
@@ -499,6 +513,8 @@ class _Run:
         scored = progress_of(checkpoint)
         if cli.trainer.is_global_zero:
             print(f"checkpoint: {checkpoint} (epoch {scored.epoch}, step {scored.step})")
+            if (slow := cli.slow_precision()) is not None:
+                print(f"s2s: {slow}", file=sys.stderr)
         if isinstance(cli.model, TaskModule):
             cli.model.scored_set = cli.scored_set(checkpoint, scored)
         evaluate = getattr(cli.trainer, command)
@@ -591,8 +607,8 @@ def _limits_reached(begun: Progress, trainer: Trainer) -> str:
     return f"already at epoch {begun.epoch}, step {begun.step}, where training stopped"
 
 
-def vocabulary(task: type[Task], command: str) -> Vocabulary:
-    """The options of `s2s fit|validate|test` for a task."""
+def vocabulary(task: type[Task], command: str, *, accelerator: object = "auto") -> Vocabulary:
+    """The options of `s2s fit|validate|test` for a task, and what `auto` means on an accelerator."""
     keys = ["task", "run_folder", "ckpt_path", "overwrite", "accept_changes", "seed_everything"]
     parts: dict[str, str] = {}
     specs: list[str] = []
@@ -625,6 +641,7 @@ def vocabulary(task: type[Task], command: str) -> Vocabulary:
         open_ended=open_ended,
         closed=closed,
         lists=lists,
+        stand_ins={PRECISION: {AUTO: precision_here(accelerator)}},
         command=command,
     )
 
@@ -667,6 +684,8 @@ def plain_error(message: str, command: str) -> str:
     if kind and "Callable" in innermost:
         return f"{key}: expected {kind}, {choices(kind)}, got {got!r}. {remedy}"
     wanted, literals = _wanted(re.split(r"(?:Got|Given) value", innermost)[0])
+    if key == PRECISION:  # a word of ours
+        wanted, literals = f"{AUTO} or {wanted}", [AUTO, *literals]
     near = nearest(got, literals)
     return f"{key}: expected {wanted}, got {got!r}{f'; did you mean {near!r}?' if near else '.'} {remedy}"
 

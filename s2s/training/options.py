@@ -165,11 +165,17 @@ def _meant(word: str, written: Sequence[Written]) -> str:
 
 
 def given_value(written: Iterable[Written], key: str) -> Any:
-    """The value given last for a key of the top level; None if it was not given."""
+    """The value given last for a key, as it was written; None if it was not given."""
     value = None
     for item in written:
-        tree = {item.key: item.value} if isinstance(item, Option) else item.tree
-        value = tree.get(key, value)
+        if isinstance(item, Option):
+            value = item.value if item.key == key else value
+            continue
+        *groups, name = key.split(".")
+        tree: Any = item.tree
+        for group in groups:
+            tree = tree.get(group) if isinstance(tree, Mapping) else None
+        value = tree.get(name, value) if isinstance(tree, Mapping) else value
     return value
 
 
@@ -189,6 +195,7 @@ class Vocabulary:
         open_ended: Those that hold classes of Lightning, with options of their own (`trainer.callbacks`).
         closed: Those that hold other objects, which cannot be given here.
         lists: Those that may hold several objects: `--trainer.callbacks+=NAME` adds one to what was given before.
+        stand_ins: Words that the parser does not know, and what they mean here, by option.
         command: The command, for the remedy in errors.
     """
 
@@ -202,6 +209,7 @@ class Vocabulary:
         open_ended: Collection[str] = (),
         closed: Collection[str] = (),
         lists: Collection[str] = (),
+        stand_ins: Mapping[str, Mapping[str, str]] | None = None,
         command: str = "fit",
     ) -> None:
         self._options = set(options)
@@ -212,6 +220,7 @@ class Vocabulary:
         self._open_ended = set(open_ended)
         self._closed = set(closed)
         self._added_to = {f"{key}+": key for key in lists}
+        self._stand_ins = stand_ins or {}
         self._remedy = f"See: s2s {command} --help"
 
     def arguments(self, written: Sequence[Written]) -> list[str]:
@@ -291,6 +300,8 @@ class Vocabulary:
         return as_text(_translated(kind, value))
 
     def _value(self, key: str, value: Any) -> Any:
+        if isinstance(value, str):
+            value = self._stand_ins.get(key, {}).get(value, value)
         kind = self._parts.get(key)
         if key in self._open_ended:
             _refuse_other_lightning(key, value)

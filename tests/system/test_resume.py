@@ -18,6 +18,7 @@ from pytorch_lightning.callbacks import Checkpoint, GradientAccumulationSchedule
 
 import s2s
 from s2s.errors import Terminated
+from s2s.training import precision
 from s2s_plugins.tasks.seq2seq import Seq2SeqTask
 
 BATCHES = 10
@@ -209,6 +210,28 @@ def test_a_resumed_run_is_the_run(
         assert (
             ends[0]["loops"]["fit_loop"]["epoch_progress"] == ends[1]["loops"]["fit_loop"]["epoch_progress"]
         )
+
+
+def test_a_precision_that_a_machine_chose_is_kept_on_another(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`auto` is bfloat16 where the run begins; it goes on where `auto` would be float32."""
+    asked = {"trainer.precision": "auto", "trainer.accelerator": "cpu", "trainer.max_steps": 6}
+    monkeypatch.setattr(precision, "bfloat16_is_fast", lambda: True)
+    whole = train(corpus, Recorder(tmp_path, (4,)), monkeypatch, **asked)
+    monkeypatch.setattr(precision, "bfloat16_is_fast", lambda: False)
+    begun_here = train(corpus, Recorder(tmp_path / "here"), monkeypatch, **asked)
+    assert not torch.equal(begun_here.weights[5], whole.weights[5])
+    assert "precision: 32-true\n" in (tmp_path / "here" / "config.yaml").read_text()
+    capsys.readouterr()
+    rest = train(corpus, Recorder(whole.killed(4)), monkeypatch, ckpt_path="last", **asked)
+    assert sorted(rest.weights) == [5, 6]
+    assert all(torch.equal(weights, whole.weights[step]) for step, weights in rest.weights.items())
+    assert "precision: bf16-mixed\n" in (rest.folder / "config.yaml").read_text()
+    assert (
+        "s2s: trainer.precision bf16-mixed is several times slower than float32 here, for this processor has no "
+        "instructions for bfloat16; faster: --trainer.precision 32-true --accept_changes true"
+    ) in capsys.readouterr().err
 
 
 def test_another_configuration_is_told_and_waits_for_a_word(

@@ -360,6 +360,14 @@ def test_errors_without_traceback(translate, options, message):
     assert errors.startswith("s2s: error: ") and message in errors and "Traceback" not in errors
 
 
+def test_bfloat16_without_instructions_for_it_is_said_to_be_slow(translate, monkeypatch):
+    said = "s2s: --precision bfloat16 is several times slower than float32 here"
+    for fast in (True, False):
+        monkeypatch.setattr("s2s.nn.kernels.bfloat16_is_fast", lambda fast=fast: fast)
+        assert (said in translate(b"abc\n", "--precision", "bfloat16")[2]) == (not fast)
+        assert said not in translate(b"abc\n")[2]
+
+
 def test_a_closed_pipe_and_light_imports(bundle, tmp_path):
     (tmp_path / "in").write_text("\n".join(sentences(3000)))
     program = (

@@ -385,7 +385,7 @@ def test_scoring_a_checkpoint(command: str, capsys: pytest.CaptureFixture[str]) 
         (["--trainer.max_epochs", "many"], "trainer.max_epochs: expected int or null, got 'many'."),
         (
             ["--trainer.precision", "bf16-mixd"],
-            "trainer.precision: expected 64 or 32 or 16 or transformer-engine",
+            "trainer.precision: expected auto or 64 or 32 or 16 or transformer-engine",
         ),
         (
             ["--trainer.accelerator", "gpuu"],

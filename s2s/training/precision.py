@@ -1,0 +1,60 @@
+"""Which precision to train in, where the configuration leaves it to the machine."""
+
+import torch
+import yaml
+from pytorch_lightning.accelerators import CUDAAccelerator, MPSAccelerator
+
+from s2s.nn.kernels import bfloat16_is_fast
+from s2s.untrusted import parse_yaml
+
+PRECISION = "trainer.precision"
+AUTO = "auto"
+FLOAT32 = "32-true"
+BFLOAT16 = "bf16-mixed"
+_NARROW = (BFLOAT16, "bf16")
+
+
+def precision_here(accelerator: object) -> str:
+    """What `trainer.precision: auto` means on this machine.
+
+    Args:
+        accelerator: `trainer.accelerator`; as by Lightning, "auto" is a GPU where there is one.
+    """
+    if accelerator in ("auto", "gpu", "cuda") and CUDAAccelerator.is_available():
+        return BFLOAT16 if torch.cuda.is_bf16_supported(including_emulation=False) else FLOAT32
+    return BFLOAT16 if _is_cpu(accelerator) and bfloat16_is_fast() else FLOAT32
+
+
+def precision_to_go_on(run: str, here: str | None) -> str | None:
+    """What `auto` means for a run that goes on: what it meant where the run was begun.
+
+    Args:
+        run: the configuration that the run was begun with, YAML of whomever the checkpoint is from.
+        here: what `auto` means on this machine.
+    """
+    try:
+        begun = parse_yaml(run)
+        then = begun["trainer"]["precision"]
+    except (ValueError, TypeError, KeyError, yaml.YAMLError):
+        return here  # whether the run may go on so is asked elsewhere
+    return then if then in (None, FLOAT32, BFLOAT16) else here
+
+
+def slow_precision(precision: object, accelerator: object) -> str | None:
+    """That the precision asked for costs time here and brings none; None if it does not.
+
+    Args:
+        precision: `trainer.precision`.
+        accelerator: `trainer.accelerator`.
+    """
+    if precision not in _NARROW or not _is_cpu(accelerator) or bfloat16_is_fast():
+        return None
+    return (
+        f"{PRECISION} {precision} is several times slower than float32 here, for this processor has no instructions "
+        f"for bfloat16; faster: --{PRECISION} {FLOAT32}"
+    )
+
+
+def _is_cpu(accelerator: object) -> bool:
+    gpu = CUDAAccelerator.is_available() or MPSAccelerator.is_available()
+    return accelerator == "cpu" or (accelerator == "auto" and not gpu)

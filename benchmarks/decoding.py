@@ -3,8 +3,8 @@
     python benchmarks/decoding.py                all of it, into results/decoding.json
     python benchmarks/decoding.py speed          only what is named: speed, batches, latency, shortlist
 
-* speed: sentences per second, greedy and with beam 5, in float32 and bfloat16, in turns; the machine's limit
-  (limits.py) is measured before and after each sample. BLEU beside each.
+* speed: sentences per second, greedy and with beam 5, in float32 and (where the processor has it)
+  bfloat16, in turns; the machine's limit (limits.py) is measured before and after each sample. BLEU beside each.
 * batches: the same at other batch sizes, with BLEU and the number of outputs that differ from those of one at a time.
 * latency: seconds of each sentence alone, greedy and with beam 5, and the time that it takes to read from memory what
   the decoder must read once per token: its weights, the output layer and a row of the embedding.
@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from limits import BYTES, Limit, read_rate
+from machine import PRECISIONS as MEASURED
 from machine import RESULTS, repeated, save
 from products import Architecture
 from trained import bundle
@@ -30,7 +31,9 @@ from s2s.inference.translator import Translator
 from s2s.text.shortlist import Learnt, learn_shortlist
 from s2s_plugins.metrics.bleu import BLEU
 
-PRECISIONS = {"float32": "float32", "bf16": "bfloat16"}
+PRECISIONS = {
+    name: precision for name, precision in (("float32", "float32"), ("bf16", "bfloat16")) if name in MEASURED
+}
 SEARCHES = {"greedy": 1, "beam 5": 5}
 SAMPLES = 4
 BATCH_TOKENS = {

@@ -2,12 +2,13 @@
 
     python benchmarks/limits.py
 
-A matrix product is that of x [rows, inner] and w [columns, inner], in float32 or bfloat16, on all cores, by the fastest
-way that torch has: `torch.nn.functional.linear`, or oneDNN with weights packed beforehand (the first is MKL in float32,
-which on processors that are not Intel's is less than half as fast). Its rate is that of the median call. The *limit*
-is the time that the model's own products would take, each at the rate of its own shape, in the largest pieces that a
-recurrence allows (products.py); the *peak* is the time that they would take at the rate of the best shape of all. All
-are measured anew before and after each sample of what is compared with them, in the same process.
+A matrix product is that of x [rows, inner] and w [columns, inner], in float32 or (where the processor has it) bfloat16,
+on all cores, by the fastest way that torch has: `torch.nn.functional.linear`, or oneDNN with weights packed beforehand
+(the first is MKL in float32, which on processors that are not Intel's is less than half as fast). Its rate is that of
+the median call. The *limit* is the time that the model's own products would take, each at the rate of its own shape, in
+the largest pieces that a recurrence allows (products.py); the *peak* is the time that they would take at the rate of
+the best shape of all. All are measured anew before and after each sample of what is compared with them, in the same
+process.
 
 Reading is a product of a [n, 512] matrix with a vector, which touches every weight once, as a single sentence's step
 does: of 1 GiB (from memory), and of 28 MB again and again (as much as the decoder and the output layer hold in float32:
@@ -19,7 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import torch
-from machine import repeated, save
+from machine import PRECISIONS, repeated, save
 from products import Shape
 from torch.nn import functional as F
 
@@ -92,7 +93,7 @@ def main() -> None:
     products = repeated(
         lambda: {
             precision: {" x ".join(map(str, shape)): product_rate(shape, precision) for shape in SHAPES}
-            for precision in DTYPES
+            for precision in PRECISIONS
         },
         3,
     )

@@ -49,7 +49,10 @@ WAY = "(?P<way>onnx|onnx_int8)"
 
 MEANINGS: dict[str, tuple[str, str]] = {
     rf"train_{FEED}{PRECISION}_tokens_per_second": ("training {feed}, {precision}", "target tokens / s"),
-    rf"train_{FEED}_vs_{PEER}": ("training speed {feed}, bf16, over that of {peer}", "ratio"),
+    rf"train_{FEED}_vs_{PEER}{PRECISION}": (
+        "training speed {feed}, {precision}, over that of {peer}",
+        "ratio",
+    ),
     rf"train_{FEED}{PRECISION}_of_limit": (
         "training {feed}, {precision}: time of its matrix products, each at its shape's best rate, over its time",
         "share",
@@ -59,7 +62,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "share",
     ),
     "train_overhead_of_lightning": ("time that Lightning adds to a bare training loop", "share"),
-    rf"train_{FEED}_peak_mebibytes": ("training {feed}, bf16: most memory of the process", "MiB"),
+    rf"train_{FEED}_peak_mebibytes{PRECISION}": (
+        "training {feed}, {precision}: most memory of the process",
+        "MiB",
+    ),
     f"step_only_vs_fused{PRECISION}": (
         "training step of an LSTM that has only `step`, over that of the library's, {precision}",
         "ratio",

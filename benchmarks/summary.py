@@ -120,19 +120,21 @@ def formulas(raw: Raw) -> dict[str, Callable[[], float]]:
     for short, name in (
         ("feed", "feeding, bf16"),
         ("nofeed", "no feeding, bf16"),
+        ("feed_float32", "feeding, float32"),
         ("nofeed_float32", "no feeding, float32"),
     ):
         figures[f"train_{short}_tokens_per_second"] = lambda n=name: tokens_per_second(raw, n)
         figures[f"train_{short}_of_limit"] = lambda n=name: of_limit(raw["training"]["speed"][n], "limit")
         figures[f"train_{short}_of_peak"] = lambda n=name: of_limit(raw["training"]["speed"][n], "peak")
-    for short, variant in (("feed", "feeding"), ("nofeed", "no feeding")):
-        figures[f"train_{short}_vs_joeynmt"] = lambda v=variant: (
-            tokens_per_second(raw, f"{v}, bf16") / of_peer(raw, "joeynmt", v)
+    for precision, suffix in (("bf16", ""), ("float32", "_float32")):  # the peers' is float32
+        for short, variant in (("feed", "feeding"), ("nofeed", "no feeding")):
+            figures[f"train_{short}_vs_joeynmt{suffix}"] = lambda v=variant, p=precision: (
+                tokens_per_second(raw, f"{v}, {p}") / of_peer(raw, "joeynmt", v)
+            )
+        # Eole has one hidden size for both sides: its encoder has half the units, and so has ours beside it
+        figures[f"train_nofeed_vs_eole{suffix}"] = lambda p=precision: (
+            tokens_per_second(raw, f"no feeding, {p}", "halved") / of_peer(raw, "eole", "no feeding")
         )
-    # Eole has one hidden size for both sides: its encoder has half the units, and so has ours beside it
-    figures["train_nofeed_vs_eole"] = lambda: (
-        tokens_per_second(raw, "no feeding, bf16", "halved") / of_peer(raw, "eole", "no feeding")
-    )
     figures["train_overhead_of_lightning"] = lambda: middle(
         raw["training"]["overhead"], lambda one: one["lightning_seconds"] / one["bare_seconds"] - 1
     )
@@ -222,8 +224,10 @@ def formulas(raw: Raw) -> dict[str, Callable[[], float]]:
             )
     figures["memory_growth_30k_to_3m"] = lambda: growth(raw, 3_000_000)
     figures["memory_growth_30k_to_10m"] = lambda: growth(raw, 10_000_000)
-    figures["train_nofeed_peak_mebibytes"] = lambda: raw["training"]["memory"]["no feeding, bf16"]
-    figures["train_feed_peak_mebibytes"] = lambda: raw["training"]["memory"]["feeding, bf16"]
+    for short, variant in (("nofeed", "no feeding"), ("feed", "feeding")):
+        for precision, suffix in (("bf16", ""), ("float32", "_float32")):
+            name = f"{variant}, {precision}"
+            figures[f"train_{short}_peak_mebibytes{suffix}"] = lambda n=name: raw["training"]["memory"][n]
     figures["validation_share_of_epoch"] = lambda: validation_share(raw["validation"])
     figures["pointer_time_ratio"] = lambda: max(
         pointer_ratio(found["samples"], "seconds_per_token") for found in raw["pointer"]["training"].values()
@@ -394,7 +398,9 @@ def table(figures: dict[str, float], on: dict[str, str], elsewhere: dict[str, di
         " | ".join(["| figure | what it is | unit | measured | on | target | met", *elsewhere]) + " |",
         "|---" * (7 + len(elsewhere)) + "|",
     ]
-    for name in [*TARGETS, *(name for name in figures if name not in TARGETS)]:
+    for name in dict.fromkeys(
+        [*TARGETS, *figures, *(name for other in elsewhere.values() for name in other)]
+    ):
         text, unit = meaning(name)
         measured = f"{figures[name]:,.4g}" if name in figures else "not measured"
         cells = [name, text, unit, measured, on.get(name, ""), TARGETS.get(name, ""), met(name, figures)]

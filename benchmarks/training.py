@@ -3,8 +3,10 @@
     python benchmarks/training.py            all of it, into results/training.json
     python benchmarks/training.py speed      only what is named: speed, halved, overhead, cells, memory
 
-* speed: target tokens per second of the plainest loop (workload.train_step), with and without input feeding in bf16 and
-  without in float32, in turns; the machine's limit (limits.py) is measured before and after each sample.
+All in bf16 and float32, or in float32 alone where the processor has no instructions for the other.
+
+* speed: target tokens per second of the plainest loop (workload.train_step), with and without input feeding, in turns;
+  the machine's limit (limits.py) is measured before and after each sample.
 * halved: the same without input feeding and with half the encoder, which is what Eole makes of the model.
 * overhead: `s2s.fit` (Lightning, logging, data loading) and the bare loop on the same batches, in turns in one process.
 * cells: the LSTM below, which has only a `step`, and torch.nn.LSTM on padded input, forward and backward, in turns.
@@ -22,7 +24,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from limits import Limit
-from machine import RESULTS, Stopwatch, peak_mebibytes, repeated, save
+from machine import PRECISIONS, RESULTS, Stopwatch, peak_mebibytes, repeated, save
 from products import Architecture
 from torch import Tensor, nn
 from trained import options
@@ -49,9 +51,9 @@ WARM_UP = 10
 STEPS = 30
 SAMPLES = 5
 VARIANTS = {
-    "no feeding, bf16": (False, "bf16"),
-    "feeding, bf16": (True, "bf16"),
-    "no feeding, float32": (False, "float32"),
+    f"{name}, {precision}": (feeding, precision)
+    for precision in PRECISIONS
+    for name, feeding in (("no feeding", False), ("feeding", True))
 }
 
 
@@ -96,7 +98,7 @@ def halved() -> dict[str, list[dict[str, Any]]]:
     """Speed of a model whose encoder has 256 units per direction."""
     given = batches()
     measured: dict[str, list[dict[str, Any]]] = {}
-    for precision in ("bf16", "float32"):
+    for precision in PRECISIONS:
         torch.manual_seed(SEED)
         model = build(model_config(encoder_size=SIZE // 2)).train()
         optimizer = build_optimizer(model)
@@ -222,7 +224,7 @@ def cells(time_steps: int = 16, calls: int = 10) -> dict[str, Any]:
         return (time.perf_counter() - began) / calls
 
     measured: dict[str, Any] = {}
-    for precision in ("bf16", "float32"):
+    for precision in PRECISIONS:
         began = time.perf_counter()
         run(True, precision)
         first_call = time.perf_counter() - began
@@ -241,7 +243,7 @@ def cells(time_steps: int = 16, calls: int = 10) -> dict[str, Any]:
 def memory() -> dict[str, float]:
     """MiB of a process that imports everything, of one that holds the model, and of those that train 60 steps."""
     found = {}
-    for name in ("nothing", "no feeding, bf16", "feeding, bf16"):
+    for name in ("nothing", f"no feeding, {PRECISIONS[0]}", f"feeding, {PRECISIONS[0]}"):
         command = [sys.executable, __file__, "child", name]
         found[name] = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return found

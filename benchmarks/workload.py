@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from machine import PRECISIONS
 
 from s2s.errors import DataError
 from s2s.inference.bundle import build_model as build
@@ -164,7 +165,7 @@ def build_optimizer(model: torch.nn.Module) -> torch.optim.Optimizer:
 
 
 def train_step(
-    model: Seq2Seq, optimizer: torch.optim.Optimizer, batch: Batch, *, precision: str = "bf16"
+    model: Seq2Seq, optimizer: torch.optim.Optimizer, batch: Batch, *, precision: str = PRECISIONS[0]
 ) -> torch.Tensor:
     """One step of the plainest loop: loss, gradient of the mean over tokens, clipping, update.
 
@@ -172,7 +173,7 @@ def train_step(
         model: to be trained.
         optimizer: of its parameters.
         batch: sentence pairs.
-        precision: "bf16" (mixed, as s2s trains) or "float32".
+        precision: "bf16" (mixed) or "float32"; by default as s2s trains here.
 
     Returns:
         The summed loss, without gradient.

@@ -262,8 +262,7 @@ def add_options(
     add(
         "--precision",
         default="float32",
-        help="float32, or bfloat16, which is faster where the processor or GPU has it, and a little less exact (default: "
-        "float32)",
+        help="float32, or bfloat16: less exact, and faster on a processor or GPU that has it (default: float32)",
     )
     add(
         "--threads",

@@ -283,8 +283,8 @@ def load(command: Namespace) -> LineTranslator[Any]:
 
         if command.precision == "bfloat16" and command.device == "cpu" and not bfloat16_is_fast():
             print(
-                "s2s: --precision bfloat16 is several times slower than float32 here, for this processor has no "
-                "instructions for bfloat16; leave it out",
+                "s2s: --precision bfloat16 brings nothing here, for this processor has no instructions for it; "
+                "leave it out",
                 file=sys.stderr,
             )
         return Translator.load(

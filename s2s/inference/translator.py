@@ -43,8 +43,8 @@ class Translator(LineTranslator[Sentence]):
     Args:
         bundle: as `load_bundle` returns it.
         device: such as "cpu" or "cuda".
-        precision: "float32", or "bfloat16": faster where the processor or GPU has instructions for it, several times
-            slower where it has none, and a little less exact.
+        precision: "float32", or "bfloat16": a little less exact, and faster where the processor or GPU has instructions
+            for it.
         models: further bundles with the same target pieces; each token is then said by all, with the mean of their
             probabilities. The recommended search, the shortlist and the source tokens in results are the first's.
         threads: how many search at once on a CPU; None is `default_threads` of torch's.

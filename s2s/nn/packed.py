@@ -38,7 +38,8 @@ class PackedMatrix(Tensor):
 
         Args:
             weight: [out, in] of float32.
-            dtype: what products are taken in: float32, or bfloat16, to which both factors are rounded.
+            dtype: what both factors are rounded to, float32 or bfloat16. Products are taken in that type, or where the
+                processor has no fast way for it in float32: the same, less what is rounded of the sums.
         """
         matrix: PackedMatrix = weight.detach().as_subclass(PackedMatrix)
         matrix._dtype = dtype
@@ -71,15 +72,16 @@ class PackedMatrix(Tensor):
 
     def linear(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """``x W^T + bias``, in the type of `x`."""
+        taken_in = _taken_in(self.device, self._dtype)
         if self._packed is None:
-            weight = self.detach().as_subclass(Tensor).to(self._dtype)
-            packs = can_pack(weight.device, self._dtype)
+            weight = self.detach().as_subclass(Tensor).to(self._dtype).to(taken_in)
+            packs = can_pack(weight.device, taken_in)
             self._packed = torch.ops.mkldnn._reorder_linear_weight(weight) if packs else weight
-        rounded = x.to(self._dtype)
+        rounded = x.to(self._dtype).to(taken_in)
         if self._packed.is_mkldnn:
             product: Tensor = torch.ops.mkldnn._linear_pointwise(rounded, self._packed, bias, "none", [], "")
         else:
-            product = F.linear(rounded, self._packed, None if bias is None else bias.to(self._dtype))
+            product = F.linear(rounded, self._packed, None if bias is None else bias.to(taken_in))
         return product.to(x.dtype)
 
     def rows(self, index: Tensor) -> PackedMatrix:
@@ -116,7 +118,7 @@ def pack_matrices(model: Module, dtype: torch.dtype) -> Module:
 
     Args:
         model: in evaluation mode; parameters other than float32 matrices stay as they are.
-        dtype: what their products are taken in, float32 or bfloat16.
+        dtype: see `PackedMatrix.of`.
 
     Returns:
         The model itself where it cannot be copied: a part of it holds a tensor that was computed, or a lock.
@@ -138,6 +140,16 @@ def has_packed(part: nn.Module) -> bool:
 
 def _is_matrix(weight: Tensor) -> bool:
     return weight.dim() == 2 and weight.dtype == torch.float32
+
+
+def gains_by_packing(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether `pack_matrices` is the fast way to products of this type: autocast to bfloat16 is slow on a processor."""
+    return can_pack(device, dtype) or (dtype == torch.bfloat16 and device.type == "cpu")
+
+
+def _taken_in(device: torch.device, dtype: torch.dtype) -> torch.dtype:
+    slow = dtype == torch.bfloat16 and device.type == "cpu" and not can_pack(device, dtype)
+    return torch.float32 if slow else dtype
 
 
 @cache

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from s2s.nn.cell import State
 from s2s.nn.decoder import Decoded
-from s2s.nn.packed import can_pack, pack_matrices
+from s2s.nn.packed import gains_by_packing, pack_matrices
 from s2s.nn.shortlist import Shortlisted
 from s2s.nn.twins import holds
 from s2s.nn.writer import Writer
@@ -36,20 +36,21 @@ class Prepared:
     way is the twin of, the slow way is taken (`holds`).
 
     Where weights can be packed, matrices are in memory twice as soon as their products were taken: as they are, and
-    packed. A model of 13.8 million parameters, 53 MiB, holds 53 MiB more, or 26 if it is narrow. What is not packed
-    cannot go: it is the model's own, which scores, aligns and is converted beside this one, and embeddings and chosen
-    rows (`Shortlisted`) are read from it. A model that cannot be copied (`pack_matrices`) is stepped as it is.
+    packed. A model of 13.8 million parameters, 53 MiB, holds 53 MiB more, or 26 if it is narrow and the processor
+    multiplies bfloat16. What is not packed cannot go: it is the model's own, which scores, aligns and is converted
+    beside this one, and embeddings and chosen rows (`Shortlisted`) are read from it. A model that cannot be copied
+    (`pack_matrices`) is stepped as it is.
 
     Args:
         model: in evaluation mode.
-        narrow: products are taken in bfloat16, all else in float32. Without it the results are the model's own, but
-            for the order in which the terms of a product are summed.
+        narrow: factors of products are rounded to bfloat16, all else is done in float32. Without it the results are the
+            model's own, but for the order in which the terms of a product are summed.
     """
 
     def __init__(self, model: Writer, *, narrow: bool = False) -> None:
         self._device = next(model.parameters()).device
         dtype = torch.bfloat16 if narrow else torch.float32
-        self.model = pack_matrices(model, dtype) if can_pack(self._device, dtype) else model
+        self.model = pack_matrices(model, dtype) if gains_by_packing(self._device, dtype) else model
         self._mixed = narrow and self.model is model
         self.vectors: Tensor | None = None
         self.folded: Tensor | None = None

@@ -7,14 +7,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from s2s.nn import PackedMatrix, pack_matrices
+from s2s.nn import PackedMatrix, pack_matrices, packed
 
 
-@pytest.fixture(params=["as the machine can", "plain"])
+@pytest.fixture(params=["as the machine can", "no bfloat16", "plain"])
 def way(request, monkeypatch):
-    """Both ways of taking the product, whatever this machine can."""
-    if request.param == "plain":
-        monkeypatch.setattr("s2s.nn.packed.can_pack", lambda device, dtype: False)
+    """All ways of taking the product, whatever this machine can."""
+    can = packed.can_pack
+    if request.param == "no bfloat16":
+        monkeypatch.setattr(packed, "can_pack", lambda d, dtype: dtype != torch.bfloat16 and can(d, dtype))
+    elif request.param == "plain":
+        monkeypatch.setattr(packed, "can_pack", lambda device, dtype: False)
     return request.param
 
 
@@ -39,6 +42,15 @@ def test_products_are_those_of_rounded_factors(way, shape, bias, dtype):
     close = 2.0 ** (1 - BITS[dtype]) * (1 if dtype == torch.bfloat16 else 16)
     torch.testing.assert_close(found.double(), expected, rtol=close, atol=close)
     assert pack_matrices(layer, dtype)(x.bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("way", ["no bfloat16", "plain"], indirect=True)
+def test_without_instructions_for_bfloat16_the_products_of_rounded_factors_are_taken_in_float32(way):
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(7, 48), torch.randn(32, 48), torch.randn(32)
+    found = F.linear(x, PackedMatrix.of(weight, torch.bfloat16), bias)
+    expected = x.bfloat16().double() @ weight.bfloat16().double().t() + bias.double()
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_factors_may_be_named(way):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from s2s.nn import PackedMatrix, Prepared, leaves, map_state, select_state, top
+from s2s.nn import packed as packed_module
 from s2s.nn import prepared as prepared_module
 from s2s.testing.odd_cells import HookedCell
 from tests.unit.nn.test_seq2seq import MODELS as MODELS
@@ -71,10 +72,14 @@ def test_best_tokens_are_the_top_of_the_distribution(name: str, k: int) -> None:
             assert (found[2] is None) == (weights is None)
 
 
+@pytest.mark.parametrize("able", [True, False], ids=["as the machine can", "no bfloat16"])
 @every_model
 @torch.no_grad()
-def test_narrow_products_only_round(name: str) -> None:
+def test_narrow_products_only_round(name: str, able: bool, monkeypatch) -> None:
     """bfloat16 keeps 8 bits; the state stays in float32, and so does the memory."""
+    if not able:
+        can = packed_module.can_pack
+        monkeypatch.setattr(packed_module, "can_pack", lambda d, dtype: dtype != torch.bfloat16 and can(d, dtype))
     built = MODELS[name]().float()
     fast = Prepared(built, narrow=True)
     fast.fold()
@@ -91,7 +96,7 @@ def test_narrow_products_only_round(name: str) -> None:
 @pytest.mark.parametrize("narrow", [False, True])
 @torch.no_grad()
 def test_a_model_that_cannot_be_copied_is_stepped_as_it_is(narrow: bool, monkeypatch) -> None:
-    monkeypatch.setattr(prepared_module, "can_pack", lambda device, dtype: True)
+    monkeypatch.setattr(prepared_module, "gains_by_packing", lambda device, dtype: True)
     with torch.enable_grad():  # as a trained model is built
         built = model(encoder_cell=HookedCell, decoder_cell=HookedCell).float().eval()
     with pytest.raises(RuntimeError, match="deepcopy"):

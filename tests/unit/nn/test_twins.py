@@ -197,7 +197,7 @@ def test_a_decoder_that_asks_attention_in_its_own_way_gets_the_memory_itself() -
 
 @torch.no_grad()
 def test_where_weights_cannot_be_packed_the_fused_ways_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s2s.nn.prepared.can_pack", lambda device, dtype: False)
+    monkeypatch.setattr("s2s.nn.prepared.gains_by_packing", lambda device, dtype: False)
     calls = []
 
     class Counting(LSTM):

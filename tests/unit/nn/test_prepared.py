@@ -79,7 +79,9 @@ def test_narrow_products_only_round(name: str, able: bool, monkeypatch) -> None:
     """bfloat16 keeps 8 bits; the state stays in float32, and so does the memory."""
     if not able:
         can = packed_module.can_pack
-        monkeypatch.setattr(packed_module, "can_pack", lambda d, dtype: dtype != torch.bfloat16 and can(d, dtype))
+        monkeypatch.setattr(
+            packed_module, "can_pack", lambda d, dtype: dtype != torch.bfloat16 and can(d, dtype)
+        )
     built = MODELS[name]().float()
     fast = Prepared(built, narrow=True)
     fast.fold()

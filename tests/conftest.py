@@ -1,6 +1,7 @@
 """What all tests share: real text where there is some, and the rule that no test skips unnoticed in CI."""
 
 import fnmatch
+import gc
 import os
 import random
 import signal
@@ -22,6 +23,11 @@ def pytest_configure() -> None:
     """Tests of Ctrl-C send it to themselves; a shell's background job ignores it, which is inherited."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: who collects garbage, as some tests do often, need not look through it."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 A Python block whose first line is a comment with a file's name is written to that file (a later one of the same name
 is appended); so are YAML and text files. All other Python blocks up to the next shell block are run in one process.
-Lines of `sh` blocks are run as they stand; `fit` is cut short.
+Lines of `sh` blocks are run as they stand; `fit` is cut short, and programs do not import torch anew.
 """
 
 import os
@@ -16,6 +16,7 @@ import pytest
 
 from s2s.registry.hookspecs import KINDS
 from s2s.testing import KITS
+from tests.integration.warm_python import WarmPython
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -33,40 +34,43 @@ def blocks(page: Path) -> Iterator[tuple[str, str]]:
     )
 
 
-def environment(folder: Path) -> dict[str, str]:
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmPython]:
+    with WarmPython(tmp_path_factory.mktemp("warm")) as made:
+        yield made
+
+
+def environment(folder: Path, warm: WarmPython) -> dict[str, str]:
+    path = os.pathsep.join([str(warm.programs), str(Path(sys.executable).parent), os.environ["PATH"]])
     modules = os.pathsep.join([str(folder), str(folder / "site"), os.environ.get("PYTHONPATH", "")])
     return {**os.environ, "PATH": path, "PYTHONPATH": modules, "OMP_NUM_THREADS": "1"}
 
 
-def run_shell(line: str, folder: Path) -> None:
+def run_shell(line: str, folder: Path, warm: WarmPython) -> None:
     if re.search(r"\bs2s\b.* (fit|test) ", line):
         line += f" {QUICK}"
     # What is installed lands in the page's own folder, beside what is there.
     line = line.replace(
         "pip install ", "python -m pip install -q --no-deps --no-build-isolation --target site "
     )
-    done = subprocess.run(
-        ["bash", "-c", line], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=300
-    )
+    done = run(["bash", "-c", line], folder, warm)
     assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
 
-def run_python(texts: list[str], folder: Path) -> None:
+def run_python(texts: list[str], folder: Path, warm: WarmPython) -> None:
     if texts:
-        done = subprocess.run(
-            [sys.executable, "-c", "\n".join(texts)],
-            cwd=folder,
-            env=environment(folder),
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        done = run([str(warm.programs / "python"), "-c", "\n".join(texts)], folder, warm)
         assert done.returncode == 0, done.stderr
 
 
+def run(command: list[str], folder: Path, warm: WarmPython) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, env=environment(folder, warm), capture_output=True, text=True, timeout=300
+    )
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
-def test_every_block_runs(page: Path, tmp_path: Path) -> None:
+def test_every_block_runs(page: Path, tmp_path: Path, warm: WarmPython) -> None:
     waiting: list[str] = []
     for language, text in blocks(page):
         first = text.partition("\n")[0]
@@ -78,15 +82,15 @@ def test_every_block_runs(page: Path, tmp_path: Path) -> None:
         elif language == "python":
             waiting.append(text)
         elif language == "sh":
-            run_python(waiting, tmp_path)
+            run_python(waiting, tmp_path, warm)
             waiting = []
             for line in text.strip().replace("\\\n", " ").splitlines():
-                run_shell(line, tmp_path)
+                run_shell(line, tmp_path, warm)
         else:
             assert language in ("", "text", "yaml"), (
                 f"{page.name}: a block of {language!r}, which nothing runs"
             )
-    run_python(waiting, tmp_path)
+    run_python(waiting, tmp_path, warm)
 
 
 @pytest.mark.parametrize("page", [*PAGES, *READMES], ids=lambda page: page.relative_to(ROOT).as_posix())

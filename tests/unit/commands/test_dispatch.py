@@ -1,5 +1,6 @@
 """The `s2s` command: dispatch, errors, help."""
 
+import gc
 import signal
 import subprocess
 import sys
@@ -144,6 +145,23 @@ def test_a_signal_as_the_work_ends_is_too_late(tmp_path: Path) -> None:
         assert process.stdout is not None and process.stdout.readline() == "exit\n"
         process.send_signal(signal.SIGTERM)
         assert (process.wait(20), process.communicate()[1]) == (0, "")
+
+
+def test_garbage_is_looked_for_seldom_and_by_the_program_alone(tmp_path: Path) -> None:
+    """Within another program it is that program's business."""
+    folder = plugin_with_command(
+        tmp_path / "p", "tells", "import gc; print(gc.get_threshold()[0], gc.get_freeze_count())"
+    )
+    told = []
+    for function in ("program", "main"):
+        code = (
+            f"import gc; from s2s.__main__ import {function}; {function}(); "
+            "print(gc.get_threshold()[0], gc.get_freeze_count() > 0, gc.isenabled())"
+        )
+        command = [sys.executable, "-c", code, "--plugin-dir", str(folder), "tells"]
+        told.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines())
+    usual = gc.get_threshold()[0]
+    assert told == [["10000 0", "10000 True True"], [f"{usual} 0", f"{usual} False True"]]
 
 
 @pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM"])

@@ -1,0 +1,161 @@
+"""Programs that need not import torch and Lightning: each is forked from a process that has done so.
+
+    with WarmPython(folder) as warm:
+        subprocess.run("s2s fit -c demo | tee log", shell=True, env={..., "PATH": f"{warm.programs}:..."})
+
+A start costs seconds on a slow processor, and the pages of docs/ start some hundred programs. Only packages of others
+are imported beforehand: s2s itself, and what pages write and install, is found anew by each.
+"""
+
+import atexit
+import json
+import os
+import runpy
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any, NoReturn
+
+PACKAGES = (
+    "torch",
+    "pytorch_lightning.cli",
+    "torch.utils.tensorboard",
+    "torch._dynamo",
+    "sacrebleu",
+    "sentencepiece",
+)
+PROGRAMS = {"s2s": Path(sys.executable).parent / "s2s", "python": None}
+"""What is put in the place of what: a script, or Python itself."""
+
+
+class WarmPython:
+    """The process that is forked, and a folder of programs that ask it to.
+
+    Args:
+        folder: an empty one.
+
+    Attributes:
+        programs: to be found before others of their names: `s2s`, and `python`, which is warm for `python -c CODE`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.programs = folder / "bin"
+        self._socket = folder / "socket"
+
+    def __enter__(self) -> "WarmPython":
+        self.programs.mkdir()
+        for name in PROGRAMS:
+            program = self.programs / name
+            program.write_text(
+                f'#!/bin/sh\nexec {sys.executable} -S -E {__file__} {self._socket} {name} "$@"\n'
+            )
+            program.chmod(0o755)
+        command = [sys.executable, __file__, self._socket]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+        assert self._process.stdout is not None and self._process.stdout.read(1), "it did not begin"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def ask(path: str, words: Sequence[str]) -> int:
+    """Have a program run with this process's streams, folder and environment, and wait for its status."""
+    asked = json.dumps({"words": words, "folder": os.getcwd(), "environment": dict(os.environ)}).encode()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        socket.send_fds(connection, [b"%10d" % len(asked)], [0, 1, 2])
+        connection.sendall(asked)
+        return int(connection.recv(10) or 1)
+
+
+def serve(path: str) -> list[str]:
+    """Fork for whoever asks.
+
+    Returns:
+        The words of a command, in a child that is to run it.
+    """
+    for name in PACKAGES:
+        import_module(name)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        os.write(1, b".")
+        while True:
+            connection, _ = listening.accept()
+            if os.fork() == 0:
+                break
+            connection.close()
+            with suppress(ChildProcessError):
+                while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG):
+                    pass
+    size, streams, _, _ = socket.recv_fds(connection, 10, 3)
+    text = b""
+    while len(text) < int(size):
+        text += connection.recv(int(size) - len(text))
+    child = os.fork()
+    if child:
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        connection.sendall(b"%d" % status)
+        os._exit(0)
+    connection.close()
+    asked = json.loads(text)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    os.chdir(asked["folder"])
+    sys.path[:1] = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return [str(word) for word in asked["words"]]
+
+
+def become(words: Sequence[str]) -> NoReturn:
+    """Run a command as if this process had been started for it."""
+    try:
+        _run(*words)
+        status = 0
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    # As Python ends, but for taking all modules apart, which costs as much as to import them.
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _run(name: str, *rest: str) -> None:
+    script = PROGRAMS[name]
+    if script is not None:
+        sys.argv = [str(script), *rest]
+        runpy.run_path(str(script), run_name="__main__")
+        return
+    if rest[:1] != ("-c",):
+        os.execv(sys.executable, [sys.executable, *rest])
+    sys.argv = ["-c", *rest[2:]]
+    sys.path.insert(0, "")
+    main: Any = ModuleType("__main__")
+    sys.modules["__main__"] = main
+    exec(compile(rest[1], "<string>", "exec"), main.__dict__)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        sys.exit(ask(sys.argv[1], sys.argv[2:]))
+    become(serve(sys.argv[1]))

@@ -135,8 +135,9 @@ def become(words: Sequence[str]) -> NoReturn:
     # As Python ends, but for taking all modules apart, which costs as much as to import them.
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(ValueError):  # it may be closed, as far as Python is concerned
+            stream.flush()
     os._exit(status)
 
 

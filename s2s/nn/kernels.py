@@ -79,7 +79,7 @@ def bfloat16_is_fast() -> bool:
     """Whether products of bfloat16 take less time than those of float32: the processor has instructions for them.
 
     Without them torch multiplies one number at a time: an AMD EPYC of 2021 does 8 billion multiply-adds a second on
-    two threads, and 32 to 64 billion in float32.
+    two threads, and 32 to 64 billion in float32; an LSTM trains 45 times as slowly.
     """
     if not torch.backends.mkldnn.is_available():
         return False

@@ -50,7 +50,7 @@ def slow_precision(precision: object, accelerator: object) -> str | None:
     if precision not in _NARROW or not _is_cpu(accelerator) or bfloat16_is_fast():
         return None
     return (
-        f"{PRECISION} {precision} is several times slower than float32 here, for this processor has no instructions "
+        f"{PRECISION} {precision} is many times slower than float32 here, for this processor has no instructions "
         f"for bfloat16; faster: --{PRECISION} {FLOAT32}"
     )
 

@@ -229,7 +229,7 @@ def test_a_precision_that_a_machine_chose_is_kept_on_another(
     assert all(torch.equal(weights, whole.weights[step]) for step, weights in rest.weights.items())
     assert "precision: bf16-mixed\n" in (rest.folder / "config.yaml").read_text()
     assert (
-        "s2s: trainer.precision bf16-mixed is several times slower than float32 here, for this processor has no "
+        "s2s: trainer.precision bf16-mixed is many times slower than float32 here, for this processor has no "
         "instructions for bfloat16; faster: --trainer.precision 32-true --accept_changes true"
     ) in capsys.readouterr().err
 

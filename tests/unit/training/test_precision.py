@@ -112,7 +112,7 @@ def test_a_run_goes_on_in_what_it_was_begun_in(run, expected):
 def test_what_is_slow_here_is_said(monkeypatch):
     a_machine(monkeypatch, fast=False)
     assert slow_precision("bf16-mixed", "auto") == (
-        "trainer.precision bf16-mixed is several times slower than float32 here, for this processor has no "
+        "trainer.precision bf16-mixed is many times slower than float32 here, for this processor has no "
         "instructions for bfloat16; faster: --trainer.precision 32-true"
     )
     assert "trainer.precision bf16 is" in (slow_precision("bf16", "cpu") or "")

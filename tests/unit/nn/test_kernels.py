@@ -15,6 +15,7 @@ def way(request, monkeypatch):
     if request.param == "oneDNN" and not available:
         pytest.skip("this build of torch has no oneDNN")
     monkeypatch.setattr(kernels, "mkl_is_slow", lambda: request.param == "oneDNN")
+    monkeypatch.setattr(kernels, "tanh_is_slow", lambda: request.param == "oneDNN")
     monkeypatch.setattr(kernels, "SMALLEST", 0)
 
 
@@ -109,17 +110,20 @@ def test_what_is_recorded_is_for_any_processor(way, record):
 
 
 @pytest.mark.parametrize(
-    ("vendor", "capability", "slow"),
+    ("vendor", "capability", "slow", "slow_tanh"),
     [
-        ("AuthenticAMD", "AVX512", True),
-        ("AuthenticAMD", "AVX2", False),
-        ("GenuineIntel", "AVX512", False),
-        ("", "AVX512", False),
+        ("AuthenticAMD", "AVX512", True, True),
+        ("AuthenticAMD", "AVX2", False, True),
+        ("AuthenticAMD", "DEFAULT", False, False),
+        ("GenuineIntel", "AVX512", False, False),
+        ("GenuineIntel", "AVX2", False, False),
+        ("", "AVX512", False, False),
     ],
 )
-def test_the_choice_is_the_processors(monkeypatch, vendor, capability, slow):
+def test_the_choice_is_the_processors(monkeypatch, vendor, capability, slow, slow_tanh):
     if not (torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()):
         pytest.skip("this build of torch has not both libraries")
     monkeypatch.setattr(kernels, "_vendor", lambda: vendor)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     assert kernels.mkl_is_slow.__wrapped__() is slow
+    assert kernels.tanh_is_slow.__wrapped__() is slow_tanh

@@ -181,7 +181,7 @@ def speed(cell: str) -> dict[str, Any]:
 
 
 def child(cell: str, warm_up: int = 5, steps: int = 30, sentences: int = 512) -> None:
-    """What `speed` measures on Multi30k: training in bf16, and greedy search in float32.
+    """What `speed` measures on Multi30k: training in what s2s trains in here, and greedy search in float32.
 
     What is searched says as many tokens as its source has, so that all cells do the same work and none must be trained.
     """

@@ -21,10 +21,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from limits import BYTES, Limit, read_rate
-from machine import PRECISIONS as MEASURED
 from machine import RESULTS, repeated, save
 from products import Architecture
 from trained import bundle
+from workload import PRECISIONS as MEASURED
 from workload import lines
 
 from s2s.inference.translator import Translator

@@ -20,9 +20,10 @@ import time
 from collections.abc import Callable, Sequence
 
 import torch
-from machine import PRECISIONS, repeated, save
+from machine import repeated, save
 from products import Shape
 from torch.nn import functional as F
+from workload import PRECISIONS
 
 from s2s.nn import PackedMatrix
 

@@ -11,8 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from s2s.nn.kernels import bfloat16_is_fast
-
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 MADE = [
@@ -24,9 +22,6 @@ MADE = [
 ]
 """What benchmarks and attacks write themselves: no uncommitted change of what is measured."""
 PACKAGES = ["torch", "pytorch-lightning", "sentencepiece", "sacrebleu", "jsonargparse", "numpy"]
-
-PRECISIONS = ("bf16", "float32") if bfloat16_is_fast() else ("float32",)
-"""What is measured: bfloat16 only where the processor has instructions for it. In the first one s2s trains here."""
 
 
 def cpu_name() -> str:

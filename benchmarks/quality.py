@@ -3,10 +3,10 @@
     python benchmarks/quality.py [joeynmt] [eole]
 
 For each peer s2s trains the same model with the peer's own recipe (peers/joeynmt.py, peers/eole.py: optimizer, rates,
-dropout, number of updates of 64 sentences, no label smoothing, no averaging), in bf16, on its own batches; both
-translate Multi30k's test set of 2016 greedily, and are compared by paired bootstrap resampling (Koehn 2004) as
-sacreBLEU does it. The peer translates one sentence at a time, for Eole's output depends on the batch. Nothing is
-chosen by these figures. The log of each training lies beside them.
+dropout, number of updates of 64 sentences, no label smoothing, no averaging), in bf16 where the processor has it, on
+its own batches; both translate Multi30k's test set of 2016 greedily, and are compared by paired bootstrap resampling
+(Koehn 2004) as sacreBLEU does it. The peer translates one sentence at a time, for Eole's output depends on the batch.
+Nothing is chosen by these figures. The log of each training lies beside them.
 """
 
 import json
@@ -20,7 +20,7 @@ from peers.measure import MODEL_STEPS, PEERS, run, texts
 from sacrebleu.metrics import BLEU
 from sacrebleu.significance import PairedTest
 from trained import options
-from workload import SIZE, WORK, lines
+from workload import PRECISIONS, SIZE, WORK, lines
 
 import s2s
 
@@ -71,7 +71,12 @@ def compare(peer: str) -> dict[str, Any]:
     shutil.copy(log, RESULTS / f"quality-{peer}.csv")
     systems = [
         (peer, texts(theirs["outputs"])),
-        ("s2s", s2s.Translator.load(bundle, precision="bfloat16").translate(sources, beam=1)),
+        (
+            "s2s",
+            s2s.Translator.load(
+                bundle, precision="bfloat16" if PRECISIONS[0] == "bf16" else "float32"
+            ).translate(sources, beam=1),
+        ),
     ]
     metric = BLEU()
     test = PairedTest(systems, {"BLEU": metric}, [references], test_type="bs", n_samples=1000)

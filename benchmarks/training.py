@@ -24,12 +24,13 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from limits import Limit
-from machine import PRECISIONS, RESULTS, Stopwatch, peak_mebibytes, repeated, save
+from machine import RESULTS, Stopwatch, peak_mebibytes, repeated, save
 from products import Architecture
 from torch import Tensor, nn
 from trained import options
 from workload import (
     BATCH,
+    PRECISIONS,
     SEED,
     SIZE,
     WORK,

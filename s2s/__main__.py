@@ -37,15 +37,15 @@ options, before or after the command:
 Start here: `s2s demo`."""
 _AGAIN_SECONDS = 1.0
 _COLLECT_AFTER = 10_000
-"""New containers until Python looks for garbage among them, instead of 700: importing torch and Lightning makes half a
-million that stay."""
+"""New containers until Python looks for garbage among them, instead of its 700 or 2,000: importing torch and Lightning
+makes half a million that stay."""
 
 
 def program() -> int:
     """`main` for a process that ends with it: when its end has begun, no further signal disturbs that.
 
-    It begins and ends faster, for Python looks less often through what is imported, and not once more at the end: of
-    8 seconds of a very short training 2.
+    It begins and ends faster, for Python looks less often through what is imported, and not once more at the end: on a
+    slow processor a training of two batches took 7.1 instead of 10.0 s from start to end.
     """
     gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
     try:

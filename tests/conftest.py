@@ -27,6 +27,7 @@ def pytest_configure() -> None:
 
 def pytest_collection_finish() -> None:
     """What is imported by now stays: who collects garbage, as some tests do often, need not look through it."""
+    gc.collect()
     gc.freeze()
 
 

@@ -36,10 +36,9 @@ PEERS: dict[str, dict[str, dict[str, Any]]] = {
     "eole": {"no feeding": {"feeding": False}, "feeding": {"feeding": True}},
     "yoyodyne": {"no feeding": {"feeding": False}},
     "plain": {
-        "no feeding, bf16": {"feeding": False, "bf16": True},
-        "no feeding, float32": {"feeding": False, "bf16": False},
-        "feeding, bf16": {"feeding": True, "bf16": True},
-        "feeding, float32": {"feeding": True, "bf16": False},
+        f"{name}, {precision}": {"feeding": feeding, "bf16": precision == "bf16"}
+        for name, feeding in (("no feeding", False), ("feeding", True))
+        for precision in workload.PRECISIONS
     },
 }
 """The variants of each peer's model and the arguments that make them; the first one is decoded with as well."""

@@ -279,12 +279,12 @@ def load(command: Namespace) -> LineTranslator[Any]:
     if not is_exported(command.bundle):
         keep_few_kernels()
         from s2s.inference.translator import Translator
-        from s2s.nn.kernels import bfloat16_is_fast
+        from s2s.nn.packed import multiplies_bfloat16
 
-        if command.precision == "bfloat16" and command.device == "cpu" and not bfloat16_is_fast():
+        if command.precision == "bfloat16" and command.device == "cpu" and not multiplies_bfloat16():
             print(
-                "s2s: --precision bfloat16 brings nothing here, for this processor has no instructions for it; "
-                "leave it out",
+                "s2s: --precision bfloat16 brings nothing on this processor, for which torch has no products of "
+                "bfloat16; leave it out",
                 file=sys.stderr,
             )
         return Translator.load(

@@ -1,7 +1,8 @@
 """Products and activations by the library that is fast on this processor.
 
 Torch gives products in float32 to MKL, and so it does with tanh. On processors that are not Intel's, MKL makes no use
-of AVX-512; what torch has beside it for the same numbers takes a half, or a fifth, of the time.
+of AVX-512, and its tanh is slow with AVX2, too; what torch has beside it for the same numbers takes a half, or a fifth,
+of the time.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def mkl_is_slow() -> bool:
 
 @cache
 def tanh_is_slow() -> bool:
-    """Whether torch gives tanh to an MKL that is slow here: on processors that are not Intel's, whatever they have."""
+    """Whether torch gives tanh to an MKL that is slow here: on processors that are not Intel's, with AVX-512 or not."""
     others = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512") and _vendor() not in (
         "",
         "GenuineIntel",
@@ -88,13 +89,20 @@ def tanh_is_slow() -> bool:
 def bfloat16_is_fast() -> bool:
     """Whether products of bfloat16 take less time than those of float32: the processor has instructions for them.
 
-    Without them torch multiplies one number at a time: an AMD EPYC of 2021 does 8 billion multiply-adds a second on
-    two threads, and 32 to 64 billion in float32; an LSTM trains 45 times as slowly.
+    An AMD EPYC of 2021, which has none, does 8 billion multiply-adds a second on two threads, and 32 to 64 billion in
+    float32; an LSTM trains 45 times as slowly.
     """
     if not torch.backends.mkldnn.is_available():
         return False
-    able = torch.cpu.get_capabilities()
-    return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))  # the last is ARM's
+    return not _instructions().isdisjoint({"avx512_bf16", "amx_bf16", "bf16"})  # the last is ARM's
+
+
+def _instructions() -> set[str]:
+    # Of the processor, by the names that Linux has for them; torch has the same for those that are asked for.
+    tells = getattr(torch.cpu, "get_capabilities", None)  # since torch 2.11 or so
+    if tells is not None:
+        return {name for name, there in tells().items() if there is True}
+    return set(_processor().get("flags", _processor().get("Features", "")).split())
 
 
 def kernels_here() -> dict[str, str | int]:
@@ -103,6 +111,7 @@ def kernels_here() -> dict[str, str | int]:
         "torch": str(torch.__version__),
         "instructions of the processor": torch.backends.cpu.get_cpu_capability(),
         "float32 products by": "oneDNN" if mkl_is_slow() else "torch's own",
+        "tanh in a search by": "sigmoid" if tanh_is_slow() else "torch's own",
         "threads": torch.get_num_threads(),
     }
 
@@ -113,9 +122,15 @@ def _is_recorded() -> bool:
 
 
 def _vendor() -> str:
-    # Of the processor; empty where the system does not tell it in this way.
+    return _processor().get("vendor_id", "")
+
+
+def _processor() -> dict[str, str]:
+    # What the system tells of the first core; empty where it does not tell it in this way.
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
     except OSError:
-        return ""
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("vendor_id")), "")
+        return {}
+    return {
+        key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())
+    }

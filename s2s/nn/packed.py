@@ -38,8 +38,8 @@ class PackedMatrix(Tensor):
 
         Args:
             weight: [out, in] of float32.
-            dtype: what both factors are rounded to, float32 or bfloat16. Products are taken in that type, or where the
-                processor has no fast way for it in float32: the same, less what is rounded of the sums.
+            dtype: what both factors are rounded to, float32 or bfloat16. Products are taken in that type, or where
+                torch has no kernels of it for the processor in float32: the same, less what is rounded of the sums.
         """
         matrix: PackedMatrix = weight.detach().as_subclass(PackedMatrix)
         matrix._dtype = dtype
@@ -145,6 +145,11 @@ def _is_matrix(weight: Tensor) -> bool:
 def gains_by_packing(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether `pack_matrices` is the fast way to products of this type: autocast to bfloat16 is slow on a processor."""
     return can_pack(device, dtype) or (dtype == torch.bfloat16 and device.type == "cpu")
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether torch has kernels of bfloat16 for this processor; without them it takes one number at a time."""
+    return can_pack(torch.device("cpu"), torch.bfloat16)
 
 
 def _taken_in(device: torch.device, dtype: torch.dtype) -> torch.dtype:

@@ -262,12 +262,12 @@ class CommandLine(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Build module, data and trainer."""
-        if not self._instantiate:
-            return
-        self._refuse_the_impossible()
         if self.command == "fit" and self.config.ckpt_path and given_value(self.written, PRECISION) == AUTO:
             begun = progress_of(str(named_checkpoint(self.config.ckpt_path, self.run_folder)))
             self.config.trainer.precision = precision_to_go_on(begun.config, self.config.trainer.precision)
+        if not self._instantiate:
+            return
+        self._refuse_the_impossible()
         self.config_init: Namespace = self.parser.instantiate(self.config)
         self.datamodule = self._get(self.config_init, "data")
         self.model = self._get(self.config_init, "model")
@@ -641,7 +641,7 @@ def vocabulary(task: type[Task], command: str, *, accelerator: object = "auto") 
         open_ended=open_ended,
         closed=closed,
         lists=lists,
-        stand_ins={PRECISION: {AUTO: precision_here(accelerator)}},
+        stand_ins={PRECISION: {AUTO: lambda: precision_here(accelerator)}},
         command=command,
     )
 

@@ -5,7 +5,7 @@ held against the catalogue and the known options first; names of parts become th
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -171,12 +171,17 @@ def given_value(written: Iterable[Written], key: str) -> Any:
         if isinstance(item, Option):
             value = item.value if item.key == key else value
             continue
-        *groups, name = key.split(".")
-        tree: Any = item.tree
-        for group in groups:
-            tree = tree.get(group) if isinstance(tree, Mapping) else None
-        value = tree.get(name, value) if isinstance(tree, Mapping) else value
+        for below, found in _dotted("", item.tree):
+            value = found if below == key else value
     return value
+
+
+def _dotted(prefix: str, tree: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """The values of a tree, whose keys may have dots already, by their whole keys."""
+    for name, value in tree.items():
+        yield f"{prefix}{name}", value
+        if isinstance(value, Mapping):
+            yield from _dotted(f"{prefix}{name}.", value)
 
 
 def task_name(written: Iterable[Written]) -> str:
@@ -195,7 +200,7 @@ class Vocabulary:
         open_ended: Those that hold classes of Lightning, with options of their own (`trainer.callbacks`).
         closed: Those that hold other objects, which cannot be given here.
         lists: Those that may hold several objects: `--trainer.callbacks+=NAME` adds one to what was given before.
-        stand_ins: Words that the parser does not know, and what they mean here, by option.
+        stand_ins: Words that the parser does not know, by option, and what tells their meaning here.
         command: The command, for the remedy in errors.
     """
 
@@ -209,7 +214,7 @@ class Vocabulary:
         open_ended: Collection[str] = (),
         closed: Collection[str] = (),
         lists: Collection[str] = (),
-        stand_ins: Mapping[str, Mapping[str, str]] | None = None,
+        stand_ins: Mapping[str, Mapping[str, Callable[[], str]]] | None = None,
         command: str = "fit",
     ) -> None:
         self._options = set(options)
@@ -300,8 +305,8 @@ class Vocabulary:
         return as_text(_translated(kind, value))
 
     def _value(self, key: str, value: Any) -> Any:
-        if isinstance(value, str):
-            value = self._stand_ins.get(key, {}).get(value, value)
+        if isinstance(value, str) and value in self._stand_ins.get(key, {}):
+            return self._stand_ins[key][value]()
         kind = self._parts.get(key)
         if key in self._open_ended:
             _refuse_other_lightning(key, value)

@@ -1,10 +1,10 @@
 """Which precision to train in, where the configuration leaves it to the machine."""
 
-import torch
 import yaml
 from pytorch_lightning.accelerators import CUDAAccelerator, MPSAccelerator
 
 from s2s.nn.kernels import bfloat16_is_fast
+from s2s.nn.packed import multiplies_bfloat16
 from s2s.untrusted import parse_yaml
 
 PRECISION = "trainer.precision"
@@ -21,7 +21,7 @@ def precision_here(accelerator: object) -> str:
         accelerator: `trainer.accelerator`; as by Lightning, "auto" is a GPU where there is one.
     """
     if accelerator in ("auto", "gpu", "cuda") and CUDAAccelerator.is_available():
-        return BFLOAT16 if torch.cuda.is_bf16_supported(including_emulation=False) else FLOAT32
+        return BFLOAT16  # to ask the GPU would begin its use, after which Lightning cannot fork ranks
     return BFLOAT16 if _is_cpu(accelerator) and bfloat16_is_fast() else FLOAT32
 
 
@@ -41,17 +41,17 @@ def precision_to_go_on(run: str, here: str | None) -> str | None:
 
 
 def slow_precision(precision: object, accelerator: object) -> str | None:
-    """That the precision asked for costs time here and brings none; None if it does not.
+    """That the precision asked for costs time here and brings none, for torch has no kernels; None if it has some.
 
     Args:
         precision: `trainer.precision`.
         accelerator: `trainer.accelerator`.
     """
-    if precision not in _NARROW or not _is_cpu(accelerator) or bfloat16_is_fast():
+    if precision not in _NARROW or not _is_cpu(accelerator) or multiplies_bfloat16():
         return None
     return (
-        f"{PRECISION} {precision} is many times slower than float32 here, for this processor has no instructions "
-        f"for bfloat16; faster: --{PRECISION} {FLOAT32}"
+        f"{PRECISION} {precision} is many times slower than float32 on this processor, for which torch has no "
+        f"products of bfloat16; faster: --{PRECISION} {FLOAT32}"
     )
 
 

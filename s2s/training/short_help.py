@@ -55,8 +55,8 @@ MOST_USED_OPTIONS = {
 TOLD_OF_TRAINER = {
     "max_epochs": "stop after so many epochs; -1: never; the default holds where no max_steps and no max_time is given",
     "val_check_interval": "validate after so many batches (a whole number) or such a share of an epoch (a fraction)",
-    "precision": "32-true: float32; bf16-mixed: products in bfloat16, for processors and GPUs that have them; auto: "
-    "bf16-mixed on these, 32-true on others; 16-mixed: float16, on a GPU; 64-true: float64",
+    "precision": "32-true: float32; bf16-mixed: products in bfloat16; auto: bf16-mixed on a GPU or a processor with "
+    "instructions for it, else 32-true; 16-mixed: float16, on a GPU; 64-true: float64",
     "gradient_clip_val": "longest gradient of a step; 0: any",
 }
 """Instead of Lightning's words, which leave out what is meant or what it is measured in."""

@@ -35,8 +35,8 @@ def blocks(page: Path) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmPython]:
-    with WarmPython(tmp_path_factory.mktemp("warm")) as made:
+def warm() -> Iterator[WarmPython]:
+    with WarmPython() as made:
         yield made
 
 

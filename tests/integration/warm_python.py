@@ -1,16 +1,20 @@
 """Programs that need not import torch and Lightning: each is forked from a process that has done so.
 
-    with WarmPython(folder) as warm:
+    with WarmPython() as warm:
         subprocess.run("s2s fit -c demo | tee log", shell=True, env={..., "PATH": f"{warm.programs}:..."})
 
-A start costs seconds on a slow processor, and the pages of docs/ start some hundred programs. Only packages of others
-are imported beforehand: s2s itself, and what pages write and install, is found anew by each.
+A start costs seconds on a slow processor, and the pages of docs/ start some hundred programs. Only torch and Lightning
+are imported beforehand: s2s itself, and what pages write and install, is found anew by each. That s2s imports what it
+needs is tried elsewhere, by README.md (test_readme.py) and by tests of the commands.
 """
 
 import atexit
 import json
 import os
 import runpy
+import shlex
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,17 +24,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from tempfile import mkdtemp
 from types import ModuleType, TracebackType
 from typing import Any, NoReturn
 
-PACKAGES = (
-    "torch",
-    "pytorch_lightning.cli",
-    "torch.utils.tensorboard",
-    "torch._dynamo",
-    "sacrebleu",
-    "sentencepiece",
-)
+PACKAGES = ("torch", "pytorch_lightning")
 PROGRAMS = {"s2s": Path(sys.executable).parent / "s2s", "python": None}
 """What is put in the place of what: a script, or Python itself."""
 
@@ -38,26 +36,20 @@ PROGRAMS = {"s2s": Path(sys.executable).parent / "s2s", "python": None}
 class WarmPython:
     """The process that is forked, and a folder of programs that ask it to.
 
-    Args:
-        folder: an empty one.
-
     Attributes:
         programs: to be found before others of their names: `s2s`, and `python`, which is warm for `python -c CODE`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.programs = folder / "bin"
-        self._socket = folder / "socket"
-
     def __enter__(self) -> "WarmPython":
+        self._folder = Path(mkdtemp())  # not a test's own: a socket's path may have a hundred letters at most
+        self.programs = self._folder / "bin"
         self.programs.mkdir()
+        client = [sys.executable, "-S", "-E", __file__, str(self._folder / "socket")]
         for name in PROGRAMS:
             program = self.programs / name
-            program.write_text(
-                f'#!/bin/sh\nexec {sys.executable} -S -E {__file__} {self._socket} {name} "$@"\n'
-            )
+            program.write_text(f'#!/bin/sh\nexec {shlex.join([*client, name])} "$@"\n')
             program.chmod(0o755)
-        command = [sys.executable, __file__, self._socket]
+        command = [sys.executable, __file__, self._folder / "socket"]
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}
         )
@@ -69,6 +61,7 @@ class WarmPython:
     ) -> None:
         self._process.kill()
         self._process.communicate()
+        shutil.rmtree(self._folder)
 
 
 def ask(path: str, words: Sequence[str]) -> int:
@@ -99,7 +92,7 @@ def serve(path: str) -> list[str]:
                 break
             connection.close()
             with suppress(ChildProcessError):
-                while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG):
+                while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
     size, streams, _, _ = socket.recv_fds(connection, 10, 3)
     text = b""
@@ -107,9 +100,7 @@ def serve(path: str) -> list[str]:
         text += connection.recv(int(size) - len(text))
     child = os.fork()
     if child:
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        connection.sendall(b"%d" % status)
-        os._exit(0)
+        _wait(child, connection)
     connection.close()
     asked = json.loads(text)
     for number, stream in enumerate(streams):
@@ -122,6 +113,19 @@ def serve(path: str) -> list[str]:
     return [str(word) for word in asked["words"]]
 
 
+def _wait(child: int, connection: socket.socket) -> NoReturn:
+    """Tell how the child ended; it is ended itself when nobody waits for it any more."""
+
+    def end_with_the_client() -> None:
+        if not connection.recv(1):
+            os.kill(child, signal.SIGKILL)
+
+    threading.Thread(target=end_with_the_client, daemon=True).start()
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    connection.sendall(b"%d" % status)
+    os._exit(0)
+
+
 def become(words: Sequence[str]) -> NoReturn:
     """Run a command as if this process had been started for it."""
     try:
@@ -129,6 +133,8 @@ def become(words: Sequence[str]) -> NoReturn:
         status = 0
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
         status = 1

@@ -361,9 +361,9 @@ def test_errors_without_traceback(translate, options, message):
 
 
 def test_bfloat16_without_instructions_for_it_is_said_to_bring_nothing(translate, monkeypatch):
-    said = "s2s: --precision bfloat16 brings nothing here, for this processor has no instructions for it"
+    said = "s2s: --precision bfloat16 brings nothing on this processor, for which torch has no products of bfloat16"
     for fast in (True, False):
-        monkeypatch.setattr("s2s.nn.kernels.bfloat16_is_fast", lambda fast=fast: fast)
+        monkeypatch.setattr("s2s.nn.packed.multiplies_bfloat16", lambda fast=fast: fast)
         assert (said in translate(b"abc\n", "--precision", "bfloat16")[2]) == (not fast)
         assert said not in translate(b"abc\n")[2]
 

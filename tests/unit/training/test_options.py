@@ -188,6 +188,14 @@ def test_the_last_value_counts() -> None:
     written = [Config("", {"task": "A"}), Option("task", "B"), Config("", {"model": {}})]
     assert given_value(written, "task") == "B"
     assert given_value(written, "run_folder") is None
+    written = [
+        Config("", {"trainer": {"precision": "a"}}),
+        Config("", {"trainer.precision": "b", "trainer.x": 1}),
+    ]
+    assert given_value(written, "trainer.precision") == "b"
+    assert given_value([*written, Config("", {"trainer": {"precision": None}})], "trainer.precision") is None
+    assert given_value([*written, Option("trainer.precision", "c")], "trainer.precision") == "c"
+    assert given_value([*written, Config("", {"trainer": None})], "trainer.precision") == "b"
 
 
 def test_a_file_that_is_not_yaml_is_told_with_its_line(tmp_path: Path) -> None:

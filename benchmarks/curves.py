@@ -4,7 +4,8 @@
 
 Training: seconds per step (bf16 where the processor has it, no feeding, random tokens, all sentences of one length),
 the median of STEPS. Decoding: sentences per second with the model of trained.py in float32. How memory and time of
-preparation grow with the corpus is in memory.py. """
+preparation grow with the corpus is in memory.py.
+"""
 
 import statistics
 import time

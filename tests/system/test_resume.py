@@ -18,8 +18,7 @@ from pytorch_lightning.callbacks import Checkpoint, GradientAccumulationSchedule
 
 import s2s
 from s2s.errors import Terminated
-from s2s.training import precision
-from s2s.training.cli import run
+from s2s.training import cli, precision
 from s2s_plugins.tasks.seq2seq import Seq2SeqTask
 
 BATCHES = 10
@@ -227,7 +226,7 @@ def test_a_precision_that_a_machine_chose_is_kept_on_another(
     assert "precision: 32-true\n" in (tmp_path / "here" / "config.yaml").read_text()
     capsys.readouterr()
     words = ["-c", "demo", "--trainer.accelerator", "cpu", "--run_folder", str(whole.killed(4)), "--print_config"]
-    run("fit", [*words, "--ckpt_path", "last"])
+    cli.run("fit", [*words, "--ckpt_path", "last"])
     assert "precision: bf16-mixed\n" in capsys.readouterr().out
     rest = train(corpus, Recorder(whole.killed(4)), monkeypatch, ckpt_path="last", **asked)
     assert sorted(rest.weights) == [5, 6]

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import summary
 
 from s2s.resources import recipes
 from tests.references.tiny import tiny_bundle
@@ -141,7 +142,12 @@ def test_its_ratios_are_those_of_the_summary() -> None:
     figures = json.loads((ROOT / "benchmarks" / "results" / "summary.json").read_text())
     cells = {
         "training with input feeding": ["train_feed_vs_joeynmt"],
-        "training without": ["train_nofeed_vs_joeynmt", "train_nofeed_vs_eole"],
+        "training without": [
+            "train_nofeed_vs_joeynmt",
+            "train_nofeed_vs_joeynmt_float32",
+            "train_nofeed_vs_eole",
+            "train_nofeed_vs_eole_float32",
+        ],
         "greedy translation, each at its best batch size": [
             "decode_greedy_vs_joeynmt",
             "decode_greedy_vs_joeynmt_float32",
@@ -160,3 +166,9 @@ def test_its_ratios_are_those_of_the_summary() -> None:
         assert [float(number) for number in re.findall(r"\d+\.\d", line)] == [
             round(figures[name], 1) for name in names
         ]
+    elsewhere = summary.other_machines(summary.RESULTS)["amd-epyc-avx2"]
+    (said,) = re.findall(r"EPYC of 2021 with AVX2, s2s trained (.*?)\n\n", README, flags=re.DOTALL)
+    names = ("train_feed_vs_joeynmt", "train_nofeed_vs_joeynmt", "train_nofeed_vs_eole")
+    assert [float(number) for number in re.findall(r"\d+\.\d", said)] == [
+        round(elsewhere[f"{name}_float32"], 1) for name in names
+    ]

@@ -225,7 +225,15 @@ def test_a_precision_that_a_machine_chose_is_kept_on_another(
     assert not torch.equal(begun_here.weights[5], whole.weights[5])
     assert "precision: 32-true\n" in (tmp_path / "here" / "config.yaml").read_text()
     capsys.readouterr()
-    words = ["-c", "demo", "--trainer.accelerator", "cpu", "--run_folder", str(whole.killed(4)), "--print_config"]
+    words = [
+        "-c",
+        "demo",
+        "--trainer.accelerator",
+        "cpu",
+        "--run_folder",
+        str(whole.killed(4)),
+        "--print_config",
+    ]
     cli.run("fit", [*words, "--ckpt_path", "last"])
     assert "precision: bf16-mixed\n" in capsys.readouterr().out
     rest = train(corpus, Recorder(whole.killed(4)), monkeypatch, ckpt_path="last", **asked)

@@ -8,7 +8,7 @@ are imported beforehand: s2s itself, and what pages write and install, is found 
 needs is tried elsewhere, by README.md (test_readme.py) and by tests of the commands.
 """
 
-import atexit
+import gc
 import json
 import os
 import runpy
@@ -19,7 +19,6 @@ import socket
 import subprocess
 import sys
 import threading
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -82,6 +81,7 @@ def serve(path: str) -> list[str]:
     """
     for name in PACKAGES:
         import_module(name)
+    gc.freeze()  # what is imported is garbage in no child
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)
         listening.listen()
@@ -126,28 +126,8 @@ def _wait(child: int, connection: socket.socket) -> NoReturn:
     os._exit(0)
 
 
-def become(words: Sequence[str]) -> NoReturn:
-    """Run a command as if this process had been started for it."""
-    try:
-        _run(*words)
-        status = 0
-    except SystemExit as error:
-        status = error.code if isinstance(error.code, int) else int(error.code is not None)
-        if isinstance(error.code, str):
-            print(error.code, file=sys.stderr)
-    except BaseException:
-        traceback.print_exc()
-        status = 1
-    # As Python ends, but for taking all modules apart, which costs as much as to import them.
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(ValueError):  # it may be closed, as far as Python is concerned
-            stream.flush()
-    os._exit(status)
-
-
-def _run(name: str, *rest: str) -> None:
+def become(name: str, *rest: str) -> None:
+    """Run a command as if this process had been started for it; what it raises ends it, as it would there."""
     script = PROGRAMS[name]
     if script is not None:
         sys.argv = [str(script), *rest]
@@ -165,4 +145,4 @@ def _run(name: str, *rest: str) -> None:
 if __name__ == "__main__":
     if len(sys.argv) > 2:
         sys.exit(ask(sys.argv[1], sys.argv[2:]))
-    become(serve(sys.argv[1]))
+    become(*serve(sys.argv[1]))

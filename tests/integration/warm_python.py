@@ -118,7 +118,8 @@ def _wait(child: int, connection: socket.socket) -> NoReturn:
 
     def end_with_the_client() -> None:
         if not connection.recv(1):
-            os.kill(child, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended just now
+                os.kill(child, signal.SIGKILL)
 
     threading.Thread(target=end_with_the_client, daemon=True).start()
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -1,8 +1,8 @@
 """Lightning's training loop, made to stop, validate and resume at the ends of optimizer steps alone.
 
 Lightning ends a training that was told to stop, and validates, after any batch, though the gradients of half an
-accumulated step are in no checkpoint. At its limit of steps it does not validate, so that the steps since the last
-validation are lost to the best checkpoint. And a validation that was due when a checkpoint was written is never run
+accumulated step are in no checkpoint. At its limit of steps or epochs it does not validate unless the interval happens
+to end there, so that the steps since the last validation are lost to the best checkpoint. And a validation that was due when a checkpoint was written is never run
 when training goes on from there, so that early stopping and the best checkpoint miss it.
 
 Of several ranks one that has no batch of a validation leaves it out, while the others wait for it.
@@ -50,7 +50,8 @@ class ValidationLoop(EvaluationLoop):
 class EpochLoop(_TrainingEpochLoop):
     """Waits for the end of an accumulated step before it validates, or ends because `should_stop` was set.
 
-    Where `max_steps` or `should_stop` ends training it is validated, whatever the interval between validations.
+    Where training ends, by a limit or because `should_stop` was set, it is validated, whatever the interval between
+    validations.
     """
 
     _due_in_step = False
@@ -67,8 +68,11 @@ class EpochLoop(_TrainingEpochLoop):
     @property
     def _stops(self) -> bool:
         """Whether training ends here, be it inside an epoch."""
+        loop = self.trainer.fit_loop
         out_of_steps = self.max_steps != -1 and self.global_step >= self.max_steps
-        return out_of_steps or bool(self.trainer.should_stop and self.trainer.fit_loop._can_stop_early)
+        epochs = loop.epoch_progress.current.processed + 1  # this one counted
+        out_of_epochs = self.batch_progress.is_last_batch and 0 < (loop.max_epochs or -1) <= epochs
+        return out_of_steps or out_of_epochs or bool(self.trainer.should_stop and loop._can_stop_early)
 
     def _should_check_val_fx(self, data_fetcher: Any) -> bool:
         at_the_end = self._stops and self.trainer.enable_validation

@@ -89,6 +89,21 @@ class Recorder(Checkpoint):
         self.average = {name: value.clone() for name, value in pl_module.state_dict().items()}
 
 
+class KeepsCheckpoints(Recorder):
+    """Leaves what a kill after one of the validations would: the run's own checkpoints."""
+
+    def __init__(self, folder: Path, validations: int) -> None:
+        super().__init__(folder)
+        self.count = validations
+        self.kept_at = 0
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        super().on_validation_end(trainer, pl_module)
+        if len(self.validations) == self.count:
+            self.kept_at = trainer.global_step
+            shutil.copytree(self.folder / "checkpoints", self.killed(self.kept_at) / "checkpoints")
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pairs of a word sequence and its reverse."""
@@ -351,16 +366,17 @@ def test_a_resume_from_the_run_s_own_checkpoints(
         "trainer.max_epochs": 4,
         "trainer.val_check_interval": interval,
     }
-    whole = train(corpus, Recorder(tmp_path), monkeypatch, **options)
     ends = [6, 9] if interval == 4 else [BATCHES]  # of 10 batches, after 4 and 8 or after all
+    whole = KeepsCheckpoints(tmp_path, 2 * len(ends))
+    train(corpus, whole, monkeypatch, **options)
     batches = [found.batch for found in whole.validations]
-    assert batches == [epoch * BATCHES + end for epoch in range(4) for end in ends]
-    part = train(corpus, Recorder(tmp_path / "part"), monkeypatch, **{**options, "trainer.max_epochs": 2})
+    expected = [epoch * BATCHES + end for epoch in range(4) for end in ends]
+    assert batches == expected + [4 * BATCHES] * (interval == 4)
     for which in ("best", "last"):
-        checkpoint = tmp_path / "part" / "checkpoints" / f"{which}.ckpt"
+        checkpoint = whole.killed(whole.kept_at) / "checkpoints" / f"{which}.ckpt"
         step = torch.load(checkpoint, weights_only=True)["global_step"]
         if which == "last":
-            assert step == max(part.weights)
+            assert step == whole.kept_at
         rest = train(corpus, Recorder(tmp_path / which), monkeypatch, ckpt_path=str(checkpoint), **options)
         # A step's weights are seen while the batches of the next one accumulate, too, if it has more than one.
         assert sorted({*rest.weights, step}) == list(range(step, max(whole.weights) + 1))
@@ -437,11 +453,23 @@ STEPS = {"trainer.max_epochs": -1, "model.monitor": "val_loss"}
             {"trainer.accumulate_grad_batches": 3},
             [4, 5],
         ),  # an epoch has 3 steps of 3 batches, and one of one
+        (2 * BATCHES, {"trainer.max_epochs": 2}, [BATCHES, 2 * BATCHES]),
+        (BATCHES, {"trainer.max_epochs": 1, "trainer.val_check_interval": 4}, [4, 8, BATCHES]),
+        (
+            3 * BATCHES,
+            {"trainer.max_epochs": 3, "trainer.check_val_every_n_epoch": 2},
+            [2 * BATCHES, 3 * BATCHES],
+        ),
+        (
+            4,
+            {"trainer.max_epochs": 1, "trainer.accumulate_grad_batches": 3, "trainer.val_check_interval": 6},
+            [2, 4],
+        ),
         (4, {"trainer.limit_val_batches": 0}, []),
         (4, {"data.validation": None}, []),
     ],
 )
-def test_an_end_by_steps_is_validated_once(
+def test_an_end_is_validated_once(
     corpus: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -449,7 +477,8 @@ def test_an_end_by_steps_is_validated_once(
     options: dict[str, Any],
     validated: list[int],
 ) -> None:
-    options = {**STEPS, **options, "trainer.max_steps": steps, "trainer.logger": True}
+    limit = {} if "trainer.max_epochs" in options else {"trainer.max_steps": steps}
+    options = {**STEPS, **options, **limit, "trainer.logger": True}
     run = train(corpus, Recorder(tmp_path), monkeypatch, **options)
     assert [found.step for found in run.validations] == validated
     assert run.shipped()["training"]["step"] == steps, "a loss that falls is best at the end"

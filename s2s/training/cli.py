@@ -22,6 +22,7 @@ from typing import Any
 
 import yaml
 from jsonargparse import ArgumentError, Namespace
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.accelerators import CPUAccelerator
@@ -289,30 +290,14 @@ class CommandLine(LightningCLI):
         Raises:
             ConfigError: no data, or a value that cannot be.
         """
-        if self.command != "fit":
-            limit = {"validate": "limit_val_batches", "test": "limit_test_batches"}[self.command]
-            if self.config.trainer[limit] == 0:
-                raise ConfigError(
-                    f"trainer.{limit} is 0, so there is nothing to score; set --trainer.{limit} 1.0"
-                )
-            return
         named = any(isinstance(item, Config) for item in self.written)
-        if not named and "train" in options(self.task.data) and not self.config.data.train:
+        empty = "train" in options(self.task.data) and not self.config.data.train
+        if self.command == "fit" and not named and empty:
             raise ConfigError(
                 f"no data: name a recipe (-c {', -c '.join(recipes())}) or give {self.task.reads}"
             )
         trainer = self.config.trainer
-        for name, possible, words in (
-            ("max_epochs", trainer.max_epochs != 0, "at least 1, or -1 for no limit"),
-            ("max_steps", trainer.max_steps != 0, "at least 1, or -1 for no limit"),
-            ("limit_train_batches", trainer.limit_train_batches != 0, "above 0"),
-            ("accumulate_grad_batches", trainer.accumulate_grad_batches >= 1, "at least 1"),
-            ("gradient_clip_val", (trainer.gradient_clip_val or 0) >= 0, "at least 0, which is no clipping"),
-            (
-                "overfit_batches",
-                not trainer.overfit_batches,
-                "0: limit the batches, and validate on the same text",
-            ),
+        checkpoints = [
             (
                 "enable_checkpointing",
                 trainer.enable_checkpointing is not False,
@@ -323,26 +308,50 @@ class CommandLine(LightningCLI):
                 not trainer.barebones,
                 "false: it keeps no checkpoint to ship; without logs: --trainer.logger false",
             ),
-            (
-                "precision",
-                trainer.precision not in _ROUNDED,
-                "32-true, bf16-mixed or another that rounds no weights",
-            ),
-        ):
-            if not possible:
-                raise ConfigError(
-                    f"trainer.{name} {as_text(trainer[name])} is impossible; it must be {words}"
-                )
-        if (self.config.data.get("num_workers") or 0) < 0:
-            raise ConfigError(
-                f"data.num_workers {self.config.data.num_workers} is impossible; it must be at least 0"
-            )
+        ]
+        if self.command != "fit":
+            limit = {"validate": "limit_val_batches", "test": "limit_test_batches"}[self.command]
+            self._refuse([*checkpoints, (limit, trainer[limit] != 0, "above 0: there is nothing to score")])
+            return
+        self._refuse(
+            [
+                *checkpoints,
+                ("max_epochs", trainer.max_epochs != 0, "at least 1, or -1 for no limit"),
+                ("max_steps", trainer.max_steps != 0, "at least 1, or -1 for no limit"),
+                ("limit_train_batches", trainer.limit_train_batches != 0, "above 0"),
+                ("accumulate_grad_batches", trainer.accumulate_grad_batches >= 1, "at least 1"),
+                (
+                    "gradient_clip_val",
+                    (trainer.gradient_clip_val or 0) >= 0,
+                    "at least 0, which is no clipping",
+                ),
+                (
+                    "overfit_batches",
+                    not trainer.overfit_batches,
+                    "0: limit the batches, and validate on the same text",
+                ),
+                (
+                    "precision",
+                    trainer.precision not in _ROUNDED,
+                    "32-true, bf16-mixed or another that rounds no weights",
+                ),
+            ]
+        )
+        if (workers := self.config.data.get("num_workers") or 0) < 0:
+            raise ConfigError(f"data.num_workers {workers} is impossible; it must be at least 0")
         ends = (trainer.max_epochs or -1) > 0 or trainer.max_steps > 0 or trainer.fast_dev_run
         if self.config.model.get("schedule") == "cosine" and not ends:
             raise ConfigError(
                 "schedule 'cosine' falls until the end of training, and nothing says when that is; set "
                 "trainer.max_epochs or trainer.max_steps, or choose model.schedule: inverse_sqrt, plateau or constant"
             )
+
+    def _refuse(self, options_of_trainer: Sequence[tuple[str, bool, str]]) -> None:
+        """Of each its name, whether its value is possible, and what is."""
+        for name, possible, words in options_of_trainer:
+            if not possible:
+                value = as_text(self.config.trainer[name])
+                raise ConfigError(f"trainer.{name} {value} is impossible; it must be {words}")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with the run folder's loggers and the task's callbacks."""
@@ -378,6 +387,12 @@ class CommandLine(LightningCLI):
             trainer = Trainer(**settings)
         except (MisconfigurationException, ValueError) as error:
             raise ConfigError(f"trainer: {error}") from error
+        alone = isinstance(trainer._accelerator_connector.cluster_environment, LightningEnvironment)
+        if trainer.num_nodes > 1 and alone and "MASTER_ADDR" not in os.environ:
+            raise ConfigError(
+                f"trainer.num_nodes is {trainer.num_nodes}, and nothing says where the other machines are: start s2s "
+                "on each with torchrun, by SLURM, or with MASTER_ADDR, MASTER_PORT and NODE_RANK set"
+            )
         stop_and_validate_between_steps(trainer)
         train_in_parts_what_does_not_fit(trainer)
         tell_what_does_not_fit(trainer)

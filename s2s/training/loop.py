@@ -1,9 +1,10 @@
 """Lightning's training loop, made to stop, validate and resume at the ends of optimizer steps alone.
 
 Lightning ends a training that was told to stop, and validates, after any batch, though the gradients of half an
-accumulated step are in no checkpoint. At its limit of steps or epochs it does not validate unless the interval happens
-to end there, so that the steps since the last validation are lost to the best checkpoint. And a validation that was due when a checkpoint was written is never run
-when training goes on from there, so that early stopping and the best checkpoint miss it.
+accumulated step are in no checkpoint. At its limit of steps or epochs it does not validate unless the interval
+happens to end there, so that the steps since the last validation are lost to the best checkpoint. And a validation
+that was due when a checkpoint was written is never run when training goes on from there, so that early stopping and
+the best checkpoint miss it.
 
 Of several ranks one that has no batch of a validation leaves it out, while the others wait for it.
 

@@ -6,6 +6,7 @@ installed, or named with --plugin-dir.
 """
 
 import datetime
+import enum
 import inspect
 import os
 import pathlib
@@ -124,10 +125,22 @@ def checked(key: str, value: Any) -> Any:
                         f"{key}: {value['class_path']!r}: " + unknown("option", str(option), known)
                     )
             check_plain(f"{key}: {value['class_path']!r}", part, given)
+            given = {**_words_of_defaults(part), **given}
         return {"class_path": path, "init_args": dict(given)} if given else path
     if not isinstance(value, str) or value in _words(key):
         return value
-    return _class(key, value)[0]
+    return checked(key, {"class_path": value})
+
+
+def _words_of_defaults(part: Any) -> dict[str, str]:
+    """Defaults that are members of an enumeration where a word is declared, as words: the parser takes no other."""
+    defaults = {name: one.default for name, one in inspect.signature(part).parameters.items()}
+    hints = _hints(part)
+    return {
+        name: str(default.value)
+        for name, default in defaults.items()
+        if isinstance(default, enum.Enum) and hints.get(name) is str
+    }
 
 
 def _class(key: str, name: str) -> tuple[str, Any]:

@@ -247,7 +247,7 @@ class Seq2SeqModule(TaskModule):
         texts = dict(zip(lines, zip(hypotheses, references[0], strict=True), strict=True))
         for line in shown:
             source, hypothesis, reference = map(printable, (sources[line], *texts[line]))
-            self.say(f"  source      {source}\n  translation {hypothesis}\n  reference   {reference}\n")
+            self.say(f"  source    {source}\n  output    {hypothesis}\n  reference {reference}\n")
 
     def on_test_epoch_end(self) -> None:
         """Score the test split with `metric` and with those that are usual, and write what was decoded."""

@@ -740,6 +740,22 @@ def test_a_callback_is_added_to_those_of_a_configuration(capsys: pytest.CaptureF
     assert "unknown option 'trainer.max_steps+'; did you mean 'trainer.max_steps'?" in capsys.readouterr().err
 
 
+def test_a_timer_is_named_without_its_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "-c", "mini.yaml", "--trainer.callbacks", "[Timer]"]) == 0
+    assert saved()["trainer"]["callbacks"][0]["class_path"] == "pytorch_lightning.callbacks.Timer"
+    assert main(["fit", "-c", "runs/mini/config.yaml", "--ckpt_path", "last"]) == 0
+    assert "nothing left to train" in capsys.readouterr().err
+
+
+def test_machines_that_nothing_is_said_of_are_not_waited_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    assert main(["fit", "-c", "mini.yaml", "--trainer.num_nodes", "2"]) == 2
+    assert "trainer.num_nodes is 2, and nothing says where the other" in capsys.readouterr().err
+    assert not Path("runs/mini").exists()
+
+
 def test_a_figure_that_is_watched_and_not_logged_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     watching = "[{class_path: EarlyStopping, init_args: {monitor: val_bleu}}]"
     assert main(["fit", "-c", "mini.yaml", "--trainer.callbacks", watching]) == 2
@@ -753,7 +769,9 @@ def test_a_score_of_nothing_is_refused(command: str, limit: str, capsys: pytest.
     main(["fit", "-c", "mini.yaml"])
     capsys.readouterr()
     assert main([command, "-c", "mini.yaml", f"--trainer.{limit}", "0"]) == 2
-    assert f"trainer.{limit} is 0, so there is nothing to score" in capsys.readouterr().err
+    assert f"trainer.{limit} 0 is impossible; it must be above 0: there is nothing" in capsys.readouterr().err
+    assert main([command, "-c", "mini.yaml", "--trainer.enable_checkpointing", "false"]) == 2
+    assert "trainer.enable_checkpointing false is impossible; it must be true" in capsys.readouterr().err
     assert main([command, "-c", "mini.yaml", f"--trainer.{limit}", "0.1"]) == 2
     assert f"Please increase the `{limit}` argument" in capsys.readouterr().err
 

@@ -27,7 +27,14 @@ def test_a_listed_class_is_known_by_each_of_its_names(name):
 
 def test_all_that_are_listed_are_there():
     for key, (_, names) in LIGHTNING.items():
-        assert [checked(key, name) for name in names] == [f"{LIGHTNING[key][0]}.{name}" for name in names]
+        found = [checked(key, name) for name in names]
+        paths = [one["class_path"] if isinstance(one, dict) else one for one in found]
+        assert paths == [f"{LIGHTNING[key][0]}.{name}" for name in names]
+
+
+def test_a_default_that_is_no_word_is_given_as_one():
+    timer = checked("trainer.callbacks", {"class_path": "Timer", "init_args": {"duration": "00:00:01:00"}})
+    assert timer["init_args"] == {"interval": "step", "duration": "00:00:01:00"}
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,12 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "MiB / million lines",
     ),
     "threads_outputs_that_differ": ("most outputs that differ with another number of threads", "sentences"),
+    "waiting_speedup_alone": (
+        "training speed with the busy waiting of `s2s`, over that with the OpenMP library's own, alone",
+        "ratio",
+    ),
+    "waiting_speedup_programs": ("the same, next to a program on each core", "ratio"),
+    "waiting_speedup_training": ("the same, two trainings at once", "ratio"),
     "validation_share_of_epoch": ("time of a validation, of an epoch that ends with one", "share"),
     "pointer_time_ratio": (
         "training time with the pointer-generator over softmax, worst source length",

@@ -199,6 +199,10 @@ def formulas(raw: Raw) -> dict[str, Callable[[], float]]:
         )
     figures["translate_mebibytes_per_million_lines"] = lambda: slope(raw["translating"]["memory"]["points"])
     figures["threads_outputs_that_differ"] = lambda: max(run["differ"] for run in raw["threads"]["runs"])
+    for where in ("alone", "programs", "training"):
+        figures[f"waiting_speedup_{where}"] = lambda w=where: (
+            waiting_speed(raw["waiting"], w, "s2s") / waiting_speed(raw["waiting"], w, "library")
+        )
     for way in ("onnx", "int8"):
         start = "onnx_cold_start" if way == "onnx" else "onnx_int8_cold_start"
         figures[f"{start}_seconds"] = lambda w=way: middle(
@@ -358,6 +362,12 @@ def slope(points: list[list[float]]) -> float:
     """MiB for a million lines more, by least squares, from a quarter of the lines on: what begins is not what grows."""
     done = [(lines / 1e6, held) for lines, held in points if lines >= points[-1][0] / 4]
     return statistics.linear_regression(*zip(*done, strict=True)).slope
+
+
+def waiting_speed(waiting: dict[str, Any], where: str, way: str) -> float:
+    """Target tokens per second of results/waiting.json."""
+    (run,) = (one for one in waiting["runs"] if (one["where"], one["way"]) == (where, way))
+    return middle(run["samples"], lambda one: one["target_tokens_per_second"])
 
 
 def threads(raw: Raw) -> dict[str, dict[int, float]]:

@@ -139,7 +139,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     ),
     "threads_outputs_that_differ": ("most outputs that differ with another number of threads", "sentences"),
     "waiting_speedup_alone": (
-        "training speed with the busy waiting of `s2s`, over that with the OpenMP library's own, alone",
+        "training speed with `GOMP_SPINCOUNT=10000`, over that with the library's own busy waiting, alone",
         "ratio",
     ),
     "waiting_speedup_programs": ("the same, next to a program on each core", "ratio"),

@@ -201,7 +201,7 @@ def formulas(raw: Raw) -> dict[str, Callable[[], float]]:
     figures["threads_outputs_that_differ"] = lambda: max(run["differ"] for run in raw["threads"]["runs"])
     for where in ("alone", "programs", "training"):
         figures[f"waiting_speedup_{where}"] = lambda w=where: (
-            waiting_speed(raw["waiting"], w, "s2s") / waiting_speed(raw["waiting"], w, "library")
+            waiting_speed(raw["waiting"], w, "short") / waiting_speed(raw["waiting"], w, "library")
         )
     for way in ("onnx", "int8"):
         start = "onnx_cold_start" if way == "onnx" else "onnx_int8_cold_start"

@@ -4,13 +4,12 @@ import ast
 import gc
 import importlib.util
 import math
-import os
 import signal
 import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -40,8 +39,6 @@ _AGAIN_SECONDS = 1.0
 _COLLECT_AFTER = 10_000
 """New containers until Python looks for garbage among them, instead of its 700 or 2,000: importing torch and Lightning
 makes 370,000 objects that stay."""
-_SPINS = 10_000
-"""How often a thread of GNU's OpenMP looks whether the others are done before it sleeps, instead of 300,000 times."""
 
 
 def program() -> int:
@@ -51,25 +48,10 @@ def program() -> int:
     slow processor a training of two batches took 7.1 instead of 10.0 s from start to end.
     """
     gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
-    os.environ.update(waiting_threads(os.environ))  # before torch is imported, which reads it
     try:
         return main(ends=True)
     finally:
         gc.freeze()
-
-
-def waiting_threads(environment: Mapping[str, str]) -> dict[str, str]:
-    """How threads that share a product wait for each other, as variables of the environment; none if somebody has said.
-
-    The library's own way is longer than the turn of a thread that was put aside for another program. It takes the core
-    that this one needs, and where a second program waits in the same way both come to a standstill
-    (benchmarks/waiting.py).
-
-    Args:
-        environment: this process's.
-    """
-    said = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & environment.keys()
-    return {} if said else {"GOMP_SPINCOUNT": str(_SPINS)}
 
 
 def main(argv: list[str] | None = None, *, ends: bool = False) -> int:

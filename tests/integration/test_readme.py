@@ -168,7 +168,8 @@ def test_its_ratios_are_those_of_the_summary() -> None:
         ]
     elsewhere = summary.other_machines(summary.RESULTS)["amd-epyc-avx2"]
     (said,) = re.findall(r"EPYC of 2021 with AVX2, s2s trained (.*?)\n\n", README, flags=re.DOTALL)
-    names = ("train_feed_vs_joeynmt", "train_nofeed_vs_joeynmt", "train_nofeed_vs_eole")
+    names = ["train_feed_vs_joeynmt", "train_nofeed_vs_joeynmt", "train_nofeed_vs_eole"]
+    names += [f"decode_{search}_vs_{peer}" for peer in ("joeynmt", "eole") for search in ("greedy", "beam5")]
     assert [float(number) for number in re.findall(r"\d+\.\d", said)] == [
         round(elsewhere[f"{name}_float32"], 1) for name in names
     ]

@@ -1,7 +1,6 @@
 """The `s2s` command: dispatch, errors, help."""
 
 import gc
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from s2s import __version__, registry
-from s2s.__main__ import main, program
+from s2s.__main__ import main
 from s2s.errors import ENDING
 
 
@@ -201,21 +200,3 @@ def test_our_own_warnings_are_told_in_one_line(capsys: pytest.CaptureFixture[str
     main(["--version"])
     warnings.showwarning("the text gives 7 pieces", UserWarning, own, 3, None, None)
     assert capsys.readouterr().err == "s2s: warning: the text gives 7 pieces\n"
-
-
-def test_threads_wait_less_busily_where_nobody_has_said_how(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variables are there when a command, which may import torch, begins."""
-    seen: list[dict[str, str]] = []
-
-    def command(argv: list[str] | None = None, *, ends: bool = False) -> int:
-        seen.append(dict(os.environ))
-        return 0
-
-    monkeypatch.setattr("s2s.__main__.main", command)
-    monkeypatch.setattr(gc, "freeze", lambda: None)
-    before = gc.get_threshold()
-    for said in ({}, {"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "5"}):
-        monkeypatch.setattr(os, "environ", dict(said))
-        assert program() == 0
-    gc.set_threshold(*before)
-    assert seen == [{"GOMP_SPINCOUNT": "10000"}, {"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "5"}]

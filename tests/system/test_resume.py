@@ -572,7 +572,7 @@ class CtrlC(Recorder):
             {"in_validation": 1, "number": signal.SIGUSR1},
             {"trainer.val_check_interval": 4},
             "epoch 1, step 8",
-            [8, 14, 18, 24, 28],
+            [8, 14, 18, 24, 28, 30],
         ),
     ],
     ids=[

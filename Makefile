@@ -64,6 +64,7 @@ bench-full: env
 	for recipe in multi30k-en-lm aeslc-lm; do \
 		test -d runs/$$recipe/bundle || $(BIN)/python benchmarks/language_models.py $$recipe || exit 1; \
 	done
+	test -f benchmarks/results/waiting.json || $(BIN)/python benchmarks/waiting.py
 	for corpus in nsmc ewt airline; do \
 		test -f benchmarks/results/$$corpus.json || $(BIN)/python benchmarks/$$corpus.py || exit 1; \
 	done

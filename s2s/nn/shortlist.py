@@ -83,8 +83,8 @@ class Shortlisted:
         k = min(k, self._head.vocabulary_size)
         parts = []
         for group, rows in self._rows(decoded):
-            scores, unchosen = group.own_scores(rows).float(), torch.searchsorted(group.tokens, never)
-            values, places = top_log_probs(scores, k, unchosen, sparse=True)
+            scores, unchosen = group.own_scores(rows), torch.searchsorted(group.tokens, never)
+            values, places = top_log_probs(scores, k, unchosen)
             missing = (0, k - values.size(1))  # a list may be shorter than k
             parts.append((F.pad(values, missing, value=-torch.inf), F.pad(group.tokens[places], missing)))
         return torch.cat([values for values, _ in parts]), torch.cat([tokens for _, tokens in parts])

@@ -56,9 +56,12 @@ class SoftmaxHead(Head):
 
     def best(self, decoded: Decoded, source: Padded, k: int, never: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of few rows at a time, which are looked through while they lie in the cache."""
+        hidden = self.narrowed(decoded.hidden)
+        if len(hidden) <= ROWS_AT_ONCE:
+            return top_log_probs(F.linear(hidden, self.weight, self.bias), k, never)
         pieces = [
-            top_log_probs(F.linear(rows, self.weight, self.bias).float(), k, never)
-            for rows in self.narrowed(decoded.hidden).split(ROWS_AT_ONCE)
+            top_log_probs(F.linear(rows, self.weight, self.bias), k, never)
+            for rows in hidden.split(ROWS_AT_ONCE)
         ]
         values, tokens = zip(*pieces, strict=True)
         return torch.cat(values), torch.cat(tokens)

@@ -51,10 +51,13 @@ def test_nothing_times_something(way):
     assert linear(torch.zeros(0, 48), torch.randn(32, 48)).shape == (0, 32)
 
 
-def test_tanh_is_that_of_float64(way):
+@pytest.mark.parametrize("few", [kernels.FEW, 0], ids=["few", "many"])
+def test_tanh_is_that_of_float64(way, few, monkeypatch):
+    monkeypatch.setattr(kernels, "FEW", few)
     x = torch.cat(
         [torch.linspace(-12, 12, 4001), torch.tensor([0.0, 1e-6, -1e4, 1e4, torch.inf, -torch.inf])]
     )
+    assert x.numel() <= kernels.FEW or few == 0
     torch.testing.assert_close(tanh(x).double(), x.double().tanh(), rtol=0, atol=2.4e-7)
     assert tanh(torch.tensor([torch.nan])).isnan()
     views = torch.randn(5, 8)[:, 2:6]

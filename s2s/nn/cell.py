@@ -224,7 +224,21 @@ def advance(cell: RecurrentCell, x: Tensor, state: State, noise: Noise) -> tuple
             f"{form(state)}), not {form(returned)}; see: s2s plugins check"
         )
     output, following = returned
-    return output, map_state(lambda new, old: new.to(old.dtype), following, state)
+    if not _has_types_of(following, state):
+        following = map_state(lambda new, old: new.to(old.dtype), following, state)
+    return output, following
+
+
+def _has_types_of(following: State, state: State) -> bool:
+    # Whether there is nothing to convert: asked at every step, where a conversion of each leaf to its own type costs
+    # more than the question.
+    if isinstance(following, Tensor):
+        return following.dtype == state.dtype
+    if following is None:
+        return True
+    if not isinstance(following, tuple) or len(following) != len(state):
+        return False
+    return all(map(_has_types_of, following, state))
 
 
 def is_step(returned: object, state: State) -> bool:

@@ -31,13 +31,16 @@ class Greedy(SearchStrategy):
         """See `SearchStrategy.search`; one hypothesis for each sentence."""
         device = stepper.source_lengths.device
         source_lengths = stepper.source_lengths.tolist()
-        limits = limits.to(device)
-        minimums = torch.zeros_like(limits) if minimums is None else minimums.to(device)
+        ends = limits.tolist()  # the time at which nothing but the end token may come
+        minimums = torch.zeros_like(limits) if minimums is None else minimums
         longest_minimum = int(minimums.max()) if len(minimums) else 0
-        rows = list(range(len(limits)))  # the sentence that each row of the batch stands for
+        minimums = minimums.to(device)
+        rows = list(range(len(ends)))  # the sentence that each row of the batch stands for
         running = set(rows)
-        lengths = [0] * len(rows)  # symbols of each sentence, the end counted
-        steps: list[tuple[dict[int, int], Tensor, Tensor, Tensor | None]] = []
+        finished: set[int] = set()
+        ids: list[list[int]] = [[] for _ in rows]
+        log_probs: list[list[float]] = [[] for _ in rows]  # of `ids`, and of the end token
+        weights: list[list[Tensor]] | None = None
         last = torch.full((len(rows), 1), bos, dtype=torch.int64, device=device)
         for time in itertools.count() if rows else ():
             short = time < longest_minimum
@@ -48,43 +51,47 @@ class Greedy(SearchStrategy):
                 best = best.masked_fill((last == eos) & (minimums > time).unsqueeze(1), -torch.inf)
                 best, second = best.max(dim=1, keepdim=True)
                 last = last.gather(1, second)
-            # A model that has diverged says NaN: nothing follows, and the search ends.
-            best = best.masked_fill(best.isnan(), -torch.inf)
-            steps.append(({sentence: row for row, sentence in enumerate(rows)}, last, best, step.weights))
-
-            # The only synchronization of a step. 0: goes on; 1: ended by its end token; 2: cut off before
-            # this token.
-            cut = (best == -torch.inf) | ((limits <= time).unsqueeze(1) & (last != eos))
-            outcome = torch.where(cut, 2, (last == eos).long()).squeeze(1).tolist()
-            for row, sentence in enumerate(rows):
-                if outcome[row] and sentence in running:
+            if step.weights is not None and weights is None:
+                weights = [[] for _ in ids]
+            # The only time that a step waits for the device.
+            told = zip(rows, last.flatten().tolist(), best.flatten().tolist(), strict=True)
+            for row, (sentence, token, log_prob) in enumerate(told):
+                if sentence not in running:
+                    continue
+                # A model that has diverged says NaN: nothing follows, and the search ends.
+                if not log_prob > -torch.inf or (time >= ends[sentence] and token != eos):
                     running.remove(sentence)
-                    lengths[sentence] = time + 1 if outcome[row] == 1 else time
+                    continue
+                log_probs[sentence].append(log_prob)
+                if token == eos:
+                    running.remove(sentence)
+                    finished.add(sentence)
+                    continue
+                ids[sentence].append(token)
+                if weights is not None:
+                    weights[sentence].append(step.weights[row, 0])  # type: ignore[index]
             if not running:
                 break
             # A smaller batch is faster, but making it smaller copies the memory: wait until it is worth it.
             if len(running) <= len(rows) * 7 // 8:
                 kept = torch.tensor(
                     [row for row, sentence in enumerate(rows) if sentence in running], device=device
-                ).long()
+                )
                 rows = [sentence for sentence in rows if sentence in running]
                 stepper, state = stepper.keep(kept), select_state(state, kept)
-                last, limits, minimums = last[kept], limits[kept], minimums[kept]
-        tokens = [chosen.flatten().tolist() for _, chosen, _, _ in steps]
-        scores = [chosen.flatten().tolist() for _, _, chosen, _ in steps]
-        results = []
-        for sentence, length in enumerate(lengths):
-            path = [(time, steps[time][0][sentence]) for time in range(length)]
-            ids = [tokens[time][row] for time, row in path]
-            log_probs_of_ids = [scores[time][row] for time, row in path]
-            finished = bool(ids) and ids[-1] == eos
-            ids = ids[:-1] if finished else ids
-            weights = None
-            if steps and steps[0][3] is not None:
-                chosen = [steps[time][3][row, 0] for time, row in path[: len(ids)]]  # type: ignore[index]
-                weights = _stack(chosen, source_lengths[sentence])
-            results.append([Hypothesis(ids, sum(log_probs_of_ids), log_probs_of_ids, finished, weights)])
-        return results
+                last, minimums = last[kept], minimums[kept]
+        return [
+            [
+                Hypothesis(
+                    ids[sentence],
+                    sum(log_probs[sentence]),
+                    log_probs[sentence],
+                    sentence in finished,
+                    None if weights is None else _stack(weights[sentence], source_lengths[sentence]),
+                )
+            ]
+            for sentence in range(len(ids))
+        ]
 
 
 def _stack(rows: list[Tensor], source_length: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +12,25 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
+_Kind = tuple[int, Callable[[], None] | None]
+
+_RESTING: dict[_Kind, list[ThreadPoolExecutor]] = {}
+"""Threads that have nothing to do, for whoever needs such ones next: to start and prepare new ones for each sentence
+takes a tenth of its time."""
+
+_MOST_RESTING = os.cpu_count() or 1
+"""Pools of a kind that are kept: as many callers at once as can work at once."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_RESTING.clear)  # threads are not forked
+
+
 class GivenUp(Exception):
     """Nobody waits for what is searched."""
 
 
 class Workers:
-    """Some threads, started when they are first needed.
+    """Some threads, taken when they are first needed and left to the next caller at the end.
 
     One batch per thread is faster than one batch in all threads: its products and the steps between them are too small
     to be shared out, and no thread waits for another. That holds for a batch that is alone, too: all threads are no
@@ -34,6 +48,7 @@ class Workers:
     def __init__(self, threads: int, prepare: Callable[[], None] | None = None) -> None:
         self.threads = threads
         self._prepare = prepare
+        self._kind = threads, prepare
         self.given_up = threading.Event()
         self._pool: ThreadPoolExecutor | None = None
 
@@ -48,7 +63,12 @@ class Workers:
     ) -> None:
         if error is not None:
             self.given_up.set()
-        if self._pool is not None:
+        if self._pool is None:
+            return
+        resting = _RESTING.setdefault(self._kind, [])
+        if error is None and len(resting) < _MOST_RESTING:  # all tasks have been waited for
+            resting.append(self._pool)
+        else:
             self._pool.shutdown(cancel_futures=True)
 
     def start(self, tasks: Sequence[Callable[[], Result]]) -> Sequence[Callable[[], Result]]:
@@ -59,5 +79,11 @@ class Workers:
         if self.threads < 2 and self._prepare is None:
             return tasks
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.threads, "search", self._prepare)
+            self._pool = self._rested() or ThreadPoolExecutor(self.threads, "search", self._prepare)
         return [self._pool.submit(task).result for task in tasks]
+
+    def _rested(self) -> ThreadPoolExecutor | None:
+        try:
+            return _RESTING[self._kind].pop()
+        except (KeyError, IndexError):
+            return None

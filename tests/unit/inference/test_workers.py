@@ -1,5 +1,7 @@
 """Threads that search: each has one thread of torch, and nobody else notices."""
 
+import os
+import signal
 import threading
 
 import pytest
@@ -74,3 +76,41 @@ def test_what_was_not_begun_is_given_up():
         threading.Timer(0.05, release.set).start()
         raise KeyboardInterrupt
     assert len(done) < 20
+
+
+def used(workers):
+    return [one() for one in workers.start([threading.get_ident])]
+
+
+def test_threads_are_left_to_the_next_caller_but_not_after_an_error():
+    def kept():  # of a kind of its own: nobody else's
+        return None
+
+    with Workers(2, kept) as workers:
+        first = used(workers)
+        with Workers(2, kept) as others:
+            assert used(others) != first, "two callers at once"
+    with Workers(2, kept) as workers:
+        assert used(workers) == first
+    with pytest.raises(KeyboardInterrupt), Workers(2, kept) as workers:
+        assert used(workers) == first
+        raise KeyboardInterrupt
+    with Workers(2, kept) as workers:
+        assert first[0] not in [thread.ident for thread in threading.enumerate()]
+        assert workers.start([lambda: "answered"])[0]() == "answered"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_starts_threads_of_its_own():
+    def kept():
+        return None
+
+    with Workers(2, kept) as workers:
+        used(workers)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # it would wait for ever
+        with Workers(2, kept) as workers:
+            os._exit(len(used(workers)))
+    found = os.waitpid(child, 0)[1]
+    assert os.waitstatus_to_exitcode(found) == 1

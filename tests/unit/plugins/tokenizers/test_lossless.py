@@ -51,7 +51,8 @@ def test_lossless(kind: str, text: str) -> None:
     tokenizer = made(kind)
     assert tokenizer.decode(tokenizer.encode(text)) == text
     assert tokenizer.decode(tokenizer.encode_sampled(text, seed=len(text))) == text
-    assert tokenizer.encode_batch([text, "x", text])[2] == tokenizer.encode(text)
+    for several in ([text, "x", text], [text, "x"] * 20 + [text]):
+        assert tokenizer.encode_batch(several)[-1] == tokenizer.encode(text)
 
 
 @settings(max_examples=50, deadline=None)

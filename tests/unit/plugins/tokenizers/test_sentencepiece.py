@@ -172,6 +172,8 @@ def test_lone_surrogates() -> None:
         trained().encode("\ud800")
     with pytest.raises(DataError, match="lone surrogates"):
         trained().encode_batch(["a", "\udfff\u2581"])
+    with pytest.raises(DataError, match="lone surrogates"):
+        trained().encode_batch(["a", "\udfff\u2581"] * 20)
 
 
 def test_very_long_lines_are_learnt_from() -> None:
@@ -249,7 +251,7 @@ def test_a_symbol_is_one_piece_wherever_it_stands(algorithm: str, normalization:
     ids = {tag: tokenizer.tokens(range(tokenizer.vocabulary_size)).index(tag) for tag in TAGS}
     for tag in TAGS:
         for line in (f"{tag} the boat", f"the boat {tag}", f"the{tag}boat", f"{tag}{tag} saw the {tag}sea"):
-            encodings = [tokenizer.encode(line), *tokenizer.encode_batch([line])]
+            encodings = [tokenizer.encode(line), *tokenizer.encode_batch([line] * 40)]
             encodings += [tokenizer.encode_sampled(line, seed) for seed in range(20)]
             # the unigram model of so little text has letters alone
             assert algorithm == "unigram" or len({tuple(encoding) for encoding in encodings}) > 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -58,4 +59,10 @@ class LengthNormalization:
 
     def divisor(self, length: int) -> float:
         """The divisor of one length."""
-        return float(self.divisors(torch.tensor(length)))
+        return _divisor(self, length)
+
+
+@lru_cache
+def _divisor(normalization: LengthNormalization, length: int) -> float:
+    # Asked at each step of each search, where five small operations would be a hundredth of it.
+    return float(normalization.divisors(torch.tensor(length)))

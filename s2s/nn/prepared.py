@@ -37,7 +37,8 @@ class Prepared:
 
     Where weights can be packed, matrices are in memory twice as soon as their products were taken: as they are, and
     packed. A model of 13.8 million parameters, 53 MiB, holds 53 MiB more, or 26 if it is narrow and torch
-    multiplies bfloat16 here. What is not packed cannot go: it is the model's own, which scores, aligns and is converted
+    multiplies bfloat16 here; with AVX2 as much again for products of a single row, as soon as there are some
+    (`PackedMatrix`). What is not packed cannot go: it is the model's own, which scores, aligns and is converted
     beside this one, and embeddings and chosen rows (`Shortlisted`) are read from it. A model that cannot be copied
     (`pack_matrices`) is stepped as it is.
 

@@ -1,14 +1,8 @@
-"""`s2s fit`, `validate` and `test`: LightningCLI behind a door that people like.
-
-The task named in the configuration decides the LightningModule and the DataModule before the parser is built,
-so these are fixed classes and only their parts vary. What LightningCLI does not do is done before it parses
-(names, typos, recipes: options.py) and after it fails (one line for an error, below).
-"""
+"""`s2s fit`, `validate` and `test`, and `s2s.fit`: what happens around a trainer's work, and what is said of it."""
 
 import logging
 import math
 import os
-import re
 import shlex
 import signal
 import sys
@@ -21,72 +15,42 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentError, Namespace
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.accelerators import CPUAccelerator
-from pytorch_lightning.callbacks import ProgressBar, Timer
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.callbacks import Timer
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
 from s2s.durable import CANNOT_WRITE, writing
 from s2s.errors import ConfigError, Terminated, WriteError
-from s2s.registry import Entry, catalogue
-from s2s.registry.near_names import nearest, unknown
-from s2s.registry.parts import kind_of_option, options
-from s2s.resources import recipes
+from s2s.registry import catalogue
 from s2s.streams import Enduring, streams
-from s2s.training.callbacks import BestAndLast, DurableCheckpoints
+from s2s.training.callbacks import BestAndLast
 from s2s.training.changes import other_text
 from s2s.training.datamodule import KeepsTokenizers
-from s2s.training.help import (
-    choices,
-    takes_part,
-    type_hints,
-)
-from s2s.training.loop import stop_and_validate_between_steps
+from s2s.training.lightning_cli import TaskCLI
 from s2s.training.memory import keep_freed_memory
-from s2s.training.metrics_table import MetricsTable
-from s2s.training.nameable import LIGHTNING, is_plain
 from s2s.training.options import (
-    DEFAULT_SEED,
-    DEFAULT_TASK,
-    LINKED,
     Config,
     Option,
-    Vocabulary,
     Written,
     as_text,
-    given_value,
     read_command_line,
     read_config,
     task_name,
 )
-from s2s.training.out_of_memory import train_in_parts_what_does_not_fit
-from s2s.training.precision import AUTO, PRECISION, precision_here, precision_to_go_on, slow_precision
-from s2s.training.restoring import tell_what_does_not_fit
 from s2s.training.run_folder import (
     BUNDLE,
     CHECKPOINTS,
-    METRICS,
     TOKENIZERS,
     Progress,
-    RunFolder,
     lies_in,
     named_checkpoint,
     progress_of,
 )
-from s2s.training.scored_set import ScoredSet, name_of, set_of_run
 from s2s.training.short_help import help_asked_for
 from s2s.training.task import Task, TaskModule
 from s2s.training.threads import no_more_threads_than_cores
-
-MOST_SEED = 2**32 - 1
-_ROUNDED = ("bf16-true", "16-true")
-"""Precisions in which the weights themselves have 16 bits: small steps vanish, and they cannot be drawn on the CPU."""
-RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -161,283 +125,6 @@ def run(command: str, argv: Sequence[str]) -> int:
     return 0
 
 
-class _Parser(LightningArgumentParser):
-    """A parser whose errors are ours to tell."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{**kwargs, "exit_on_error": False})
-
-    def add_class_arguments(self, *args: Any, **kwargs: Any) -> Any:
-        """Without `sub_configs`: a value that is the name of a file would be read as a configuration, unchecked."""
-        return super().add_class_arguments(*args, **{**kwargs, "sub_configs": False})
-
-
-class CommandLine(LightningCLI):
-    """LightningCLI for one task.
-
-    Args:
-        task: The task, a class of kind `task`.
-        written: Configurations and options, in order.
-        command: `fit`, `validate` or `test`.
-        callbacks: Callbacks beside those of the task and of the configuration.
-        instantiate: False: read the configuration and stop there.
-    """
-
-    def __init__(
-        self,
-        task: type[Task],
-        written: Sequence[Written],
-        command: str,
-        *,
-        callbacks: Sequence[Callback] = (),
-        instantiate: bool = True,
-    ) -> None:
-        self.task = task
-        self.written = written
-        self.command = command
-        self.vocabulary = vocabulary(
-            task, command, accelerator=given_value(written, "trainer.accelerator") or "auto"
-        )
-        self._callbacks = list(callbacks)
-        self.keeper: RunFolder | None = None
-        self._instantiate = instantiate
-        super().__init__(
-            task.module,
-            task.data,
-            run=False,
-            save_config_callback=None,
-            parser_class=_Parser,
-            args=[],
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-        )
-
-    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """A seed that is a number: a run that cannot be repeated is never what is wanted."""
-        parser.add_argument("--seed_everything", type=int, default=DEFAULT_SEED)
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """The options of a run that belong to neither model, data nor trainer."""
-        parser.add_argument("--task", type=str, default=DEFAULT_TASK)
-        parser.add_argument("--run_folder", type=str | None, default=None)
-        parser.add_argument("--ckpt_path", type=str | None, default=None)
-        parser.add_argument("--overwrite", type=bool, default=False)
-        parser.add_argument("--accept_changes", type=bool, default=False)
-        if "seed" in options(self.task.data):
-            parser.link_arguments("seed_everything", LINKED)
-
-    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Check and replace names, parse, and turn the parser's errors into one line."""
-        arguments = self.vocabulary.arguments(self.written)
-        try:
-            self.config = parser.parse_args(arguments)
-        except (ArgumentError, TypeError, ValueError) as error:
-            raise ConfigError(plain_error(str(error), self.command)) from error
-        seed = self.config.seed_everything
-        if not 0 <= seed <= MOST_SEED:
-            raise ConfigError(f"seed_everything {seed} is impossible; it must be from 0 to {MOST_SEED}")
-
-    @property
-    def run_folder(self) -> Path:
-        """Where checkpoints, logs and the bundle go."""
-        if self.config.run_folder:
-            return Path(self.config.run_folder)
-        named = [item.name for item in self.written if isinstance(item, Config) and item.name]
-        return RUNS / (named[0] if named else str(self.config.task).lower())
-
-    def config_text(self) -> str:
-        """The whole configuration as YAML, with catalogue names: what `-c` reads again."""
-        config = self.config.clone()
-        config.pop("config", None)
-        # What is null is kept: it may override a default (`attention: null`).
-        tree = yaml.safe_load(
-            self.parser.dump(config, skip_link_targets=True, skip_unset=False, format="yaml")
-        )
-        for key in ("ckpt_path", "overwrite", "accept_changes"):  # how this run was started, not what it is
-            tree.pop(key, None)
-        tree["run_folder"] = str(self.run_folder)  # so that the file, given to -c, names the same run
-        first = {key: tree.pop(key) for key in ("task", "run_folder", "model", "data") if key in tree}
-        return str(
-            yaml.safe_dump(self.vocabulary.names({**first, **tree}), sort_keys=False, allow_unicode=True)
-        )
-
-    def instantiate_classes(self) -> None:
-        """Build module, data and trainer."""
-        if self.command == "fit" and self.config.ckpt_path and given_value(self.written, PRECISION) == AUTO:
-            begun = progress_of(str(named_checkpoint(self.config.ckpt_path, self.run_folder)))
-            self.config.trainer.precision = precision_to_go_on(begun.config, self.config.trainer.precision)
-        if not self._instantiate:
-            return
-        self._refuse_the_impossible()
-        self.config_init: Namespace = self.parser.instantiate(self.config)
-        self.datamodule = self._get(self.config_init, "data")
-        self.model = self._get(self.config_init, "model")
-        self.task.connect(self.model, self.datamodule)
-        try:
-            self.trainer = self.instantiate_trainer()
-        except BaseException:
-            self.release()
-            raise
-
-    def release(self) -> None:
-        """Let another run have the folder."""
-        if self.keeper is not None:
-            self.keeper.release()
-
-    def _refuse_the_impossible(self) -> None:
-        """What Lightning takes without a word, and trains on nothing or not as it is told.
-
-        Raises:
-            ConfigError: no data, or a value that cannot be.
-        """
-        named = any(isinstance(item, Config) for item in self.written)
-        empty = "train" in options(self.task.data) and not self.config.data.train
-        if self.command == "fit" and not named and empty:
-            raise ConfigError(
-                f"no data: name a recipe (-c {', -c '.join(recipes())}) or give {self.task.reads}"
-            )
-        trainer = self.config.trainer
-        checkpoints = [
-            (
-                "enable_checkpointing",
-                trainer.enable_checkpointing is not False,
-                "true: what is shipped is a checkpoint; for room, delete the folder checkpoints after training",
-            ),
-            (
-                "barebones",
-                not trainer.barebones,
-                "false: it keeps no checkpoint to ship; without logs: --trainer.logger false",
-            ),
-        ]
-        if self.command != "fit":
-            limit = {"validate": "limit_val_batches", "test": "limit_test_batches"}[self.command]
-            self._refuse([*checkpoints, (limit, trainer[limit] != 0, "above 0: there is nothing to score")])
-            return
-        self._refuse(
-            [
-                *checkpoints,
-                ("max_epochs", trainer.max_epochs != 0, "at least 1, or -1 for no limit"),
-                ("max_steps", trainer.max_steps != 0, "at least 1, or -1 for no limit"),
-                ("limit_train_batches", trainer.limit_train_batches != 0, "above 0"),
-                ("accumulate_grad_batches", trainer.accumulate_grad_batches >= 1, "at least 1"),
-                (
-                    "gradient_clip_val",
-                    (trainer.gradient_clip_val or 0) >= 0,
-                    "at least 0, which is no clipping",
-                ),
-                (
-                    "overfit_batches",
-                    not trainer.overfit_batches,
-                    "0: limit the batches, and validate on the same text",
-                ),
-                (
-                    "precision",
-                    trainer.precision not in _ROUNDED,
-                    "32-true, bf16-mixed or another that rounds no weights",
-                ),
-            ]
-        )
-        if (workers := self.config.data.get("num_workers") or 0) < 0:
-            raise ConfigError(f"data.num_workers {workers} is impossible; it must be at least 0")
-        ends = (trainer.max_epochs or -1) > 0 or trainer.max_steps > 0 or trainer.fast_dev_run
-        if self.config.model.get("schedule") == "cosine" and not ends:
-            raise ConfigError(
-                "schedule 'cosine' falls until the end of training, and nothing says when that is; set "
-                "trainer.max_epochs or trainer.max_steps, or choose model.schedule: inverse_sqrt, plateau or constant"
-            )
-
-    def _refuse(self, options_of_trainer: Sequence[tuple[str, bool, str]]) -> None:
-        """Of each its name, whether its value is possible, and what is."""
-        for name, possible, words in options_of_trainer:
-            if not possible:
-                value = as_text(self.config.trainer[name])
-                raise ConfigError(f"trainer.{name} {value} is impossible; it must be {words}")
-
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """The trainer, with the run folder's loggers and the task's callbacks."""
-        folder = self.run_folder
-        settings = {**self.config_init.trainer.as_dict(), **kwargs}
-        settings["default_root_dir"] = settings["default_root_dir"] or str(folder)
-        callbacks = settings["callbacks"] or []
-        callbacks = [*(callbacks if isinstance(callbacks, list) else [callbacks])]
-        ours = self.task.callbacks(folder)
-        if settings["enable_progress_bar"] is False:
-            ours = [callback for callback in ours if not isinstance(callback, ProgressBar)]
-        callbacks += [*self._callbacks, *ours]
-        table = MetricsTable(folder / METRICS)
-        if self.command == "fit" and not settings["fast_dev_run"]:
-            self.keeper = RunFolder(
-                folder,
-                self.config_text(),
-                resume_from=named_checkpoint(self.config.ckpt_path, folder),
-                overwrite=self.config.overwrite,
-                start_from=self.config.get("model.start_from"),
-                accept_changes=self.config.accept_changes,
-                table=table,
-            )
-            callbacks.append(self.keeper)
-        settings["callbacks"] = callbacks
-        if settings["logger"] in (None, True):
-            # No name and no version: the run folder itself, not version_0, version_1 below it.
-            curves = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
-            settings["logger"] = [curves, table] if self.command == "fit" else False
-        plugins = settings["plugins"] or []
-        settings["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), DurableCheckpoints()]
-        try:
-            trainer = Trainer(**settings)
-        except (MisconfigurationException, ValueError) as error:
-            raise ConfigError(f"trainer: {error}") from error
-        alone = isinstance(trainer._accelerator_connector.cluster_environment, LightningEnvironment)
-        if trainer.num_nodes > 1 and alone and "MASTER_ADDR" not in os.environ:
-            raise ConfigError(
-                f"trainer.num_nodes is {trainer.num_nodes}, and nothing says where the other machines are: start s2s "
-                "on each with torchrun, by SLURM, or with MASTER_ADDR, MASTER_PORT and NODE_RANK set"
-            )
-        stop_and_validate_between_steps(trainer)
-        train_in_parts_what_does_not_fit(trainer)
-        tell_what_does_not_fit(trainer)
-        return trainer
-
-    def scored_set(self, checkpoint: str, scored: Progress) -> ScoredSet:
-        """What a test of a checkpoint is of, and what its files are called."""
-        test_set = yaml.safe_load(self.config_text())["data"].get("test")
-        folder = Path(self.trainer.default_root_dir)
-        name = name_of(test_set, set_of_run(self.run_folder), folder)
-        return ScoredSet(name, test_set, checkpoint, scored.epoch, scored.step)
-
-    def without_end(self) -> str | None:
-        """That nobody said when training ends; None if somebody did."""
-        trainer = self.config.trainer
-        if trainer.fast_dev_run or trainer.max_epochs or trainer.max_time or trainer.max_steps != -1:
-            return None
-        if self.config.model.get("patience") is not None:
-            return None
-        return (
-            "training goes on for 1000 epochs, for nothing says when it ends; set --trainer.max_epochs, "
-            "--trainer.max_steps, --trainer.max_time or --model.patience"
-        )
-
-    def slow_precision(self) -> str | None:
-        """That the precision asked for is slow on this machine; None if it is not."""
-        trainer = self.config.trainer
-        return slow_precision(trainer.precision, trainer.accelerator)
-
-    def without_validation(self) -> str | None:
-        """What a training that is not validated loses; None if it is validated, or if nothing is kept of it."""
-        model, data, trainer = self.config.model, self.config.get("data"), self.config.trainer
-        if trainer.fast_dev_run or "validation" not in options(self.task.data):
-            return None
-        if (data.validation and trainer.limit_val_batches != 0) or not data.get("train"):
-            return None
-        why = "trainer.limit_val_batches is 0" if data.validation else "data.validation names no text"
-        idle = ["model.patience"] if model.get("patience") is not None else []
-        idle += ["model.schedule plateau"] if model.get("schedule") == "plateau" else []
-        if model.get("monitor") != self.parser.get_default("model.monitor"):
-            idle.append("model.monitor")
-        effect = f"; without effect: {', '.join(idle)}" if idle else ""
-        return f"no validation ({why}): the last checkpoint is what is shipped{effect}"
-
-
 class _Run:
     def __init__(
         self,
@@ -449,7 +136,7 @@ class _Run:
     ) -> None:
         task: type[Task] = catalogue().load("task", task_name(written))
         defaults = _from_mapping(task.defaults)
-        self._cli = CommandLine(
+        self._cli = TaskCLI(
             task, [*defaults, *written], command, callbacks=callbacks, instantiate=not only_print
         )
 
@@ -620,106 +307,6 @@ def _limits_reached(begun: Progress, trainer: Trainer) -> str:
     if any((timer.time_remaining() or math.inf) <= 0 for timer in timers):
         return f"already at epoch {begun.epoch}, and its time is used up; raise --trainer.max_time"
     return f"already at epoch {begun.epoch}, step {begun.step}, where training stopped"
-
-
-def vocabulary(task: type[Task], command: str, *, accelerator: object = "auto") -> Vocabulary:
-    """The options of `s2s fit|validate|test` for a task, and what `auto` means on an accelerator."""
-    keys = ["task", "run_folder", "ckpt_path", "overwrite", "accept_changes", "seed_everything"]
-    parts: dict[str, str] = {}
-    specs: list[str] = []
-    several: list[str] = []
-    open_ended: list[str] = []
-    closed: list[str] = []
-    lists: list[str] = []
-    for group, holder in (("model", task.module), ("data", task.data), ("trainer", Trainer)):
-        hints = type_hints(holder)
-        for name in options(holder):
-            key = f"{group}.{name}"
-            if key == LINKED:
-                continue
-            keys.append(key)
-            kind = kind_of_option(name)
-            if key in LIGHTNING:
-                open_ended.append(key)
-                lists += [key] if "list[" in str(hints.get(name)) else []
-            elif kind and takes_part(hints.get(name)):
-                parts[key] = kind
-                specs += [key] if "dict" in str(hints[name]) else []
-                several += [key] if re.search("list|Sequence", str(hints[name])) else []
-            elif not is_plain(hints.get(name, Any)):
-                closed.append(key)
-    return Vocabulary(
-        keys,
-        parts=parts,
-        specs=specs,
-        several=several,
-        open_ended=open_ended,
-        closed=closed,
-        lists=lists,
-        stand_ins={PRECISION: {AUTO: lambda: precision_here(accelerator)}},
-        command=command,
-    )
-
-
-def plain_error(message: str, command: str) -> str:
-    """The parser's nested message as one line: which option, what it takes, what it got.
-
-    Args:
-        message: The text of jsonargparse's exception.
-        command: For the remedy.
-    """
-    message = message.replace("\n", " ")
-    key = ".".join(re.findall(r'(?:Parser key|Key) "([^"]+)"', message))
-    remedy = f"See: s2s {command} --help"
-    strange = re.search(r"Option '([^']+)' is not accepted\..*?class_path='([^']+)'", message)
-    if strange:
-        option, path = strange.groups()
-        if entry := _entry(path):
-            known = options(catalogue().load(entry.kind, entry.name))
-            return f"{key}: " + unknown(
-                "option", option, known, f"See: s2s {command} --{key}.help {entry.name}"
-            )
-    if lacking := re.search(
-        r"arguments are required: (\w+(?:, \w+)*).*?(?:Got|Given) value: \w+\(class_path='([^']+)'", message
-    ):
-        names, path = lacking.groups()
-        part = entry.name if (entry := _entry(path)) else path
-        given = " ".join(f"--{key}.{name} VALUE" for name in names.split(", "))
-        return f"{key}: {part} needs {names}, without a default; give {given}. See: s2s {command} --{key}.help {part}"
-    if other := re.search(r"([\w.]+)\] expects [^:]*: Expected '([\w.]+)' to be a [\w ]+ <class '", message):
-        base, part = other.groups()
-        told = f"{part.rpartition('.')[2]} is no {base.rpartition('.')[2]}; derive it from {base}"
-        return f"{key}: {told}. See: s2s plugins check"
-    innermost = re.split(r'Parser key "[^"]+":', message)[-1].strip()
-    found = re.search(r"(?:Got|Given) value: (.+?)(?:\. Got value: |$)", innermost)
-    if not found:
-        return f"{key}: {innermost} {remedy}" if key else f"{' '.join(message.split())} {remedy}"
-    got = found.group(1).strip()
-    kind = kind_of_option(key)
-    if kind and "Callable" in innermost:
-        return f"{key}: expected {kind}, {choices(kind)}, got {got!r}. {remedy}"
-    wanted, literals = _wanted(re.split(r"(?:Got|Given) value", innermost)[0])
-    if key == PRECISION:  # a word of ours
-        wanted, literals = f"{AUTO} or {wanted}", [AUTO, *literals]
-    near = nearest(got, literals)
-    return f"{key}: expected {wanted}, got {got!r}{f'; did you mean {near!r}?' if near else '.'} {remedy}"
-
-
-def _entry(path: str) -> Entry | None:
-    """Of a class, by its dotted path."""
-    return next((one for one in catalogue().entries() if one.target.replace(":", ".") == path), None)
-
-
-def _wanted(expectation: str) -> tuple[str, list[str]]:
-    """The types and the values that the parser says it takes, and the values alone."""
-    literals = [
-        value.strip().strip("'")
-        for values in re.findall(r"Literal\[([^\]]*)\]", expectation)
-        for value in values.split(",")
-    ]
-    types = [path.rpartition(".")[2] for path in re.findall(r"<class '([\w.]+)'>", expectation)]
-    types = ["null" if name == "NoneType" else name for name in types]
-    return " or ".join(dict.fromkeys([*literals, *types])) or "another value", list(dict.fromkeys(literals))
 
 
 _NOT_THE_USERS = [

@@ -27,7 +27,7 @@ from s2s.runtime.translator import OnnxTranslator
 from s2s.text.corpus import corpus_spec
 from s2s.text.store import PairStore
 from s2s.text.store_builder import pair_store
-from s2s.training.cli import vocabulary
+from s2s.training.lightning_cli import vocabulary
 from s2s.training.nameable import LIGHTNING
 from s2s.training.options import Config, Option, read_config
 from soak.contained import MARK, results

@@ -18,7 +18,7 @@ from pytorch_lightning import Callback
 
 import s2s
 from s2s.errors import WriteError
-from s2s.training.cli import CommandLine
+from s2s.training.lightning_cli import TaskCLI
 from s2s.training.run_folder import RunFolder
 from tests.system.test_run_folder import options
 
@@ -168,7 +168,7 @@ def test_a_run_that_does_not_begin_holds_nothing(
         wrong = {"ckpt_path": str(tmp_path / "junk.ckpt"), "accept_changes": True}
     else:
         wrong = {}
-        monkeypatch.setattr(CommandLine, "without_end", _no_configuration)
+        monkeypatch.setattr(TaskCLI, "without_end", _no_configuration)
     with pytest.raises(s2s.errors.S2SError) as failed:
         s2s.fit({**options, **wrong})
     assert not (tmp_path / "run").exists()
@@ -177,7 +177,7 @@ def test_a_run_that_does_not_begin_holds_nothing(
     assert failed.value is not None
 
 
-def _no_configuration(self: CommandLine) -> str:
+def _no_configuration(self: TaskCLI) -> str:
     raise s2s.ConfigError("made up")
 
 

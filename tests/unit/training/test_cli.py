@@ -25,7 +25,7 @@ from s2s.errors import ConfigError
 from s2s.registry import Catalogue, Entry, catalogue
 from s2s.registry.discovery import discover
 from s2s.training.callbacks import BestAndLast
-from s2s.training.cli import plain_error
+from s2s.training.parser_errors import plain_error
 from tests.unit.test_streams import nobody_reads
 from tests.unit.training import stand_in
 

@@ -1,4 +1,4 @@
-"""How many CPU cores there are to compute with."""
+"""The number of CPU cores available for computation."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from s2s.errors import ConfigError
 
 MOST_THREADS = 8
-"""As many are used unasked: between the products of a step Python runs, one thread at a time, so that many more would
-bring little (docs/translating.md), and others want the cores of a large machine, too."""
+"""Most threads used by default: between the matrix products of a step, Python runs on one thread, so many more would
+gain little (docs/translating.md), and a large machine is shared with others."""
 MOST_ASKED = 1024
-"""More cannot be asked for: no machine has more cores to itself, and each thread takes memory."""
+"""Most threads that can be requested: no machine has more cores, and each thread takes memory."""
 
 _QUOTAS = (
     ("cpu.max",),  # cgroup v2: quota and period
@@ -21,7 +21,7 @@ _QUOTAS = (
 
 
 def threads_to_use(threads: int | None, library: int) -> int:
-    """So many threads as are asked for; where none are, `default_threads`.
+    """The requested number of threads; None: `default_threads`.
 
     Raises:
         ConfigError: see `check_threads`.
@@ -33,7 +33,7 @@ def threads_to_use(threads: int | None, library: int) -> int:
 
 
 def check_threads(name: str, threads: int) -> None:
-    """Refuse a number of threads that cannot be.
+    """Raise if a number of threads is out of range.
 
     Args:
         name: of the option, for the error.
@@ -47,7 +47,7 @@ def check_threads(name: str, threads: int) -> None:
 
 
 def default_threads(library: int) -> int:
-    """As many threads as there are cores to run them, `MOST_THREADS` at most.
+    """As many threads as there are available cores, `MOST_THREADS` at most.
 
     Args:
         library: see `available_cores`.
@@ -56,11 +56,11 @@ def default_threads(library: int) -> int:
 
 
 def available_cores(library: int) -> int:
-    """The cores on which this process may run, and no more than its container may keep busy.
+    """The number of cores on which this process may run, limited by the CPU quota of its container.
 
     Args:
-        library: as many as the library would use that computes, which are the most: torch uses all cores, or what
-            OMP_NUM_THREADS or `torch.set_num_threads` says. It knows nothing of a container's quota.
+        library: the number of threads that the compute library would use, an upper bound: torch uses all cores, or
+            what OMP_NUM_THREADS or `torch.set_num_threads` says. It ignores a container's quota.
     """
     allowed = [library]
     if hasattr(os, "sched_getaffinity"):  # not on all systems
@@ -71,10 +71,10 @@ def available_cores(library: int) -> int:
 
 
 def container_cores(folder: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """The cores that a container's quota of CPU time is worth; None without a quota.
+    """A container's quota of CPU time as a number of cores; None without a quota.
 
     Args:
-        folder: where the kernel tells of control groups.
+        folder: where the kernel's control groups (cgroups) are mounted.
     """
     for names in _QUOTAS:
         try:

@@ -1,13 +1,13 @@
-"""The errors that s2s raises for what a person can mend: each gives the value, the choices and the remedy."""
+"""The errors that s2s raises for problems a user can fix: each gives the value, the choices and the remedy."""
 
 import signal
 
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, name)]
-"""Signals that tell a process to end: two by which clusters say that time is up, and that of a terminal that closes."""
+"""Signals that tell a process to end: two that clusters send when time is up, and that of a closing terminal."""
 
 
 class Terminated(SystemExit):
-    """The process was told to end by a signal; it leaves with the status that shells tell of one: 128 and its number.
+    """The process was told to end by a signal; it exits with the status that shells use for this: 128 plus the number.
 
     Args:
         number: of the signal.
@@ -26,7 +26,7 @@ class S2SError(Exception):
 
 
 class ConfigError(S2SError):
-    """A name, an option or a combination of options that cannot be."""
+    """An invalid name, option or combination of options."""
 
 
 class DataError(S2SError):
@@ -42,4 +42,4 @@ class BundleError(S2SError):
 
 
 class WriteError(DataError):
-    """A file or a folder that cannot be written; what was there before is as it was."""
+    """A file or a folder that cannot be written; its previous contents are unchanged."""

@@ -12,8 +12,8 @@ class Padded(NamedTuple):
     """A batch of token sequences, padded on the right.
 
     Attributes:
-        ids: token ids, [batch, time] of int64. For a model that copies, one at or above the size of the vocabulary is a
-            word of its own sentence (`s2s.text.extended`).
+        ids: token ids, [batch, time] of int64. For a model that copies, an id at or above the vocabulary size is a word
+            of this sentence that is not in the vocabulary (`s2s.text.extended`).
         lengths: real positions per row, at least 1, [batch] of int64.
     """
 
@@ -30,18 +30,18 @@ class Padded(NamedTuple):
         return Padded(self.ids.to(device), self.lengths.to(device))
 
     def rows(self, part: slice) -> Padded:
-        """Some of the sequences, no wider than the longest of them."""
+        """Some of the sequences, padded to the longest of them."""
         lengths = self.lengths[part]
         return Padded(self.ids[part, : int(lengths.max())], lengths)
 
 
 class Spelled(NamedTuple):
-    """Sentences of words that are read as a whole and in pieces, such as their characters.
+    """Sentences whose words are read both as a whole and in pieces, such as characters.
 
     Attributes:
         words: each word as a whole, [batch, words].
         pieces: of each distinct word, [distinct words, pieces].
-        places: the row of `pieces` that each word has, [batch, words]; 0 at padding.
+        places: each word's row in `pieces`, [batch, words]; 0 at padding.
     """
 
     words: Padded
@@ -53,7 +53,7 @@ class Spelled(NamedTuple):
         return Spelled(self.words.to(device), self.pieces.to(device), self.places.to(device))
 
     def rows(self, part: slice) -> Spelled:
-        """Some of the sentences, and the pieces of their words alone."""
+        """Some of the sentences, with the pieces of their words only."""
         words = self.words.rows(part)
         distinct, places = self.places[part, : words.ids.size(1)].unique(return_inverse=True)
         pieces = Padded(self.pieces.ids[distinct], self.pieces.lengths[distinct])

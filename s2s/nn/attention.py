@@ -1,4 +1,4 @@
-"""Attention over an encoded source: memorized once per sentence, asked at every target position."""
+"""Attention over an encoded source: memorized once per sentence, queried at every target position."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from s2s.nn.twins import holds
 
 
 class Attended(NamedTuple):
-    """What attention answers.
+    """The result of attention.
 
     Attributes:
-        context: [batch, context] or [batch, time, context], as the query was.
+        context: [batch, context] or [batch, time, context], like the query.
         weights: [batch, source] or [batch, time, source]; zero at padding, each row sums to one.
         state: the attention's own next state.
     """
@@ -33,13 +33,13 @@ class Attention(nn.Module, ABC):
     """Attends to one sentence's encoder outputs.
 
     Args:
-        query_size: width of the decoder state that asks.
+        query_size: width of the query, the decoder state.
         memory_size: width of the encoder outputs.
-        context_size: width of what is answered; `memory_size` unless the attention says otherwise.
+        context_size: width of the context; None: `memory_size`.
     """
 
     sequential: bool = False
-    """True: each answer depends on the one before (coverage), so it must be stepped."""
+    """True: each result depends on the previous one (coverage), so attention runs step by step."""
 
     def __init__(self, query_size: int, memory_size: int, *, context_size: int | None = None) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Attention(nn.Module, ABC):
 
     @abstractmethod
     def memorize(self, outputs: Tensor, mask: Tensor) -> Any:
-        """All that depends on the source alone.
+        """Compute everything that depends on the source alone.
 
         Args:
             outputs: encoder outputs, zero at padding, [batch, source, memory].
@@ -60,33 +60,33 @@ class Attention(nn.Module, ABC):
         """
 
     def initial_state(self, memory: Any) -> State:
-        """The attention's state before the first step; empty unless it has one."""
+        """The attention's state before the first step; empty by default."""
         return ()
 
     def map_values(self, memory: Any, linear: Callable[[Tensor], Tensor]) -> Any | None:
-        """A memory whose answers are what `linear` makes of the context; None if the attention cannot (the default).
+        """A memory that yields contexts already mapped by `linear`; None if unsupported (the default).
 
-        An attention whose context is a sum of vectors of the memory, whatever their weights, can: the map is then taken
-        once per source position, not once per target position.
+        Attention can support this if its context is a weighted sum of memory vectors: the map is then applied once per
+        source position, not once per target position.
 
         Args:
-            memory: as `memorize` made it.
-            linear: a linear map (without a constant) of [..., context] to [..., size].
+            memory: as returned by `memorize`.
+            linear: a linear map (without bias) from [..., context] to [..., size].
         """
         return None
 
     @abstractmethod
     def attend(self, query: Tensor, memory: Any, state: State) -> Attended:
-        """Answer.
+        """Compute the context and the weights of a query.
 
         Args:
-            query: decoder state, [batch, hidden]; or all of them, [batch, time, hidden], if not `sequential`.
-            memory: as `memorize` made it.
-            state: as `initial_state` or the last answer gave it.
+            query: decoder state, [batch, hidden]; or of all time steps, [batch, time, hidden], if not `sequential`.
+            memory: as returned by `memorize`.
+            state: as returned by `initial_state` or the previous call.
         """
 
     def attend_beams(self, query: Tensor, memory: Any, state: State) -> Attended:
-        """Answer several beams of each sentence. An attention may know how without repeating the memory for each.
+        """Attend for several beams of each sentence; may be overridden to avoid repeating the memory for each beam.
 
         Args:
             query: decoder states, [sentences * beams, hidden], sentence-major.
@@ -106,7 +106,7 @@ class Attention(nn.Module, ABC):
 
 
 def attend_rows(attention: Attention, query: Tensor, memory: Any, state: State) -> Attended:
-    """Ask with several rows per sentence, as beams do, and keep one memory per sentence.
+    """Attend with several query rows per sentence, as for beams, and one memory per sentence.
 
     Args:
         attention: any attention.
@@ -130,15 +130,14 @@ class ScoredMemory(NamedTuple):
 
 
 class ScoredAttention(Attention):
-    """Attention by one score per source position; the context is the mean of the outputs, weighted by their softmax.
+    """Attention by one score per source position; the context is the mean of the outputs weighted by their softmax.
 
-    A subclass with a distribution other than the softmax gives `normalize`; one that rules positions out, or favours
-    some, gives `masked_scores`.
+    Override `normalize` for a distribution other than the softmax, and `masked_scores` to exclude or favour positions.
     """
 
     @abstractmethod
     def keys(self, outputs: Tensor) -> Tensor:
-        """What of the score depends on the source alone: [batch, source, memory] to [batch, source, key]."""
+        """The part of the score that depends on the source alone: [batch, source, memory] to [batch, source, key]."""
 
     @abstractmethod
     def score(self, query: Tensor, keys: Tensor) -> Tensor:
@@ -149,25 +148,25 @@ class ScoredAttention(Attention):
         return ScoredMemory(self.keys(outputs), outputs, mask)
 
     def map_values(self, memory: Any, linear: Callable[[Tensor], Tensor]) -> Any | None:
-        """The values are mapped, the keys stay; a subclass with another memory or answer cannot."""
+        """Map the values and keep the keys; None if a subclass overrides `memorize` or `attend` without this method."""
         if not holds(self, "map_values", "memorize", "attend"):
             return None
         return memory._replace(values=linear(memory.values))
 
     def masked_scores(self, queries: Tensor, memory: ScoredMemory) -> Tensor:
-        """Scores [batch, time, source] of queries [batch, time, hidden]; -inf at what may not be attended to."""
+        """Scores [batch, time, source] of queries [batch, time, hidden]; -inf at positions not to attend to."""
         return self.score(queries, memory.keys).masked_fill(~memory.mask.unsqueeze(1), float("-inf"))
 
     def normalize(self, scores: Tensor) -> Tensor:
-        """Weights that sum to one from scores, both [batch, time, source]; zero where the score is -inf: a softmax.
+        """Normalize scores to weights that sum to one, both [batch, time, source]; zero for -inf; a softmax by default.
 
         Args:
-            scores: in float32 at least, as the weights stay: bfloat16 would sum to one within 4e-3 only.
+            scores: in float32 at least, like the weights: in bfloat16 they would sum to one only within 4e-3.
         """
         return scores.softmax(dim=-1)
 
     def attend(self, query: Tensor, memory: ScoredMemory, state: State) -> Attended:
-        """Weights of the real positions, and the mean of their values."""
+        """Weights over the real positions, and the weighted mean of their values."""
         queries = query if query.dim() == 3 else query.unsqueeze(1)
         scores = self.masked_scores(queries, memory)
         weights = self.normalize(scores.to(torch.promote_types(scores.dtype, torch.float32)))
@@ -181,8 +180,8 @@ class AdditiveScore:
     """``v . tanh(query + key)`` for all pairs, in bounded pieces (Bahdanau et al. 2015; Luong et al. 2015, concat)."""
 
     PAIR_ELEMENTS = 2**24
-    """Largest [batch, time, source, size] held at once: 64 MiB in float32. Where there are several pieces, each is
-    computed again when gradients are taken."""
+    """Largest [batch, time, source, size] held at once: 64 MiB in float32. If there are several pieces, each is
+    recomputed in the backward pass."""
 
     def additive(self, queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
         """Scores [batch, time, source].

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Bridge(nn.Module, ABC):
-    """Maps every part of the encoder's state to every part of the decoder's.
+    """Maps the features of the encoder's state to those of the decoder's first state.
 
     Args:
         encoder_features: width of the encoder's features.
@@ -22,4 +22,4 @@ class Bridge(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
-        """[batch, encoder_features] to [batch, decoder_features]."""
+        """Map [batch, encoder_features] to [batch, decoder_features]."""

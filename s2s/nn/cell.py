@@ -1,7 +1,7 @@
-"""The recurrent cell and its state: the protocol that every cell plugin keeps.
+"""The recurrent cell and its state: the protocol that every cell plugin implements.
 
-A cell is written for one time step of a whole batch. Everything else - sequences, padding, both directions, stacking,
-attention, beams - is done once, in the core, for every cell.
+A cell implements one time step for a whole batch. Everything else (sequences, padding, both directions, stacking,
+attention, beams) is implemented once, in the core, for every cell.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ State = Any
 """Nested tuples (NamedTuples too); every leaf is a tensor [batch, ...]. ``None`` stands for a part that is absent."""
 
 Noise = Any
-"""What a cell draws once per sequence, in the form of a `State`; ``None`` when nothing is drawn."""
+"""Random values that a cell samples once per sequence, structured like a `State`; ``None`` if there are none."""
 
 
 def map_state(fn: Callable[..., Tensor], *states: State) -> State:
-    """Apply `fn` to the leaves of one state, or to the leaves that stand at the same place in several.
+    """Apply `fn` to every leaf of one state, or to the corresponding leaves of several states.
 
     Args:
         fn: takes as many tensors as there are states, returns one tensor.
-        *states: states of one structure.
+        *states: states of the same structure.
     """
     first = states[0]
     if first is None:
@@ -42,7 +42,7 @@ def map_state(fn: Callable[..., Tensor], *states: State) -> State:
 
 
 def select_state(state: State, index: Tensor) -> State:
-    """The rows `index` of every leaf: how beams are re-ordered and finished sentences leave.
+    """Select rows of every leaf, to reorder beams or to drop finished sentences.
 
     Args:
         state: leaves [batch, ...].
@@ -61,24 +61,23 @@ def leaves(state: State) -> list[Tensor]:
 
 
 def side_by_side(state: State) -> Tensor:
-    """All numbers of a state in one row for each of the batch, [batch, F], leaf after leaf; a leaf [batch] is one."""
+    """All leaves of a state, flattened and concatenated, [batch, F]; a leaf [batch] becomes one column."""
     return torch.cat([leaf.unsqueeze(-1).flatten(1) for leaf in leaves(state)], dim=-1)
 
 
 class RecurrentCell(nn.Module, ABC):
     """One step of a recurrence, for a batch.
 
-    An author writes `step`. A cell whose input enters through an affine map (nearly all do) gives `projected_size`; the
-    core then owns that map and computes it for all time steps at once, outside the loop.
+    A subclass implements `step`. A cell that applies an affine map to its input (nearly all do) sets `projected_size`;
+    the core then owns that map and computes it for all time steps at once, outside the loop.
 
-    All that a call computes goes into what it returns, and nothing onto `self`: in a translation, the methods of every
-    part are called from several threads at once.
+    Methods return their results and store nothing on `self`: translation calls them from several threads at once.
 
     Args:
         input_size: width of the input.
         hidden_size: width of the hidden state.
-        projected_size: width P of the projected input that `step` is given; None: it is given the input itself.
-        output_size: width of the output; `hidden_size` unless the cell says otherwise.
+        projected_size: width P of the projected input that `step` receives; None: it receives the input itself.
+        output_size: width of the output; None: `hidden_size`.
     """
 
     input_weight: nn.Parameter | None
@@ -108,38 +107,38 @@ class RecurrentCell(nn.Module, ABC):
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        """Widths of the leaves of the state: how many numbers each has in a row, 1 where it is [batch]."""
+        """Widths of the state's leaves: numbers per batch row, 1 for a leaf [batch]."""
         return (self.hidden_size,)
 
     def initial_state(self, batch_size: int, *, like: Tensor) -> State:
-        """The state before the first step: zeros, unless the cell says otherwise.
+        """The state before the first step: zeros by default.
 
         Args:
             batch_size: rows of each leaf.
-            like: a tensor on the wanted device; its type is taken where the cell has no parameters.
+            like: a tensor on the target device; its dtype is used if the cell has no parameters.
 
         Returns:
-            A tuple of leaves [batch, state_sizes[i]]. Their type is the one that the state keeps.
+            A tuple of leaves [batch, state_sizes[i]]. The state keeps their dtypes in all later steps.
         """
         dtype = next((parameter.dtype for parameter in self.parameters()), like.dtype)
         return tuple(like.new_zeros(batch_size, size, dtype=dtype) for size in self.state_sizes)
 
     def project(self, x: Tensor) -> Tensor:
-        """The part of the step that needs no state; affine in `x`, so that it can be taken out of time.
+        """The part of the step that does not depend on the state; affine in `x`, so it is computed outside the loop.
 
         Args:
             x: [..., input].
 
         Returns:
-            [..., P]; `x` itself when the cell owns no projection.
+            [..., P]; `x` itself if the cell has no projection.
         """
         return x if self.input_weight is None else F.linear(x, self.input_weight, self.input_bias)
 
     def project_part(self, x: Tensor, start: int) -> Tensor:
-        """What some columns of the input add to `project`; the constant term belongs to the part that starts at 0.
+        """The contribution of some input columns to `project`; the bias belongs to the part that starts at 0.
 
-        The parts of an input sum to its projection. A decoder with feedback computes the known part for all time steps
-        at once and adds the fed part in the loop.
+        The parts of an input sum to its projection. A decoder with input feeding computes the known part for all time
+        steps at once and adds the fed-back part in the loop.
 
         Args:
             x: columns `start` to `start + width` of the input, [..., width].
@@ -159,34 +158,34 @@ class RecurrentCell(nn.Module, ABC):
 
         Args:
             x: projected input, [batch, P].
-            state: as `initial_state` gives it.
-            noise: what `noise` drew for this sequence; a cell that draws none may leave the argument out.
+            state: as returned by `initial_state` or the previous step.
+            noise: as returned by `noise` for this sequence; a cell without noise may omit the parameter.
 
         Returns:
             The output [batch, output] and the next state, of the same structure.
         """
 
     def fused(self, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State] | None:
-        """All steps at once, where a faster way exists; must equal `step` in outputs, states and gradients.
+        """All steps at once, if there is a faster implementation; must match `step` in outputs, states and gradients.
 
         Args:
             x: input, not projected, [batch, time, input]; zero where `mask` is False.
             mask: True at real positions, which come first in every row, [batch, time].
             state: the state before the first step.
-            noise: what `noise` drew, or None.
+            noise: as returned by `noise`.
 
         Returns:
-            Outputs [batch, time, output] (of any value where `mask` is False) and the state after each row's last real
-            position; or None: no faster way here.
+            Outputs [batch, time, output] (arbitrary where `mask` is False) and the state after each row's last real
+            position; None if there is no faster implementation for this call.
         """
         return None
 
     def onnx_operator(self) -> OnnxOperator | None:
-        """The cell as an operator of ONNX, where there is one that equals `step`; None: a step of it is exported."""
+        """The ONNX operator equivalent to `step`; None if there is none, and `step` itself is exported."""
         return None
 
     def read(self, state: State) -> Tensor:
-        """What the state says to the outside, [batch, output]: the first leaf, unless the cell says otherwise."""
+        """The output that belongs to a state, [batch, output]: by default its first leaf."""
         first: Tensor = state[0]
         return first
 
@@ -196,23 +195,23 @@ class RecurrentCell(nn.Module, ABC):
         return sum(self.state_sizes)
 
     def features(self, state: State) -> Tensor:
-        """The whole state side by side, [batch, F], for a bridge."""
+        """The whole state as one vector per row, [batch, F], for a bridge."""
         return side_by_side(state)
 
     def state_from(self, features: Tensor) -> State:
-        """A state made from a bridge's features, [batch, F]; leaves [batch, state_sizes[i]] that may have any value.
+        """Build a state from a bridge's features, [batch, F]: leaves [batch, state_sizes[i]] of unrestricted value.
 
         A cell with other leaves overrides it.
         """
         return features.split(list(self.state_sizes), dim=-1)
 
     def noise(self, batch_size: int, *, like: Tensor) -> Noise:
-        """What is drawn once per sequence (variational dropout, zoneout, weight drop); None when nothing is."""
+        """Sample the noise of one sequence (variational dropout, zoneout, weight drop); None if there is none."""
         return None
 
 
 def advance(cell: RecurrentCell, x: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
-    """`cell.step`, the state's leaves kept in their types (mixed precision would let them drift).
+    """Call `cell.step` and keep the dtypes of the state's leaves, which mixed precision would change.
 
     Raises:
         PluginError: the step does not return an output and a state.
@@ -230,8 +229,7 @@ def advance(cell: RecurrentCell, x: Tensor, state: State, noise: Noise) -> tuple
 
 
 def _has_types_of(following: State, state: State) -> bool:
-    # Whether there is nothing to convert: asked at every step, where a conversion of each leaf to its own type costs
-    # more than the question.
+    # Whether nothing needs conversion. Checked at every step, as converting each leaf to its own dtype costs more.
     if isinstance(following, Tensor):
         return following.dtype == state.dtype
     if following is None:
@@ -242,9 +240,9 @@ def _has_types_of(following: State, state: State) -> bool:
 
 
 def is_step(returned: object, state: State) -> bool:
-    """Whether a step returned an output and a state, where the state before was a tuple another one.
+    """Whether a step returned an output and a state, which must be a tuple if the state before was one.
 
-    A tensor alone could be taken apart too, row by row. Nothing here looks into a tensor: it is asked at every step.
+    A lone tensor, which could be unpacked by rows, is refused. No tensor is read: this check runs at every step.
     """
     if not isinstance(returned, tuple) or len(returned) != 2 or not isinstance(returned[0], Tensor):
         return False
@@ -252,7 +250,7 @@ def is_step(returned: object, state: State) -> bool:
 
 
 def form(value: object) -> str:
-    """A state, or what a step returned, for a message: `(a tensor, (a tensor,))`, `None`."""
+    """Describe a state, or a step's return value, for an error message: `(a tensor, (a tensor,))`, `None`."""
     if isinstance(value, Tensor):
         return "a tensor"
     if isinstance(value, (tuple, list)):

@@ -17,26 +17,26 @@ from s2s.nn.pooling import AttentionPooling, Pooling, check_pooling, max_over_ti
 from s2s.padded import Padded
 
 UNKNOWN_CLASS = -1
-"""Of a text whose class the model does not have."""
+"""Label of a text whose class the model does not have."""
 
 
 class SequenceClassifier(nn.Module):
-    """An encoder over the text, pooling over its positions, a feed-forward network over what comes of it.
+    """An encoder over the text, pooling over its positions, and a feed-forward classifier.
 
-    Every part is given as a factory; the model gives the sizes.
+    Every part is given as a factory; the model passes the sizes.
 
     Args:
         vocabulary_size: number of tokens.
         classes: number of classes.
         embedding: makes an embedding from a vocabulary size.
         encoder: makes an encoder from the width of its input.
-        pooling: last is the encoder's features of its last state; mean and max are over the outputs of real positions;
-            attention is their mean weighted by how much they matter (Yang et al. 2016).
-        hidden_size: units of the hidden layer between the pooled text and its classes; 0: there is none.
+        pooling: last is the features of the encoder's final state; mean and max are over the outputs of real positions;
+            attention is their mean weighted by learned importance (Yang et al. 2016).
+        hidden_size: units of the hidden layer between the pooled text and its classes; 0: no hidden layer.
         dropout: on the pooled text, and on the hidden layer.
 
     Raises:
-        ConfigError: sizes or rates that cannot be, or an unknown pooling.
+        ConfigError: invalid sizes or rates, or an unknown pooling.
     """
 
     def __init__(
@@ -93,12 +93,12 @@ class SequenceClassifier(nn.Module):
 
 
 def class_loss(log_probs: Tensor, gold: Tensor, weights: Tensor | None = None) -> HeadLoss:
-    """Cross-entropy, summed over texts; one of an unknown class counts for nothing.
+    """Cross-entropy, summed over texts; texts of an unknown class are ignored.
 
     Args:
         log_probs: [batch, classes].
         gold: the class of each text, or `UNKNOWN_CLASS`, [batch] of int64.
-        weights: how much a text of each class counts in what is minimized, [classes]; None: one.
+        weights: weight of each class in the training objective, [classes]; None: one.
     """
     nll = F.nll_loss(log_probs, gold, ignore_index=UNKNOWN_CLASS, reduction="sum")
     total = (

@@ -10,11 +10,11 @@ class CRF(nn.Module):
     """Labels that depend on their neighbours (Lample et al. 2016, section 2.2).
 
     The score of labels y of a sentence of n words is ``first[y_1] + sum_t scores[t, y_t] + sum_t transitions[y_(t-1),
-    y_t] + last[y_n]``, and its probability the softmax over all that n words can have. Every sum over them is worked
-    out from left to right, in n steps.
+    y_t] + last[y_n]``, and its probability is the softmax over all label sequences of n words. Every sum over them is
+    computed from left to right, in n steps.
 
     Args:
-        labels: how many there are.
+        labels: number of labels.
     """
 
     def __init__(self, labels: int) -> None:
@@ -24,10 +24,10 @@ class CRF(nn.Module):
         self.last = nn.Parameter(torch.zeros(labels))
 
     def log_partition(self, scores: Tensor, lengths: Tensor) -> Tensor:
-        """Logarithm of the sum over all labels of a sentence, [batch].
+        """Logarithm of the sum over all label sequences of each sentence, [batch].
 
         Args:
-            scores: of each label at each word, [batch, words, labels]; numbers, whatever they are, at padding.
+            scores: of each label at each word, [batch, words, labels]; any numbers at padding.
             lengths: of the sentences, [batch].
         """
         alpha = self.first + scores[:, 0]
@@ -37,18 +37,18 @@ class CRF(nn.Module):
         return torch.logsumexp(alpha + self.last, dim=1)
 
     def nll(self, scores: Tensor, allowed: Tensor, lengths: Tensor) -> Tensor:
-        """Negative log-likelihood of what is allowed, [batch]: of the sum over all labels that are.
+        """Negative log-likelihood of all allowed label sequences together, [batch].
 
         Args:
             scores: see `log_partition`.
-            allowed: [batch, words, labels]; the gold label alone where it is known, all where it is not and at padding.
+            allowed: [batch, words, labels]; only the gold label where it is known, all where it is not and at padding.
             lengths: see `log_partition`.
         """
         right = scores.masked_fill(~allowed, -torch.inf)
         return self.log_partition(scores, lengths) - self.log_partition(right, lengths)
 
     def marginals(self, scores: Tensor, lengths: Tensor) -> Tensor:
-        """The probability of each label at each word, whatever the others are, [batch, words, labels]; 0 at padding.
+        """The marginal probability of each label at each word, [batch, words, labels]; 0 at padding.
 
         It is the derivative of the logarithm of the partition function; taking it is the backward algorithm.
         """

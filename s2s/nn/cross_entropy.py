@@ -13,17 +13,17 @@ from s2s.nn.head import PIECE_ELEMENTS
 from s2s.nn.kernels import linear
 
 BLOCK_ELEMENTS = 2**18
-"""Softmax and gradient of a piece are worked out in blocks of this size, 1 MiB in float32: they are gone through ten
-times, in a core's own cache."""
+"""Softmax and gradient of a piece are computed in blocks of this size, 1 MiB in float32: each block is read ten times,
+from a core's own cache."""
 
 ROWS = 64
-"""Tokens are filled up to a multiple of this. A CPU's matrix library keeps some megabytes for every number of rows that
-it has met (5 GB after an epoch of Multi30k); so there are few."""
+"""Tokens are padded to a multiple of this. A CPU's matrix library keeps some megabytes for every number of rows that it
+has seen (5 GB after an epoch of Multi30k); padding keeps these few."""
 
 
 SHARED_ROWS, SHARED_COLUMNS = 1280, 256
-"""A bfloat16 product of fewer rows, 512 columns and a long inner axis is not shared out among threads by oneDNN: 6.9 ms
-on two for [1024, 8000] x [8000, 512], 3.9 ms in pieces of 256 columns."""
+"""oneDNN does not parallelize a bfloat16 product of fewer rows, 512 columns and a long inner axis: 6.9 ms on two
+threads for [1024, 8000] x [8000, 512], 3.9 ms in pieces of 256 columns."""
 
 
 def linear_cross_entropy(
@@ -38,12 +38,12 @@ def linear_cross_entropy(
 ) -> tuple[Tensor, Tensor]:
     """Sum over tokens of the cross-entropy of ``softmax(hidden @ weight.T + bias)``.
 
-    With `beside` it is that of a mixture, ``-log(softmax(...)[gold] + exp(beside))``; what is spread by label smoothing
-    is asked of the softmax alone.
+    With `beside` it is that of a mixture, ``-log(softmax(...)[gold] + exp(beside))``; the share spread by label
+    smoothing applies to the softmax alone.
 
-    The gradient of the logits is their softmax minus the target distribution, so it is at hand as soon as the loss is:
-    each piece of tokens is multiplied out, turned into its own gradient in place, and forgotten. Under autocast the
-    products are made in its type, all else in float32.
+    The gradient of the logits is their softmax minus the target distribution, so it is available together with the
+    loss: the logits of each piece of tokens are computed, turned into their gradient in place, and discarded. Under
+    autocast, products are computed in its dtype, everything else in float32.
 
     Args:
         hidden: [tokens, hidden].
@@ -51,8 +51,8 @@ def linear_cross_entropy(
         bias: [vocabulary].
         gold: [tokens] of int64.
         label_smoothing: share of the target spread evenly over the vocabulary (Szegedy et al. 2016, section 7).
-        beside: logarithm of what else speaks for each gold token, [tokens], in float32 at least; -1 in `gold` is then a
-            token for which the softmax does not speak.
+        beside: log-probability of each gold token from another source, [tokens], in float32 at least; -1 in `gold` is
+            then a token to which the softmax gives no probability.
         piece_elements: bound on tokens * vocabulary of one piece, in float32; in bfloat16 twice as many.
 
     Returns:
@@ -128,7 +128,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 exponentials = scores.sub_(most).exp_()
                 sums = exponentials.sum(dim=1, keepdim=True)
                 normalizer = most + sums.log()
-                spoken: Tensor | float = 1.0  # the softmax's share in what is said of gold
+                spoken: Tensor | float = 1.0  # the softmax's share of gold's probability
                 gold_log_probs = picked - normalizer
                 if beside is not None and grad_beside is not None:
                     span_of_rows = slice(start + first, start + first + rows.size(0))
@@ -175,7 +175,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             None,
         )  # scaled in place: the weight's is as large as the weight
         scale = grads[0]
-        if scale.device.type != "cpu" or scale.item() != 1.0:  # reading it would make an accelerator wait
+        if scale.device.type != "cpu" or scale.item() != 1.0:  # reading it synchronizes with an accelerator
             for part in gradients:
                 if part is not None:
                     part.mul_(scale.to(part.dtype))

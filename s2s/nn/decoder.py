@@ -1,4 +1,4 @@
-"""Decoders: from a state and the tokens so far to all that an output layer needs."""
+"""Decoders: from a state and the tokens so far to the inputs of an output head."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from s2s.nn.weight_gradients import gathered_weight_gradients
 
 
 class Decoded(NamedTuple):
-    """What a decoder hands to a head. The leading axes are [batch, target], or [batch] for one step.
+    """A decoder's output, the input of a head. The leading axes are [batch, target], or [batch] for one step.
 
     Attributes:
         hidden: what the next token is predicted from, [..., hidden].
-        context: attention's answer, [..., context]; None without attention, and after `Decoder.fold_memory`.
-        weights: attention's weights, [..., source]; None without attention.
+        context: attention context, [..., context]; None without attention, and after `Decoder.fold_memory`.
+        weights: attention weights, [..., source]; None without attention.
         inputs: the embedded tokens that were read, [..., input].
     """
 
@@ -32,18 +32,18 @@ class Decoded(NamedTuple):
 
 
 NextInput = Callable[[Decoded, int], Tensor]
-"""From what was decoded at time t, and t + 1, to the input [batch, input] at t + 1 (scheduled sampling)."""
+"""Called with the `Decoded` of time t, and t + 1; returns the input [batch, input] at t + 1 (scheduled sampling)."""
 
 
 class Decoder(nn.Module, ABC):
-    """Reads target tokens from left to right, beginning at the end of the source.
+    """Reads target tokens from left to right, starting from the encoded source.
 
     Args:
         input_size: width of the embedded tokens.
         memory_size: width of the encoder outputs.
         hidden_size: width of `Decoded.hidden`.
         context_size: width of `Decoded.context`; 0 without attention.
-        feature_size: width F of what `start` takes from the bridge.
+        feature_size: width F of the bridge's output that `start` receives.
     """
 
     def __init__(
@@ -58,20 +58,20 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def start(self, encoded: Encoded, features: Tensor) -> tuple[Any, State]:
-        """What is done once per sentence.
+        """Compute the memory and the initial state, once per sentence.
 
         Args:
-            encoded: the encoder's answer.
-            features: the bridge's answer, [batch, F].
+            encoded: the encoder's output.
+            features: the bridge's output, [batch, F].
 
         Returns:
             The memory (State-like, one row per sentence; None without attention) and the state before the first token.
         """
 
     def redraw(self, state: State) -> State:
-        """The same state with other noise, as `start` draws it once per sentence: for the next segment of a long text.
+        """The same state with newly sampled noise, for the next segment of a long text.
 
-        A decoder whose state carries what it draws writes it; by default there is nothing to draw.
+        `start` samples noise once per sentence. A decoder with noise in its state overrides this.
 
         Args:
             state: leaves [batch, ...].
@@ -89,24 +89,24 @@ class Decoder(nn.Module, ABC):
         """
 
     def fold_tokens(self, vectors: Tensor) -> Tensor | None:
-        """What `step` makes of the token alone, to be worked out once for the whole vocabulary; None: nothing.
+        """The part of `step` that depends on the token alone, precomputed for the whole vocabulary; None: nothing.
 
         Args:
             vectors: embedded tokens, [..., input].
 
         Returns:
-            [..., P], of which `step_folded` is given the rows of the tokens that it reads.
+            [..., P]; `step_folded` receives the rows of the tokens that it reads.
         """
         return None
 
     def step_folded(self, folded: Tensor, input: Tensor, memory: Any, state: State) -> tuple[Decoded, State]:
-        """`step`, given what `fold_tokens` made of the same token, [rows, P]."""
+        """`step` with the output of `fold_tokens` for the same tokens, [rows, P]."""
         return self.step(input, memory, state)
 
     def fold_memory(self, memory: Any) -> Any:
-        """A memory for steps whose `Decoded.context` nobody reads (it may be None); by default the memory itself.
+        """A memory for steps whose `Decoded.context` is not used (it may be None); by default the memory itself.
 
-        What the decoder does to every context can so be done to the memory, once per sentence.
+        What the decoder does to every context can thus be done to the memory, once per sentence.
         """
         return memory
 
@@ -119,14 +119,14 @@ class Decoder(nn.Module, ABC):
         *,
         next_input: NextInput | None = None,
     ) -> tuple[Decoded, State]:
-        """Read all tokens: teacher forcing. The same numbers as `step`, one at a time.
+        """Read all tokens at once (teacher forcing), with the same results as one `step` at a time.
 
         Args:
             inputs: embedded tokens, [batch, target, input].
             lengths: real positions, at least 1, [batch].
-            memory: as `start` gave it.
-            state: as `start` gave it.
-            next_input: gives the input of each step but the first; without it `inputs` does.
+            memory: as returned by `start`.
+            state: as returned by `start`.
+            next_input: provides the input of each step but the first; None: `inputs` does.
 
         Returns:
             Decoded with leading axes [batch, target], and the state after each row's last real position.
@@ -142,7 +142,7 @@ class Decoder(nn.Module, ABC):
         *,
         next_input: NextInput | None = None,
     ) -> tuple[Decoded, State]:
-        """`forward` by `step` alone: the slow twin of every other way."""
+        """`forward` by `step` alone: the slow reference for faster implementations."""
         mask = length_mask(lengths, inputs.size(1))
         inputs = inputs.masked_fill(~mask.unsqueeze(-1), 0.0)
         shortest = int(lengths.min())
@@ -157,7 +157,7 @@ class Decoder(nn.Module, ABC):
 
 
 def stack_steps(steps: list[Decoded]) -> Decoded:
-    """Single steps, each [batch, ...], as one Decoded [batch, target, ...]."""
+    """Stack single steps, each [batch, ...], into one Decoded [batch, target, ...]."""
 
     def stack(parts: list[Tensor | None]) -> Tensor | None:
         present = [part for part in parts if part is not None]

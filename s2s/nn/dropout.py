@@ -15,7 +15,7 @@ _STEPS = 2**16
 
 
 def check_rate(rate: float) -> float:
-    """The dropout probability itself, if it can be one.
+    """Return the dropout probability if it is valid.
 
     Raises:
         ConfigError: it is not in [0, 1).
@@ -26,16 +26,16 @@ def check_rate(rate: float) -> float:
 
 
 def dropout_mask(like: Tensor, shape: Sequence[int], rate: float) -> Tensor:
-    """A mask to multiply by: 0 with probability `rate` (to 1 in 65,536), else such that the mean is 1.
+    """A mask to multiply by: 0 with probability `rate` (rounded to 1 / 65,536), else scaled so that the mean is 1.
 
-    Draws 16 bits per value: torch's own draws took ten times as long on a CPU, a tenth of a training step.
+    Draws 16 bits per value: torch's own sampling took ten times as long on a CPU, a tenth of a training step.
 
     Args:
         like: gives device and type.
         shape: of the mask.
         rate: probability that a value is zero, below 1.
     """
-    dropped = min(round(check_rate(rate) * _STEPS), _STEPS - 1)  # some are left: their mean is to be 1
+    dropped = min(round(check_rate(rate) * _STEPS), _STEPS - 1)  # keep some, so that the mean can be 1
     size = torch.Size(shape).numel()
     words = torch.empty((size + 3) // 4, dtype=torch.int64, device=like.device).random_(-(2**63), 2**63 - 1)
     kept = words.view(torch.int16)[:size].view(tuple(shape)) >= dropped - _STEPS // 2
@@ -63,7 +63,7 @@ class SequenceDropout(nn.Module):
         self.variational = variational
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Drop from `x`; `mask`, one of `draw`, replaces the drawing."""
+        """Apply dropout to `x`; a `mask` from `draw` is used instead of sampling one."""
         if mask is not None:
             return x * (mask.unsqueeze(1) if x.dim() == 3 else mask)
         if not self.training or self.rate == 0:
@@ -73,7 +73,7 @@ class SequenceDropout(nn.Module):
         return drop(x, self.rate)
 
     def draw(self, batch_size: int, features: int, *, like: Tensor) -> Tensor | None:
-        """A mask [batch, features] for a whole sequence that is stepped; None where none is needed."""
+        """Sample a mask [batch, features] for a sequence that is read step by step; None if none is needed."""
         if not (self.training and self.variational and self.rate > 0):
             return None
         return dropout_mask(like, (batch_size, features), self.rate)

@@ -25,20 +25,20 @@ class Embedding(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, tokens: Tensor) -> Tensor:
-        """[...] of token ids to [..., size]."""
+        """Embed token ids, [...] to [..., size]."""
 
     def several(self, *tokens: Tensor) -> list[Tensor]:
-        """Embed more than one thing, such as both sides of a model that share a table. The same as one by one."""
+        """Embed several tensors, such as both sides of a model that share a table; same result as one by one."""
         return [self(some) for some in tokens]
 
     def begin_with(self, tokens: Sequence[str]) -> str | None:
-        """Called once, before a new model is trained: here an embedding may take over what others have learnt.
+        """Called once, before a new model is trained, so that an embedding can load pretrained vectors.
 
         Args:
             tokens: of the vocabulary, in the order of their ids, as the tokenizer shows them.
 
         Returns:
-            what a person should know of it.
+            A message for the user, or None.
         """
         return None
 

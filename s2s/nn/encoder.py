@@ -18,7 +18,7 @@ class Encoded(NamedTuple):
     Attributes:
         outputs: [batch, source, E], zero at padding.
         lengths: real positions, [batch].
-        state: what the encoder remembers at the end; leaves [batch, ...].
+        state: the encoder's final state; leaves [batch, ...].
     """
 
     outputs: Tensor
@@ -27,7 +27,7 @@ class Encoded(NamedTuple):
 
 
 class SequenceEncoder(nn.Module, ABC):
-    """Encodes whole sequences. It may look both ways.
+    """Encodes whole sequences, in one direction or both.
 
     Args:
         input_size: width of the vectors.
@@ -35,7 +35,7 @@ class SequenceEncoder(nn.Module, ABC):
         feature_size: width F of `features`.
 
     Attributes:
-        longest: most positions that it can read, of which more are cut off where text is translated; None: any number.
+        longest: maximum number of positions; translation truncates longer sources; None: no limit.
     """
 
     longest: int | None = None
@@ -51,7 +51,7 @@ class SequenceEncoder(nn.Module, ABC):
         """Encode [batch, source, input] with `lengths` [batch]."""
 
     def features(self, state: State) -> Tensor:
-        """The whole state side by side, [batch, F], for a bridge."""
+        """The whole state as one vector per row, [batch, F], for a bridge."""
         return side_by_side(state)
 
 
@@ -79,12 +79,12 @@ class Unidirectional(SequenceEncoder):
 
 
 class Bidirectional(SequenceEncoder):
-    """Two cells, one from the left and one from the right, outputs side by side (Schuster & Paliwal 1997).
+    """Two cells, one per direction, with concatenated outputs (Schuster & Paliwal 1997).
 
     Args:
         forward_cell: reads from left to right.
         backward_cell: reads from right to left.
-        segments: see `unroll`; each direction has pieces of its own.
+        segments: see `unroll`; each direction has its own segments.
     """
 
     def __init__(
@@ -108,6 +108,6 @@ class Bidirectional(SequenceEncoder):
         return Encoded(torch.cat([rightward, leftward], dim=-1), lengths, (forward_state, backward_state))
 
     def features(self, state: State) -> Tensor:
-        """The features of both cells side by side."""
+        """The concatenated features of both cells."""
         parts = [self.forward_cell.features(state[0]), self.backward_cell.features(state[1])]
         return torch.cat(parts, dim=-1)

@@ -1,4 +1,4 @@
-"""Recurrent forecasts: an encoder reads a window of a series and says what comes next."""
+"""Recurrent forecasts: an encoder reads a window of a series and predicts what comes next."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ OUTPUTS = ("last", "every")
 class ForecastModel(nn.Module):
     """Reads `history` time steps and predicts the `horizon` steps after them, all at once.
 
-    With output `last` the prediction is made of the encoder's whole last state: many-to-one with a horizon of 1,
-    many-to-many out of step with a larger one. With `every` each time step of the window predicts the `horizon` steps
-    after itself, many-to-many in step: in training there are `history` times as many predictions to learn from; the
-    forecast is the last one. The encoder must not look ahead then, see `looks_ahead`.
+    With output `last` the prediction is computed from the encoder's whole final state: many-to-one with a horizon of 1,
+    unaligned many-to-many with a larger one. With `every` each time step of the window predicts the `horizon` steps
+    after itself, aligned many-to-many: training has `history` times as many predictions to learn from; the forecast is
+    the last one. The encoder must then not look ahead, see `looks_ahead`.
 
     Args:
-        columns: names of what is read.
-        targets: names of what is predicted, some of `columns`.
+        columns: names of the input columns.
+        targets: names of the predicted columns, a subset of `columns`.
         encoder: makes an encoder from the width of its input, which is the number of columns.
-        history: time steps that are read.
-        horizon: time steps that are predicted at once.
+        history: number of input time steps.
+        horizon: number of time steps that are predicted at once.
         output: last or every.
-        scaling: see `Scaling`; so is `difference`.
+        scaling: see `Scaling`.
         log: names of the columns whose logarithm is taken.
-        difference: lags.
+        difference: lags, see `Scaling`.
 
     Raises:
-        ConfigError: sizes or names that cannot be.
+        ConfigError: invalid sizes or names.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class ForecastModel(nn.Module):
 
     @property
     def needs(self) -> int:
-        """How many values a forecast is made of: the history, and what differences look back."""
+        """How many values a forecast needs: the history, and the earlier values that differences need."""
         return self.history + self.scaling.lost
 
     @property
     def free(self) -> bool:
-        """Whether forecasts may go on beyond the horizon: all that is read is predicted, and can be read again."""
+        """Whether forecasts may go beyond the horizon: every input column is predicted and can be fed back."""
         return self.target_columns == list(range(len(self.columns)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ class ForecastModel(nn.Module):
             x: scaled, [batch, history, columns].
 
         Returns:
-            [batch, positions, horizon, targets]; positions: 1 of output `last`, history of `every`.
+            [batch, positions, horizon, targets]; positions: 1 for output `last`, history for `every`.
         """
         lengths = torch.full((x.size(0),), x.size(1), dtype=torch.int64, device=x.device)
         encoded = self.encoder(x, lengths)
@@ -104,14 +104,14 @@ class ForecastModel(nn.Module):
         *,
         future_only: bool = False,
     ) -> HeadLoss:
-        """Summed error of predictions of scaled values; `nll` is the same sum, and no likelihood.
+        """Summed error of predictions of scaled values; `nll` is the same sum, not a likelihood.
 
         Args:
             x: scaled, [batch, history, columns].
             future: the scaled values after them, [batch, horizon, targets].
             error: squared or absolute.
-            future_only: count only what is predicted from the whole window. Else output `every` counts what its
-                earlier time steps predict, too: of a validation window that may be values of the training part.
+            future_only: count only the predictions from the whole window. Otherwise output `every` also counts those
+                of its earlier time steps, which in a validation window may be of values of the training part.
         """
         predicted = self(x).to(future.dtype)
         gold = future.unsqueeze(1)
@@ -125,17 +125,17 @@ class ForecastModel(nn.Module):
         return HeadLoss(total, total.detach(), torch.tensor(gold.numel(), device=gold.device))
 
     def roll_out(self, x: Tensor, steps: int) -> Tensor:
-        """Predict further than the horizon: what is predicted is read as if it had been seen.
+        """Predict beyond the horizon by feeding predictions back as input.
 
         Args:
             x: scaled, [batch, history, columns].
-            steps: how many.
+            steps: number of steps.
 
         Returns:
             Scaled, [batch, steps, targets].
 
         Raises:
-            ConfigError: there are more steps than the horizon, and not all that is read is predicted.
+            ConfigError: there are more steps than the horizon, and not every input column is predicted.
         """
         if steps > self.horizon and not self.free:
             unpredicted = [name for name in self.columns if name not in self.targets]
@@ -154,11 +154,11 @@ class ForecastModel(nn.Module):
 
     @torch.no_grad()
     def forecast(self, values: Tensor, steps: int) -> Tensor:
-        """Forecasts of series as they are, not scaled.
+        """Forecasts in the units of the series, not scaled.
 
         Args:
-            values: what was seen, `needs` time steps at least, [batch, time, columns].
-            steps: how many.
+            values: observed values, `needs` time steps at least, [batch, time, columns].
+            steps: number of steps.
 
         Returns:
             Of float64 on the CPU, [batch, steps, targets].
@@ -172,11 +172,11 @@ class ForecastModel(nn.Module):
 
     @torch.no_grad()
     def looks_ahead(self) -> bool:
-        """Whether the encoder's output at a time step depends on later ones, found out by trying."""
+        """Whether the encoder's output at a time step depends on later ones, tested by experiment."""
         training = self.encoder.training
         weight = self.output_layer.weight
         x = weight.new_zeros(2, max(2, self.history), len(self.columns))
-        x[1, -1] = 1.0  # what alone differs
+        x[1, -1] = 1.0  # the only difference
         try:
             self.encoder.eval()
             outputs = self.encoder(x, torch.full((2,), x.size(1), dtype=torch.int64, device=x.device)).outputs

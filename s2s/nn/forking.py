@@ -1,8 +1,8 @@
-"""Forking a process whose threads have multiplied.
+"""Forking a process whose threads have computed matrix products.
 
-MKL keeps memory for each thread, and gives it back when the thread ends, under a lock. Python takes a thread for ended
-a moment before that. A process that is forked in this moment inherits the lock, and nobody who opens it: its first
-product waits for ever. Seen on a busy machine, 3 of 15 times, after 32 threads had translated.
+MKL keeps memory for each thread, and frees it when the thread ends, under a lock. Python considers a thread ended a
+moment before that. A process forked at this moment inherits the held lock, but no thread that releases it: its first
+product waits forever. Seen on a busy machine, 3 of 15 times, after 32 threads had translated.
 """
 
 import threading
@@ -12,16 +12,16 @@ from pathlib import Path
 TASKS = Path("/proc/self/task")
 LOOK_SECONDS = 0.001
 MOST_SECONDS = 1.0
-"""A thread of a library that goes on computing must not keep the process from forking."""
+"""Longest wait: a library's thread that keeps computing must not prevent the process from forking."""
 
 
 def ending_threads(tasks: Path = TASKS) -> list[int]:
-    """The threads that are none of Python's and want a processor: some of them may have been, and are about to end.
+    """Runnable threads that Python does not list: some may be Python threads that are about to end.
 
     A library's own threads sleep when there is nothing to do.
 
     Args:
-        tasks: the folder where Linux tells of a process's threads; elsewhere there is none, and nothing is found.
+        tasks: the folder where Linux lists a process's threads; other systems have none, and nothing is found.
     """
     pythons = {thread.native_id for thread in threading.enumerate()}
     found = []

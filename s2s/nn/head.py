@@ -1,4 +1,4 @@
-"""Output heads: from what was decoded to probabilities, and to the loss."""
+"""Output heads: from decoder outputs to probabilities and the loss."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from s2s.nn.top import top
 from s2s.padded import Padded
 
 PIECE_ELEMENTS = 2**22
-"""Largest piece of [tokens, vocabulary] that a loss holds in float32 at once: 16 MiB, small beside a
-model and near the caches."""
+"""Largest piece of [tokens, vocabulary] that a loss holds in float32 at once: 16 MiB, small compared to a
+model and close to the size of the caches."""
 
 
 class HeadLoss(NamedTuple):
     """Sums over the real tokens of a batch.
 
     Attributes:
-        total: what is minimized (label smoothing included), a scalar with gradient.
+        total: the training objective (label smoothing included), a scalar with gradient.
         nll: negative log-likelihood in nats, for perplexity, a scalar without gradient.
         tokens: number of real tokens.
     """
@@ -46,11 +46,11 @@ class Head(nn.Module, ABC):
     """
 
     reads_context: bool = True
-    """False: it never looks at `Decoded.context`, so a decoder that is searched need not make it."""
+    """False: the head never reads `Decoded.context`, so a decoder need not compute it in a search."""
 
     copies: bool = False
-    """True: it says words of the source that the vocabulary lacks. Source and gold tokens then hold ids at and above
-    the size of the vocabulary for them, and `log_probs` is as much wider as the source is long."""
+    """True: the head can copy source words that are not in the vocabulary. In source and gold tokens, these have ids
+    from the vocabulary size on, and `log_probs` is wider by the length of the source."""
 
     def __init__(
         self,
@@ -72,44 +72,44 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def log_probs(self, decoded: Decoded, source: Padded) -> Tensor:
-        """Log-probabilities for decoded [...].
+        """Log-probabilities of the next token for decoded [...].
 
         Args:
             decoded: [batch, target, ...], or one step, [rows, ...]; rows = sentences * beams, sentence-major.
             source: the sentences.
 
         Returns:
-            [..., vocabulary]. Of a head that `copies` [..., vocabulary + source]: as many own words as a source with
-            that many positions can have; -inf for what it has not.
+            [..., vocabulary]; for a head that `copies`, [..., vocabulary + source]: a source of that length can have
+            that many out-of-vocabulary words; -inf for those it does not have.
         """
 
     def best(self, decoded: Decoded, source: Padded, k: int, never: Tensor) -> tuple[Tensor, Tensor]:
-        """The k most probable tokens: all that most searches need. A head may know a faster way than this one.
+        """The k most probable tokens, all that most searches need; a head may override it with a faster implementation.
 
         Args:
             decoded: one step, [rows, ...].
             source: as for `log_probs`.
-            k: how many; cut to the size of the vocabulary.
-            never: tokens that have their share of the probability and are not chosen, [tokens] of int64.
+            k: number of tokens; capped at the vocabulary size.
+            never: tokens that keep their probability but are never chosen, [tokens] of int64.
 
         Returns:
-            Log-probabilities [rows, k] of float32 and tokens [rows, k], best first, of equals the lower token first;
-            -inf where fewer than k tokens may be chosen.
+            Log-probabilities [rows, k] of float32 and tokens [rows, k], best first, ties by lower token; -inf where
+            fewer than k tokens may be chosen.
         """
         return top(self.log_probs(decoded, source).index_fill(-1, never, -torch.inf), k)
 
     def among(self, tokens: Tensor) -> Callable[[Decoded], Tensor]:
-        """A head that knows some tokens only, for shortlists.
+        """Restrict the head to some tokens, for shortlists.
 
         Args:
-            tokens: [tokens] of int64, each once.
+            tokens: distinct ids, [tokens] of int64.
 
         Returns:
-            What gives, for decoded [rows, ...], new scores [rows, tokens], whose log-softmax is that of
+            A function from decoded [rows, ...] to scores [rows, tokens], a new tensor, whose log-softmax equals that of
             `log_probs` of these tokens.
 
         Raises:
-            ConfigError: this head cannot.
+            ConfigError: this head does not support it.
         """
         raise ConfigError(f"head {type(self).__name__} cannot use a shortlist; translate without --shortlist")
 
@@ -117,12 +117,12 @@ class Head(nn.Module, ABC):
         """Share the embedding table [vocabulary, size] as output weights (Press & Wolf 2017).
 
         Raises:
-            ConfigError: this head cannot.
+            ConfigError: this head does not support it.
         """
         raise ConfigError(f"head {type(self).__name__} cannot be tied to the embedding; set tie_head: false")
 
     def loss(self, decoded: Decoded, gold: Tensor, mask: Tensor, source: Padded) -> HeadLoss:
-        """Cross-entropy with label smoothing, in bounded pieces, each computed again when gradients are taken.
+        """Cross-entropy with label smoothing, in bounded pieces that are recomputed in the backward pass.
 
         Args:
             decoded: [batch, target, ...].
@@ -132,7 +132,7 @@ class Head(nn.Module, ABC):
         """
         batch, target = gold.shape
         span = max(1, PIECE_ELEMENTS // (batch * self.vocabulary_size))
-        padding = ~mask.unsqueeze(-1)  # NaN there would reach the gradients, however the loss is masked
+        padding = ~mask.unsqueeze(-1)  # NaN there would reach the gradients even if the loss is masked
         parts = [None if part is None else part.masked_fill(padding, 0.0) for part in decoded]
         total = decoded.hidden.new_zeros((), dtype=torch.promote_types(decoded.hidden.dtype, torch.float32))
         nll = total.clone()

@@ -1,8 +1,7 @@
-"""Products and activations by the library that is fast on this processor.
+"""Matrix products and activations by the library that is fast on this processor.
 
-Torch gives products in float32 to MKL, and so it does with tanh. On processors that are not Intel's, MKL makes no use
-of AVX-512, and its tanh is slow with AVX2, too; what torch has beside it for the same numbers takes a half, or a fifth,
-of the time.
+Torch computes float32 products and tanh with MKL. On processors that are not Intel's, MKL does not use AVX-512, and its
+tanh is slow with AVX2, too; torch's alternatives for the same results take a half, or a fifth, of the time.
 """
 
 from __future__ import annotations
@@ -18,20 +17,20 @@ from torch.nn import functional as F
 from s2s.nn.forking import let_threads_end
 
 SMALLEST = 2**16
-"""Elements of a weight from which oneDNN is asked: of 64 rows, [128, 128] took 17 microseconds instead of MKL's 14,
+"""Elements of a weight from which oneDNN is used: for 64 rows, [128, 128] took 17 microseconds instead of MKL's 14,
 [256, 256] 31 instead of 46."""
 
 FEW = 2**12
-"""Values of which torch's own tanh is the faster one: its start costs less than two operations more."""
+"""Number of values up to which torch's own tanh is faster: it saves the overhead of two more operations."""
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=let_threads_end)  # MKL's locks, see there
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``x W^T + bias`` as a value, without history: for forward and backward passes written by hand.
+    """``x W^T + bias`` without autograd history, for handwritten forward and backward passes.
 
-    By oneDNN, which torch has for its other types, on an AMD EPYC of 2024 with two threads: [64, 512] x [512, 2048] 208
+    With oneDNN, which torch uses for other types, on an AMD EPYC of 2024 with two threads: [64, 512] x [512, 2048] 208
     instead of 91 billion multiply-adds a second, [1024, 8000] x [8000, 512] 215 instead of 104.
 
     Args:
@@ -47,10 +46,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def tanh(x: Tensor) -> Tensor:
-    """The hyperbolic tangent. Without history it is ``2 sigmoid(2x) - 1`` where that is faster, right to 2.4e-7.
+    """The hyperbolic tangent; without gradients it is ``2 sigmoid(2x) - 1`` where that is faster, within 2.4e-7.
 
     An AMD EPYC of 2024 takes 27 instead of 138 microseconds for 65,536 values in float32 on one thread, one of 2021 87
-    instead of 214; a tenth of a greedy search was tanh. Of 512 values, one row, that one takes 8 instead of 3.
+    instead of 214; a tenth of a greedy search was tanh. For 512 values, one row, the latter takes 8 instead of 3.
     """
     if (
         x.dtype != torch.float32
@@ -66,7 +65,7 @@ def tanh(x: Tensor) -> Tensor:
 
 @cache
 def mkl_is_slow() -> bool:
-    """Whether torch has oneDNN beside an MKL that is slow here: a property of the build and the processor."""
+    """Whether MKL is slow here and torch has oneDNN too: a property of the build and the processor."""
     if not (torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()):
         return False
     if torch.backends.cpu.get_cpu_capability() != "AVX512" or _vendor() in ("", "GenuineIntel"):
@@ -81,7 +80,7 @@ def mkl_is_slow() -> bool:
 
 @cache
 def tanh_is_slow() -> bool:
-    """Whether torch gives tanh to an MKL that is slow here: on processors that are not Intel's, with AVX-512 or not."""
+    """Whether torch computes tanh with an MKL that is slow here: on non-Intel processors, with AVX-512 or not."""
     others = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512") and _vendor() not in (
         "",
         "GenuineIntel",
@@ -91,7 +90,7 @@ def tanh_is_slow() -> bool:
 
 @cache
 def bfloat16_is_fast() -> bool:
-    """Whether products of bfloat16 take less time than those of float32: the processor has instructions for them.
+    """Whether bfloat16 products take less time than float32 ones: the processor has instructions for them.
 
     An AMD EPYC of 2021, which has none, does 8 billion multiply-adds a second on two threads, and 32 to 64 billion in
     float32; an LSTM trains 45 times as slowly.
@@ -102,7 +101,7 @@ def bfloat16_is_fast() -> bool:
 
 
 def _instructions() -> set[str]:
-    # Of the processor, by the names that Linux has for them; torch has the same for those that are asked for.
+    # Of the processor, by their names in Linux; torch uses the same names for those needed here.
     tells = getattr(torch.cpu, "get_capabilities", None)  # since torch 2.11 or so
     if tells is not None:
         return {name for name, there in tells().items() if there is True}
@@ -110,7 +109,7 @@ def _instructions() -> set[str]:
 
 
 def kernels_here() -> dict[str, str | int]:
-    """What decides the last bits of a result beside the numbers that go into it: which kernels sum in which order."""
+    """What determines the last bits of a result besides its inputs: which kernels sum in which order."""
     return {
         "torch": str(torch.__version__),
         "instructions of the processor": torch.backends.cpu.get_cpu_capability(),
@@ -121,7 +120,7 @@ def kernels_here() -> dict[str, str | int]:
 
 
 def _is_recorded() -> bool:
-    # What is compiled, exported or traced is for other kernels, or for another machine.
+    # A compiled, exported or traced model runs with other kernels, or on another machine.
     return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
 
 
@@ -130,7 +129,7 @@ def _vendor() -> str:
 
 
 def _processor() -> dict[str, str]:
-    # What the system tells of the first core; empty where it does not tell it in this way.
+    # The system's description of the first core; empty where there is no such file.
     try:
         first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
     except OSError:

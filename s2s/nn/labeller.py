@@ -20,18 +20,18 @@ from s2s.padded import Padded, Spelled
 from s2s.reserved import UNK
 
 RESERVED = 4
-"""Ids of no label: those of padding, of what is unknown, of begin and end."""
+"""Number of ids that are no labels: those of padding, unknown, bos and eos."""
 
 PIECES_AT_ONCE = 2**14
-"""Padded pieces of words that are encoded together: one very long word must not make a thousand others as long."""
+"""Padded pieces of words that are encoded together, so that one very long word does not pad a thousand others."""
 
 
 class Labels(NamedTuple):
-    """What a labeller says.
+    """The output of a labeller.
 
     Attributes:
-        ids: a label for each word, [batch, words]; any at padding.
-        probabilities: of these labels, [batch, words]; any at padding.
+        ids: a label for each word, [batch, words]; arbitrary at padding.
+        probabilities: of these labels, [batch, words]; arbitrary at padding.
     """
 
     ids: Tensor
@@ -41,20 +41,20 @@ class Labels(NamedTuple):
 class SequenceLabeller(nn.Module):
     """From words to the probabilities of their labels.
 
-    The vector of a word is that of the word as a whole beside the features of an encoder that has read its pieces, such
-    as its characters (Ling et al. 2015; Lample et al. 2016, section 4.1). Another encoder reads these vectors, and its
-    outputs are scored. Every part is given as a factory; the model gives the sizes.
+    The vector of a word is its embedding as a whole concatenated with the features of an encoder that reads its pieces,
+    such as its characters (Ling et al. 2015; Lample et al. 2016, section 4.1). Another encoder reads these vectors, and
+    its outputs are scored. Every part is given as a factory; the model passes the sizes.
 
     Args:
-        source_vocabulary_size: number of words that are known as a whole.
+        source_vocabulary_size: number of words that are embedded as a whole.
         piece_vocabulary_size: number of pieces.
-        target_vocabulary_size: number of labels, the reserved ids included.
+        target_vocabulary_size: number of labels, including the reserved ids.
         encoder: makes the encoder of sentences from the width of a word's vector.
-        word_embedding: makes an embedding of words as a whole; None: they are their pieces alone.
+        word_embedding: makes an embedding of words as a whole; None: only their pieces are read.
         piece_embedding: makes an embedding of pieces.
         piece_encoder: makes the encoder of words from the width of a piece's vector; None: pieces are not read.
         dropout: dropout on the vectors of words.
-        crf: labels depend on their neighbours, see `CRF`; else each is predicted for itself.
+        crf: labels depend on their neighbours, see `CRF`; else each is predicted independently.
 
     Raises:
         ConfigError: words are read neither as a whole nor in pieces.
@@ -121,7 +121,7 @@ class SequenceLabeller(nn.Module):
 
         Args:
             source: the words.
-            gold: their labels, [batch, words]; one that is unknown may be any, and counts as no token.
+            gold: their labels, [batch, words]; an unknown one may be any label, and is not counted as a token.
         """
         scores, mask = self(source), source.words.mask
         known = mask & (gold != UNK)
@@ -134,7 +134,7 @@ class SequenceLabeller(nn.Module):
         return HeadLoss(total, total.detach(), known.sum())
 
     def label(self, source: Spelled) -> Labels:
-        """The most probable labels: of each word, or of each sentence as a whole with a CRF."""
+        """The most probable labels: of each word, or with a CRF of each sentence as a whole."""
         scores, lengths = self(source), source.words.lengths
         if self.crf is None:
             probabilities, best = scores.softmax(dim=-1).max(dim=-1)

@@ -19,24 +19,23 @@ from s2s.padded import Padded
 
 
 class LanguageModel(Writer):
-    """A decoder that has nothing to attend to: it begins with zeros and reads what it said itself.
+    """A decoder without a source: it starts from zeros and predicts each token from those before it.
 
     ::
 
         p(y_1 ... y_n) = product of p(y_t | y_1 ... y_{t-1})
 
-    Every part is given as a factory; the model gives the sizes.
+    Every part is given as a factory; the model passes the sizes.
 
     Args:
         vocabulary_size: number of tokens.
         embedding: makes an embedding from a vocabulary size.
-        decoder: makes a decoder from the widths of its input and of encoder outputs; there are none, and it must not
-            attend.
+        decoder: makes a decoder from the widths of its input and of encoder outputs; it must be without attention.
         head: makes a head from the widths of hidden, context (0) and input, and the vocabulary size.
         tie_head: the head's output weights are the embedding (Press & Wolf 2017).
 
     Raises:
-        ConfigError: a decoder that attends, a head that copies, or a tie that cannot be.
+        ConfigError: a decoder with attention, a head that copies, or a head that cannot be tied.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class LanguageModel(Writer):
     ) -> None:
         super().__init__()
         self.target_embedding = embedding(vocabulary_size)
-        # Of width 1, for a width of 0 would hide that there is attention.
+        # A memory of width 1: a width of 0 would hide that there is attention.
         self.decoder = decoder(self.target_embedding.size, 1)
         if self.decoder.context_size:
             raise ConfigError(
@@ -77,14 +76,14 @@ class LanguageModel(Writer):
         return self.decoder.start(nothing, like.new_zeros(rows, self.decoder.feature_size))[1]
 
     def encode(self, source: Padded) -> tuple[Any, State]:
-        """See `Writer.encode`; of a source only the number of rows is looked at."""
+        """See `Writer.encode`; only the number of rows of the source is used."""
         return None, self.begin(len(source.lengths))
 
     def forward(self, inputs: Padded, state: State = None) -> tuple[Decoded, State]:
-        """Teacher forcing: what follows each token.
+        """Teacher forcing: predict what follows each token.
 
         Args:
-            inputs: tokens, beginning with the begin mark where a text begins, [batch, time].
+            inputs: tokens, with bos where a text begins, [batch, time].
             state: after the tokens before them; None: there are none.
 
         Returns:
@@ -98,7 +97,7 @@ class LanguageModel(Writer):
 
         Args:
             inputs: as for `forward`; so is `state`.
-            gold: what is to be predicted.
+            gold: the tokens to predict.
         """
         decoded, state = self.forward(inputs, state)
         mask = length_mask(inputs.lengths, gold.size(1))
@@ -106,5 +105,5 @@ class LanguageModel(Writer):
 
 
 def no_source(lengths: Tensor) -> Padded:
-    """Sources without a token, one for each of `lengths` [batch], for what asks for some."""
+    """Empty sources, one for each of `lengths` [batch], for functions that require a source."""
     return Padded(lengths.new_zeros(len(lengths), 0), lengths.new_zeros(len(lengths)))

@@ -1,4 +1,4 @@
-"""Linear recurrences over all time steps at once, for cells whose gates do not look at the state."""
+"""Linear recurrences over all time steps at once, for cells whose gates do not depend on the state."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from torch.autograd.function import once_differentiable
 def linear_recurrence(decay: Tensor, drive: Tensor, mask: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
     """``h_t = decay_t * h_{t-1} + drive_t``, element by element.
 
-    A cell whose gates depend on the input alone computes them for all time steps in `RecurrentCell.fused`, and leaves
-    the rest to this::
+    A cell whose gates depend on the input alone computes them for all time steps in `RecurrentCell.fused`, and calls
+    this function for the rest::
 
         def fused(self, x, mask, state, noise):
             keep, new = self.gates(self.project(x))
             outputs, last = linear_recurrence(keep, new, mask, state[0])
             return outputs, (last,)
 
-    Nothing is divided and no logarithm is taken: decays of 0 and 1 are exact, and with decays in [0, 1] no state is
-    larger than the sum of what came in. Gradients can be taken once: second derivatives raise.
+    There are no divisions or logarithms: decays of 0 and 1 are exact, and with decays in [0, 1] no state is larger than
+    the sum of the inputs. Gradients can be taken once: second derivatives raise.
 
     Args:
         decay: how much of the state stays, [batch, time, size].
         drive: what comes in, [batch, time, size].
-        mask: where False the state stands still, whatever decay and drive hold there (NaN too), [batch, time].
-        start: the state before the first step, [batch, size]; the recurrence runs in its type.
+        mask: where False the state is kept, whatever decay and drive contain there (even NaN), [batch, time].
+        start: the state before the first step, [batch, size]; the recurrence runs in its dtype.
 
     Returns:
         The states [batch, time, size], and the last of them, [batch, size].
@@ -40,8 +40,7 @@ def linear_recurrence(decay: Tensor, drive: Tensor, mask: Tensor, start: Tensor)
 class _LinearRecurrence(torch.autograd.Function):
     """The gradient g runs through the same recurrence backwards: ``g_{t-1} = dL/dh_{t-1} + decay_t * g_t``.
 
-    Faster than what autograd makes of the loop: there is no graph, and each step uses its numbers while they are in the
-    cache.
+    Faster than autograd on the loop: there is no graph, and each step uses its numbers while they are in the cache.
     """
 
     @staticmethod
@@ -73,5 +72,5 @@ class _LinearRecurrence(torch.autograd.Function):
 
 
 def _by_time(*values: Tensor) -> list[tuple[Tensor, ...]]:
-    """The time steps of several [batch, time, ...], side by side."""
+    """The time steps of several [batch, time, ...], zipped."""
     return list(zip(*(value.unbind(1) for value in values), strict=True))

@@ -1,4 +1,4 @@
-"""A cell as one of ONNX's recurrent operators: numbers only, nothing here imports onnx."""
+"""A cell as one of ONNX's recurrent operators: data only, nothing here imports onnx."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class OnnxOperator(NamedTuple):
         recurrent_weight: R, [gates * hidden, hidden].
         bias: B, that of the input and then that of the recurrence, [2 * gates * hidden].
         peepholes: P, LSTM only, [3 * hidden]; None: it has none.
-        attributes: of the operator, beside its direction and its width.
+        attributes: of the operator, besides its direction and its width.
     """
 
     name: Literal["RNN", "GRU", "LSTM"]

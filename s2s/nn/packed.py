@@ -1,12 +1,11 @@
-"""Weights converted and laid out for the processor once, not at every step.
+"""Packed weights: converted and laid out for the processor once, not at every step.
 
-Autocast converts both factors of a product at every call, and the library brings the weight into the layout of its
-kernels at every call; for the few rows of a decoding step that costs as much as the product. In float32 it is also
-another library: torch gives plain products to MKL, which makes no use of AVX-512 on processors that are not Intel's;
-oneDNN does (an AMD EPYC of 2024, [64, 512] x [512, 2048]: 236 instead of 91 billion multiply-adds a second).
+Autocast converts both factors of a product at every call, and the library converts the weight to the layout of its
+kernels at every call; for the few rows of a decoding step that costs as much as the product. In float32, packing also
+changes the library: torch computes plain products with MKL, which does not use AVX-512 on processors that are not
+Intel's; oneDNN does (an AMD EPYC of 2024, [64, 512] x [512, 2048]: 236 instead of 91 billion multiply-adds a second).
 
-The product of a single row, a lone sentence's, only reads its weight. There it counts how fast that is read, see
-`one_row_reads_columns`.
+The product of a single row (one sentence) is limited by how fast the weight is read, see `one_row_reads_columns`.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 class PackedMatrix(Tensor):
-    """A weight [out, in] that `F.linear` multiplies with its own way; to everything else it is what it was.
+    """A weight [out, in] with its own, faster `F.linear`; in all other operations it is the plain tensor.
 
-    So ``x @ weight.t()`` is a plain product: a part that is to gain by packing says `F.linear` or `nn.Linear`.
-    The answer has the type of the other factor. A slice of it is packed too, once; and so are chosen rows.
+    So ``x @ weight.t()`` is a plain product: to benefit from packing, a part must use `F.linear` or `nn.Linear`.
+    The result has the dtype of the other factor. A slice of it is packed too, once; and so are selected rows.
     """
 
     _dtype: torch.dtype
@@ -40,12 +39,12 @@ class PackedMatrix(Tensor):
 
     @staticmethod
     def of(weight: Tensor, dtype: torch.dtype) -> PackedMatrix:
-        """One that shares its storage with `weight`, which must not change any more.
+        """A packed matrix that shares its storage with `weight`, which must not change any more.
 
         Args:
             weight: [out, in] of float32.
-            dtype: what both factors are rounded to, float32 or bfloat16. Products are taken in that type, or where
-                torch has no kernels of it for the processor in float32: the same, less what is rounded of the sums.
+            dtype: what both factors are rounded to, float32 or bfloat16. Products are computed in that type, or in
+                float32 if torch has no such kernels for the processor: the same, but sums are not rounded.
         """
         matrix: PackedMatrix = weight.detach().as_subclass(PackedMatrix)
         matrix._dtype = dtype
@@ -65,7 +64,7 @@ class PackedMatrix(Tensor):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """`F.linear` and slices are our own; all else is done with plain tensors."""
+        """Handle `F.linear`, slices and row selection here, everything else with plain tensors."""
         kwargs = kwargs or {}
         if func is F.linear:
             x, weight, bias = _linear_factors(*args, **kwargs)
@@ -100,11 +99,11 @@ class PackedMatrix(Tensor):
         return product if product.dtype == x.dtype else product.to(x.dtype)
 
     def _rounded(self) -> Tensor:
-        # A plain tensor of the type that products are taken in.
+        # A plain tensor of the dtype in which products are computed.
         return self.detach().as_subclass(Tensor).to(self._dtype).to(self._taken_in)
 
     def rows(self, index: Tensor) -> PackedMatrix:
-        """`self.index_select(0, index)`, for products only: its values are rounded already."""
+        """`self.index_select(0, index)`, for products only: its values are already rounded."""
         with torch._C.DisableTorchFunctionSubclass():
             if self._narrow is None:
                 self._narrow = self.detach().as_subclass(Tensor).to(self._dtype)
@@ -122,7 +121,7 @@ class PackedMatrix(Tensor):
 def _linear_factors(
     input: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> tuple[Tensor, Any, Tensor | None]:
-    # However they were given, by place or by name.
+    # Positional or keyword arguments alike.
     return input, weight, bias
 
 
@@ -140,7 +139,7 @@ def pack_matrices(model: Module, dtype: torch.dtype) -> Module:
         dtype: see `PackedMatrix.of`.
 
     Returns:
-        The model itself where it cannot be copied: a part of it holds a tensor that was computed, or a lock.
+        The copy; the model itself if it cannot be copied, because a part holds a computed tensor or a lock.
     """
     matrices: dict[int, Any] = {
         id(weight): PackedMatrix.of(weight, dtype) if _is_matrix(weight) else weight
@@ -148,12 +147,12 @@ def pack_matrices(model: Module, dtype: torch.dtype) -> Module:
     }
     try:
         return copy.deepcopy(model, matrices)
-    except Exception:  # what a part holds, and what that says to a copy, is the part's
+    except Exception:  # parts may hold anything, and copying it may raise anything
         return model
 
 
 def has_packed(part: nn.Module) -> bool:
-    """Whether weights of this part's own, not those of parts within it, are packed."""
+    """Whether this part's own weights, not those of parts within it, are packed."""
     return any(isinstance(weight, PackedMatrix) for weight in part.parameters(recurse=False))
 
 
@@ -162,21 +161,21 @@ def _is_matrix(weight: Tensor) -> bool:
 
 
 def gains_by_packing(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether `pack_matrices` is the fast way to products of this type: autocast to bfloat16 is slow on a processor."""
+    """Whether `pack_matrices` speeds up products of this dtype: autocast to bfloat16 is slow on a CPU."""
     return can_pack(device, dtype) or (dtype == torch.bfloat16 and device.type == "cpu")
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether torch has kernels of bfloat16 for this processor; without them it takes one number at a time."""
+    """Whether torch has bfloat16 kernels for this processor; without them it computes one number at a time."""
     return can_pack(torch.device("cpu"), torch.bfloat16)
 
 
 @cache
 def one_row_reads_columns(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether the product of a single row is faster with a weight that lies in memory input by input.
+    """Whether the product of a single row is faster with a column-major weight, contiguous per input.
 
-    So MKL reads it from one end to the other: [1, 512] x [512, 8000] on an AMD EPYC of 2021, which has AVX2, 22 GB/s on
-    one thread; oneDNN 13, and it needs 23 microseconds more before it begins. With AVX-512 that was not measured.
+    MKL then reads it sequentially: [1, 512] x [512, 8000] on an AMD EPYC of 2021, which has AVX2, 22 GB/s on one
+    thread; oneDNN 13, with 23 microseconds more overhead before it starts. With AVX-512 this was not measured.
     """
     return device.type == "cpu" and dtype == torch.float32 and torch.backends.cpu.get_cpu_capability() == "AVX2"
 
@@ -188,7 +187,7 @@ def _taken_in(device: torch.device, dtype: torch.dtype) -> torch.dtype:
 
 @cache
 def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether this build and this processor multiply with packed weights of this type; tried out once."""
+    """Whether this build and this processor multiply with packed weights of this dtype; tested once."""
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return False
     weight, x = torch.eye(64, 32, dtype=dtype, device=device), torch.ones(3, 32, dtype=dtype, device=device)

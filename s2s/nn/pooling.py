@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from s2s.errors import ConfigError
 
 Pooling: TypeAlias = Literal["last", "mean", "max", "attention"]
-"""last: what the encoder remembers at the end; the others look at the outputs of all positions."""
+"""last: the encoder's final state; the others read the outputs of all positions."""
 
 
 def check_pooling(pooling: str) -> str:
-    """The kind of pooling itself, if there is such a one.
+    """Return the kind of pooling if it exists.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: it does not exist.
     """
     if pooling not in get_args(Pooling):
         raise ConfigError(f"unknown pooling {pooling!r}; choose one of {', '.join(get_args(Pooling))}")
@@ -28,8 +28,8 @@ def mean_over_time(outputs: Tensor, mask: Tensor) -> Tensor:
     """The mean over real positions.
 
     Args:
-        outputs: [batch, time, size]; what lies in the padding is not looked at.
-        mask: True at real positions, of which each row has one at least, [batch, time].
+        outputs: [batch, time, size]; values in the padding are ignored.
+        mask: True at real positions, at least one in each row, [batch, time].
 
     Returns:
         [batch, size].
@@ -39,12 +39,12 @@ def mean_over_time(outputs: Tensor, mask: Tensor) -> Tensor:
 
 
 def max_over_time(outputs: Tensor, mask: Tensor) -> Tensor:
-    """The greatest value over real positions, in each column for itself; as for `mean_over_time`."""
+    """The maximum over real positions, for each column separately; see `mean_over_time`."""
     return outputs.masked_fill(~mask.unsqueeze(-1), -torch.inf).amax(1)
 
 
 class AttentionPooling(nn.Module):
-    """The mean weighted by how much each position matters (Yang et al. 2016, eq. 5-7).
+    """The mean weighted by the learned importance of each position (Yang et al. 2016, eq. 5-7).
 
     u_t = tanh(W h_t + b);  alpha = softmax over t of u_t . context;  the text is the sum of alpha_t h_t.
 
@@ -58,14 +58,14 @@ class AttentionPooling(nn.Module):
         self.context = nn.Parameter(torch.empty(size).normal_(std=size**-0.5))
 
     def weights(self, outputs: Tensor, mask: Tensor) -> Tensor:
-        """alpha, [batch, time]: zero at padding, each row sums to one; as for `mean_over_time`."""
+        """alpha, [batch, time]: zero at padding, each row sums to one; see `mean_over_time`."""
         clean = outputs.masked_fill(~mask.unsqueeze(-1), 0.0)
         scores = torch.tanh(self.project(clean)) @ self.context
         return scores.masked_fill(~mask, -torch.inf).softmax(-1)
 
     def forward(self, outputs: Tensor, mask: Tensor) -> Tensor:
-        """[batch, size]; as for `mean_over_time`."""
+        """The weighted mean, [batch, size]; see `mean_over_time`."""
         weights = self.weights(outputs, mask).unsqueeze(1)
-        # NaN in the padding is NaN, whatever its weight.
+        # NaN in the padding stays NaN even with weight zero.
         clean = outputs.masked_fill(~mask.unsqueeze(-1), 0.0)
         return (weights.to(clean.dtype) @ clean).squeeze(1)

@@ -1,4 +1,4 @@
-"""A trained model made ready to be stepped very often: what never changes is worked out beforehand."""
+"""A trained model prepared for many decoding steps: everything that never changes is precomputed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOLDED_ELEMENTS = 2**26
 
 
 def encode_folded(model: Writer, source: Padded) -> tuple[Any, State]:
-    """`Writer.encode` for steps alone: the memory is folded if the head does not read the context."""
+    """`Writer.encode` for decoding steps only: the memory is folded if the head does not read the context."""
     memory, state = model.encode(source)
     if model.head.reads_context or not holds(model.head, "reads_context", "log_probs"):
         return memory, state
@@ -30,22 +30,21 @@ def encode_folded(model: Writer, source: Padded) -> tuple[Any, State]:
 
 
 class Prepared:
-    """Searches with a model faster than the model itself; it has the model's own methods.
+    """A faster version of a model for searches, with the same methods as the model.
 
-    The weights are shared with the model, and must not change any more. Where a part's class has changed what a fast
-    way is the twin of, the slow way is taken (`holds`).
+    The weights are shared with the model, and must not change any more. Where a class overrides the reference of a
+    faster implementation, the reference is used (`holds`).
 
-    Where weights can be packed, matrices are in memory twice as soon as their products were taken: as they are, and
-    packed. A model of 13.8 million parameters, 53 MiB, holds 53 MiB more, or 26 if it is narrow and torch
-    multiplies bfloat16 here; with AVX2 as much again for products of a single row, as soon as there are some
-    (`PackedMatrix`). What is not packed cannot go: it is the model's own, which scores, aligns and is converted
-    beside this one, and embeddings and chosen rows (`Shortlisted`) are read from it. A model that cannot be copied
-    (`pack_matrices`) is stepped as it is.
+    Where weights can be packed, matrices are in memory twice after their first product: unpacked and packed. A model of
+    13.8 million parameters, 53 MiB, takes 53 MiB more, or 26 if it is narrow and torch multiplies bfloat16 here; with
+    AVX2 as much again once there are products of a single row (`PackedMatrix`). The unpacked weights must stay: they
+    are the model's own, which is also used for scoring, alignment and conversion, and embeddings and selected rows
+    (`Shortlisted`) are read from them. A model that cannot be copied (`pack_matrices`) is used as it is.
 
     Args:
         model: in evaluation mode.
-        narrow: factors of products are rounded to bfloat16, all else is done in float32. Without it the results are the
-            model's own, but for the order in which the terms of a product are summed.
+        narrow: factors of products are rounded to bfloat16, everything else is in float32. Without it the results are
+            the model's own, except for the order in which the terms of a product are summed.
     """
 
     def __init__(self, model: Writer, *, narrow: bool = False) -> None:
@@ -63,9 +62,9 @@ class Prepared:
 
     @torch.inference_mode()
     def fold(self) -> None:
-        """Work out all that a step makes of its token alone, for every token there is.
+        """Precompute the part of a step that depends on its token alone, for the whole vocabulary.
 
-        It pays as soon as more tokens are read than the vocabulary has.
+        It pays off once more tokens are read than the vocabulary has.
         """
         decoder = self.model.decoder
         if not (holds(decoder, "step_folded", "step") and holds(decoder, "fold_tokens", "step")):
@@ -106,7 +105,7 @@ class Prepared:
             return *self.model.best(decoded, source, k, never, head), state, decoded.weights
 
     def _precision(self) -> AbstractContextManager[Any]:
-        # Where weights are not packed, as on an accelerator, products are taken in bfloat16 by autocast.
+        # Where weights are not packed, as on an accelerator, autocast computes products in bfloat16.
         return torch.autocast(self._device.type, torch.bfloat16) if self._mixed else nullcontext()
 
     def _read(self, tokens: Tensor, memory: Any, state: State) -> tuple[Decoded, State]:

@@ -1,4 +1,4 @@
-"""From the values of series to what a network reads, and back: logarithm, differences, scale."""
+"""From the values of series to the inputs of a network, and back: logarithm, differences, scale."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ SCALES = ("standard", "minmax", "none")
 
 
 class Scaling(nn.Module):
-    """Takes logarithms, then differences, then brings each column to scale; `inverse` undoes it.
+    """Takes logarithms, then differences, then scales each column; `inverse` undoes it.
 
     Differences are taken one lag after the other, as the operators (1 - B^lag) of Box & Jenkins 1970: `[1, 12]` is the
-    change of the yearly change. What is learnt is two numbers a column, of the values after that: their mean and
+    change of the yearly change. Two numbers per column are then learned from the differenced values: their mean and
     standard deviation (standard), or their minimum and range (minmax). A column that never changes is only centred.
 
     It computes in float64 on the CPU, where values are kept: float32 would lose small changes of large values.
 
     Args:
-        columns: how many.
+        columns: number of columns.
         scale: standard, minmax or none.
         log: whether a column's logarithm is taken, [columns].
         difference: lags, in time steps.
@@ -57,14 +57,14 @@ class Scaling(nn.Module):
 
     @property
     def lost(self) -> int:
-        """How many values at the beginning of a series have no difference: the sum of the lags."""
+        """Number of values at the beginning of a series without a difference: the sum of the lags."""
         return sum(self.difference)
 
     def fit(self, values: Tensor, names: Sequence[str] = ()) -> None:
         """Learn the scale of each column.
 
         Args:
-            values: of the training part, and of nothing later, [time, columns].
+            values: of the training part only, [time, columns].
             names: of the columns, for errors; else they are numbered from 1.
 
         Raises:
@@ -93,23 +93,23 @@ class Scaling(nn.Module):
             )
         if self.scale == "none":
             return
-        # What is left of a constant column is rounding, which is not to be blown up.
+        # A constant column leaves only rounding errors, which must not be scaled up.
         constant = spread <= 1e-12 * largest.clamp(min=1.0)
         self.center.copy_(center)
         self.spread.copy_(torch.where(constant, torch.ones_like(spread), spread))
 
     def forward(self, values: Tensor) -> Tensor:
-        """Values [..., time, columns] to scaled ones [..., time - lost, columns], each of them and those before it."""
+        """Scale values [..., time, columns] to [..., time - lost, columns], each from itself and those before it."""
         changes = self._changes(values.to("cpu", torch.float64))
         return (changes - self.center.cpu()) / self.spread.cpu()
 
     def inverse(self, scaled: Tensor, before: Tensor, columns: Sequence[int] | None = None) -> Tensor:
-        """Scaled values back to what they are of.
+        """Convert scaled values back to the original ones.
 
         Args:
             scaled: [..., steps, columns].
-            before: the values right before them, at least `lost`, [..., time, columns].
-            columns: which ones they are, by number; None: all.
+            before: the original values right before them, at least `lost`, [..., time, columns].
+            columns: indices of their columns; None: all.
 
         Returns:
             Values of float64 on the CPU, [..., steps, columns].
@@ -117,7 +117,7 @@ class Scaling(nn.Module):
         chosen = list(range(len(self.log))) if columns is None else list(columns)
         changes = scaled.to("cpu", torch.float64) * self.spread.cpu()[chosen] + self.center.cpu()[chosen]
         log = torch.tensor([self.log[column] for column in chosen])
-        tails = []  # before each difference is taken: as many of the last values as it looks back
+        tails = []  # before each difference: the last values, as many as its lag
         level = _logarithms(before.to("cpu", torch.float64), log)
         for lag in self.difference:
             tails.append(level[..., level.size(-2) - lag :, :])

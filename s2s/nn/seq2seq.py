@@ -25,7 +25,7 @@ from s2s.padded import Padded
 class Seq2Seq(Writer):
     """From source tokens to the probabilities of target tokens.
 
-    Every part is given as a factory; the model gives the sizes.
+    Every part is given as a factory; the model passes the sizes.
 
     Args:
         source_vocabulary_size: number of source tokens.
@@ -39,7 +39,7 @@ class Seq2Seq(Writer):
         tie_head: the head's output weights are the target embedding.
 
     Raises:
-        ConfigError: sizes or ties that cannot be.
+        ConfigError: invalid sizes or ties.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Seq2Seq(Writer):
             self.tie_head()
 
     def encode(self, source: Padded) -> tuple[Any, State]:
-        """What is done once per sentence.
+        """Encode the source, once per sentence.
 
         Returns:
             The decoder's memory (one row per sentence; None without attention) and its state before the first token.
@@ -110,10 +110,10 @@ class Seq2Seq(Writer):
 
         Args:
             source: source tokens, [batch, source].
-            inputs: target tokens, beginning with the begin mark, [batch, target].
+            inputs: target tokens, beginning with bos, [batch, target].
             next_input: see `Decoder.forward`.
-            gold_share: scheduled sampling, see `with_own_tokens`: the model first draws its own tokens, without
-                gradients, and then reads the mixture as it reads gold tokens, all at once.
+            gold_share: scheduled sampling, see `with_own_tokens`: the model first samples its own tokens, without
+                gradients, and then reads the mixture like gold tokens, all at once.
         """
         shared = self.target_embedding
         if shared is self.source_embedding and holds(shared, "several", "forward"):
@@ -143,11 +143,11 @@ class Seq2Seq(Writer):
         gold_share: float = 1.0,
         coverage: float = 0.0,
     ) -> HeadLoss:
-        """Summed cross-entropy of `gold` [batch, target], the inputs shifted by one and ending with the end mark.
+        """Summed cross-entropy of `gold` [batch, target], the inputs shifted by one and ending with eos.
 
         Args:
             source: as for `forward`; so are `inputs` and `gold_share`.
-            gold: what is to be predicted.
+            gold: the tokens to predict.
             coverage: factor of the coverage loss, see `coverage_loss`; it needs attention.
         """
         decoded = self.forward(source, inputs, gold_share=gold_share)

@@ -1,8 +1,8 @@
-"""A head that may say, for each sentence of a batch, only what is on that sentence's own shortlist.
+"""A head restricted, for each sentence of a batch, to the tokens on that sentence's own shortlist.
 
-The output layer is multiplied with the rows of all lists of some sentences at once; for each of them the others' pieces
-are then barred, before the softmax. So its probabilities are those of a softmax over its own list, whoever its batch
-mates are.
+Scores are computed for the union of the lists of a group of sentences at once; for each sentence, tokens that are only
+on other lists are then masked before the softmax. So its probabilities are those of a softmax over its own list,
+whatever else is in the batch.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from s2s.nn.twins import holds
 from s2s.padded import Padded
 
 SENTENCES = 64
-"""That share their rows of the output layer. The fewer, the less rows; the more, the better a product does."""
+"""Sentences that share rows of the output layer: fewer need fewer rows, more make products more efficient."""
 
 
 class _Group(NamedTuple):
-    """Some sentences that follow one another.
+    """A group of consecutive sentences.
 
     Attributes:
-        scores: of these tokens, [rows, tokens].
+        scores: computes the scores of these tokens, [rows, tokens].
         tokens: on the list of any of these sentences, ascending, [tokens].
-        barred: -inf for what is not on a sentence's own list, else 0, [sentences, tokens].
-        sentences: that the tokens were taken for; some may have left.
+        barred: -inf for tokens that are not on a sentence's own list, else 0, [sentences, tokens].
+        sentences: number of sentences that the tokens were collected for; some may have left.
     """
 
     scores: Callable[[Decoded], Tensor]
@@ -40,7 +40,7 @@ class _Group(NamedTuple):
     sentences: int
 
     def own_scores(self, decoded: Decoded) -> Tensor:
-        """[rows, tokens] of float32 at least."""
+        """Scores masked by each sentence's own list, [rows, tokens] of float32 at least."""
         scores = self.scores(decoded)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         scores.view(len(self.barred), -1, len(self.tokens)).add_(self.barred.unsqueeze(1))
@@ -48,29 +48,29 @@ class _Group(NamedTuple):
 
 
 class Shortlisted:
-    """Answers like a head, for one batch of sentences.
+    """Acts as a head restricted to shortlists, for one batch of sentences.
 
     Args:
         head: of the model.
         candidates: tokens of each sentence's list, in any order, repetitions allowed, [sentences, candidates] of int64.
-        always: tokens of every list, [tokens] of int64; those that a search never chooses are to be among them.
+        always: tokens of every list, [tokens] of int64; must include those that a search never chooses.
 
     Raises:
-        ConfigError: the head cannot do with fewer tokens.
+        ConfigError: the head does not support shortlists.
     """
 
     def __init__(
         self, head: Head, candidates: Tensor, always: Tensor, *, _groups: list[_Group] | None = None
     ) -> None:
         if not holds(head, "among", "log_probs"):
-            Head.among(head, always)  # says that it cannot
+            Head.among(head, always)  # raises ConfigError
         self._head = head
         self._candidates = candidates
         self._always = always
         self._groups = _groups or [self._group(some) for some in candidates.split(SENTENCES)]
 
     def log_probs(self, decoded: Decoded, source: Padded) -> Tensor:
-        """See `Head.log_probs`: [rows, vocabulary], -inf for what is not on the list."""
+        """See `Head.log_probs`: [rows, vocabulary], -inf for tokens that are not on the list."""
         parts = []
         for group, rows in self._rows(decoded):
             own = group.own_scores(rows).log_softmax(dim=-1)
@@ -90,7 +90,7 @@ class Shortlisted:
         return torch.cat([values for values, _ in parts]), torch.cat([tokens for _, tokens in parts])
 
     def keep(self, sentences: Tensor) -> Shortlisted:
-        """For some of the sentences, as `Stepper.keep`."""
+        """The same for some of the sentences, see `Stepper.keep`."""
         kept = sentences.tolist()
         groups: list[_Group] = []
         first = 0
@@ -100,8 +100,8 @@ class Shortlisted:
             if inside:
                 groups.append(group._replace(barred=group.barred[inside]))
             first += size
-        # Taking rows out of the output layer costs as much as some products with them: not at every turn. A quarter is
-        # measured, better than a half.
+        # Selecting rows of the output layer costs as much as several products with them, so it is not done every time.
+        # A quarter was measured to be better than a half.
         worth_it = 4 * len(kept) <= sum(group.sentences for group in groups)
         again = worth_it or kept != sorted(kept)
         return Shortlisted(

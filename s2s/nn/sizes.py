@@ -1,4 +1,4 @@
-"""Widths and numbers of layers that can be, and those that a part has."""
+"""Checks of widths and numbers of layers, and parts built only to read their sizes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Part = TypeVar("Part")
 
 
 def check_size(name: str, size: int) -> int:
-    """The size itself, if it can be one.
+    """Return the size if it is valid.
 
     Args:
         name: of the option, for the error.
@@ -30,14 +30,14 @@ def check_size(name: str, size: int) -> int:
 
 
 def built_for_sizes(build: Callable[Given, Part], *args: Given.args, **kwargs: Given.kwargs) -> Part:
-    """A part to be asked for its sizes (`output_size`, parameters), and for nothing else.
+    """Build a part only to read its sizes (`output_size`, parameters).
 
-    On torch's meta device it takes no memory and draws no numbers. A constructor that looks at a value, as that of
-    `torch.nn.utils.parametrizations.orthogonal` does, cannot run there: such a part is built with values, and the
-    numbers that are drawn for it are drawn again afterwards.
+    On torch's meta device it takes no memory and no random numbers. A constructor that reads a value, like that of
+    `torch.nn.utils.parametrizations.orthogonal`, cannot run there: such a part is built on the CPU, and the state of
+    the random number generator is restored afterwards.
 
     Args:
-        build: makes the part; called a second time where the first fails.
+        build: makes the part; called a second time if the first call fails.
         *args: for `build`.
         **kwargs: for `build`.
     """

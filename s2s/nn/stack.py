@@ -1,4 +1,4 @@
-"""Cells on top of each other: a stack of cells is a cell."""
+"""Stacked cells: a stack of cells is itself a cell."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from s2s.nn.unroll import run
 class Stack(RecurrentCell):
     """Layers of cells, each reading the outputs of the one below.
 
-    A sequence is run layer by layer, so each layer may use its fused way; `step` goes through all layers at one time
-    and serves decoders with feedback.
+    A sequence is run layer by layer, so each layer can use `fused`; `step` runs all layers for one time step, for
+    decoders with input feeding.
 
     Args:
         cells: from the lowest to the highest; each takes the outputs of the one before.
@@ -58,11 +58,11 @@ class Stack(RecurrentCell):
         return self.layers[0].project(x)
 
     def project_part(self, x: Tensor, start: int) -> Tensor:
-        """The lowest layer's."""
+        """The lowest layer's partial projection."""
         return self.layers[0].project_part(x, start)
 
     def step(self, x: Tensor, state: State, noise: Noise = None) -> tuple[Tensor, State]:
-        """All layers at one time; `x` is projected for the lowest."""
+        """Run all layers for one time step; `x` is projected for the lowest."""
         noises, masks = noise if noise is not None else (None, None)
         states: list[State] = []
         output = x
@@ -94,7 +94,7 @@ class Stack(RecurrentCell):
         return x, tuple(states)
 
     def read(self, state: State) -> Tensor:
-        """What the highest layer says."""
+        """The output of the highest layer."""
         return self.layers[-1].read(state[-1])
 
     @property
@@ -103,16 +103,16 @@ class Stack(RecurrentCell):
         return sum(cell.feature_size for cell in self.layers)
 
     def features(self, state: State) -> Tensor:
-        """The layers' features side by side."""
+        """The concatenated features of the layers."""
         return torch.cat([cell.features(part) for cell, part in zip(self.layers, state, strict=True)], dim=-1)
 
     def state_from(self, features: Tensor) -> State:
-        """Each layer makes its own part."""
+        """One state per layer, each built from that layer's features."""
         parts = features.split([cell.feature_size for cell in self.layers], dim=-1)
         return tuple(cell.state_from(part) for cell, part in zip(self.layers, parts, strict=True))
 
     def noise(self, batch_size: int, *, like: Tensor) -> Noise:
-        """The layers' noises, and with variational dropout the masks between the layers."""
+        """The layers' noise and, with variational dropout, the masks between the layers."""
         noises = tuple(cell.noise(batch_size, like=like) for cell in self.layers)
         masks = None
         if self.training and self.variational and self.dropout > 0:

@@ -6,22 +6,22 @@ import torch
 from torch import Tensor
 
 _BLOCK = 64
-"""Measured best of 32 to 256 for vocabularies of 8,000 and 32,000."""
+"""Block size: measured as the best of 32 to 256 for vocabularies of 8,000 and 32,000."""
 
 _FEW = 2**14
-"""Elements that are looked through sooner than cut into blocks: two rows of 8,000."""
+"""Number of elements up to which a plain scan is faster than blocks: two rows of 8,000."""
 
 
 def top(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The `k` largest scores of each row and their places, best first; of equal scores the lower place first.
+    """The `k` largest scores of each row and their places, best first; ties by lower place.
 
-    `torch.topk` says nothing about ties, `torch.sort` is several times slower. Here only the maxima of blocks
-    are looked at in full: the k best entries lie in the k blocks whose best entries are best, since each of
-    those k blocks holds an entry that is at least as good as any entry outside of them.
+    `torch.topk` guarantees nothing about ties, `torch.sort` is several times slower. Here only the maxima of blocks
+    are searched in full: the k best entries lie in the k blocks with the largest maxima, since each of those k blocks
+    holds an entry that is at least as good as any entry outside of them.
 
     Args:
         scores: [..., vocabulary]; compared as float32.
-        k: how many; cut to the size of the vocabulary.
+        k: number of scores; capped at the vocabulary size.
 
     Returns:
         scores [..., k] of float32 and places [..., k] of int64.
@@ -36,12 +36,12 @@ def top(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def top_log_probs(logits: Tensor, k: int, never: Tensor) -> tuple[Tensor, Tensor]:
-    """`top` of the logarithm of softmax.
+    """`top` of the log-softmax.
 
     Args:
         logits: [rows, vocabulary].
-        k: how many; cut to the size of the vocabulary.
-        never: places that have their share of the probability and are not chosen, [places] of int64.
+        k: number of scores; capped at the vocabulary size.
+        never: places that keep their probability but are never chosen, [places] of int64.
 
     Returns:
         log-probabilities [rows, k] of float32 and places [rows, k]; -inf where fewer than k places may be chosen.

@@ -1,18 +1,18 @@
-"""Fast ways and their slow twins: a class that changes the slow one has no longer the fast one of its base."""
+"""Fast implementations and their slow references: overriding a reference disables the inherited fast one."""
 
 from __future__ import annotations
 
 
 def holds(part: object, fast: str, *slow: str) -> bool:
-    """Whether a fast way still does what its slow twins do.
+    """Whether a fast implementation is still valid for its slow reference methods.
 
-    A class writes both, and a test holds them against each other. A subclass that writes a slow one anew, as any
-    author may without knowing of the fast one, has changed what the part means: the inherited fast way does not hold.
+    A class that defines both has a test that compares them. A subclass may override a reference method without knowing
+    of the fast one; the inherited fast implementation is then no longer valid.
 
     Args:
         part: a cell, a decoder, a head.
         fast: name of the method or class attribute that saves work.
-        slow: names of the methods that say what is meant.
+        slow: names of the reference methods that define the result.
     """
     bases = type(part).__mro__
 

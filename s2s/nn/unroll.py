@@ -1,4 +1,4 @@
-"""A cell over time: masks, both directions, hoisted projections, segments; the one place where time is walked."""
+"""Running a cell over time: masks, both directions, projections outside the loop, and segments."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def length_mask(lengths: Tensor, time: int) -> Tensor:
 
 
 def blank(x: Tensor, mask: Tensor) -> Tensor:
-    """`x` [batch, time, features] where `mask` [batch, time] is True, zero elsewhere, whatever stands there."""
-    if x.device.type != "cpu" or torch.compiler.is_compiling():  # counting rows makes an accelerator wait
+    """`x` [batch, time, features] where `mask` [batch, time] is True, zero elsewhere (even for NaN)."""
+    if x.device.type != "cpu" or torch.compiler.is_compiling():  # `nonzero` synchronizes with an accelerator
         return x.masked_fill(~mask.unsqueeze(-1), 0.0)
-    # Whole rows, four times as fast as values one by one: 34 instead of 133 microseconds for [64, 16, 512].
+    # Filling whole rows is four times as fast as single values: 34 instead of 133 microseconds for [64, 16, 512].
     padding = (~mask).flatten().nonzero().squeeze(1)
     return x.flatten(0, 1).index_fill(0, padding, 0.0).view_as(x)
 
@@ -50,7 +50,7 @@ def reverse_within(x: Tensor, lengths: Tensor) -> Tensor:
 
 
 class _Swap(torch.autograd.Function):
-    """Rows in another order, which is its own inverse; whole rows, five times as fast as values one by one."""
+    """Permute rows by a self-inverse order; whole rows are five times as fast as single values."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, order: Tensor) -> Tensor:
@@ -69,18 +69,18 @@ def last_output(outputs: Tensor, lengths: Tensor) -> Tensor:
 
 
 class Segments(NamedTuple):
-    """A long sequence is run in pieces, so that training holds what gradients need of one piece at a time.
+    """Splits a long sequence into segments, so that training stores the activations of one segment at a time.
 
-    Pieces are counted from where each row begins to be read: from its last position in a run from right to left. So a
-    row's gradients depend on that row alone. Values are those of a run in one piece, whatever is chosen here.
+    Segments are counted from where reading starts in each row: from its last position if it is read from right to left.
+    So a row's gradients depend on that row alone. Outputs and states are the same as without segments.
 
     Attributes:
-        length: positions of a piece.
-        gradients: how far they go. ``checkpointed``: all the way, the same as in one piece; each piece is computed
-            again when its gradients are taken (Chen et al. 2016). ``truncated``: not from one piece to the piece before
-            (truncated backpropagation through time, Williams & Peng 1990); pieces are computed again too. ``last``:
-            into each row's last piece only; what lies before it is computed once, without gradients, and its outputs
-            are constants.
+        length: positions per segment.
+        gradients: how far gradients flow. ``checkpointed``: all the way, the same as without segments; each segment is
+            recomputed in the backward pass (Chen et al. 2016). ``truncated``: not from one segment to the one before
+            (truncated backpropagation through time, Williams & Peng 1990); segments are recomputed too. ``last``: into
+            each row's last segment only; everything before it is computed once, without gradients, and its outputs are
+            constants.
     """
 
     length: int
@@ -90,7 +90,7 @@ class Segments(NamedTuple):
     def of(
         cls, length: int | None, gradients: Literal["checkpointed", "truncated", "last"]
     ) -> Segments | None:
-        """As the options of an encoder say it; a length of None is one piece.
+        """Segments from the options of an encoder; a length of None means no segments.
 
         Raises:
             ConfigError: a length below 1.
@@ -108,19 +108,19 @@ def unroll(
     noise: Noise = None,
     segments: Segments | None = None,
 ) -> tuple[Tensor, State]:
-    """Run a cell over a padded batch. What lies in the padding (NaN too) has no influence.
+    """Run a cell over a padded batch; values in the padding (even NaN) have no influence.
 
     Args:
-        cell: any cell, a `Stack` too.
+        cell: any cell, including a `Stack`.
         x: inputs, right-padded, [batch, time, input].
         lengths: real positions per row, at least 1, [batch].
-        state: state before the first step; `cell.initial_state` without it.
-        reverse: walk each row from its last real position to its first.
-        noise: what the cell drew for these sequences; drawn here without it.
-        segments: run long sequences in pieces; None: in one.
+        state: state before the first step; None: `cell.initial_state`.
+        reverse: read each row from its last real position to its first.
+        noise: the cell's noise for these sequences; None: sampled here.
+        segments: run long sequences in segments; None: in one piece.
 
     Returns:
-        Outputs in the order of the source, zero at padding, [batch, time, output]; and the state after each row's last
+        Outputs in the order of the input, zero at padding, [batch, time, output]; and the state after each row's last
         step.
     """
     mask = length_mask(lengths, x.size(1))
@@ -140,8 +140,8 @@ def unroll(
 
 
 def run(cell: RecurrentCell, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
-    """The cell's fused way where it has one that holds, else its steps. Arguments as in `RecurrentCell.fused`."""
-    # A fused way brings its weights into its own form at every call: steps with packed ones are faster.
+    """Run the cell by `fused` if it is valid (see `holds`), else by steps. Arguments as in `RecurrentCell.fused`."""
+    # `fused` converts its weights at every call: steps with packed weights are faster.
     slow = has_packed(cell) or not holds(cell, "fused", "step", "project")
     result = None if slow else cell.fused(x, mask, state, noise)
     return run_steps(cell, x, mask, state, noise) if result is None else result
@@ -150,7 +150,7 @@ def run(cell: RecurrentCell, x: Tensor, mask: Tensor, state: State, noise: Noise
 def run_in_segments(
     cell: RecurrentCell, x: Tensor, mask: Tensor, state: State, noise: Noise, segments: Segments
 ) -> tuple[Tensor, State]:
-    """`run`, piece by piece; other arguments as in `RecurrentCell.fused`."""
+    """`run`, segment by segment; other arguments as in `RecurrentCell.fused`."""
     lengths = mask.sum(1)
     parts = []
     for start in range(0, x.size(1), segments.length):
@@ -166,7 +166,7 @@ def run_in_segments(
             )
         following = stand_still(
             lengths > start, following, state
-        )  # no fused way takes a row without positions
+        )  # no `fused` supports a row without positions
         if segments.gradients != "checkpointed":  # a row that has ended keeps the gradient of its last state
             following = map_state(lambda leaf, rows=goes_on: cut(leaf, rows), following)
         parts.append(outputs)
@@ -175,14 +175,14 @@ def run_in_segments(
 
 
 def cut(x: Tensor, rows: Tensor) -> Tensor:
-    """`x` [batch, ...], without gradient in the rows where `rows` [batch] is True."""
+    """`x` [batch, ...], detached in the rows where `rows` [batch] is True."""
     return torch.where(rows.view(-1, *[1] * (x.dim() - 1)), x.detach(), x)
 
 
 def run_steps(
     cell: RecurrentCell, x: Tensor, mask: Tensor, state: State, noise: Noise
 ) -> tuple[Tensor, State]:
-    """The slow twin of every fused way: project all, then step by step. Arguments as in `RecurrentCell.fused`."""
+    """The slow reference for every `fused`: project all, then step by step. Arguments as in `RecurrentCell.fused`."""
     shortest = int(mask.sum(1).min())
     outputs = []
     with gathered_weight_gradients():
@@ -198,7 +198,7 @@ def stand_still(moving: Tensor, following: State, state: State) -> State:
 
     def choose(new: Tensor, old: Tensor) -> Tensor:
         rows = moving.view(-1, *[1] * (new.dim() - 1))
-        if new.dtype == torch.bool:  # onnxruntime has no Where of truth values
+        if new.dtype == torch.bool:  # onnxruntime has no Where for booleans
             return rows & new | ~rows & old
         return torch.where(rows, new, old)
 

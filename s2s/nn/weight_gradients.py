@@ -1,4 +1,4 @@
-"""Weight gradients of a loop over time, for all its steps in one product."""
+"""Weight gradients of a loop over time, computed for all steps in one product."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ _PRODUCTS = {torch.matmul, torch.mm, Tensor.matmul, Tensor.mm, Tensor.__matmul__
 
 
 def gathered_weight_gradients() -> AbstractContextManager[Any]:
-    """Around a loop over time that multiplies by the same weights at every step.
+    """A context for a loop over time that multiplies by the same weights at every step.
 
-    A step of 64 sentences gives a weight matrix a gradient from 64 rows and adds it to the sum so far: the sum is read
-    and written once per step, which takes longer than the product. In here the rows are put aside instead, and when
-    the last step has been gone back through, one product with all of them gives the gradient. Concerned are `F.linear`
-    (so `nn.Linear`) and ``@`` of an activation [..., in] with a parameter or a view of one, of one type or under
-    autocast. Values are as they were; gradients differ by the order of the sum, and can be taken once: second
-    derivatives raise, and so do the transforms of `torch.func`.
+    A step of 64 sentences computes a weight gradient from 64 rows and adds it to the sum so far: the sum is read and
+    written once per step, which takes longer than the product. In this context the rows are collected instead, and
+    after the last step of the backward pass one product with all of them gives the gradient. This applies to `F.linear`
+    (so `nn.Linear`) and ``@`` of an activation [..., in] with a parameter or a view of one, of one dtype or under
+    autocast. Values are unchanged; gradients differ by the order of the sum, and can be taken once: second derivatives
+    raise, and so do the transforms of `torch.func`.
 
     What is recomputed in the backward pass (`torch.utils.checkpoint` within a step) is left to autograd, as it is
-    recomputed outside of here. A torch older than 2.8 cannot tell: there, such a step raises CheckpointError.
+    recomputed outside of this context. Before torch 2.8 this cannot be detected, and such a step raises
+    CheckpointError.
     """
     return _Gathering() if torch.is_grad_enabled() and not torch.compiler.is_compiling() else nullcontext()
 
@@ -91,13 +92,13 @@ class _Gathering(TorchFunctionMode):
 
 
 def _saved_tensor_hooks() -> Any:
-    # The pair of functions that saved tensors go through now, if any.
+    # The current pair of saved-tensor hooks, if any.
     read = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
     return None if read is None else read(True)
 
 
 class _Rows:
-    """What the steps' backward passes leave for the weight: inputs and gradients of outputs, [rows, width] each."""
+    """Collected by the steps' backward passes for one weight: inputs and output gradients, [rows, width] each."""
 
     def __init__(self) -> None:
         self.task = -1
@@ -108,7 +109,7 @@ class _Rows:
         task = torch._C._current_graph_task_id()
         if task != self.task:  # a backward pass that did not ask for this weight has left its rows behind
             self.task, self.inputs, self.gradients = task, [], []
-        # Without their history: it leads back to the node that holds these rows, a circle that would never be freed.
+        # Detached: their history leads back to the node that holds these rows, a cycle that would never be freed.
         self.inputs.append(input.detach().flatten(0, -2))
         self.gradients.append(gradient.detach().flatten(0, -2))
 
@@ -124,7 +125,7 @@ class _Rows:
 
 
 class _Gather(torch.autograd.Function):
-    """The weight itself; its gradient is what the steps have put aside. It runs after the last of them."""
+    """The weight itself; its backward runs after that of all steps and computes the gradient from their rows."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, rows: _Rows) -> Tensor:
@@ -146,7 +147,7 @@ class _Linear(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(input, weight)
         ctx.rows, ctx.bias_shape = rows, None if bias is None else bias.shape
-        return linear(input, weight, bias)  # all of one type: autocast has nothing to do
+        return linear(input, weight, bias)  # all of one dtype: autocast has nothing to do
 
     @staticmethod
     @once_differentiable

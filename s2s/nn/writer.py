@@ -1,4 +1,4 @@
-"""What writes tokens one after the other, and all that a search asks of it, with or without a source."""
+"""The base of models that generate tokens from left to right, with all that a search needs; the source is optional."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from s2s.reserved import UNK
 
 
 class Writer(nn.Module, ABC):
-    """An embedding of what was said, a decoder, and a head that says the next token; a subclass makes them.
+    """A target embedding, a decoder, and a head that predicts the next token; a subclass builds them.
 
     Attributes:
-        target_embedding: of the tokens that are said.
+        target_embedding: of the target tokens.
         decoder: reads them from left to right.
         head: predicts the next one.
     """
@@ -33,7 +33,7 @@ class Writer(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, source: Padded) -> tuple[Any, State]:
-        """What is done once per sentence.
+        """Encode the source, once per sentence.
 
         Returns:
             The decoder's memory (one row per sentence; None without attention) and its state before the first token.
@@ -41,14 +41,14 @@ class Writer(nn.Module, ABC):
 
     @property
     def vocabulary_size(self) -> int:
-        """Target tokens, without what a head copies."""
+        """Number of target tokens, without those that a head copies."""
         return self.head.vocabulary_size
 
     def tie_head(self) -> None:
         """Make the target embedding the output weights of the head.
 
         Raises:
-            ConfigError: the embedding has no table, or the head cannot.
+            ConfigError: the embedding has no table, or the head does not support it.
         """
         table = self.target_embedding.table()
         if table is None:
@@ -59,11 +59,11 @@ class Writer(nn.Module, ABC):
         self.head.tie(table)
 
     def known(self, tokens: Tensor) -> Tensor:
-        """Tokens as an embedding knows them: to it, a sentence's own words (see `Head.copies`) are unknown."""
+        """Tokens for an embedding: copied words that are not in the vocabulary (see `Head.copies`) become unknown."""
         return tokens.masked_fill(tokens >= self.head.vocabulary_size, UNK) if self.head.copies else tokens
 
     def read(self, tokens: Tensor) -> Tensor:
-        """What the decoder reads of target tokens, [...] to [..., input]."""
+        """Embed target tokens for the decoder, [...] to [..., input]."""
         vectors: Tensor = self.target_embedding(self.known(tokens))
         return vectors
 
@@ -76,13 +76,13 @@ class Writer(nn.Module, ABC):
         *,
         next_input: NextInput | None = None,
     ) -> tuple[Decoded, State]:
-        """`Decoder.forward`, by steps where the decoder's fast way is not a twin of its step."""
+        """`Decoder.forward`, or step by step if the decoder's own is not valid for its `step` (see `holds`)."""
         fast = holds(self.decoder, "forward", "step", "step_folded", "fold_tokens")
         run = self.decoder.forward if fast else self.decoder.forward_stepwise
         return run(vectors, lengths, memory, state, next_input=next_input)
 
     def head_loss(self, decoded: Decoded, gold: Tensor, mask: Tensor, source: Padded) -> HeadLoss:
-        """`Head.loss`, in the general way where the head's own is not a twin of its `log_probs`."""
+        """`Head.loss`, or the general one if the head's own is not valid for its `log_probs` (see `holds`)."""
         if holds(self.head, "loss", "log_probs"):
             return self.head.loss(decoded, gold, mask, source)
         return Head.loss(self.head, decoded, gold, mask, source)
@@ -97,10 +97,10 @@ class Writer(nn.Module, ABC):
             memory: of `sentences` sentences.
             state: leaves [rows, ...].
             source: the sentences.
-            head: instead of the model's own.
+            head: replaces the model's own.
 
         Returns:
-            Log-probabilities, see `Head.log_probs`, the next state, attention's weights [rows, source] or None.
+            Log-probabilities, see `Head.log_probs`, the next state, attention weights [rows, source] or None.
         """
         decoded, state = self.decoder.step(self.read(tokens), memory, state)
         return (head or self.head).log_probs(decoded, source), state, decoded.weights
@@ -115,16 +115,16 @@ class Writer(nn.Module, ABC):
         never: Tensor,
         head: Shortlisted | None = None,
     ) -> tuple[Tensor, Tensor, State, Tensor | None]:
-        """`decode_step` for those who need the best tokens only.
+        """`decode_step` for searches that need only the best tokens.
 
         Args:
             tokens: as for `decode_step`; so are `memory`, `state` and `source`.
-            k: how many tokens.
+            k: number of tokens.
             never: tokens that are not chosen, [tokens] of int64.
-            head: instead of the model's own.
+            head: replaces the model's own.
 
         Returns:
-            Log-probabilities [rows, k], tokens [rows, k], see `Head.best`; the next state; attention's weights or None.
+            Log-probabilities [rows, k], tokens [rows, k], see `Head.best`; the next state; attention weights or None.
         """
         decoded, state = self.decoder.step(self.read(tokens), memory, state)
         return *self.best(decoded, source, k, never, head), state, decoded.weights

@@ -41,13 +41,13 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Entry:
-    """One name of the catalogue.
+    """One name in the catalogue.
 
     Attributes:
         kind: One of `KINDS`.
-        name: What a configuration writes.
+        name: The name used in configurations.
         target: Where the class is, "package.module:Class".
-        distribution: The distribution that brings it.
+        distribution: The distribution that provides it.
         version: That distribution's version.
         status: "ok", or "duplicate" if another class has the same kind and name.
     """
@@ -61,12 +61,12 @@ class Entry:
 
 
 class Catalogue:
-    """Names of parts, by kind. Classes are imported by `load` alone.
+    """Names of parts, by kind. Only `load` imports classes.
 
     Args:
         entries: The names.
-        plugins: What was found, usable or not.
-        plugin_dirs: The folders and files that the user named.
+        plugins: The plugins that were found, usable or not.
+        plugin_dirs: The folders and files given by the user.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Catalogue:
         """The entry of that kind and name.
 
         Raises:
-            ConfigError: no plugin brings the name, or two do.
+            ConfigError: no plugin provides the name, or two do.
         """
         found = [entry for entry in self.entries(kind) if entry.name == name]
         if not found:
@@ -108,7 +108,7 @@ class Catalogue:
         return found[0]
 
     def why_not(self, kind: str | None = None) -> str:
-        """From where an unknown name might have come, as the end of an error; "" if from nowhere.
+        """Possible reasons why a name is unknown, to append to an error message; "" if there are none.
 
         Args:
             kind: of the name; None: any.
@@ -124,7 +124,7 @@ class Catalogue:
         return "".join(f". {line}" for line in lines)
 
     def _idle_dirs(self) -> list[str]:
-        """The folders and files that the user named, whose modules were all imported, and name no part."""
+        """The folders and files given by the user whose modules were all imported but register no part."""
         imported = {plugin.distribution for plugin in self.plugins if plugin.status == "ok"}
         other = {plugin.distribution for plugin in self.plugins if plugin.status != "ok"}
         naming = {entry.distribution for entry in self._entries}
@@ -148,7 +148,7 @@ class Catalogue:
             return _attribute(import_module(module), attribute)
         except Terminated:  # a signal
             raise
-        except (Exception, SystemExit) as error:  # whatever it is, it is the plugin's
+        except (Exception, SystemExit) as error:  # whatever it is, the plugin caused it
             origin = f"{entry.distribution} {entry.version}".strip()
             raise PluginError(
                 f"{kind} {name!r} of {origin} cannot be imported from {entry.target}: "
@@ -156,7 +156,7 @@ class Catalogue:
             ) from error
 
     def find(self, part: type, kind: str | None = None) -> Entry | None:
-        """The entry behind which a class stands; None if it is no catalogued part."""
+        """The entry of a class; None if the class is not in the catalogue."""
         target = f"{part.__module__}:{part.__qualname__}"
         chosen = self.entries(kind)
         for entry in chosen:
@@ -169,10 +169,10 @@ class Catalogue:
         return None
 
     def name_of(self, kind: str, part: type) -> str:
-        """The name under which a class is known.
+        """The catalogue name of a class.
 
         Raises:
-            ConfigError: the class is in no plugin's hook.
+            ConfigError: no plugin's hook returns the class.
         """
         entry = self.find(part, kind)
         if entry is None:

@@ -45,7 +45,7 @@ def discover(*, third_party: bool = True, plugin_dirs: Sequence[Path] = ()) -> C
             is put on the import path.
 
     Raises:
-        ConfigError: a plugin_dir is neither.
+        ConfigError: a plugin_dir is none of these.
     """
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
@@ -65,9 +65,9 @@ def discover(*, third_party: bool = True, plugin_dirs: Sequence[Path] = ()) -> C
             if manager.is_registered(module):
                 continue
             entries += _register(manager, module, plugin)
-        except Terminated:  # a signal, which is none of the plugin's doing
+        except Terminated:  # a signal, not the plugin's fault
             raise
-        except (Exception, SystemExit) as error:  # whatever a plugin raises must not take the others along
+        except (Exception, SystemExit) as error:  # a failing plugin must not affect the others
             plugin = replace(plugin, status="broken", error=f"{type(error).__name__}: {error}")
             warnings.warn(f"{plugin} cannot be used: {plugin.error}", PluginWarning, stacklevel=2)
         plugins.append(plugin)
@@ -113,7 +113,7 @@ def _in_folders(paths: Sequence[Path]) -> Iterable[_Found]:
 
 
 def _refuse_another(module: Any, found: _Found) -> None:
-    """A module of the same name that was imported before hides the one in the folder."""
+    """Raise if an already imported module of the same name hides the one in the folder."""
     origin = getattr(module, "__file__", None)
     if found.folder is not None and (
         origin is None or not Path(origin).resolve().is_relative_to(found.folder)

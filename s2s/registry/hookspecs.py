@@ -14,18 +14,18 @@ A plugin is a module that implements any of these hooks and is named by an entry
     my-cells = "my_cells"
 
 Each hook returns `{"Name": "package.module:Class"}`. The class is imported when a configuration names it, not
-before: listing plugins stays quick, and one module that cannot be imported does not take its siblings
-along. Names are what people write in YAML (`cell: SRU`), so they are unique among all plugins of a kind.
+before: listing plugins stays quick, and one module that cannot be imported does not affect the
+others. Names are what people write in YAML (`cell: SRU`), so they are unique among all plugins of a kind.
 
-A plugin that needs a certain version of this interface says so in its module: `S2S_INTERFACE = 1`.
+A plugin that needs a certain version of this interface states it in its module: `S2S_INTERFACE = 1`.
 """
 
 import pluggy
 
 GROUP = "s2s"
 INTERFACE = 1
-"""Version of the hooks and of the protocols behind them; raised when a plugin written for it may need what older s2s
-lack."""
+"""Version of the hooks and of the protocols behind them; increased when plugins may need features that older versions
+of s2s lack."""
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
 
@@ -110,4 +110,4 @@ KINDS = {
     "task": "s2s_tasks",
     "command": "s2s_commands",
 }
-"""Kind of part, as configurations and `s2s plugins list` call it -> the hook that names its parts."""
+"""Kind of part, as in configurations and `s2s plugins list` -> the hook that returns its parts."""

@@ -1,8 +1,8 @@
-"""Parts as specs: the tree of names and options in configurations and bundles, and the factories built of it.
+"""Parts as specs: the tree of names and options in configurations and bundles, and the factories built from it.
 
 A spec is a catalogue name, `"LSTM"`, or a name with options, `{"class_path": "LSTM", "init_args": {...}}`. An
 option annotated `Callable[..., X]` takes a part itself; its kind is the last word of the option's name
-(`cell`, `target_embedding`). Sizes are never part of a spec: the part that holds another gives them.
+(`cell`, `target_embedding`). Sizes are never part of a spec: the enclosing part passes them.
 """
 
 import functools
@@ -21,7 +21,7 @@ from s2s.registry.near_names import unknown
 Spec = str | dict[str, Any]
 
 SIZES = {"cell": 2, "attention": 2, "encoder": 1, "bridge": 2, "decoder": 2, "head": 4, "embedding": 1}
-"""How many sizes a part is given by the one that holds it; the hooks say which."""
+"""How many sizes the enclosing part passes to a part; the hooks say which."""
 
 _MOST_SHOWN = 60  # characters of a value in a message
 
@@ -54,7 +54,7 @@ def read_spec(kind: str, spec: Any) -> tuple[str, dict[str, Any]]:
 
 
 def options(part: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """What a configuration may set of a part: all parameters but the sizes, which it is given."""
+    """The parameters of a part that a configuration may set: all but the sizes."""
     return {
         name: parameter
         for name, parameter in inspect.signature(part).parameters.items()
@@ -67,7 +67,7 @@ def options(part: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def nested_kinds(part: Callable[..., Any]) -> dict[str, str]:
-    """The options of a part that take a part themselves: option -> kind."""
+    """The options of a part whose values are parts: option -> kind."""
     target = part.__init__ if inspect.isclass(part) else part
     hints = typing.get_type_hints(target)
     found = {}
@@ -81,11 +81,11 @@ def nested_kinds(part: Callable[..., Any]) -> dict[str, str]:
 
 
 def check_options(kind: str, name: str, part: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Hold the names of the given options against the part's signature.
+    """Check the names of the given options against the part's signature.
 
     Raises:
-        ConfigError: an option that the part does not have; near names are offered. Or the constructor wants more than
-            sizes.
+        ConfigError: an option that the part does not have (similar names are suggested), or a constructor that requires
+            more than sizes.
     """
     known = options(part)
     if kind in SIZES:
@@ -96,7 +96,7 @@ def check_options(kind: str, name: str, part: Callable[..., Any], given: Mapping
 
 
 def check_complete(kind: str, name: str, part: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Hold the names of the given options against those that the part must have.
+    """Check that all required options of a part are given.
 
     Raises:
         ConfigError: an option without a default that is not given.
@@ -132,12 +132,12 @@ def _refuse_more_than_sizes(kind: str, name: str, part: Callable[..., Any]) -> N
 
 
 def check_values(what: str, target: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Hold values against the annotations of their options: numbers, text, lists of them, and fixed choices.
+    """Check values against the annotations of their options: numbers, text, lists of them, and fixed choices.
 
     Args:
-        what: of which they are options, for the message.
-        target: a class or function; what it annotates otherwise takes anything.
-        given: values by the names of options.
+        what: the owner of the options, for the message.
+        target: a class or function; parameters with other annotations accept anything.
+        given: values by option name.
 
     Raises:
         ConfigError: a value is of another type.
@@ -199,14 +199,14 @@ def factory(kind: str, spec: Any) -> functools.partial[Any]:
 
 
 def describe(built: Callable[..., Any]) -> Spec:
-    """The spec of a factory: the reverse of `factory`, with the defaults of all options filled in.
+    """The spec of a factory: the inverse of `factory`, with the defaults of all options filled in.
 
     Args:
         built: A class, `functools.partial(Class, ...)`, or the partial that jsonargparse makes, which holds
             the class among its arguments.
 
     Raises:
-        ConfigError: the class is in no plugin's hook, or an option's value cannot be written as JSON.
+        ConfigError: no plugin's hook returns the class, or an option's value cannot be written as JSON.
     """
     part, given = _unwrap(built)
     entry = catalogue().find(part)

@@ -1,7 +1,7 @@
-"""Versions of parts: what a class says of the meaning of its options and weights.
+"""Versions of parts, which mark changes to the meaning of their options and weights.
 
-A part's class may state a version, a whole number from 1, which is what a class that states none has. It is raised when
-options or weights change, and then the class tells how older ones become its own (`s2s.inference.upgrade`):
+A part's class may state a version, an integer from 1; the default is 1. It is increased when options or weights change,
+and the class then defines how to convert older ones (`s2s.inference.upgrade`):
 
     class MyCell(RecurrentCell):
         version = 2
@@ -25,7 +25,7 @@ def version_of(part: type) -> int:
     """The version that a class states; 1 if it states none.
 
     Raises:
-        PluginError: it is no whole number from 1.
+        PluginError: it is not an integer from 1.
     """
     version = getattr(part, "version", 1)
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
@@ -37,7 +37,7 @@ def version_of(part: type) -> int:
 
 
 def versions_of(parts: Iterable[type]) -> dict[str, int]:
-    """The versions of those classes that are parts of the catalogue: "cell LSTM" -> 1."""
+    """The versions of those classes that are in the catalogue: "cell LSTM" -> 1."""
     found = {part: catalogue().find(part) for part in dict.fromkeys(parts)}
     return {
         f"{entry.kind} {entry.name}": version_of(part) for part, entry in found.items() if entry is not None

@@ -1,4 +1,4 @@
-"""Parts and their options as a person types them: `NAME,KEY=VALUE`."""
+"""Parts and their options as typed on the command line: `NAME,KEY=VALUE`."""
 
 import re
 from collections.abc import Sequence
@@ -7,18 +7,18 @@ from typing import Any
 from s2s.errors import ConfigError
 
 _POWER = r"[-+]?\d+(\.\d*)?[eE][-+]?\d+"
-"""1e-3: to YAML 1.1 that is text."""
+"""Numbers such as 1e-3, which YAML 1.1 reads as text."""
 
 
 def given_spec(word: str, where: str) -> dict[str, Any]:
     """`NAME,KEY=VALUE,...` as a spec; see `given_options`. Commas within brackets belong to a value.
 
     Args:
-        word: name of a part, and options of it.
-        where: the option that it was given to, for messages.
+        word: name of a part, and its options.
+        where: the command-line option that it was given to, for messages.
 
     Raises:
-        ConfigError: what follows the name are no options.
+        ConfigError: the name is not followed by valid options.
     """
     name, *pairs = re.split(r",(?![^[{]*[]}])", word)
     return {"class_path": name, "init_args": given_options(pairs, where)}
@@ -29,12 +29,12 @@ def given_options(pairs: Sequence[str], where: str = "--option") -> dict[str, An
 
     Args:
         pairs: the words.
-        where: the option that they were given to, for messages.
+        where: the command-line option that they were given to, for messages.
 
     Raises:
-        ConfigError: a word without "=", or a value that is no YAML.
+        ConfigError: a word without "=", or a value that is not valid YAML.
     """
-    import yaml  # most who ask for a part give no options
+    import yaml  # only here, as most parts are given without options
 
     options = {}
     for pair in pairs:

@@ -1,1 +1,1 @@
-"""Search: the stepper that a strategy sees, the protocol of a strategy, the hypotheses it hands back."""
+"""Search: the stepper that a strategy sees, the protocol of a strategy, the hypotheses it returns."""

@@ -1,4 +1,4 @@
-"""What an output may and must hold: steppers that bar tokens, so that every strategy can be constrained."""
+"""Constraints on outputs: steppers that bar tokens, so that every strategy can be constrained."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from s2s.search.stepper import Step, Stepper
 from s2s.text.tokenizer import BOS, EOS, PAD
 
 _NONE = -1
-"""Where a token could stand, and none does."""
+"""Placeholder where there is no token."""
 
 
 class Constraint(ABC):
-    """Bars tokens by what was said before them."""
+    """Bars tokens depending on the tokens before them."""
 
     @abstractmethod
     def barred(self, prefixes: Tensor) -> Tensor:
         """The tokens that may not follow.
 
         Args:
-            prefixes: the tokens said so far, without the begin of the sentence, [sentences, beams, time].
+            prefixes: the tokens generated so far, without bos, [sentences, beams, time].
 
         Returns:
-            [sentences, beams, barred] of int64, -1 where there is none; as few columns as is easily done.
+            [sentences, beams, barred] of int64, -1 where there is none; with as few columns as is practical.
         """
 
     def keep(self, sentences: Tensor) -> Constraint:
@@ -43,7 +43,7 @@ class NoRepeatNgram(Constraint):
     """No n-gram twice in an output (Paulus et al. 2018, who bar trigrams).
 
     Args:
-        size: tokens of an n-gram; 1 bars every token that was said.
+        size: tokens per n-gram; 1 bars every token that was already generated.
 
     Raises:
         ConfigError: a size below 1.
@@ -65,11 +65,11 @@ class NoRepeatNgram(Constraint):
 
 
 class Banned(Constraint):
-    """Token sequences that an output does not hold, for each sentence its own.
+    """Token sequences that an output must not contain, separate for each sentence.
 
     Args:
-        sequences: for each sentence those that are banned, by their tokens, each at least one long.
-        device: where prefixes lie.
+        sequences: the banned token sequences of each sentence, each at least one token long.
+        device: device of the prefixes.
 
     Raises:
         ConfigError: an empty sequence, or a negative token.
@@ -97,7 +97,7 @@ class Banned(Constraint):
     def barred(self, prefixes: Tensor) -> Tensor:
         """See `Constraint.barred`."""
         length = self._begins.size(-1)
-        missing = prefixes.new_full((*prefixes.shape[:-1], length), _NONE - 1)  # equal to nothing
+        missing = prefixes.new_full((*prefixes.shape[:-1], length), _NONE - 1)  # matches nothing
         latest = torch.cat([missing, prefixes], dim=-1)[..., prefixes.size(-1) :]
         begins, ends = self._begins.unsqueeze(1), self._ends.unsqueeze(1)  # the same for all beams
         begun = ((latest.unsqueeze(-2) == begins) | (begins == _NONE)).all(dim=-1)
@@ -111,11 +111,11 @@ class Banned(Constraint):
 
 
 class Said(NamedTuple):
-    """The state of a beam that is constrained.
+    """The state of constrained beams.
 
     Attributes:
-        tokens: all that were given, the begin of the sentence first, [rows, time].
-        inner: of the stepper that is constrained.
+        tokens: all tokens so far, bos first, [rows, time].
+        inner: state of the wrapped stepper.
     """
 
     tokens: Tensor
@@ -123,26 +123,25 @@ class Said(NamedTuple):
 
 
 class ConstrainedStepper(Stepper):
-    """Steps as another stepper does, without the tokens that are barred.
+    """Wraps another stepper and excludes barred tokens.
 
-    What remains keeps the log-probability that the model gives it: a constrained output has the score that the
-    model gives to it, and probabilities of a step no longer sum to one. Where all tokens are barred nothing follows,
-    and the hypothesis ends unfinished.
+    The other tokens keep the log-probabilities that the model gives them: a constrained output has the score that the
+    model gives to it, and probabilities of a step no longer sum to one. If all tokens are barred, the hypothesis ends
+    unfinished.
 
-    `best` is taken from the whole distribution, so that no barred token takes the place of another. (To ask for as many
-    candidates more as are barred is exact as well, and measured slower.)
+    `best` is taken from the whole distribution, so that no barred token takes the place of another. (Requesting as many
+    extra candidates as there are barred tokens is exact as well, but measured slower.)
 
-    Within its forced prefix a sentence is free of all constraints: what is forced is said, though its n-grams count
-    for what follows.
+    Constraints do not apply within a forced prefix, but its n-grams count for the tokens after it.
 
     Args:
-        stepper: to be constrained; an ensemble as well as a single model.
-        constraints: that hold for all of the sentences.
-        forced: the tokens that each output begins with, for each sentence; an empty one forces nothing. A limit may
+        stepper: the stepper to constrain, a single model or an ensemble.
+        constraints: apply to all of the sentences.
+        forced: the tokens that each output begins with, for each sentence; an empty prefix forces nothing. A limit may
             cut it short.
 
     Raises:
-        ConfigError: a forced prefix too many or too few, or one that holds a reserved token.
+        ConfigError: there is not one forced prefix per sentence, or one contains a reserved token.
     """
 
     def __init__(
@@ -184,7 +183,7 @@ class ConstrainedStepper(Stepper):
         """The state before the first token.
 
         Args:
-            state: of the stepper that is constrained, before its first token.
+            state: of the wrapped stepper, before its first token.
         """
         sentences = len(self.source_lengths)
         return Said(
@@ -193,7 +192,7 @@ class ConstrainedStepper(Stepper):
         )
 
     def __call__(self, tokens: Tensor, state: Said) -> Step:
-        """See `Stepper`; the state is one that `begin` began."""
+        """See `Stepper`; `state` comes from `begin` or the previous step."""
         said = self._said(tokens, state)
         step = self.stepper(tokens, state.inner)
         prefixes = said.view(*tokens.shape, said.size(1))[..., 1:]
@@ -245,17 +244,17 @@ def constrain(
     banned: Sequence[Sequence[Sequence[int]]] | None = None,
     forced: Sequence[Sequence[int]] | None = None,
 ) -> tuple[Stepper, State]:
-    """A stepper and its first state under constraints; without any, the very ones that were given.
+    """Add constraints to a stepper and its first state; without constraints, both are returned unchanged.
 
     Args:
-        stepper: to be constrained.
-        state: before the first token.
+        stepper: the stepper to constrain.
+        state: its state before the first token.
         no_repeat_ngram: see `NoRepeatNgram`.
         banned: see `Banned`; None bans nothing.
         forced: see `ConstrainedStepper`.
 
     Raises:
-        ConfigError: a constraint that cannot be.
+        ConfigError: an invalid constraint.
     """
     constraints: list[Constraint] = []
     if no_repeat_ngram is not None:

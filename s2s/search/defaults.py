@@ -1,4 +1,4 @@
-"""What the strategies that come with s2s do unasked; the command line's help reads it, and needs no torch."""
+"""Default options of the built-in strategies; imports no torch, as the command line's help reads them."""
 
 from typing import Final
 
@@ -20,9 +20,9 @@ SEED: Final = 1
 
 
 def of_bundle(usual: float | str) -> str:
-    """What holds if an option of a search is not given, for a person.
+    """Help text for the default of a search option.
 
     Args:
-        usual: its default where no training said otherwise.
+        usual: the default unless training set another.
     """
     return f"the bundle's, {usual} unless its training said otherwise"

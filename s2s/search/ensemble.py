@@ -16,16 +16,15 @@ from s2s.search.stepper import Step, Stepper
 
 
 class StepperEnsemble(Stepper):
-    """The mean of the members' probabilities at every step. A strategy sees no difference from a single
-    model.
+    """Averages the members' probabilities at every step; to a strategy it looks like a single model.
 
-    The state is the tuple of the members' states; the attention weights are the mean of those that members
-    give. The members must agree on the target vocabulary, and on the sentences, though not on how they split
-    them into source tokens: weights are given only if they do. What one member copies beyond the vocabulary has
-    probability 0 to a member that does not copy, which reads it as unknown.
+    The state is the tuple of the members' states; the attention weights are the mean over the members that
+    provide them. The members must share the target vocabulary and the sentences. They may split the source into
+    different tokens, but then there are no attention weights. A copied word outside the vocabulary has probability 0
+    for a member that does not copy, which reads it as unknown.
 
     Args:
-        members: one stepper for each model, of the same sentences.
+        members: one stepper per model, for the same sentences.
 
     Raises:
         ConfigError: there are no members, or they have different numbers of sentences.
@@ -79,7 +78,7 @@ class StepperEnsemble(Stepper):
         return tokens if size is None else tokens.masked_fill(tokens >= size, UNK)
 
     def fingerprints(self) -> Tensor:
-        """See `Stepper.fingerprints`; of the first member, for all read the same text."""
+        """See `Stepper.fingerprints`; those of the first member, as all read the same text."""
         return self.members[0].fingerprints()
 
     def keep(self, sentences: Tensor) -> StepperEnsemble:

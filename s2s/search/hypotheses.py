@@ -1,4 +1,4 @@
-"""What a search hands back: scored token sequences."""
+"""The results of a search: scored token sequences."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class Hypothesis:
     """One output sequence of a sentence.
 
     Attributes:
-        tokens: ids, without the begin and the end of the sentence.
-        score: what the strategy ranks by (natural logarithm, normalized as the strategy says); higher is
+        tokens: ids, without bos and eos.
+        score: the strategy's ranking score (natural logarithm, normalized by the strategy); higher is
             better.
-        log_probs: log-probability of each token and, if `finished`, of the end of the sentence.
-        finished: False if the limit of tokens cut it off, or if nothing could follow it.
+        log_probs: log-probability of each token and, if `finished`, of eos.
+        finished: False if the token limit cut it off, or if no token could follow.
         weights: attention of each token over the source, [target, source], on the CPU; None unless the
-            stepper gave them.
-        unmet: phrases that were asked for and that it does not hold, by their tokens; a finished one holds all.
+            stepper provided them.
+        unmet: required phrases that are missing, as token ids; none if `finished`.
     """
 
     tokens: list[int]

@@ -13,15 +13,15 @@ if TYPE_CHECKING:  # the command line's help reads the defaults, and needs no to
 Lengths = NDArray[np.int64]
 
 MOST_AT_ONCE = 10_000
-"""Prefixes of a beam, or samples: bundles recommend their search, and one of millions would take all memory."""
+"""Maximum beam size or number of samples: bundles recommend search options, and millions would take all memory."""
 
 MOST_TOKENS = 10**9
 MOST_RATIO = 10**6
 MOST_ALPHA = 10
 MOST_PENALTY = 10**6
 TEMPERATURES = (1e-4, 1e4)
-"""What options may be at most, or least: far from all that is of use, and what is made of it is still a number. At
-these temperatures draws are greedy, and uniform."""
+"""Bounds of options: far outside the useful range, but results are still finite. At these two temperatures, sampling is
+greedy and uniform, respectively."""
 
 LIMIT_RATIO = 2.0
 LIMIT_EXTRA = 20
@@ -39,18 +39,18 @@ def output_limits(
     minimum_ratio: float = 0.0,
     min_tokens: int = 0,
 ) -> tuple[Tensor, Tensor]:
-    """Most and fewest tokens of each output, the end not counted.
+    """Maximum and minimum number of tokens of each output, without eos.
 
     Args:
         source_lengths: tokens of each source, [sentences].
         limit_ratio: most tokens, as a multiple of the source's, plus `limit_extra`.
         limit_extra: see `limit_ratio`.
-        max_tokens: most tokens, whatever the source; None is no such limit.
+        max_tokens: most tokens, whatever the source; None: no such limit.
         minimum_ratio: fewest tokens, as a multiple of the source's.
         min_tokens: fewest tokens, whatever the source.
 
     Returns:
-        Two tensors [sentences] of int64. A minimum above the limit gives way to it.
+        Two tensors [sentences] of int64. A minimum above the limit is lowered to it.
     """
     limits, minimums = limits_of(
         source_lengths.cpu().numpy(),
@@ -73,8 +73,8 @@ def limits_of(
     minimum_ratio: float = 0.0,
     min_tokens: int = 0,
 ) -> tuple[Lengths, Lengths]:
-    """`output_limits` of and as arrays."""
-    # 90 * 0.7 is a little less than 63 in floating point: forgive what rounding alone can have done.
+    """`output_limits` for NumPy arrays."""
+    # 90 * 0.7 is a little less than 63 in floating point: tolerate rounding errors.
     rounding = 1e-6
     limits = np.floor(source_lengths * limit_ratio + rounding).astype(np.int64) + limit_extra
     minimums = np.ceil(source_lengths * minimum_ratio - rounding).astype(np.int64)

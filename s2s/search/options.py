@@ -1,4 +1,4 @@
-"""Which strategy takes which option: read from the strategies themselves, so that plugins answer like our own."""
+"""Which strategy takes which option: read from their signatures, so that it works for plugins too."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from s2s.search.strategy import SearchStrategy
 
 
 def constructor_options(strategy: type[SearchStrategy]) -> list[str]:
-    """What a strategy is built with: the same for all sentences. In the order of its constructor."""
+    """Names of a strategy's constructor options, the same for all sentences, in the constructor's order."""
     return list(options(strategy))
 
 
 def call_options(strategy: type[SearchStrategy]) -> list[str]:
-    """What a strategy takes at each search beyond what all take, such as `phrases`: something for each sentence."""
+    """Names of a strategy's extra arguments to `search`, such as `phrases`, with a value for each sentence."""
     shared = inspect.signature(SearchStrategy.search).parameters
     return [name for name in inspect.signature(strategy.search).parameters if name not in shared]
 
@@ -38,14 +38,15 @@ def takers(option: str) -> list[str]:
 
 
 def build_strategy(name: str, given: Mapping[str, Any]) -> SearchStrategy:
-    """A strategy with options.
+    """Build a strategy with options.
 
     Args:
         name: in the catalogue.
         given: options of its constructor.
 
     Raises:
-        ConfigError: an unknown strategy, an option that it does not take (with those that do), or one that cannot be.
+        ConfigError: an unknown strategy, an option that it does not take (the error names those that do), or an invalid
+            value.
         PluginError: the strategy cannot be imported.
     """
     strategy = catalogue().load("search", name)
@@ -55,14 +56,14 @@ def build_strategy(name: str, given: Mapping[str, Any]) -> SearchStrategy:
 
 
 def check_call_options(strategy: SearchStrategy, given: Iterable[str]) -> None:
-    """Hold the names of what is given at a search against what the strategy takes.
+    """Check the extra arguments to `search` against those that the strategy takes.
 
     Args:
-        strategy: that is to search.
-        given: names of what `search` is called with, beyond what all strategies take.
+        strategy: the strategy that will search.
+        given: names of arguments to `search`, beyond those that all strategies take.
 
     Raises:
-        ConfigError: it does not take it; the error tells which strategies do.
+        ConfigError: it does not take one of them; the error tells which strategies do.
     """
     entry = catalogue().find(type(strategy), "search")
     _refuse(given, call_options(type(strategy)), type(strategy).__name__ if entry is None else entry.name)

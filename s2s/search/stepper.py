@@ -1,4 +1,4 @@
-"""What a search strategy sees of a model: next-token distributions, for several beams of each sentence."""
+"""A search strategy's view of a model: next-token distributions for several beams of each sentence."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Step(NamedTuple):
     """One step of all beams.
 
     Attributes:
-        log_probs: natural logarithms, [sentences, beams, vocabulary], wider where a model copies a sentence's own
-            words; -inf where a token cannot follow.
+        log_probs: natural logarithms, [sentences, beams, vocabulary], wider if the model copies words that are not in
+            the vocabulary; -inf where a token cannot follow.
         state: state after the step, leaves [sentences * beams, ...], sentence by sentence.
         weights: attention over the source, [sentences, beams, source], or None.
     """
@@ -41,8 +41,8 @@ class Best(NamedTuple):
     """The most probable tokens of one step of all beams.
 
     Attributes:
-        log_probs: best first, of equals the lower token first, [sentences, beams, k] of float32; -inf where no
-            further token can follow.
+        log_probs: best first, ties by lower token, [sentences, beams, k] of float32; -inf where no further token can
+            follow.
         tokens: [sentences, beams, k] of int64.
         state: see `Step`.
         weights: see `Step`.
@@ -65,7 +65,7 @@ class Stepper(ABC):
 
     @property
     def vocabulary_size(self) -> int | None:
-        """Tokens from here on are words of a sentence's own; None: all mean the same in every sentence."""
+        """Ids from here on are words copied from a sentence; None: every id means the same in all sentences."""
         return None
 
     @abstractmethod
@@ -78,27 +78,27 @@ class Stepper(ABC):
         """
 
     def best(self, tokens: Tensor, state: State, k: int) -> Best:
-        """The k most probable tokens after `tokens`, for strategies that need no more than these.
+        """The k most probable tokens after `tokens`, for strategies that need only these.
 
         Args:
             tokens: see `__call__`.
             state: see `__call__`.
-            k: how many; cut to the size of the vocabulary.
+            k: number of tokens; capped at the vocabulary size.
         """
         step = self(tokens, state)
         return Best(*top(step.log_probs, k), step.state, step.weights)
 
     def fingerprints(self) -> Tensor:
-        """A number for each sentence by which to draw, [sentences] of int64.
+        """A number for each sentence that seeds its sampling, [sentences] of int64.
 
-        It depends on the sentence's source alone, so that what is drawn for a sentence does, too. Sentences of one
-        number are given the same random numbers.
+        It depends on the sentence's source alone, so its samples do too. Sentences with the same number get the same
+        random numbers.
         """
         return self.source_lengths
 
     @abstractmethod
     def keep(self, sentences: Tensor) -> Stepper:
-        """A stepper for some of the sentences: finished ones leave the batch.
+        """A stepper for some of the sentences, to drop finished ones from the batch.
 
         Args:
             sentences: rows to keep, in their new order, [kept] of int64.
@@ -106,7 +106,7 @@ class Stepper(ABC):
 
 
 class ModelStepper(Stepper):
-    """Steps a model. What was memorized of the source is kept once per sentence, never once per beam.
+    """Steps a model; the memory of the source is kept once per sentence, not once per beam.
 
     Args:
         model: in evaluation mode.
@@ -114,8 +114,8 @@ class ModelStepper(Stepper):
         memory: as returned by `model.encode(source)`.
         with_weights: whether steps carry attention weights (they are kept for every token, so they cost
             memory).
-        head: instead of the model's own, for these sentences.
-        never: tokens that are not generated, whatever the model thinks of them.
+        head: replaces the model's head for these sentences.
+        never: tokens that are never generated.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class ModelStepper(Stepper):
         return Step(log_probs.view(sentences, beams, -1), state, self._kept(weights, sentences))
 
     def best(self, tokens: Tensor, state: State, k: int) -> Best:
-        """See `Stepper.best`; the model may know a way that does not write down the whole distribution."""
+        """See `Stepper.best`; the model may avoid computing the whole distribution."""
         sentences, beams = tokens.shape
         log_probs, chosen, state, weights = self.model.decode_best(
             tokens.flatten(), self.memory, state, self.source, k, self.never, self.head
@@ -161,7 +161,7 @@ class ModelStepper(Stepper):
         return Best(log_probs.view(shape), chosen.view(shape), state, self._kept(weights, sentences))
 
     def fingerprints(self) -> Tensor:
-        """See `Stepper.fingerprints`: of the source's tokens, in their order."""
+        """See `Stepper.fingerprints`: a hash of the source's tokens, in order."""
         ids, lengths = words(self.source.ids.cpu().numpy()), self.source.lengths.cpu().numpy()
         state = words(lengths)
         for place in range(ids.shape[1]):

@@ -12,20 +12,19 @@ from s2s.search.stepper import Stepper
 
 
 class SearchStrategy(ABC):
-    """Looks for the outputs that a model prefers. It sees only a `Stepper`, never a model.
+    """Searches for the best outputs of a model; it sees only a `Stepper`, never a model.
 
-    The options of a strategy are those of its constructor; it keeps nothing about a sentence between two
-    calls, nor on `self` during one, for `search` is called from several threads at once. What it finds for a
-    sentence depends on that sentence alone; among equal scores the lower beam, then the lower id, comes first, unless
-    it draws.
+    The options of a strategy are those of its constructor. It stores nothing about a sentence, neither between calls
+    nor on `self` during one, as `search` is called from several threads at once. The result for a sentence depends on
+    that sentence alone; ties are broken by lower beam, then lower id, unless the strategy samples.
     """
 
     draws: bool = False
-    """Whether it draws at random what others choose: by `Stepper.fingerprints` and a seed of its own."""
+    """Whether the strategy samples at random, seeded by `Stepper.fingerprints` and a seed of its own."""
 
     @property
     def reads_weights(self) -> bool:
-        """Whether it needs the attention weights of each step, which a stepper gives only if it is told to."""
+        """Whether it needs the attention weights of each step, which a stepper provides only on request."""
         return False
 
     @abstractmethod
@@ -42,13 +41,13 @@ class SearchStrategy(ABC):
         """Search all sentences of a batch at once.
 
         Args:
-            stepper: gives the distributions of the next token.
+            stepper: provides the distributions of the next token.
             state: state before the first token, leaves [sentences, ...].
             bos: id that stands before the first token.
             eos: id that ends a sentence.
-            limits: most tokens a hypothesis may have, the end not counted, [sentences] of int64.
-            minimums: fewest tokens a finished hypothesis may have, the end not counted, [sentences] of int64.
+            limits: maximum number of tokens of a hypothesis, without eos, [sentences] of int64.
+            minimums: minimum number of tokens of a finished hypothesis, without eos, [sentences] of int64.
 
         Returns:
-            for each sentence its hypotheses, best first, finished ones before unfinished ones; at least one.
+            The hypotheses of each sentence, best first, finished ones before unfinished ones; at least one.
         """

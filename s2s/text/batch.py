@@ -1,4 +1,4 @@
-"""Sentence pairs as training hands them to the model, and the padding that training and inference share."""
+"""Sentence pairs as training passes them to the model, and the padding that training and inference share."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,8 +19,8 @@ class Batch(NamedTuple):
     Attributes:
         source: source sentences as the tokenizer gives them, without bos and eos.
         target: target sentences, `BOS` ... `EOS`.
-        lines: where each pair stands in its split, [batch], int64, from 0.
-        words: for a model that copies, the words of each source that the vocabulary lacks; the ids beyond the
+        lines: index of each pair in its split, [batch], int64, from 0.
+        words: for a model that copies, the words of each source that are not in the vocabulary; ids beyond the
             vocabulary, in source and target, stand for them (`ExtendedVocabulary`).
     """
 
@@ -31,13 +31,13 @@ class Batch(NamedTuple):
 
     @property
     def inputs(self) -> Padded:
-        """What the decoder reads: each target without its last token, [batch, target - 1]."""
+        """The decoder's input: each target without its last token, [batch, target - 1]."""
         shorter = Padded(self.target.ids[:, :-1], self.target.lengths - 1)
         return shorter._replace(ids=shorter.ids.masked_fill(~shorter.mask, PAD))
 
     @property
     def gold(self) -> Padded:
-        """What the decoder should say: each target without its bos, [batch, target - 1]."""
+        """The tokens to predict: each target without its bos, [batch, target - 1]."""
         return Padded(self.target.ids[:, 1:], self.target.lengths - 1)
 
     def to(self, device: torch.device | str) -> "Batch":
@@ -46,16 +46,16 @@ class Batch(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many pairs there are."""
+        """Number of pairs."""
         return self.lines.size(0)
 
     def rows(self, part: slice) -> "Batch":
-        """Some of the pairs, no more padded than they need: what does not fit into memory is trained in parts."""
+        """Some of the pairs, with no unneeded padding, to train in parts on a batch that does not fit into memory."""
         return Batch(self.source.rows(part), self.target.rows(part), self.lines[part], self.words[part])
 
 
 def pad(sentences: Sequence[Sequence[int] | np.ndarray]) -> Padded:
-    """Puts sentences of token ids, one row each and in their order, into one rectangle."""
+    """Pad sentences of token ids into one batch, one row each, in order."""
     lengths = np.array([len(sentence) for sentence in sentences], dtype=np.int64)
     ids = np.full((len(sentences), int(lengths.max(initial=0))), PAD, dtype=np.int64)
     for row, sentence in enumerate(sentences):
@@ -64,7 +64,7 @@ def pad(sentences: Sequence[Sequence[int] | np.ndarray]) -> Padded:
 
 
 def pad_targets(sentences: Sequence[Sequence[int] | np.ndarray]) -> Padded:
-    """Like `pad`, with `BOS` before and `EOS` behind each sentence."""
+    """Like `pad`, with `BOS` before and `EOS` after each sentence."""
     lengths = np.array([len(sentence) + 2 for sentence in sentences], dtype=np.int64)
     ids = np.full((len(sentences), int(lengths.max(initial=0))), PAD, dtype=np.int64)
     for row, sentence in enumerate(sentences):

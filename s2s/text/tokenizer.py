@@ -27,25 +27,25 @@ __all__ = [
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
 """How the four reserved ids are shown by `Tokenizer.tokens`."""
 UNKNOWN_TEXT = "\u2047"
-"""What stands in decoded text where the tokenizer knew no better (a double question mark)."""
+"""Stands for an unknown token in decoded text (a double question mark)."""
 DEFAULT_TOKENIZER = "SentencePiece"
-"""By its name in the catalogue."""
+"""The default tokenizer, by its name in the catalogue."""
 
 
 class Tokenizer(ABC):
-    """Text to ids and back.
+    """Converts text to token ids and back.
 
-    The constructor takes options only and touches no file; `train` or `load` makes it ready. Ids 0 to 3 are
-    `PAD`, `UNK`, `BOS`, `EOS` for every tokenizer. An instance must survive pickling (it goes to worker
+    The constructor takes options only and reads no files; `train` or `load` makes the tokenizer usable. Ids 0 to 3 are
+    `PAD`, `UNK`, `BOS`, `EOS` for every tokenizer. An instance must be picklable (it is sent to worker
     processes).
     """
 
     model_file: ClassVar[str] = "tokenizer.json"
-    """The file, below the folder given to `save`, that holds what was learnt."""
+    """Name of the file, in the folder given to `save`, that holds the trained model."""
 
     @abstractmethod
     def train(self, lines: Iterable[str]) -> None:
-        """Learns from text, one line at a time; the same lines and options give the same tokenizer.
+        """Train on text, given line by line; the same lines and options give the same tokenizer.
 
         Raises:
             DataError: there is too little text, or it does not fit the options.
@@ -54,7 +54,7 @@ class Tokenizer(ABC):
     @property
     @abstractmethod
     def vocabulary_size(self) -> int:
-        """How many ids there are, the reserved ones included."""
+        """Number of ids, including the reserved ones."""
 
     @abstractmethod
     def encode(self, text: str) -> list[int]:
@@ -66,7 +66,7 @@ class Tokenizer(ABC):
 
     @property
     def samples(self) -> bool:
-        """Whether `encode_sampled` differs from `encode`, so that training must encode anew in each epoch."""
+        """Whether `encode_sampled` differs from `encode`, so that training must encode again in each epoch."""
         return False
 
     def encode_sampled(self, text: str, seed: int) -> list[int]:
@@ -74,7 +74,7 @@ class Tokenizer(ABC):
         return self.encode(text)
 
     def normalize(self, text: str) -> str:
-        """What `encode` reads of a line: the line itself, unless the tokenizer rewrites text before it splits it.
+        """The text that `encode` splits: the line itself, unless the tokenizer normalizes it first.
 
         `decode(encode(text))` gives this back, with `UNKNOWN_TEXT` where tokens are unknown.
         """
@@ -82,15 +82,15 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids; pad, bos and eos are left out, an unknown token is shown as `UNKNOWN_TEXT`."""
+        """The text of ids, without pad, bos and eos; an unknown token becomes `UNKNOWN_TEXT`."""
 
     def split_at_unknowns(self, ids: Sequence[int]) -> list[str]:
-        """The text of ids, cut where a token is unknown: one part more than there are such tokens."""
+        """The text of ids, split at unknown tokens: one more part than there are unknown tokens."""
         parts = self.decode(ids).split(UNKNOWN_TEXT)
         unknown = [place for place, token in enumerate(ids) if token == UNK]
         if len(parts) == len(unknown) + 1:
             return parts
-        # It can say that sign itself. Which of them stand for unknown tokens, the tokens up to each tell.
+        # The text can contain that sign itself. Decoding up to each unknown token tells which signs stand for one.
         signs = {self.decode(ids[: place + 1]).count(UNKNOWN_TEXT) for place in unknown}
         joined = parts[:1]
         for sign, part in enumerate(parts[1:], start=1):
@@ -101,17 +101,17 @@ class Tokenizer(ABC):
         return joined
 
     def unknown_texts(self, text: str, ids: Sequence[int]) -> list[str]:
-        """What stands in a line for each unknown token of `ids`, in their order; `UNKNOWN_TEXT` where it cannot tell.
+        """The text behind each unknown token of `ids`, in order; `UNKNOWN_TEXT` where it cannot be determined.
 
-        Worked out from what `decode` and `normalize` say; a tokenizer may know a faster way.
+        Derived from `decode` and `normalize`; a tokenizer may override it with a faster implementation.
 
         Args:
             text: the line.
-            ids: one of its encodings, or the beginning of one.
+            ids: one of its encodings, or a prefix of one.
         """
         ids = list(ids)
         unknown = ids.count(UNK)
-        if unknown and ids[-1] == UNK:  # where does it end, if the line goes on?
+        if unknown and ids[-1] == UNK:  # where it ends may depend on what follows
             whole = self.encode(text)
             ids = whole if whole[: len(ids)] == ids else ids
         first, *others = self.split_at_unknowns(ids)
@@ -132,27 +132,27 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """Each id as a person should see it."""
+        """Each id as human-readable text."""
 
     @abstractmethod
     def dump(self) -> bytes:
-        """What was learnt, as the contents of `model_file`."""
+        """The trained model, as the contents of `model_file`."""
 
     @abstractmethod
     def restore(self, model: bytes) -> None:
-        """The reverse of `dump`, on an instance that was built with the same options.
+        """The inverse of `dump`, for an instance built with the same options.
 
         Raises:
             DataError: the contents are not those of this kind of tokenizer.
         """
 
     def save(self, folder: str | Path) -> None:
-        """Writes what was learnt into a folder, which is made if it is missing."""
+        """Write the trained model into a folder, which is created if it is missing."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / self.model_file).write_bytes(self.dump())
 
     def load(self, folder: str | Path) -> None:
-        """Reads what `save` wrote.
+        """Read a trained model written by `save`.
 
         Raises:
             DataError: the file is missing or damaged.
@@ -168,7 +168,7 @@ class Tokenizer(ABC):
             raise DataError(f"{path}: {error}") from error
 
     def fingerprint(self) -> str:
-        """Hexadecimal; differs when class, version, options or learnt contents differ (contents after training)."""
+        """A hexadecimal hash of the class, version, options and, after training, the trained model."""
         options = {name: value for name, value in vars(self).items() if not name.startswith("_")}
         about = [
             type(self).__module__,
@@ -186,5 +186,5 @@ class Tokenizer(ABC):
 
 
 def untrained(tokenizer: Tokenizer) -> DataError:
-    """The error for a tokenizer that is used too early."""
+    """The error for a tokenizer that is used before training."""
     return DataError(f"{type(tokenizer).__name__} has learnt nothing yet; call train(lines) or load(folder)")

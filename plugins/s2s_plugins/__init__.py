@@ -1,4 +1,4 @@
-"""The parts that come with s2s, registered through the same entry points as anybody's. Imports no torch."""
+"""The parts that come with s2s, registered through the same entry points as third-party ones. Imports no torch."""
 
 from s2s.registry import hookimpl
 
@@ -116,7 +116,7 @@ def s2s_corpora() -> dict[str, str]:
 
 @hookimpl
 def s2s_metrics() -> dict[str, str]:
-    """Metrics of what comes out."""
+    """Metrics of outputs."""
     return {
         "BLEU": "s2s_plugins.metrics.bleu:BLEU",
         "ChrF": "s2s_plugins.metrics.chrf:ChrF",

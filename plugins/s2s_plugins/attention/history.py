@@ -1,4 +1,4 @@
-"""Additive attentions that see what was attended to before: they must be stepped."""
+"""Additive attentions that depend on the attention weights of earlier steps, and so must run step by step."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from s2s_plugins.attention.bahdanau import Bahdanau
 
 
 class HistoryAttention(Bahdanau):
-    """``score_j = v . tanh(W query + U output_j + b + history_j)``; the state tells of the weights so far.
+    """``score_j = v . tanh(W query + U output_j + b + history_j)``; the state summarizes the weights so far.
 
     Args:
         query_size: width of the query.
@@ -25,23 +25,23 @@ class HistoryAttention(Bahdanau):
 
     @abstractmethod
     def history(self, past: Tensor) -> Tensor:
-        """What the state adds to each key: [batch, source] to [batch, source, attention]."""
+        """The term that the state adds to each key: [batch, source] to [batch, source, attention]."""
 
     @abstractmethod
     def remember(self, past: Tensor, weights: Tensor) -> Tensor:
-        """The state after weights [batch, source] were given."""
+        """The next state, given the weights of this step, [batch, source]."""
 
     def initial_state(self, memory: ScoredMemory) -> State:
-        """Nothing has been attended to: one leaf [batch, source] of zeros."""
+        """One leaf [batch, source] of zeros: nothing has been attended to."""
         dtype = torch.promote_types(memory.values.dtype, torch.float32)
         return (memory.values.new_zeros(memory.mask.shape, dtype=dtype),)
 
     def map_values(self, memory: Any, linear: Callable[[Tensor], Tensor]) -> Any | None:
-        """As every scored attention: `attend` below changes the keys alone."""
+        """As in every scored attention, since `attend` below changes only the keys."""
         return super().map_values(memory, linear)
 
     def informed(self, keys: Tensor, past: Tensor) -> Tensor:
-        """Keys that know what was attended to.
+        """Add the history to the keys.
 
         Args:
             keys: [sentences, 1, source, attention].
@@ -63,7 +63,7 @@ class HistoryAttention(Bahdanau):
         return Attended(context, weights, (self.remember(past, weights.to(past.dtype)),))
 
     def attend_beams(self, query: Tensor, memory: ScoredMemory, state: State) -> Attended:
-        """One step of each beam; values and mask of a sentence are there once."""
+        """One step of each beam; values and mask are stored once per sentence."""
         if not (self.sequential and holds(self, "attend_beams", "masked_scores")):
             return super().attend_beams(query, memory, state)
         (past,) = state
@@ -77,11 +77,11 @@ class HistoryAttention(Bahdanau):
 
 
 class Location(HistoryAttention):
-    """Location-aware attention (Chorowski et al. 2015, eq. 8-9): it sees where it looked at the step before.
+    """Location-aware attention (Chorowski et al. 2015, eq. 8-9): it reads the weights of the previous step.
 
     ::
 
-        f = F * weights_of_the_step_before                          a convolution along the source, eq. 8
+        f = F * previous_weights                                    a convolution along the source, eq. 8
         score_j = v . tanh(W query + V output_j + U f_j + b)        eq. 9
 
     Args:
@@ -89,11 +89,11 @@ class Location(HistoryAttention):
         memory_size: width of the encoder outputs.
         attention_size: width of the hidden layer; query_size if none is given.
         filters: k, number of filters in F.
-        kernel_width: r, source positions that a filter sees, an odd number. The paper's 201 is made for the frames of
-            speech, a hundred a second.
+        kernel_width: r, source positions that a filter covers, an odd number. The paper's 201 is for speech at a
+            hundred frames per second.
 
     Raises:
-        ConfigError: an even kernel, which has no middle.
+        ConfigError: the kernel width is even.
     """
 
     def __init__(
@@ -126,21 +126,21 @@ class Location(HistoryAttention):
 
 
 class Coverage(HistoryAttention):
-    """Attention with coverage (See et al. 2017, eq. 10-11; after Tu et al. 2016): it sees what each position got.
+    """Attention with coverage (See et al. 2017, eq. 10-11; after Tu et al. 2016): it reads the sums of past weights.
 
     ::
 
-        c = sum of the weights of all steps before                        eq. 10
+        c = sum of the weights of all previous steps                      eq. 10
         score_j = v . tanh(W query + U output_j + w_c c_j + b)            eq. 11
 
-    The coverage loss of the paper (eq. 12-13) is an option of the training: `model.coverage_loss`.
+    The coverage loss of the paper (eq. 12-13) is a training option: `model.coverage_loss`.
 
     Args:
         query_size: width of the query.
         memory_size: width of the encoder outputs.
         attention_size: width of the hidden layer; query_size if none is given.
-        after_steps: optimizer steps of training before it looks at the coverage; until then it is Bahdanau's attention,
-            which need not be stepped and so trains faster. See et al. add coverage when the model is trained.
+        after_steps: optimizer steps before coverage is used; until then this is Bahdanau attention, which need not run
+            step by step and so trains faster. See et al. add coverage once the model is trained.
 
     Raises:
         ConfigError: a negative number of steps.
@@ -155,27 +155,27 @@ class Coverage(HistoryAttention):
         if after_steps < 0:
             raise ConfigError(f"after_steps {after_steps} is impossible; it must be 0 or more")
         self.coverage_layer = nn.Linear(1, self.vector.numel(), bias=False)
-        nn.init.xavier_uniform_(self.coverage_layer.weight)  # of one input, torch's own would drown the keys
+        nn.init.xavier_uniform_(self.coverage_layer.weight)  # for one input, torch's default would drown out the keys
         self.after_steps = after_steps
         self.sequential = not after_steps
         if after_steps:
             self.register_buffer(
                 "covers", torch.zeros((), dtype=torch.bool)
-            )  # goes into checkpoint and bundle
+            )  # saved in checkpoints and bundles
             self.register_load_state_dict_post_hook(_read_covers)  # type: ignore[no-untyped-call]
 
     def at_step(self, step: int) -> None:
-        """Look at the coverage from `after_steps` on, and for ever: fine-tuning counts its steps anew."""
+        """Use coverage from `after_steps` on, permanently: fine-tuning restarts the count of steps."""
         if not self.sequential and step >= self.after_steps:
             self.sequential = True
             self.covers.fill_(True)
 
     def unused_parameters(self) -> list[nn.Parameter]:
-        """See `s2s.nn.BeginsLate`: ``w_c``, until it looks at the coverage."""
+        """See `s2s.nn.BeginsLate`: ``w_c``, until coverage is used."""
         return [] if self.sequential else list(self.coverage_layer.parameters())
 
     def informed(self, keys: Tensor, past: Tensor) -> Tensor:
-        """``U output + b + w_c c``, without ever holding ``w_c c``."""
+        """``U output + b + w_c c``, without materializing ``w_c c``."""
         if not holds(self, "informed", "history"):
             return super().informed(keys, past)
         covered = past.to(keys.dtype).view(keys.size(0), -1, past.size(1), 1)
@@ -187,7 +187,7 @@ class Coverage(HistoryAttention):
         return history
 
     def remember(self, past: Tensor, weights: Tensor) -> Tensor:
-        """What each position got so far."""
+        """The sum of the weights of each position so far."""
         return past + weights
 
 

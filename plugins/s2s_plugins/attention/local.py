@@ -18,19 +18,19 @@ class LocalP(LuongGeneral):
         weight_s = softmax(score_s) exp(-(s - p)^2 / (2 sigma^2)) / their sum       sigma = window / 2, eq. 10
                    for positions s = 1 ... S with |s - p| <= window; zero elsewhere
 
-    The division by their sum is not in the paper, whose weights sum to something between exp(-2) and 1. Here they are a
-    distribution like those of every attention: heads that copy, alignments and coverage penalties read them as one.
-    All weights together are so the softmax of ``score_s - (s - p)^2 / (2 sigma^2)`` within the window.
+    The paper does not divide by the sum: its weights sum to a value between exp(-2) and 1. Here they are a distribution
+    as in every attention, which copying heads, alignments and coverage penalties rely on. The weights are thus the
+    softmax of ``score_s - (s - p)^2 / (2 sigma^2)`` within the window.
 
     Args:
         query_size: width of the query.
         memory_size: width of the encoder outputs.
-        window: D, positions that are looked at on each side of p.
+        window: D, number of positions attended to on each side of p.
     """
 
     def __init__(self, query_size: int, memory_size: int, *, window: int = 10) -> None:
         super().__init__(query_size, memory_size)
-        # With at least 1, and positions that count from 1, no window is ever empty: 0 <= p <= S.
+        # With D >= 1 and positions counted from 1, no window is ever empty, as 0 <= p <= S.
         self.window = check_size("window", window)
         self.position_layer = nn.Linear(query_size, query_size, bias=False)
         self.position_vector = nn.Parameter(torch.empty(query_size).uniform_(-1, 1) / math.sqrt(query_size))
@@ -40,7 +40,7 @@ class LocalP(LuongGeneral):
 
         Args:
             queries: [batch, time, hidden].
-            lengths: real source positions, [batch].
+            lengths: number of real source positions, [batch].
         """
         hidden = torch.tanh(self.position_layer(queries))
         share = torch.sigmoid((hidden @ self.position_vector.to(hidden.dtype)).to(self.position_vector.dtype))

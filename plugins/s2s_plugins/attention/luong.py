@@ -73,10 +73,10 @@ class LuongConcat(AdditiveScore, ScoredAttention):
         self.vector = nn.Parameter(torch.empty(query_size).uniform_(-1, 1) / math.sqrt(query_size))
 
     def keys(self, outputs: Tensor) -> Tensor:
-        """The outputs' half of the product."""
+        """The part of ``W_a [query; output]`` that depends on the outputs."""
         return nn.functional.linear(outputs, self.layer.weight[:, self.query_size :])
 
     def score(self, query: Tensor, keys: Tensor) -> Tensor:
-        """The query's half, then ``v . tanh``."""
+        """Add the part that depends on the query, then ``v . tanh``."""
         queries = nn.functional.linear(query, self.layer.weight[:, : self.query_size])
         return self.additive(queries, keys, self.vector)

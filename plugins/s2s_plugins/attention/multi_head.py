@@ -19,24 +19,24 @@ class HeadsMemory(NamedTuple):
 
 
 class MultiHead(Attention):
-    """Several attentions side by side, each in its own projection (Vaswani et al. 2017, section 3.2.2, eq. 1).
+    """Multi-head scaled dot-product attention (Vaswani et al. 2017, section 3.2.2, eq. 1).
 
     ::
 
         head_i  = softmax(W_q_i query . W_k_i output / sqrt(size)) W_v_i output        size = attention_size / heads
         context = W_o [head_1; ...; head_h]
 
-    The weights that it reports are the mean over the heads. `map_values` is left alone: as each head has weights of its
-    own, mapped values would be `heads` times as wide, and cost more than the map.
+    The reported weights are the mean over the heads. `map_values` is not overridden: as each head has its own weights,
+    mapped values would be `heads` times as wide, and cost more than the map itself.
 
     Args:
         query_size: width of the query.
         memory_size: width of the encoder outputs.
-        heads: number of heads; 8 if none is given, or as many of them as divide the width.
+        heads: number of heads, which must divide the width; by default its greatest common divisor with 8.
         attention_size: width of all heads together, and of the context; query_size if none is given.
 
     Raises:
-        ConfigError: heads that cannot share out the width.
+        ConfigError: the heads do not divide the width.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class MultiHead(Attention):
         scores = (queries @ memory.keys.transpose(-1, -2)).masked_fill(
             ~memory.mask[:, None, None, :], float("-inf")
         )
-        # bfloat16 would sum to one within 4e-3 only
+        # in bfloat16 the weights would sum to one only within 4e-3
         weights = scores.softmax(dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
         heads = weights.to(memory.values.dtype) @ memory.values
         context: Tensor = self.context_layer(heads.transpose(1, 2).flatten(2))
@@ -83,15 +83,15 @@ class MultiHead(Attention):
 
 
 def number_of_heads(heads: int | None, option: str, size: int) -> int:
-    """A number of heads that share out a width among them.
+    """The number of heads for a width, which it must divide.
 
     Args:
-        heads: what was asked for; None: 8 (Vaswani et al. 2017), or the greatest divisor of 8 that divides the width.
+        heads: the requested number; None: 8 (Vaswani et al. 2017), or the greatest divisor of 8 that divides the width.
         option: the width's name, for the error.
         size: the width.
 
     Raises:
-        ConfigError: the width is no multiple of the heads.
+        ConfigError: the width is not a multiple of the heads.
     """
     if heads is None:
         return math.gcd(size, 8)

@@ -13,7 +13,7 @@ class ScaledDot(ScoredAttention):
     Args:
         query_size: width of the query.
         memory_size: width of the encoder outputs.
-        attention_size: width of the product; query_size if none is given.
+        attention_size: width of projected query and keys; query_size if none is given.
     """
 
     def __init__(self, query_size: int, memory_size: int, *, attention_size: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Attentions whose weights may be exactly zero, by the optional package entmax."""
+"""Attentions whose weights may be exactly zero, with the optional package entmax."""
 
 from collections.abc import Callable
 
@@ -17,15 +17,15 @@ except ImportError as missing:
 
 
 class SparseAttention(ScoredAttention):
-    """The scores of another attention, with a mapping to weights that leaves positions out.
+    """The scores of another attention, mapped to sparse weights.
 
     Args:
         query_size: width of the query.
         memory_size: width of the encoder outputs.
-        attention: whose scores are taken.
+        attention: the attention that computes the scores.
 
     Raises:
-        ConfigError: that attention is more than a softmax of scores.
+        ConfigError: the attention is not a plain softmax of scores.
     """
 
     def __init__(
@@ -45,50 +45,50 @@ class SparseAttention(ScoredAttention):
         self.scored = scored
 
     def keys(self, outputs: Tensor) -> Tensor:
-        """Those of the other attention."""
+        """The keys of the other attention."""
         return self.scored.keys(outputs)
 
     def score(self, query: Tensor, keys: Tensor) -> Tensor:
-        """That of the other attention."""
+        """The scores of the other attention."""
         return self.scored.score(query, keys)
 
     def masked_scores(self, queries: Tensor, memory: ScoredMemory) -> Tensor:
-        """Those of the other attention."""
+        """The masked scores of the other attention."""
         return self.scored.masked_scores(queries, memory)
 
 
 class Sparsemax(SparseAttention):
-    """Sparsemax (Martins & Astudillo 2016, eq. 2): the weights are the distribution that is nearest to the scores.
+    """Sparsemax (Martins & Astudillo 2016, eq. 2): the weights are the distribution nearest to the scores.
 
     Args:
         query_size: width of the query.
         memory_size: width of the encoder outputs.
-        attention: whose scores are taken.
+        attention: the attention that computes the scores.
     """
 
     def normalize(self, scores: Tensor) -> Tensor:
-        """``weight_j = max(score_j - tau, 0)``, tau such that they sum to one (eq. 3)."""
+        """``weight_j = max(score_j - tau, 0)``, with tau such that the weights sum to one (eq. 3)."""
         weights: Tensor = entmax.sparsemax(scores, dim=-1)
         return weights
 
 
 class Entmax15(SparseAttention):
-    """1.5-entmax, half way from softmax to sparsemax (Peters et al. 2019, alpha = 1.5).
+    """1.5-entmax, halfway between softmax and sparsemax (Peters et al. 2019, alpha = 1.5).
 
     Args:
         query_size: width of the query.
         memory_size: width of the encoder outputs.
-        attention: whose scores are taken.
+        attention: the attention that computes the scores.
     """
 
     def normalize(self, scores: Tensor) -> Tensor:
-        """``weight_j = max(score_j / 2 - tau, 0)^2``, tau such that they sum to one."""
+        """``weight_j = max(score_j / 2 - tau, 0)^2``, with tau such that the weights sum to one."""
         weights: Tensor = entmax.entmax15(scores, dim=-1)
         return weights
 
 
 def takes_softmax(attention: ScoredAttention) -> bool:
-    """Whether an attention is a softmax of scores and no more, so that another mapping can take its place."""
+    """Whether an attention is a plain softmax of scores, so that another mapping can replace the softmax."""
     return all(
         getattr(type(attention), method) is getattr(ScoredAttention, method)
         for method in ("memorize", "normalize", "attend")

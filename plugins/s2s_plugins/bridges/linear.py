@@ -9,7 +9,7 @@ from s2s.nn import Bridge
 
 
 class LinearBridge(Bridge):
-    """``decoder features = f(W encoder features + b)``: every part of the state reaches every part.
+    """``decoder features = f(W encoder features + b)``: every part of the one state feeds every part of the other.
 
     Args:
         encoder_features: width of the encoder's features.

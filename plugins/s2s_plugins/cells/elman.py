@@ -56,7 +56,7 @@ class Elman(RecurrentCell):
         return h, (h,)
 
     def fused(self, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State] | None:
-        """Torch's own recurrence; the state is read off the outputs, which padding on the right cannot reach."""
+        """Torch's own kernel; the final state is read from the outputs, which right padding does not affect."""
         if noise is not None or self.input_weight is None or self.input_bias is None:
             return None
         run = torch.rnn_tanh if self.activation == "tanh" else torch.rnn_relu
@@ -67,12 +67,12 @@ class Elman(RecurrentCell):
             torch.zeros_like(self.input_bias),
         ]
         before = state[0].unsqueeze(0).to(x.dtype)
-        train = torch.is_grad_enabled()  # cuDNN refuses gradients of a run that was not for training
+        train = torch.is_grad_enabled()  # cuDNN gives gradients only for a run in training mode
         outputs, _ = run(x, before, weights, True, 1, 0.0, train, False, True)
         return outputs, (last_output(outputs, mask.sum(1)).to(state[0].dtype),)
 
     def onnx_operator(self) -> OnnxOperator | None:
-        """RNN."""
+        """The ONNX operator RNN."""
         assert self.input_weight is not None and self.input_bias is not None
         bias = torch.cat([self.input_bias, torch.zeros_like(self.input_bias)])
         activation = {"tanh": "Tanh", "relu": "Relu"}[self.activation]

@@ -17,7 +17,7 @@ from s2s.nn import (
 
 
 class GRU(RecurrentCell):
-    """GRU (Cho et al. 2014, eq. 5-8), or as cuDNN has it (Chetlur et al. 2014).
+    """GRU (Cho et al. 2014, eq. 5-8), or its cuDNN variant (Chetlur et al. 2014).
 
     ::
 
@@ -27,12 +27,12 @@ class GRU(RecurrentCell):
         candidate = tanh(W x_t + b + reset * (U h_{t-1} + b_u))      otherwise: cuDNN, faster
         h_t = update * h_{t-1} + (1 - update) * candidate
 
-    The U start orthogonal (Saxe et al. 2014).
+    The matrices U start orthogonal (Saxe et al. 2014).
 
     Args:
         input_size: width of x.
         hidden_size: width of h.
-        reset_before: reset the state before the recurrent product, as published, not after it.
+        reset_before: apply the reset gate before the recurrent product, as published, instead of after it.
         recurrent_dropout: dropout on h inside the recurrent products, one mask per sequence (Gal & Ghahramani 2016).
     """
 
@@ -65,20 +65,20 @@ class GRU(RecurrentCell):
         return h, (h,)
 
     def fused(self, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State] | None:
-        """Torch's own recurrence for the cuDNN variant; padding on the right cannot reach the outputs before it."""
+        """Torch's own kernel for the cuDNN variant; right padding does not affect the outputs before it."""
         if noise is not None or self.candidate_bias is None:
             return None
         if self.input_weight is None or self.input_bias is None:
             return None
         recurrent_bias = F.pad(self.candidate_bias, (2 * self.hidden_size, 0))
         weights = [self.input_weight, self.recurrent_weight, self.input_bias, recurrent_bias]
-        train = torch.is_grad_enabled()  # cuDNN refuses gradients of a run that was not for training
+        train = torch.is_grad_enabled()  # cuDNN gives gradients only for a run in training mode
         before = state[0].unsqueeze(0).to(x.dtype)
         outputs, _ = torch.gru(x, before, weights, True, 1, 0.0, train, False, True)
         return outputs, (last_output(outputs, mask.sum(1)).to(state[0].dtype),)
 
     def onnx_operator(self) -> OnnxOperator | None:
-        """GRU, whose gates come in another order: update, reset, candidate."""
+        """The ONNX operator GRU, whose gates are ordered differently: update, reset, candidate."""
         assert self.input_weight is not None and self.input_bias is not None
 
         def reordered(weight: Tensor) -> Tensor:

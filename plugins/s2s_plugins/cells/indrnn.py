@@ -11,8 +11,8 @@ from s2s.nn import Noise, RecurrentCell, State
 class IndRNN(RecurrentCell):
     """Independently recurrent network (Li et al. 2018): ``h_t = f(W x_t + u * h_{t-1} + b)``.
 
-    Each unit sees its own past alone, so the loop over time holds no matrix product. A gradient that goes back n steps
-    is scaled by u^n (section 3.1): u starts uniform in [0, 1], where it cannot explode.
+    Each unit depends only on its own past, so the loop over time has no matrix product. Backpropagation through n steps
+    scales a gradient by u^n (section 3.1): u starts uniform in [0, 1], where gradients cannot explode.
 
     Args:
         input_size: width of x.

@@ -17,9 +17,9 @@ class LayerNormLSTM(RecurrentCell):
         h_t = sigmoid(output) * tanh(LN(c_t; alpha_3, beta_3))
         LN(z; alpha, beta) = alpha * (z - mean(z)) / sqrt(variance(z) + 1e-5) + beta
 
-    The first two LN go over all four gates together. Of beta_1, beta_2 and b only the sum counts: b stands for it here.
-    Gains alpha start at 1, biases at 0 but for the forget gate's; W_h starts orthogonal, gate by gate. The 1e-5, which
-    the paper does not have, keeps LN(0) finite.
+    The first two LN normalize all four gates together. Only the sum of beta_1, beta_2 and b matters, so it is one
+    parameter here, b. Gains alpha start at 1, biases at 0 except the forget gate's; W_h starts orthogonal, gate by
+    gate. The 1e-5, which is not in the paper, keeps LN(0) finite.
 
     Args:
         input_size: width of x.
@@ -29,7 +29,7 @@ class LayerNormLSTM(RecurrentCell):
 
     def __init__(self, input_size: int, hidden_size: int, *, forget_bias: float = 1.0) -> None:
         super().__init__(input_size, hidden_size, projected_size=4 * hidden_size)
-        self.input_bias = None  # it would stand inside of LN, which takes a part of it out again
+        self.input_bias = None  # it would be inside the LN, which would partly cancel it
         self.recurrent_weight = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
         orthogonal_blocks(self.recurrent_weight, hidden_size)
         self.recurrent_gain = nn.Parameter(torch.ones(4 * hidden_size))

@@ -18,10 +18,10 @@ from s2s.nn import (
 )
 
 SATURATED = 1e4
-"""A gate's input at which its sigmoid is 0 or 1 in every floating-point type; finite in float16."""
+"""A pre-activation whose sigmoid is exactly 1 (or, negated, 0) in every floating-point type; finite in float16."""
 
 TILE = 32
-"""The input is filled up to a multiple of this width. In bfloat16 oneDNN took 4.4 times as long for 513 columns as for
+"""The input is padded to a multiple of this width. In bfloat16 oneDNN took 4.4 times as long for 513 columns as for
 512 or 544 (forward; 2.0 times with backward)."""
 
 
@@ -87,10 +87,10 @@ class LSTM(RecurrentCell):
         return hidden, LSTMState(hidden, memory)
 
     def fused(self, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State] | None:
-        """Torch's own recurrence.
+        """Torch's own kernel, which also runs over padding.
 
-        It goes on through padding. One more input column (and some of zeros beside it) marks padding and saturates two
-        gates there (input 0, forget 1), so that the memory stands still; the hidden state is read off the outputs.
+        An extra input column (plus zero columns, see `TILE`) marks padding and saturates two gates there (input 0,
+        forget 1), so that the memory does not change; the final hidden state is read from the outputs.
         """
         if noise is not None or self.input_weight is None or self.input_bias is None:
             return None
@@ -108,15 +108,15 @@ class LSTM(RecurrentCell):
             self.input_bias.new_zeros(4 * size, dtype=dtype),
         ]
         before = [leaf.unsqueeze(0).to(dtype) for leaf in state]
-        train = torch.is_grad_enabled()  # cuDNN refuses gradients of a run that was not for training
-        inputs = _beside(x.transpose(0, 1), padding, dtype)  # time first, as the library works
+        train = torch.is_grad_enabled()  # cuDNN gives gradients only for a run in training mode
+        inputs = _beside(x.transpose(0, 1), padding, dtype)  # time first, the library's own layout
         outputs, _, memory = torch.lstm(inputs, before, weights, True, 1, 0.0, train, False, False)
         outputs = outputs.transpose(0, 1)
         hidden = last_output(outputs, mask.sum(1))
         return outputs, LSTMState(hidden.to(state[0].dtype), memory.squeeze(0).to(state[1].dtype))
 
     def onnx_operator(self) -> OnnxOperator | None:
-        """LSTM, whose gates come in another order: input, output, forget, candidate."""
+        """The ONNX operator LSTM, whose gates are ordered differently: input, output, forget, candidate."""
         assert self.input_weight is not None and self.input_bias is not None
         return onnx_lstm(self.input_weight, self.recurrent_weight, self.input_bias)
 
@@ -130,13 +130,13 @@ class LSTM(RecurrentCell):
 def onnx_lstm(
     input_weight: Tensor, recurrent_weight: Tensor, bias: Tensor, peepholes: Tensor | None = None
 ) -> OnnxOperator:
-    """The operator of weights whose blocks are input, forget, candidate, output.
+    """The ONNX operator LSTM for weights whose blocks are input, forget, candidate, output.
 
     Args:
         input_weight: [4 * hidden, input].
         recurrent_weight: [4 * hidden, hidden].
         bias: [4 * hidden].
-        peepholes: of input, forget and output, [3, hidden].
+        peepholes: weights of the input, forget and output gates, [3, hidden].
     """
 
     def reordered(weight: Tensor) -> Tensor:
@@ -153,7 +153,7 @@ def onnx_lstm(
 
 
 def _beside(x: Tensor, columns: Tensor, dtype: torch.dtype) -> Tensor:
-    """`x` [..., width] and, beside it, columns [..., more] without gradient, in another type."""
+    """Concatenate `x` [..., width] and constant columns [..., more], cast to `dtype`."""
     wide: Tensor = _Beside.apply(x, columns, dtype)  # type: ignore[no-untyped-call]
     return wide
 

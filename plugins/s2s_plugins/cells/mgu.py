@@ -29,7 +29,7 @@ class MGU(RecurrentCell):
         orthogonal_blocks(self.recurrent_weight, hidden_size)
 
     def step(self, x: Tensor, state: State, noise: Noise = None) -> tuple[Tensor, State]:
-        """The equations above; x is the halves of W_f and W_h that multiply x_t, and the biases."""
+        """The equations above; x is the products of x_t with its halves of W_f and W_h, plus the biases."""
         (h,) = state
         x_forget, x_candidate = x.chunk(2, dim=-1)
         forget = (x_forget + F.linear(h, self.recurrent_weight[: self.hidden_size])).sigmoid()

@@ -1,4 +1,4 @@
-"""Minimal gated recurrent unit without a state in its gates."""
+"""Minimal gated recurrent unit, whose gate depends on the input only."""
 
 from torch import Tensor
 
@@ -6,7 +6,7 @@ from s2s.nn import Noise, RecurrentCell, State, linear_recurrence
 
 
 class MinGRU(RecurrentCell):
-    """minGRU (Feng et al. 2024, section 3.1): a GRU whose gate and candidate do not look at the state.
+    """minGRU (Feng et al. 2024, section 3.1): a GRU whose gate and candidate do not depend on the state.
 
     ::
 
@@ -14,8 +14,8 @@ class MinGRU(RecurrentCell):
         candidate = W_h x_t + b_h
         h_t = (1 - update) * h_{t-1} + update * candidate
 
-    The paper's other form, in logarithms and with candidates above 0, serves a scan in logarithms; the recurrence here
-    is stable as it stands.
+    The paper also has a log-space form, with positive candidates, for a parallel scan in log space; the recurrence used
+    here is stable without it.
 
     Args:
         input_size: width of x.

@@ -1,4 +1,4 @@
-"""Minimal long short-term memory without a state in its gates."""
+"""Minimal long short-term memory, whose gates depend on the input only."""
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -7,7 +7,7 @@ from s2s.nn import Noise, RecurrentCell, State, linear_recurrence
 
 
 class MinLSTM(RecurrentCell):
-    """minLSTM (Feng et al. 2024, section 3.2): an LSTM whose gates do not look at the state, and sum to 1.
+    """minLSTM (Feng et al. 2024, section 3.2): an LSTM whose gates do not depend on the state, and sum to 1.
 
     ::
 
@@ -16,8 +16,8 @@ class MinLSTM(RecurrentCell):
         candidate = W_h x_t + b_h
         h_t = forget / (forget + input) * h_{t-1} + input / (forget + input) * candidate
 
-    The paper's other form, in logarithms and with candidates above 0, serves a scan in logarithms; the recurrence here
-    is stable as it stands.
+    The paper also has a log-space form, with positive candidates, for a parallel scan in log space; the recurrence used
+    here is stable without it.
 
     Args:
         input_size: width of x.
@@ -46,5 +46,5 @@ class MinLSTM(RecurrentCell):
 
 def _gates(x: Tensor) -> tuple[Tensor, Tensor]:
     forget, input_gate, candidate = x.chunk(3, dim=-1)
-    # f / (f + i) = sigmoid(log f - log i), which is right where both gates are so small that f + i is 0.
+    # f / (f + i) = sigmoid(log f - log i), which is correct even where f + i underflows to 0.
     return (F.logsigmoid(forget) - F.logsigmoid(input_gate)).sigmoid(), candidate

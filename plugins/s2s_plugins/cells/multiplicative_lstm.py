@@ -1,4 +1,4 @@
-"""LSTM with another transition for each input."""
+"""LSTM whose state transition depends on the input."""
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +20,8 @@ class MultiplicativeLSTM(RecurrentCell):
         c_t = forget * c_{t-1} + input * tanh(candidate)
         h_t = output * tanh(c_t)
 
-    The input chooses, through m_t, how the hidden state enters. The paper writes no biases; those of the gates are the
-    usual addition. The matrices of h and m start orthogonal, block by block.
+    Through m_t, the input decides how the hidden state affects the gates. The paper has no biases; those of the gates
+    are the usual addition. The matrices that multiply h and m start orthogonal, block by block.
 
     Args:
         input_size: width of x.
@@ -31,7 +31,7 @@ class MultiplicativeLSTM(RecurrentCell):
 
     def __init__(self, input_size: int, hidden_size: int, *, forget_bias: float = 1.0) -> None:
         super().__init__(input_size, hidden_size, projected_size=5 * hidden_size)
-        self.input_bias = None  # W_mx x_t has none; those of the gates join W m_t
+        self.input_bias = None  # W_mx x_t has no bias; the gates' biases are added with W m_t
         self.intermediate_weight = nn.Parameter(torch.empty(hidden_size, hidden_size))
         orthogonal_blocks(self.intermediate_weight, hidden_size)
         self.recurrent_weight = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
@@ -47,7 +47,7 @@ class MultiplicativeLSTM(RecurrentCell):
         return (self.hidden_size, self.hidden_size)
 
     def step(self, x: Tensor, state: State, noise: Noise = None) -> tuple[Tensor, State]:
-        """The equations above; x is W_x x_t of the gates, and of m_t behind them."""
+        """The equations above; x is the W_x x_t of the gates, followed by W_mx x_t."""
         hidden, memory = state
         x_gates, x_intermediate = x.split([4 * self.hidden_size, self.hidden_size], dim=-1)
         intermediate = x_intermediate * F.linear(hidden, self.intermediate_weight)

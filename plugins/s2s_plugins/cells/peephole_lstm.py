@@ -1,4 +1,4 @@
-"""LSTM whose gates see the memory."""
+"""LSTM whose gates also read the memory."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from s2s_plugins.cells.lstm import onnx_lstm
 
 
 class PeepholeLSTM(RecurrentCell):
-    """LSTM with peephole connections (Gers & Schmidhuber 2000), as Graves 2013, eq. 7-11, writes it.
+    """LSTM with peephole connections (Gers & Schmidhuber 2000), in the form of Graves 2013, eq. 7-11.
 
     ::
 
@@ -56,6 +56,6 @@ class PeepholeLSTM(RecurrentCell):
         return hidden, (hidden, memory)
 
     def onnx_operator(self) -> OnnxOperator | None:
-        """LSTM with its peepholes."""
+        """The ONNX operator LSTM, with peepholes."""
         assert self.input_weight is not None and self.input_bias is not None
         return onnx_lstm(self.input_weight, self.recurrent_weight, self.input_bias, self.peephole_weight)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from s2s.nn import Noise, RecurrentCell, State, check_rate, check_size, last_output, linear_recurrence
 
 TICK = 2.0**-10
-"""The clock of zoneout counts in these: small numbers for a bridge, and exact in float32 for thousands of steps."""
+"""Unit of zoneout's step counter: small values that a bridge can produce, exact in float32 for thousands of steps."""
 
 
 class QRNN(RecurrentCell):
@@ -23,50 +23,50 @@ class QRNN(RecurrentCell):
         c_t = forget * c_{t-1} + (1 - forget) * candidate
         h_t = output * c_t
 
-    The input before the first one is zero. The state is c and, for each of the next k - 1 steps, what the inputs so far
-    add to its sums. The biases are the usual addition.
+    Inputs before the first one are zero. The state is c and, for each of the next k - 1 steps, the partial sums that
+    the inputs so far contribute to it. The biases are the usual addition.
 
     With zoneout, in training, each unit keeps its c at each step with a given probability: forget = 1 - dropout(1 -
-    forget), not rescaled. Masks are a hash of the step and of a random number per unit and sequence, and so the same
-    step by step and all at once. For this the state has a clock as its last leaf.
+    forget), not rescaled. Masks are a hash of the step number and of a random number per unit and sequence, so `step`
+    and `fused` draw the same ones. For this, the last leaf of the state is a step counter, the clock.
 
     Args:
         input_size: width of x.
         hidden_size: width of c and h.
-        window: k, inputs that a gate sees, the present one among them.
-        zoneout: probability that a unit stands still.
+        window: k, number of inputs that a gate sees, including the current one.
+        zoneout: probability that a unit keeps its c.
     """
 
     def __init__(self, input_size: int, hidden_size: int, *, window: int = 2, zoneout: float = 0.0) -> None:
-        blocks = 3 * check_size("window", window)  # present input first; of each: candidate, forget, output
+        blocks = 3 * check_size("window", window)  # current input first; for each: candidate, forget, output
         super().__init__(input_size, hidden_size, projected_size=blocks * hidden_size)
-        self.input_bias = None  # once per step, not once per input
+        self.input_bias = None  # added once per step, not once per input of the window
         self.window = window
         self.zoneout = check_rate(zoneout)
         self.bias = nn.Parameter(torch.zeros(3 * hidden_size))
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        """Memory c, sums of the next k - 1 steps, and with zoneout a clock."""
+        """Memory c, partial sums of the next k - 1 steps, and, with zoneout, the clock."""
         return (self.hidden_size, *(self.window - 1) * [3 * self.hidden_size], *([1] if self.zoneout else []))
 
     def state_from(self, features: Tensor) -> State:
-        """The leaves from left to right; the clock at a whole tick."""
+        """The leaves from left to right; the clock is rounded to a whole tick."""
         state = super().state_from(features)
         return (*state[:-1], TICK * (state[-1] / TICK).round()) if self.zoneout else state
 
     def project(self, x: Tensor) -> Tensor:
-        """What x_t adds to the sums of its own step, biases included, and of the next k - 1."""
+        """The contributions of x_t to the sums of its own step, biases included, and of the next k - 1."""
         return self.project_part(x, 0)
 
     def project_part(self, x: Tensor, start: int) -> Tensor:
-        """What some columns of x_t add; the biases belong to the part that starts at 0."""
+        """The contributions of some columns of x_t; the part that starts at 0 includes the biases."""
         assert self.input_weight is not None
         bias = F.pad(self.bias, (0, (self.window - 1) * len(self.bias))) if start == 0 else None
         return F.linear(x, self.input_weight[:, start : start + x.size(-1)], bias)
 
     def step(self, x: Tensor, state: State, noise: Noise = None) -> tuple[Tensor, State]:
-        """The equations above; x is as `project` gives it."""
+        """The equations above; x is the output of `project`."""
         memory, sums, clock = self._parts(state)
         *added, last = x.split(3 * self.hidden_size, dim=-1)
         now, *later = (*(a + b for a, b in zip(added, sums, strict=True)), last)
@@ -79,7 +79,7 @@ class QRNN(RecurrentCell):
         memory, sums, clock = self._parts(state)
         now, *later = self.project(x).split(3 * self.hidden_size, dim=-1)
         time, ahead, lengths = x.size(1), self.window - 1, mask.sum(1)
-        if ahead:  # sums of all steps and of `ahead` more, but for what is added by their own input
+        if ahead:  # sums of all steps and of `ahead` more, without the contribution of each step's own input
             total = torch.cat([torch.stack(list(sums), dim=1), later[-1]], dim=1)
             for lag, part in enumerate(later[:-1], start=1):
                 total = total + F.pad(part, (0, 0, lag, ahead - lag))
@@ -110,6 +110,6 @@ class QRNN(RecurrentCell):
 
 
 def _hash(bits: Tensor, clock: Tensor) -> Tensor:
-    """Other random bits at each tick: a round of multiplying and shifting, as in MurmurHash3's finalizer; int32."""
+    """New random bits for each tick: one multiply-and-shift round as in MurmurHash3's finalizer; int32."""
     mixed = bits + (clock / TICK).round().int() * -1640531527  # 2^32 / golden ratio
     return (mixed ^ (mixed >> 16)) * -2048144789  # 0x85ebca6b

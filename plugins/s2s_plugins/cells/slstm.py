@@ -10,7 +10,7 @@ from s2s.errors import ConfigError
 from s2s.nn import Noise, RecurrentCell, State, orthogonal_blocks, tanh
 
 NOTHING = -1e4
-"""The logarithm of a normalizer that weighs nothing; finite, so that it can be carried, added and multiplied by 0."""
+"""Stands for the logarithm of a normalizer of 0; finite, so that it can be carried, added and multiplied by 0."""
 
 
 class SLSTM(RecurrentCell):
@@ -26,22 +26,22 @@ class SLSTM(RecurrentCell):
         n_t = f_t * n_{t-1} + i_t                              normalizer state
         h_t = o_t * c_t / n_t
 
-    c_t and n_t grow as exp does, and only their quotient is ever seen. So the state holds h_t, c_t / n_t and log n_t::
+    c_t and n_t grow exponentially, and only their quotient is used. So the state holds h_t, c_t / n_t and log n_t::
 
         log n_t = logaddexp(log f_t + log n_{t-1}, log i_t)
         keep = f_t n_{t-1} / n_t = sigmoid(log f_t + log n_{t-1} - log i_t)
         c_t / n_t = keep * c_{t-1} / n_{t-1} + (1 - keep) * z_t
 
-    These are the paper's numbers without its stabilizer state m_t = max(log f_t + m_{t-1}, log i_t), which logaddexp
-    subtracts inside; and any numbers are a valid state, also those that a bridge makes. c_0 = n_0 = 0.
+    This gives the paper's values without its stabilizer state m_t = max(log f_t + m_{t-1}, log i_t), which logaddexp
+    handles internally; and any values are a valid state, including those that a bridge produces. c_0 = n_0 = 0.
 
-    The heads do not see each other: R is block-diagonal (section 2.2). R starts orthogonal, block by block.
+    The heads are independent: R is block-diagonal (section 2.2). R starts orthogonal, block by block.
 
     Args:
         input_size: width of x.
         hidden_size: width of h, c and n.
-        heads: blocks of R; they divide hidden_size.
-        forget_gate: what f_t is of its sum.
+        heads: number of blocks of R; must divide hidden_size.
+        forget_gate: activation function of f_t.
         forget_bias: initial b_f.
     """
 
@@ -72,7 +72,7 @@ class SLSTM(RecurrentCell):
         return (self.hidden_size, self.hidden_size, self.hidden_size)
 
     def initial_state(self, batch_size: int, *, like: Tensor) -> State:
-        """Zeros, with a normalizer that weighs nothing."""
+        """Zeros; the normalizer is 0, so its logarithm is `NOTHING`."""
         hidden, content, log_normalizer = super().initial_state(batch_size, like=like)
         return hidden, content, torch.full_like(log_normalizer, NOTHING)
 

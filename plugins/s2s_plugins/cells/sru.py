@@ -19,16 +19,16 @@ class SRU(RecurrentCell):
         reset = sigmoid(W_r x_t + v_r * c_{t-1} + b_r)
         h_t = reset * c_t + (1 - reset) * alpha * x_t,    alpha = sqrt(1 + 2 exp(initial b_r))
 
-    No matrix multiplies the state: all products are taken for all time steps at once, and the loop over time is
-    elementwise. Where input and hidden size differ, W_s x_t stands for alpha * x_t; W_s starts alpha times as large.
+    No matrix multiplies the state: matrix products are computed for all time steps at once, and the loop over time is
+    elementwise. If input and hidden size differ, W_s x_t replaces alpha * x_t; W_s starts alpha times as large.
 
-    W starts uniform with variance 1 / input_size (section 3.2); W_f, W_r and v_f, v_r start with half the variance, as
-    each gate is the sum of two.
+    W starts uniform with variance 1 / input_size (section 3.2); W_f, W_r and v_f, v_r start with half that variance,
+    because each gate is a sum of two terms.
 
     Args:
         input_size: width of x.
         hidden_size: width of c and h.
-        highway_bias: initial b_r; below 0, more of x_t passes by.
+        highway_bias: initial b_r; below 0, more of x_t is passed through the highway.
     """
 
     def __init__(self, input_size: int, hidden_size: int, *, highway_bias: float = 0.0) -> None:
@@ -46,11 +46,11 @@ class SRU(RecurrentCell):
         self.gate_bias.data[1] = highway_bias  # rows: forget, reset
 
     def project(self, x: Tensor) -> Tensor:
-        """W x_t, W_f x_t, W_r x_t and what the highway carries, [..., 4 * hidden]."""
+        """W x_t, W_f x_t, W_r x_t and the highway's term, [..., 4 * hidden]."""
         return self.project_part(x, 0)
 
     def project_part(self, x: Tensor, start: int) -> Tensor:
-        """What some columns of x_t add to each of them."""
+        """The contributions of some columns of x_t to each of them."""
         assert self.input_weight is not None
         stop = start + x.size(-1)
         products = F.linear(x, self.input_weight[:, start:stop])
@@ -60,7 +60,7 @@ class SRU(RecurrentCell):
         return torch.cat([products, highway], dim=-1)
 
     def step(self, x: Tensor, state: State, noise: Noise = None) -> tuple[Tensor, State]:
-        """The equations above; x is as `project` gives it."""
+        """The equations above; x is the output of `project`."""
         (c,) = state
         candidate, x_forget, x_reset, highway = x.chunk(4, dim=-1)
         forget = (x_forget + self.gate_weight[0] * c + self.gate_bias[0]).sigmoid()
@@ -69,7 +69,7 @@ class SRU(RecurrentCell):
         return reset * c + (1 - reset) * highway, (c,)
 
     def fused(self, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:
-        """Only c_t is computed in a loop; the last one is read off, which padding on the right cannot reach."""
+        """Only c_t is computed in a loop; each row's last real one is kept, which right padding does not affect."""
         (c,) = state
         candidate, x_forget, x_reset, highway = self.project(x).chunk(4, dim=-1)
         forget_weight, x_forget = self.gate_weight[0], x_forget + self.gate_bias[0]

@@ -7,7 +7,7 @@ from s2s.nn import Noise, RecurrentCell, State, linear_recurrence
 
 
 class SSRU(RecurrentCell):
-    """Simpler simple recurrent unit (Kim et al. 2019): SRU without its reset gate and highway, made for decoders.
+    """Simpler simple recurrent unit (Kim et al. 2019): SRU without reset gate and highway, designed for decoders.
 
     ::
 
@@ -22,7 +22,7 @@ class SSRU(RecurrentCell):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, projected_size=2 * hidden_size)
-        self.input_bias = None  # W x_t has none
+        self.input_bias = None  # only the gate has a bias
         self.forget_bias = nn.Parameter(torch.zeros(hidden_size))
 
     def step(self, x: Tensor, state: State, noise: Noise = None) -> tuple[Tensor, State]:

@@ -10,10 +10,10 @@ from s2s.text.corpus import CorpusSpec, plain_suffix
 
 
 class Columns(AnnotatedCorpus):
-    """A word and its label in each line, an empty line behind each sentence: source is the words, target the labels.
+    """A word and its label in each line, an empty line after each sentence: source is the words, target the labels.
 
     Columns are separated by a tab, in lines that have one, or else by a space; `source_key` and `target_key` (default 1
-    and 2) are their numbers. A space within a word is read as U+2423, and how many words have one is told.
+    and 2) are their numbers. A space within a word is read as U+2423, and the number of such words is reported.
     """
 
     def __init__(self, spec: CorpusSpec) -> None:

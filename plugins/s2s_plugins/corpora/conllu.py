@@ -1,4 +1,4 @@
-"""Labelled words from CoNLL-U files, as Universal Dependencies has them."""
+"""Labelled words from CoNLL-U files, the format of Universal Dependencies."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -11,8 +11,8 @@ from s2s.text.corpus import CorpusSpec, plain_suffix
 class CoNLLU(AnnotatedCorpus):
     """Sentences in CoNLL-U: source is the words, target the labels, UPOS unless `target_key` names another column.
 
-    Comments, ranges of words (1-2) and empty nodes (1.1) are left out. A space within a word is read as U+2423, and how
-    many words have one is told.
+    Comments, ranges of words (1-2) and empty nodes (1.1) are left out. A space within a word is read as U+2423, and the
+    number of such words is reported.
     """
 
     def __init__(self, spec: CorpusSpec) -> None:

@@ -25,7 +25,7 @@ class JSONL(Corpus):
         return spec.path is not None and plain_suffix(spec.path) == ".jsonl"
 
     def pairs(self, report: LineReport) -> Iterator[Pair]:
-        """Pairs in order; what is not JSON, lacks a key, or is empty or no text under it is bad."""
+        """Pairs in order; lines that are not JSON, lack a key, or have an empty value or no text under it are bad."""
         (path,) = self.spec.paths
         for line, text in read_lines(path, report):
             if text is None:

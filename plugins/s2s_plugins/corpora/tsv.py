@@ -32,7 +32,7 @@ class TSV(Corpus):
         return spec.path is not None and plain_suffix(spec.path) == ".tsv"
 
     def pairs(self, report: LineReport) -> Iterator[Pair]:
-        """Pairs in order; lines without the columns that are expected, or with one of them empty, are bad."""
+        """Pairs in order; lines that lack an expected column, or have an empty one, are bad."""
         (path,) = self.spec.paths
         needed = max(self.columns)
         for line, text in read_lines(path, report):

@@ -1,4 +1,4 @@
-"""What decoders have in common whose attention comes after the recurrence (Luong et al. 2015, section 3)."""
+"""Base class of decoders whose attention follows the recurrence (Luong et al. 2015, section 3)."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -24,20 +24,20 @@ from s2s.nn import (
 
 
 class Masks(NamedTuple):
-    """What is drawn once per sentence: the cells' noise, the mask on the attentional vector; None: nothing."""
+    """Drawn once per sentence: the cells' noise and the dropout mask on the attentional vector; None: no dropout."""
 
     cell: Any
     vector: Tensor | None
 
 
 class Folded(NamedTuple):
-    """Attention's memory with `context_layer` applied: its answers are what that layer would make of the context."""
+    """Attention's memory with `context_layer` already applied, so that attention returns the projected context."""
 
     memory: Any
 
 
 class AttentionalDecoder(Decoder):
-    """A stack of cells, attention asked with its output, and the attentional vector (Luong et al. 2015, eq. 5).
+    """A stack of cells, attention queried with its output, and the attentional vector (Luong et al. 2015, eq. 5).
 
     ::
 
@@ -46,9 +46,9 @@ class AttentionalDecoder(Decoder):
     Args:
         input_size: width of the embedded tokens.
         memory_size: width of the encoder outputs.
-        fed_size: width of what a subclass feeds to the cells beside the tokens.
+        fed_size: width of the further input that a subclass feeds to the cells along with the tokens.
         cell: the recurrent cell.
-        attention: the attention; None: the encoder's state alone speaks (Sutskever et al. 2014).
+        attention: the attention; None: only the encoder's state is used (Sutskever et al. 2014).
         hidden_size: width of the cells' state and of the attentional vector.
         layers: number of layers.
         residual: add a layer's input to its output, from the second layer on.
@@ -101,7 +101,7 @@ class AttentionalDecoder(Decoder):
         return memory, self.attention.initial_state(memory)
 
     def fold_memory(self, memory: Any) -> Any:
-        """The context's half of the attentional vector's product is taken beforehand, where attention allows it."""
+        """Apply `context_layer` to the memory in advance, if the attention allows it."""
         known = holds(self, "fold_memory", "answer") and holds(self, "step_folded", "step")
         if self.attention is None or not known:
             return memory
@@ -109,7 +109,7 @@ class AttentionalDecoder(Decoder):
         return memory if folded is None else Folded(folded)
 
     def draw(self, like: Tensor) -> Masks:
-        """Masks for new sentences, one row per row of `like`."""
+        """Draw masks for new sentences, one row per row of `like`."""
         return Masks(
             self.cells.noise(like.size(0), like=like),
             self.dropout.draw(like.size(0), self.hidden_size, like=like),
@@ -118,11 +118,11 @@ class AttentionalDecoder(Decoder):
     def answer(
         self, output: Tensor, inputs: Tensor, memory: Any, state: State, mask: Tensor | None
     ) -> tuple[Decoded, State]:
-        """Ask attention and make the attentional vector, for one step or for all.
+        """Compute attention and the attentional vector, for one step or for all.
 
         Args:
             output: the stack's output, [rows, hidden] or [batch, target, hidden].
-            inputs: the embedded tokens read, for `Decoded.inputs`.
+            inputs: the embedded input tokens, for `Decoded.inputs`.
             memory: attention's memory.
             state: attention's state.
             mask: dropout mask on the attentional vector, or None.

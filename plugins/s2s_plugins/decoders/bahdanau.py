@@ -1,4 +1,4 @@
-"""The decoder of the paper that brought attention: it is asked before the recurrence, and its context goes into it."""
+"""The decoder of the paper that introduced attention: each recurrent step reads a context computed before it."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from s2s_plugins.decoders.upper_layers import UpperLayers
 
 
 class BahdanauDecoder(ConditionedDecoder):
-    """Attention before the recurrence, and a deep output with maxout (Bahdanau et al. 2015, eq. 4 and A.2.2).
+    """Attention before each recurrent step, and a deep output with maxout (Bahdanau et al. 2015, eq. 4 and A.2.2).
 
     ::
 
@@ -19,8 +19,8 @@ class BahdanauDecoder(ConditionedDecoder):
         s_i = cell([E y_{i-1}; context_i], s_{i-1})
         t_i = maxout(U_o s_i + V_o E y_{i-1} + C_o context_i + b)       eq. 4: g(y_{i-1}, s_i, c_i)
 
-    A.2.2 prints s_{i-1} in the last line, where eq. 4 has s_i. The paper has one layer, of GRUs that reset before the
-    product (`reset_before`), no b, and t_i half as wide as s_i. Layers above the first read its outputs.
+    A.2.2 prints s_{i-1} in the last line, where eq. 4 has s_i. The paper has a single layer, a GRU with `reset_before`,
+    no b, and t_i half as wide as s_i. Layers above the first read the outputs of the layer below.
 
     Args:
         input_size: width of the embedded tokens.

@@ -1,4 +1,4 @@
-"""The decoder of Nematus: two transitions to a token, and attention between them."""
+"""The decoder of Nematus: two recurrent transitions per token, with attention between them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from s2s_plugins.decoders.upper_layers import UpperLayers
 
 
 class ConditionalDecoder(ConditionedDecoder):
-    """The conditional GRU with attention (Sennrich et al. 2017, section 2), of any cell.
+    """The conditional GRU with attention (Sennrich et al. 2017, section 2), for any cell.
 
     ::
 
@@ -23,14 +23,14 @@ class ConditionalDecoder(ConditionedDecoder):
         s_j = cell_2(context_j, s'_j)
         t_j = tanh(W_t1 s_j + W_t2 E y_{j-1} + W_t3 context_j + b)
 
-    Both cells work on one state; they have their own weights. The first one's projection of the tokens needs no
-    feedback. Layers above the first are cells without attention, which read s (Miceli Barone et al. 2017).
+    Both cells update the same state, with separate weights. The first one's projection of the tokens is computed
+    outside the loop. Layers above the first are cells without attention, which read s (Miceli Barone et al. 2017).
 
     Args:
         input_size: width of the embedded tokens.
         memory_size: width of the encoder outputs.
         cell: the recurrent cell of both transitions, and of the layers above.
-        attention: the attention; None: the second transition reads what the first one said.
+        attention: the attention; None: the second transition reads the first one's output.
         hidden_size: width of the cells' state and of t.
         layers: number of layers.
         residual: add a layer's input to its output, from the second layer on.
@@ -86,7 +86,7 @@ class ConditionalDecoder(ConditionedDecoder):
     def turn(
         self, known: Tensor, memory: Any, first: State, attention: State, noise: Any
     ) -> tuple[Turn, State, State]:
-        """Both transitions, and attention between them."""
+        """Both transitions, with attention between them."""
         said, between = advance(self.first, known, first, noise[0])
         context, weights, attention = self.ask(said, memory, attention)
         read = self.second.project(said if context is None else context)

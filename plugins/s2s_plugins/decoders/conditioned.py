@@ -1,4 +1,4 @@
-"""What decoders have in common whose cells read attention's context: a first layer in a loop, all else at once."""
+"""Base class of decoders whose cells read attention's context: only the first layer runs step by step."""
 
 from typing import Any, NamedTuple
 
@@ -27,7 +27,7 @@ from s2s_plugins.decoders.upper_layers import UpperLayers
 
 
 class Drawn(NamedTuple):
-    """What is drawn once per sentence: for the first layer, for those above, and on the hidden vector."""
+    """Masks drawn once per sentence: for the first layer, for the upper layers, and on the hidden vector."""
 
     first: Any
     upper: Any
@@ -35,7 +35,7 @@ class Drawn(NamedTuple):
 
 
 class ConditionedState(NamedTuple):
-    """States of the first layer, of attention and of the layers above, and what was drawn for the sentence."""
+    """States of the first layer, of attention and of the upper layers, and the masks drawn for the sentence."""
 
     first: State
     attention: State
@@ -44,7 +44,7 @@ class ConditionedState(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """What one turn of the loop says, [rows, ...]; context and weights are None without attention."""
+    """Outputs of one iteration of the loop, [rows, ...]; context and weights are None without attention."""
 
     output: Tensor
     context: Tensor | None
@@ -52,17 +52,17 @@ class Turn(NamedTuple):
 
 
 class ConditionedDecoder(Decoder):
-    """The first layer and attention go in a loop; the layers above and the output are worked out for all at once.
+    """Runs the first layer and attention step by step, the upper layers and the output for all positions at once.
 
-    The tokens' share of the first layer's projection, and of the deep output, is taken out of the loop as well.
+    The tokens' part of the first layer's projection, and of the deep output, is computed outside the loop as well.
 
     Args:
         input_size: width of the embedded tokens.
         memory_size: width of the encoder outputs.
         first: the cell of the first layer.
-        attention: None: nothing is asked.
-        upper: the layers above; may be none.
-        deep_output: what is made of the highest layer's output; None: the output itself.
+        attention: the attention; None: no attention.
+        upper: the layers above; may be empty.
+        deep_output: applied to the highest layer's output; None: the output is used as it is.
         dropout: dropout on `Decoded.hidden`.
         variational: one dropout mask per sentence instead of one per position (Gal & Ghahramani 2016).
     """
@@ -104,7 +104,7 @@ class ConditionedDecoder(Decoder):
         return memory, ConditionedState(first, attention, upper, self._draw(features))
 
     def redraw(self, state: ConditionedState) -> State:
-        """Other masks."""
+        """The state with newly drawn masks."""
         return state._replace(drawn=self._draw(leaves(state.first)[0]))
 
     def _draw(self, like: Tensor) -> Drawn:
@@ -116,16 +116,16 @@ class ConditionedDecoder(Decoder):
         )
 
     def draw_first(self, batch_size: int, *, like: Tensor) -> Any:
-        """What the first layer draws once per sentence."""
+        """Draw the first layer's noise, once per sentence."""
         return self.first.noise(batch_size, like=like)
 
     def ask(self, query: Tensor, memory: Any, state: State) -> tuple[Tensor | None, Tensor | None, State]:
-        """Context, weights and attention's next state; None and None without attention.
+        """Compute context, weights and attention's next state; without attention the first two are None.
 
         Args:
             query: [rows, hidden].
-            memory: attention's, of as many sentences or of fewer.
-            state: attention's.
+            memory: attention's memory, of as many sentences as rows, or of fewer.
+            state: attention's state.
         """
         return (
             (None, None, state)
@@ -136,17 +136,17 @@ class ConditionedDecoder(Decoder):
     def turn(
         self, known: Tensor, memory: Any, first: State, attention: State, noise: Any
     ) -> tuple[Turn, State, State]:
-        """One step of the first layer: attention is asked with the last state, and its context read beside the token.
+        """One step of the first layer: query attention with the last state, then read its context and the token.
 
         Args:
-            known: the token's share of the projection, [rows, P].
+            known: the token's part of the projection, [rows, P].
             memory: attention's memory.
             first: the first layer's state.
             attention: attention's state.
-            noise: as `draw_first` gave it.
+            noise: as returned by `draw_first`.
 
         Returns:
-            What is said, the next state of the first layer, and that of attention.
+            The outputs, the next state of the first layer, and the next state of attention.
         """
         context, weights, attention = self.ask(self.first.read(first), memory, attention)
         if context is not None:
@@ -159,7 +159,7 @@ class ConditionedDecoder(Decoder):
         return self.step_folded(self.fold_tokens(input), input, memory, state)
 
     def fold_tokens(self, vectors: Tensor) -> Tensor:
-        """The tokens' share of the first layer's projection, and beside it that of the deep output."""
+        """The tokens' part of the first layer's projection, concatenated with that of the deep output."""
         known = self.first.project_part(vectors, 0)
         if self.deep_output is None:
             return known
@@ -168,7 +168,7 @@ class ConditionedDecoder(Decoder):
     def step_folded(
         self, folded: Tensor, input: Tensor, memory: Any, state: ConditionedState
     ) -> tuple[Decoded, State]:
-        """One token whose share is known."""
+        """One token, given its result of `fold_tokens`."""
         known, tokens = self._shares(folded)
         turn, first, attention = self.turn(known, memory, state.first, state.attention, state.drawn.first)
         output, upper = self.upper.step(turn.output, self._read_above(turn), state.upper, state.drawn.upper)
@@ -184,7 +184,7 @@ class ConditionedDecoder(Decoder):
         *,
         next_input: NextInput | None = None,
     ) -> tuple[Decoded, State]:
-        """All tokens: the first layer one after the other, what is above it all at once."""
+        """All tokens: the first layer step by step, everything above it at once."""
         if next_input is not None:
             return self.forward_stepwise(inputs, lengths, memory, state, next_input=next_input)
         mask = length_mask(lengths, inputs.size(1))
@@ -210,7 +210,7 @@ class ConditionedDecoder(Decoder):
         return self._decoded(output, tokens, turn, inputs, state.drawn), last
 
     def _shares(self, folded: Tensor) -> tuple[Tensor, Tensor | None]:
-        # What `fold_tokens` put side by side.
+        # Splits what `fold_tokens` concatenated.
         if self.deep_output is None:
             return folded, None
         known, tokens = folded.split([folded.size(-1) - self.deep_output.sums, self.deep_output.sums], dim=-1)

@@ -1,4 +1,4 @@
-"""The deep output of a decoder: a layer between state and softmax that sees token and context too."""
+"""The deep output of a decoder: a layer between state and softmax that also reads token and context."""
 
 from typing import Literal
 
@@ -13,8 +13,8 @@ class DeepOutput(nn.Module):
         state_size: width of the decoder's state.
         input_size: width of the embedded token.
         context_size: width of attention's context; 0: there is none.
-        size: width of what comes out.
-        activation: f; maxout is the larger one of each pair of 2 `size` sums (Goodfellow et al. 2013).
+        size: width of the output.
+        activation: f; maxout takes the larger one of each pair of 2 * `size` sums (Goodfellow et al. 2013).
     """
 
     def __init__(
@@ -35,11 +35,11 @@ class DeepOutput(nn.Module):
         self.context_layer = nn.Linear(context_size, self.sums, bias=False) if context_size else None
 
     def forward(self, state: Tensor, tokens: Tensor, context: Tensor | None) -> Tensor:
-        """[..., size].
+        """The output, [..., size].
 
         Args:
             state: [..., state].
-            tokens: what `token_layer` has made of the embedded tokens, [..., sums].
+            tokens: output of `token_layer` for the embedded tokens, [..., sums].
             context: [..., context].
         """
         sums = self.state_layer(state) + tokens

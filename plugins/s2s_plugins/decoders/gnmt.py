@@ -1,4 +1,4 @@
-"""The decoder of Google's neural machine translation: the lowest layer asks attention for all layers."""
+"""The decoder of Google's neural machine translation: the lowest layer queries attention for all layers."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from s2s_plugins.decoders.upper_layers import UpperLayers
 
 
 class GNMTDecoder(ConditionedDecoder):
-    """Attention asked by the first layer, its context read by all of them (Wu et al. 2016, eq. 4-6 and figure 1).
+    """Attention queried by the first layer, its context read by all layers (Wu et al. 2016, eq. 4-6 and figure 1).
 
     ::
 
@@ -19,8 +19,8 @@ class GNMTDecoder(ConditionedDecoder):
         x^l_i = cell_l([x^{l-1}_i; context_i])               l = 2
         x^l_i = cell_l([x^{l-1}_i; context_i]) + x^{l-1}_i   l > 2
 
-    The highest output is what the next token is predicted from. Attention hangs on the first layer alone, so those
-    above it run over all positions at once. Before the first token, it is asked with what the first state says.
+    The next token is predicted from the highest output. Attention depends only on the first layer, so the layers above
+    it run over all positions at once. The first query is read from the first layer's initial state.
 
     Args:
         input_size: width of the embedded tokens.

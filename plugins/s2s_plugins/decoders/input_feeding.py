@@ -1,4 +1,4 @@
-"""The decoder with input feeding: each step sees what attention said at the one before."""
+"""The decoder with input feeding: each step reads the attentional vector of the previous step."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from s2s_plugins.decoders.attentional import AttentionalDecoder, Masks
 
 
 class FeedingState(NamedTuple):
-    """The cells' state, attention's state, the last attentional vector [rows, hidden], and what was drawn."""
+    """The cells' state, attention's state, the last attentional vector [rows, hidden], and the masks."""
 
     cell: State
     attention: State
@@ -34,9 +34,9 @@ class FeedingState(NamedTuple):
 
 
 class InputFeedingDecoder(AttentionalDecoder):
-    """The attentional vector is fed to the next step beside the token (Luong et al. 2015, section 3.3).
+    """Feeds the attentional vector to the next step together with the token (Luong et al. 2015, section 3.3).
 
-    The tokens' share of the cells' projection is computed for all positions at once; only the fed share is in the loop.
+    The tokens' part of the cells' projection is computed for all positions at once; only the fed part is in the loop.
 
     Args:
         input_size: width of the embedded tokens.
@@ -80,13 +80,13 @@ class InputFeedingDecoder(AttentionalDecoder):
         )
 
     def start(self, encoded: Encoded, features: Tensor) -> tuple[Any, State]:
-        """Memory and first state; what is fed first is zero."""
+        """Memory and first state; the first step is fed zeros."""
         memory, attention = self.memorize(encoded)
         fed = features.new_zeros(features.size(0), self.hidden_size)
         return memory, FeedingState(self.cells.state_from(features), attention, fed, self.draw(features))
 
     def redraw(self, state: FeedingState) -> State:
-        """Other masks."""
+        """The state with newly drawn masks."""
         return state._replace(masks=self.draw(state.fed))
 
     def step(self, input: Tensor, memory: Any, state: FeedingState) -> tuple[Decoded, State]:
@@ -94,7 +94,7 @@ class InputFeedingDecoder(AttentionalDecoder):
         return self.step_folded(self.fold_tokens(input), input, memory, state)
 
     def fold_tokens(self, vectors: Tensor) -> Tensor:
-        """The tokens' share of the lowest cell's projection."""
+        """The tokens' part of the lowest cell's projection."""
         return self.cells.project_part(vectors, 0)
 
     def forward(
@@ -106,7 +106,7 @@ class InputFeedingDecoder(AttentionalDecoder):
         *,
         next_input: NextInput | None = None,
     ) -> tuple[Decoded, State]:
-        """All tokens, one after the other, their projections all at once."""
+        """All tokens, step by step, with their projections computed at once."""
         if next_input is not None:
             return self.forward_stepwise(inputs, lengths, memory, state, next_input=next_input)
         mask = length_mask(lengths, inputs.size(1))
@@ -124,7 +124,7 @@ class InputFeedingDecoder(AttentionalDecoder):
     def step_folded(
         self, folded: Tensor, input: Tensor, memory: Any, state: FeedingState
     ) -> tuple[Decoded, FeedingState]:
-        """One token whose share of the projection is known."""
+        """One token, given its part of the projection."""
         fed = self.cells.project_part(state.fed, self.input_size)
         output, cell = advance(self.cells, folded + fed, state.cell, state.masks.cell)
         decoded, attention = self.answer(output, input, memory, state.attention, state.masks.vector)

@@ -1,4 +1,4 @@
-"""The decoder without feedback: its whole recurrence runs before attention is asked."""
+"""The decoder without feedback: its whole recurrence runs before attention."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from s2s_plugins.decoders.attentional import AttentionalDecoder, Masks
 
 
 class RecurrentState(NamedTuple):
-    """The cells' state, attention's state, and what was drawn for the sentence."""
+    """The cells' state, attention's state, and the masks drawn for the sentence."""
 
     cell: State
     attention: State
@@ -37,7 +37,7 @@ class RecurrentDecoder(AttentionalDecoder):
         input_size: width of the embedded tokens.
         memory_size: width of the encoder outputs.
         cell: the recurrent cell.
-        attention: the attention; None: the encoder's state alone speaks (Sutskever et al. 2014, with an encoder that is
+        attention: the attention; None: only the encoder's state is used (Sutskever et al. 2014, with an encoder that is
             `reverse`d and not `bidirectional`).
         hidden_size: width of the cells' state and of the attentional vector.
         layers: number of layers.
@@ -78,7 +78,7 @@ class RecurrentDecoder(AttentionalDecoder):
         return memory, RecurrentState(self.cells.state_from(features), attention, self.draw(features))
 
     def redraw(self, state: RecurrentState) -> State:
-        """Other masks."""
+        """The state with newly drawn masks."""
         return state._replace(masks=self.draw(leaves(state.cell)[0]))
 
     def step(self, input: Tensor, memory: Any, state: RecurrentState) -> tuple[Decoded, State]:
@@ -92,7 +92,7 @@ class RecurrentDecoder(AttentionalDecoder):
     def step_folded(
         self, folded: Tensor, input: Tensor, memory: Any, state: RecurrentState
     ) -> tuple[Decoded, State]:
-        """One token whose projection is known."""
+        """One token, given its projection."""
         output, cell = advance(self.cells, folded, state.cell, state.masks.cell)
         decoded, attention = self.answer(output, input, memory, state.attention, state.masks.vector)
         return decoded, RecurrentState(cell, attention, state.masks)
@@ -106,7 +106,7 @@ class RecurrentDecoder(AttentionalDecoder):
         *,
         next_input: NextInput | None = None,
     ) -> tuple[Decoded, State]:
-        """All tokens: one unroll, one question to attention."""
+        """All tokens: one unroll of the cells, one call to attention."""
         if next_input is not None or (self.attention is not None and self.attention.sequential):
             return self.forward_stepwise(inputs, lengths, memory, state, next_input=next_input)
         padding = ~length_mask(lengths, inputs.size(1))

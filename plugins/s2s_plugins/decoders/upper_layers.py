@@ -1,4 +1,4 @@
-"""The layers of a decoder that nothing is fed back from."""
+"""The upper layers of a decoder, whose outputs are not fed back."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,18 +10,18 @@ from s2s.nn import RecurrentCell, SequenceDropout, State, advance, unroll
 
 
 class UpperLayers(nn.Module):
-    """Cells on top of a decoder's first layer; each reads the one below, and the context beside it if there is any.
+    """Cells on top of a decoder's first layer; each reads the output of the one below, and the context if there is any.
 
-    A sequence goes through them layer by layer, so each may use its fused way.
+    A sequence is processed layer by layer, so that each cell can use its `fused` implementation.
 
     Args:
         below_size: width of the first layer's outputs.
-        context_size: width of the context that each layer reads; 0: none of them does.
+        context_size: width of the context that each layer reads; 0: no context.
         cell: the recurrent cell.
         hidden_size: width of the cells' state.
-        layers: how many.
-        residual_from: the lowest of them whose input (without the context) is added to its output, from 0; None: none.
-        dropout: dropout on what each reads from below.
+        layers: number of layers.
+        residual_from: lowest layer, from 0, whose input (without the context) is added to its output; None: no layer.
+        dropout: dropout on what each layer reads from below.
         variational: one dropout mask per sentence instead of one per position (Gal & Ghahramani 2016).
     """
 
@@ -65,7 +65,7 @@ class UpperLayers(nn.Module):
             context: [batch, target, context]; None where none is read.
             lengths: real positions, [batch].
             states: one per layer.
-            drawn: as `draw` gave it.
+            drawn: as returned by `draw`.
         """
 
         def run(cell: RecurrentCell, x: Tensor, state: State, noise: Any) -> tuple[Tensor, State]:
@@ -74,7 +74,7 @@ class UpperLayers(nn.Module):
         return self._climb(run, x, context, states, drawn)
 
     def step(self, x: Tensor, context: Tensor | None, states: State, drawn: Any) -> tuple[Tensor, State]:
-        """One position: [rows, output] and the next states; arguments as for `forward`, without the axis of time."""
+        """One position: [rows, output] and the next states; arguments as for `forward`, without the time axis."""
 
         def run(cell: RecurrentCell, x: Tensor, state: State, noise: Any) -> tuple[Tensor, State]:
             return advance(cell, cell.project(x), state, noise)
@@ -100,7 +100,7 @@ class UpperLayers(nn.Module):
         return x, tuple(following)
 
     def draw(self, batch_size: int, *, like: Tensor) -> Any:
-        """For each layer, the cell's noise and the dropout mask on what it reads from below; None: nothing."""
+        """For each layer, the cell's noise and the dropout mask on what it reads from below; None: no dropout."""
         widths = [self.below_size, *(cell.output_size for cell in self.layers)]
         return tuple(
             (cell.noise(batch_size, like=like), self.dropout.draw(batch_size, width, like=like))
@@ -113,6 +113,6 @@ class UpperLayers(nn.Module):
         return sum(cell.feature_size for cell in self.layers)
 
     def state_from(self, features: Tensor) -> State:
-        """Each layer makes its own part of [batch, features]."""
+        """Each layer builds its state from its own part of [batch, features]."""
         parts = features.split([cell.feature_size for cell in self.layers], dim=-1)
         return tuple(cell.state_from(part) for cell, part in zip(self.layers, parts, strict=True))

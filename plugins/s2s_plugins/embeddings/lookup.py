@@ -1,4 +1,4 @@
-"""Embedding by table."""
+"""Embedding by table lookup."""
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +37,7 @@ class LookupEmbedding(Embedding):
         return self._drop(F.embedding(tokens, self.weight))
 
     def several(self, *tokens: Tensor) -> list[Tensor]:
-        """One lookup for all: a gradient as large as the table is made once, not for each of them."""
+        """One lookup for all, so that the gradient, as large as the table, is computed once and not for each."""
         flat = F.embedding(torch.cat([some.flatten() for some in tokens]), self.weight)
         parts = flat.split([some.numel() for some in tokens])
         return [self._drop(part.view(*some.shape, -1)) for part, some in zip(parts, tokens, strict=True)]

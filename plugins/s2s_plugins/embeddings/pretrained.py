@@ -1,4 +1,4 @@
-"""An embedding that begins with word vectors that others have learnt."""
+"""An embedding initialized with pretrained word vectors."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from s2s.text.corpus import LineReport, read_lines
 from s2s_plugins.embeddings.lookup import LookupEmbedding
 
 _LARGEST = torch.finfo(torch.float32).max
-_SPACE = "\u2581"  # how pieces of words show that a word begins
+_SPACE = "\u2581"  # marks subword pieces that begin a word
 
 
 class PretrainedEmbedding(LookupEmbedding):
-    """A table that begins with vectors of words (GloVe: Pennington et al. 2014; fastText: Bojanowski et al. 2017).
+    """A table initialized with word vectors (GloVe: Pennington et al. 2014; fastText: Bojanowski et al. 2017).
 
-    A token gets the vector of its word as it stands, or else of the word in lower case. Of pieces of words only those
-    that begin one are looked up, and those without letters; what has no vector begins at random, as widely spread as
-    those that have. The file is read when training of a new model begins, and never again.
+    A token gets the vector of its word, or else of the word in lower case. Of subword pieces, only those that begin a
+    word and those without letters are looked up. Tokens without a vector start at random, with the standard deviation
+    of the vectors found. The file is read only when training of a new model begins.
 
     Args:
         vocabulary_size: number of tokens.
-        path: text file of vectors, plain or .gz: in each line a word and its numbers, spaces between them; a first line
-            that tells how many words there are and how wide they are may stand before.
-        size: width of a vector, that of the file.
+        path: text file of vectors, plain or .gz: in each line a word and its numbers, separated by spaces; the first
+            line may give the number of words and the width instead.
+        size: width of a vector; must be that of the file.
         dropout: dropout on the vectors.
         variational: one dropout mask per sentence instead of one per token (Gal & Ghahramani 2016).
         token_dropout: probability that a whole token is zeroed in training.
@@ -50,11 +50,11 @@ class PretrainedEmbedding(LookupEmbedding):
     def begin_with(self, tokens: Sequence[str]) -> str:
         """See `Embedding.begin_with`.
 
-        Broken lines are left out, counted and told.
+        Broken lines are skipped, counted and reported.
 
         Raises:
             ConfigError: no path, or vectors of another width.
-            DataError: the file cannot be read, or no line of it is whole.
+            DataError: the file cannot be read, or has no valid line.
         """
         if not self.path:
             raise ConfigError(
@@ -86,19 +86,19 @@ class PretrainedEmbedding(LookupEmbedding):
 
 
 def vectors(path: str, size: int, wanted: set[str], report: LineReport) -> Iterator[tuple[str, torch.Tensor]]:
-    """The vectors of some words; no others are kept.
+    """Read the vectors of some words from a file.
 
     Args:
         path: see `PretrainedEmbedding`.
-        size: their width.
-        wanted: words.
-        report: told of lines that are broken.
+        size: width of the vectors.
+        wanted: the words to read.
+        report: collects broken lines.
 
     Raises:
-        ConfigError: they have another width.
-        DataError: the file cannot be read, or no line of it is whole.
+        ConfigError: the vectors have another width.
+        DataError: the file cannot be read, or has no valid line.
     """
-    told = whole = False  # how wide they are, by the first line with more than a word
+    told = whole = False  # told: the width, by the first line with more than a word; whole: any valid line
     for line, text in read_lines(locate(path), report):
         if text is None:
             continue
@@ -144,7 +144,7 @@ def _number(field: str) -> float | None:
 
 
 def _words(tokens: Sequence[str]) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-    """The rows of each word, as it stands and in lower case."""
+    """The rows of each word, as written and in lower case."""
     pieces = any(token.startswith(_SPACE) and len(token) > 1 for token in tokens)
     exact: dict[str, list[int]] = {}
     lowered: dict[str, list[int]] = {}

@@ -13,11 +13,11 @@ from s2s_plugins.encoders.masked_mean import masked_mean
 from s2s_plugins.encoders.positions import sinusoids
 
 POSITION_STD = 0.1
-"""Spread of a learned position at its start (Gehring et al. 2017, section 3.5), and of the waves in its place."""
+"""Initial standard deviation of learned positions (Gehring et al. 2017, section 3.5), and that of sinusoidal ones."""
 
 
 class ConvolutionBlock(nn.Module):
-    """A convolution, its gate, and what was read added to it (Gehring et al. 2017, sections 3.2 and 3.5).
+    """A gated convolution with a residual connection (Gehring et al. 2017, sections 3.2 and 3.5).
 
     ::
 
@@ -25,9 +25,9 @@ class ConvolutionBlock(nn.Module):
         glu([a; b]) = a sigmoid(b)                                              Dauphin et al. 2017, eq. 1
 
     Args:
-        size: width of what comes in and goes out.
+        size: width of input and output.
         kernel_width: k, an odd number.
-        dropout: dropout on what is convolved.
+        dropout: dropout on the input of the convolution.
     """
 
     def __init__(self, size: int, kernel_width: int, *, dropout: float) -> None:
@@ -35,11 +35,11 @@ class ConvolutionBlock(nn.Module):
         self.dropout = SequenceDropout(dropout)
         self.weight = nn.Parameter(torch.empty(2 * size, size, kernel_width))
         self.bias = nn.Parameter(torch.zeros(2 * size))
-        # Keeps the variance, of which a gate leaves a quarter (section 3.5).
+        # Preserves the variance, which the gate reduces to a quarter (section 3.5).
         nn.init.normal_(self.weight, std=math.sqrt(4.0 * (1.0 - dropout) / (size * kernel_width)))
 
     def forward(self, h: Tensor, padding: Tensor) -> Tensor:
-        """[batch, size, source], `padding` [batch, 1, source]: zeros are convolved there, whatever it holds."""
+        """Map `h` [batch, size, source]; where `padding` [batch, 1, source] is True the convolution reads zeros."""
         window = self.dropout(h).masked_fill(padding, 0.0)
         both = F.conv1d(window, self.weight, self.bias, padding=self.weight.size(-1) // 2)
         return (F.glu(both, dim=1) + h) * math.sqrt(0.5)
@@ -48,22 +48,22 @@ class ConvolutionBlock(nn.Module):
 class ConvolutionalEncoder(SequenceEncoder):
     """Tokens and their positions, then blocks of gated convolutions (Gehring et al. 2017, sections 3.1 and 3.2).
 
-    Before the first position and after the last there are zeros. The state is the mean of the outputs. The paper's map
-    from the highest block back to the tokens' width is left out: decoders take any width.
+    The sequence is padded with zeros on both sides. The state is the mean of the outputs. The paper's projection of the
+    highest block back to the embedding width is left out, since decoders accept any width.
 
     Args:
         input_size: width of the embedded tokens.
         hidden_size: width of the blocks and of the outputs.
         layers: number of blocks; an output sees layers * (kernel_width - 1) + 1 tokens.
-        kernel_width: k, tokens that one convolution sees, an odd number.
-        positions: "sinusoidal" (Vaswani et al. 2017) reaches sentences of any length; "learned", as in the paper, is a
-            table with an end.
-        longest: positions in that table; of a longer sentence the rest is not read where text is translated, classified
-            or summarized, and elsewhere it is an error.
+        kernel_width: k, number of tokens that one convolution sees, an odd number.
+        positions: "sinusoidal" (Vaswani et al. 2017) works for sentences of any length; "learned", as in the paper, is
+            a table of limited length.
+        longest: number of positions in that table; longer sentences are truncated where text is translated, classified
+            or summarized, and are an error elsewhere.
         dropout: dropout on the tokens and before each convolution.
 
     Raises:
-        ConfigError: an even kernel, which has no middle.
+        ConfigError: the kernel width is even.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class ConvolutionalEncoder(SequenceEncoder):
         padding = ~length_mask(lengths, x.size(1)).unsqueeze(-1)
         x = x.masked_fill(padding, 0.0)
         x = self.dropout(x + self.positions(x))
-        # Channels come first from here on. In mixed precision, what the blocks add to keeps the type of the tokens.
+        # Channels come first from here on. In mixed precision, the residual stream keeps the dtype of the tokens.
         h = self.input_layer(x).to(x.dtype).transpose(1, 2)
         padding = padding.transpose(1, 2)
         for block in self.blocks:
@@ -112,10 +112,10 @@ class ConvolutionalEncoder(SequenceEncoder):
         return Encoded(outputs, lengths, (masked_mean(outputs, lengths),))
 
     def positions(self, x: Tensor) -> Tensor:
-        """What is added to the tokens `x` [batch, source, input]: [source, input].
+        """The position encodings to add to the tokens `x` [batch, source, input]: [source, input].
 
         Raises:
-            ConfigError: the table ends before the sentence.
+            ConfigError: the sentence is longer than the table.
         """
         length = x.size(1)
         if self.table is None:

@@ -22,9 +22,9 @@ from s2s_plugins.cells.lstm import LSTM
 
 
 class GNMTEncoder(SequenceEncoder):
-    """One layer in both directions, then layers from left to right, residual from the third layer on.
+    """A bidirectional layer, then left-to-right layers, with residual connections from the third layer on.
 
-    Wu et al. 2016: residual connections are section 3.1, eq. 5-6, the layer in both directions is section 3.2; figure 1
+    Wu et al. 2016: residual connections are section 3.1, eq. 5-6, the bidirectional layer is section 3.2; figure 1
     shows them together.
 
     Args:
@@ -34,9 +34,9 @@ class GNMTEncoder(SequenceEncoder):
         layers: number of layers, at least 2; the paper has 8.
         dropout: dropout between the layers and on the outputs.
         variational: one dropout mask per sentence instead of one per position (Gal & Ghahramani 2016).
-        segment_length: in training read long sources in pieces of so many positions, see the encoder Recurrent; null:
-            in one piece. The upper layers draw their dropout piece by piece, unless it is variational.
-        segment_gradients: how far gradients go, see the encoder Recurrent.
+        segment_length: in training, process long sources in segments of this many positions, see the encoder Recurrent;
+            null: all at once. The upper layers draw new dropout masks for each segment, unless it is variational.
+        segment_gradients: how far gradients are propagated, see the encoder Recurrent.
 
     Raises:
         ConfigError: fewer than two layers.
@@ -68,7 +68,7 @@ class GNMTEncoder(SequenceEncoder):
         for _ in range(layers - 1):
             cells.append(cell(width, hidden_size))
             width = cells[-1].output_size
-        # A stack's residual begins with its own second layer: the third of all.
+        # A stack's residual connections start at its own second layer, which is the third of the encoder.
         stack = Stack(cells, residual=True, dropout=dropout, variational=variational)
         higher = Unidirectional(stack, segments=segments)
         super().__init__(
@@ -79,12 +79,12 @@ class GNMTEncoder(SequenceEncoder):
         self.dropout = SequenceDropout(dropout, variational=variational)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
-        """Outputs of the highest layer; the state holds those of both parts."""
+        """Outputs of the highest layer; the state holds the states of both parts."""
         outputs, _, lowest = self.lowest(x, lengths)
         outputs, _, higher = self.higher(self.dropout(outputs), lengths)
         return Encoded(self.dropout(outputs), lengths, (lowest, higher))
 
     def features(self, state: State) -> Tensor:
-        """The features of both parts side by side."""
+        """The features of both parts, concatenated."""
         lowest, higher = state
         return torch.cat([self.lowest.features(lowest), self.higher.features(higher)], dim=-1)

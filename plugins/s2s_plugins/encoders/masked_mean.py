@@ -1,4 +1,4 @@
-"""The state of an encoder that has no recurrence."""
+"""The final state of encoders without recurrence."""
 
 from torch import Tensor
 
@@ -8,6 +8,6 @@ def masked_mean(outputs: Tensor, lengths: Tensor) -> Tensor:
 
     Args:
         outputs: zero at padding, [batch, source, E].
-        lengths: real positions, [batch].
+        lengths: number of real positions, [batch].
     """
     return outputs.sum(1) / lengths.unsqueeze(1)

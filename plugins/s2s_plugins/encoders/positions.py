@@ -1,4 +1,4 @@
-"""Where a token stands, for encoders that have no other way to know."""
+"""Position encodings, for encoders without recurrence."""
 
 import torch
 from torch import Tensor
@@ -9,8 +9,8 @@ def angles(length: int, size: int, *, like: Tensor) -> Tensor:
 
     Args:
         length: number of positions.
-        size: width of what will carry them, two columns for each angle.
-        like: gives device and type; of float32 at least, as bfloat16 could not count beyond 256.
+        size: width of the vectors to encode, two columns for each angle.
+        like: gives device and dtype; promoted to at least float32, as bfloat16 cannot count beyond 256.
     """
     dtype = torch.promote_types(like.dtype, torch.float32)
     positions = torch.arange(length, device=like.device, dtype=dtype)
@@ -19,12 +19,12 @@ def angles(length: int, size: int, *, like: Tensor) -> Tensor:
 
 
 def sinusoids(length: int, size: int, *, like: Tensor) -> Tensor:
-    """Sine and cosine of each angle in turn, [length, size] (Vaswani et al. 2017, section 3.5).
+    """Sine and cosine of each angle, interleaved, [length, size] (Vaswani et al. 2017, section 3.5).
 
     Args:
         length: number of positions, any.
         size: width.
-        like: gives device and type.
+        like: gives device and dtype.
     """
     angle = angles(length, size, like=like)
     waves = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
@@ -32,9 +32,9 @@ def sinusoids(length: int, size: int, *, like: Tensor) -> Tensor:
 
 
 def rotate(x: Tensor) -> Tensor:
-    """Each pair of neighbouring columns turned by its position's angle (Su et al. 2021, eq. 34).
+    """Rotate each pair of neighbouring columns by the angle of its position (Su et al. 2021, eq. 34).
 
-    The product of two rotated vectors depends on how far apart they stand, not on where.
+    The dot product of two rotated vectors depends on their relative, not on their absolute positions.
 
     Args:
         x: queries or keys, [..., time, size], size even.

@@ -25,8 +25,8 @@ from s2s_plugins.cells.lstm import LSTM
 class RecurrentEncoder(SequenceEncoder):
     """Layers of cells over the source, in one or both directions (Bahdanau et al. 2015, section 3.2).
 
-    With `reverse` and without `bidirectional`, under a `Recurrent` decoder whose attention is null, it is the model of
-    Sutskever et al. 2014; but for the bridge, which learns what the paper copies.
+    With `reverse`, without `bidirectional`, and with a `Recurrent` decoder whose attention is null, this is the model
+    of Sutskever et al. 2014, except for the bridge: it learns a map of the state, which the paper copies.
 
     Args:
         input_size: width of the embedded tokens.
@@ -35,15 +35,15 @@ class RecurrentEncoder(SequenceEncoder):
         layers: number of layers.
         bidirectional: read in both directions; each layer sees both directions of the one below.
         reverse: read from right to left, so that the beginning of the source is read last (Sutskever et al. 2014,
-            section 3.3); in one direction only.
+            section 3.3); only without `bidirectional`.
         residual: add a layer's input to its output where they are equally wide, from the second layer on.
         dropout: dropout between the layers and on the outputs.
         variational: one dropout mask per sentence instead of one per position (Gal & Ghahramani 2016).
-        segment_length: in training read long sources in pieces of so many positions, with the memory of one piece at a
-            time in each layer and direction; null: in one piece.
-        segment_gradients: checkpointed computes each piece again for its gradients, which are those of one piece;
-            truncated cuts them between pieces (truncated backpropagation through time); last lets only the piece that
-            is read last learn. The values are always those of one piece.
+        segment_length: in training, process long sources in segments of this many positions, so that each layer and
+            direction holds the activations of one segment at a time; null: all at once.
+        segment_gradients: checkpointed recomputes each segment in the backward pass and gives the same gradients as
+            without segments; truncated stops them between segments (truncated backpropagation through time); last gives
+            gradients only to the segment that is read last. The outputs are always the same as without segments.
     """
 
     def __init__(
@@ -93,12 +93,12 @@ class RecurrentEncoder(SequenceEncoder):
             outputs, _, state = layer(x, lengths)
             states.append(state)
             if self.residual and i > 0 and outputs.size(-1) == below.size(-1):
-                outputs = outputs + below  # as it was before its dropout, as in a Stack
+                outputs = outputs + below  # before its dropout, as in a Stack
             below = outputs
             x = self.dropout(outputs)
         return Encoded(reverse_within(x, lengths) if self.reverse else x, lengths, tuple(states))
 
     def features(self, state: State) -> Tensor:
-        """The features of all layers side by side."""
+        """The features of all layers, concatenated."""
         parts = [layer.features(part) for layer, part in zip(self.layers, state, strict=True)]  # type: ignore[operator]
         return torch.cat(parts, dim=-1)

@@ -17,12 +17,12 @@ Positions = Literal["sinusoidal", "rotary"]
 
 
 class SelfAttention(nn.Module):
-    """Each position asks all of its sentence, in several heads (Vaswani et al. 2017, section 3.2.2).
+    """Multi-head self-attention (Vaswani et al. 2017, section 3.2.2).
 
     Args:
-        size: width of what comes in and goes out.
+        size: width of input and output.
         heads: number of heads.
-        rotary: queries and keys are rotated by their positions (Su et al. 2021, eq. 16).
+        rotary: rotate queries and keys by their positions (Su et al. 2021, eq. 16).
     """
 
     def __init__(self, size: int, heads: int, *, rotary: bool) -> None:
@@ -35,7 +35,7 @@ class SelfAttention(nn.Module):
             nn.init.xavier_uniform_(block)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """[batch, source, size], where `mask` [batch, source] is True to be looked at."""
+        """Map `x` [batch, source, size]; `mask` [batch, source] is True at positions that are attended to."""
         projected = self.input_layer(x).unflatten(-1, (3, self.heads, -1))
         queries, keys, values = projected.permute(2, 0, 3, 1, 4)  # each [batch, heads, source, head]
         if self.rotary:
@@ -46,7 +46,7 @@ class SelfAttention(nn.Module):
 
 
 class TransformerLayer(nn.Module):
-    """Self-attention, then a network for each position, each normed before and added to what it read.
+    """Self-attention, then a position-wise feed-forward network, both pre-norm with residual connections.
 
     ::
 
@@ -54,11 +54,11 @@ class TransformerLayer(nn.Module):
         x = x + W_2 max(0, W_1 norm(x) + b_1) + b_2                         Vaswani et al. 2017, eq. 2
 
     Args:
-        size: width of what comes in and goes out.
+        size: width of input and output.
         heads: number of heads.
-        feed_forward_size: width of the hidden layer of the position's network.
+        feed_forward_size: width of the hidden layer of the feed-forward network.
         rotary: see `SelfAttention`.
-        dropout: dropout on what is added.
+        dropout: dropout on the output of each sublayer.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class TransformerLayer(nn.Module):
         self.dropout = SequenceDropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """[batch, source, size], `mask` [batch, source]."""
+        """Map `x` [batch, source, size], with `mask` [batch, source]."""
         x = x + self.dropout(self.attention(self.attention_norm(x), mask))
         added = self.output_layer(torch.relu(self.hidden_layer(self.feed_forward_norm(x))))
         x = x + self.dropout(added)
@@ -84,23 +84,23 @@ class TransformerLayer(nn.Module):
 
 
 class TransformerEncoder(SequenceEncoder):
-    """Layers of self-attention (Vaswani et al. 2017, section 3.1), with the norm first (Xiong et al. 2020).
+    """Transformer encoder (Vaswani et al. 2017, section 3.1), with pre-norm layers (Xiong et al. 2020).
 
-    The tokens are brought to `hidden_size` by a linear map, then scaled by its square root, as the paper's are. The
-    highest outputs are normed once more. The state is the mean of the outputs.
+    The tokens are projected linearly to `hidden_size`, then scaled by its square root, as in the paper. The outputs of
+    the highest layer are normalized once more. The state is the mean of the outputs.
 
     Args:
         input_size: width of the embedded tokens.
         hidden_size: width of all layers and of the outputs.
         layers: number of layers.
-        heads: number of heads, which share out `hidden_size`; 8 if none is given, or as many of them as divide it.
-        feed_forward_size: width of the hidden layer of each position's network; 4 * hidden_size if none is given.
-        positions: waves added to the tokens (Vaswani et al. 2017, section 3.5), or rotated queries and keys (Su et al.
-            2021); either reaches sentences of any length.
+        heads: number of heads, which must divide `hidden_size`; by default its greatest common divisor with 8.
+        feed_forward_size: width of the hidden layer of each feed-forward network; by default 4 * hidden_size.
+        positions: sinusoids added to the tokens (Vaswani et al. 2017, section 3.5), or rotary position embeddings (Su
+            et al. 2021); both work for sentences of any length.
         dropout: dropout on the tokens and on what each layer adds (section 5.4).
 
     Raises:
-        ConfigError: heads that cannot share out the width, or whose width cannot be turned in pairs.
+        ConfigError: the heads do not divide the width, or rotary positions would need an even width of each head.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class TransformerEncoder(SequenceEncoder):
         mask = length_mask(lengths, x.size(1))
         padding = ~mask.unsqueeze(-1)
         x = x.masked_fill(padding, 0.0)
-        # In the type of the tokens: in mixed precision the sums would lose what is added in small amounts.
+        # In the dtype of the tokens: in mixed precision, the residual sums would lose small contributions.
         x = self.input_layer(x).to(x.dtype) * math.sqrt(self.output_size)
         if self.positions == "sinusoidal":
             x = x + sinusoids(x.size(1), self.output_size, like=x)

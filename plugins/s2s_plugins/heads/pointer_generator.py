@@ -1,4 +1,4 @@
-"""A head that says words of its own or copies them from the source."""
+"""A head that generates words from the vocabulary or copies them from the source."""
 
 from typing import NamedTuple
 
@@ -20,11 +20,11 @@ class PointerGenerator(Head):
         p_gen = sigmoid(w_h context + w_s hidden + w_x input + b)                              eq. 8
         P(w) = p_gen softmax(W hidden + c)_w + (1 - p_gen) sum of weights_i where w_i = w      eq. 9
 
-    A source word that the vocabulary lacks is copied as it stands. The decoder must have attention; which one, and
-    which decoder, makes no difference. The paper's two linear layers of state and context (eq. 4) are the decoder's
-    business: its `hidden` has seen the context.
+    Source words outside the vocabulary are copied as they are. The decoder must have attention; any decoder and any
+    attention will do. The paper's two linear layers over state and context (eq. 4) are left to the decoder, whose
+    `hidden` already depends on the context.
 
-    What label smoothing spreads is asked of the softmax: the loss of a token is
+    Label smoothing applies to the softmax part only: the loss of a token is
     ``(1 - e) -log P(gold) + e / vocabulary * sum over w of -log(p_gen softmax_w)``.
 
     Args:
@@ -35,7 +35,7 @@ class PointerGenerator(Head):
         label_smoothing: share of the target spread evenly over the vocabulary (Szegedy et al. 2016).
 
     Raises:
-        ConfigError: a decoder without attention.
+        ConfigError: the decoder has no attention.
     """
 
     copies = True
@@ -87,12 +87,12 @@ class PointerGenerator(Head):
             by_sentence.gather(-1, pointed.tokens),
             pointed.log_weights + F.logsigmoid(-gate).view(*by_sentence.shape[:2], 1),
         )
-        if both.requires_grad:  # of positions with the same token one stands for all
+        if both.requires_grad:  # one of the positions with the same token represents all of them
             both = torch.where(pointed.last, both, both.detach())
         return by_sentence.scatter(-1, pointed.tokens, both).view(wide.shape)
 
     def best(self, decoded: Decoded, source: Padded, k: int, never: Tensor) -> tuple[Tensor, Tensor]:
-        """Only the source's tokens are mixed; for all others the softmax's scores decide, as they are."""
+        """Mixes the two distributions only for the source's tokens; all others are ranked by the softmax's scores."""
         beams = decoded.hidden.size(0) // source.ids.size(0)
         step = max(1, ROWS_AT_ONCE // beams)
         found = []
@@ -122,7 +122,7 @@ class PointerGenerator(Head):
         return values + (F.logsigmoid(gate) - normalizer), tokens
 
     def loss(self, decoded: Decoded, gold: Tensor, mask: Tensor, source: Padded) -> HeadLoss:
-        """Never more than the weights at the gold token's positions is made of the copies."""
+        """Of the copy distribution, only the weights at the gold token's positions are computed."""
         assert decoded.weights is not None
         elsewhere = (source.ids.unsqueeze(1) != gold.unsqueeze(2)) | ~mask.unsqueeze(2)
         copied = _log(decoded.weights.masked_fill(elsewhere, 0.0).sum(-1)[mask])
@@ -147,7 +147,7 @@ class PointerGenerator(Head):
         weights = decoded.weights.reshape(sentences, -1, positions)
         weights = weights.to(torch.promote_types(weights.dtype, torch.float32))
         place = torch.arange(positions, device=source.ids.device)
-        # A table is written at the source's tokens and read there alone; which of equals stays does not matter.
+        # The table is written and read only at the source's tokens; which of several equal tokens wins does not matter.
         table = source.ids.new_empty(sentences, self.vocabulary_size + positions)
         chosen = table.scatter_(1, source.ids, place.expand_as(source.ids)).gather(1, source.ids)
         among = chosen.unsqueeze(1).expand_as(weights)
@@ -157,12 +157,12 @@ class PointerGenerator(Head):
 
 
 class _Pointed(NamedTuple):
-    """What attention points at.
+    """The distribution over source tokens that attention gives.
 
     Attributes:
-        tokens: of the source, [sentences, rows of each, source].
-        log_weights: of each position the logarithm of the weights of all positions with its token, of the same shape.
-        last: whether this position stands for all that have its token, [sentences, 1, source].
+        tokens: the source's tokens, [sentences, rows per sentence, source].
+        log_weights: for each position, the log of the summed weights of all positions with its token, same shape.
+        last: whether this position represents all positions with its token, [sentences, 1, source].
     """
 
     tokens: Tensor
@@ -171,5 +171,5 @@ class _Pointed(NamedTuple):
 
 
 def _log(weights: Tensor) -> Tensor:
-    # A weight of 0 as the least number there is: its logarithm has a gradient (0), and infinity has none.
+    # Clamps 0 to the smallest normal number, whose logarithm has a gradient (0); infinity has none.
     return weights.clamp(min=torch.finfo(weights.dtype).tiny).log()

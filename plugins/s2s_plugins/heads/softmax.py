@@ -10,8 +10,8 @@ from s2s.nn import Decoded, Head, HeadLoss, linear_cross_entropy, top_log_probs
 from s2s.padded import Padded
 
 ROWS_AT_ONCE = 128
-"""Their scores over 8,000 tokens take 4 MB. Fewer rows would stay in a core's own cache, but 64 were slower by a tenth,
-for each piece costs some thirty small operations; 256 were no faster."""
+"""Rows scored at once; for 8,000 tokens their scores take 4 MB. Fewer rows would fit in a core's own cache, but 64 were
+slower by a tenth, as each chunk costs about thirty small operations; 256 were no faster."""
 
 
 class SoftmaxHead(Head):
@@ -44,7 +44,7 @@ class SoftmaxHead(Head):
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
 
     def tie(self, table: nn.Parameter) -> None:
-        """Share the embedding table; a linear layer stands between where the widths differ."""
+        """Share the embedding table; if the widths differ, a linear layer maps from one to the other."""
         if table.size(1) != self.hidden_size:
             self.narrow = nn.Linear(self.hidden_size, table.size(1), bias=False)
         self.weight = table
@@ -55,7 +55,7 @@ class SoftmaxHead(Head):
         return logits.log_softmax(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
     def best(self, decoded: Decoded, source: Padded, k: int, never: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of few rows at a time, which are looked through while they lie in the cache."""
+        """Scores a few rows at a time, and finds the best tokens while the scores are in the cache."""
         hidden = self.narrowed(decoded.hidden)
         if len(hidden) <= ROWS_AT_ONCE:
             return top_log_probs(F.linear(hidden, self.weight, self.bias), k, never)
@@ -67,12 +67,12 @@ class SoftmaxHead(Head):
         return torch.cat(values), torch.cat(tokens)
 
     def among(self, tokens: Tensor) -> Callable[[Decoded], Tensor]:
-        """The rows of these tokens, taken once."""
+        """Scores of these tokens alone, whose rows of the weight matrix are gathered once."""
         weight, bias = self.weight.index_select(0, tokens), self.bias.index_select(0, tokens)
         return lambda decoded: F.linear(self.narrowed(decoded.hidden), weight, bias)
 
     def loss(self, decoded: Decoded, gold: Tensor, mask: Tensor, source: Padded) -> HeadLoss:
-        """The gradient is taken piece by piece along with the loss; padding is left out before the product."""
+        """Computes the gradient chunk by chunk along with the loss; padding is removed before the matrix product."""
         hidden = self.narrowed(decoded.hidden[mask])
         total, nll = linear_cross_entropy(
             hidden, self.weight, self.bias, gold[mask], label_smoothing=self.label_smoothing
@@ -80,5 +80,5 @@ class SoftmaxHead(Head):
         return HeadLoss(total, nll, mask.sum())
 
     def narrowed(self, hidden: Tensor) -> Tensor:
-        """What is multiplied with `weight`: [..., hidden] to its width."""
+        """Map hidden vectors [..., hidden] to the width of `weight`."""
         return hidden if self.narrow is None else self.narrow(hidden)

@@ -27,7 +27,7 @@ class BLEU(SacreMetric):
         self.tokenize = tokenize
         try:
             self.sacre()
-        except (RuntimeError, OSError) as error:  # some need further packages, some a model of the network
+        except (RuntimeError, OSError) as error:  # some need further packages, some a model from the network
             told = " ".join(str(error).split())
             raise ConfigError(
                 f"tokenization {tokenize!r} of BLEU cannot be had here: {told}; there are: {known}"
@@ -35,5 +35,5 @@ class BLEU(SacreMetric):
 
     def sacre(self) -> SacreBLEU:
         """See `SacreMetric.sacre`."""
-        # force: no complaint about periods that look tokenized; output of a bad model may well do.
+        # force: no warning about periods that look tokenized, as they may well do in the output of a bad model.
         return SacreBLEU(lowercase=self.lowercase, tokenize=self.tokenize, force=True)

@@ -6,7 +6,7 @@ from s2s.errors import ConfigError
 from s2s_plugins.metrics.sacre import SacreMetric
 
 MOST_WORDS = 100
-"""Of an n-gram; so many in a row no two texts share, and memory grows with it."""
+"""Limit of word n-grams: no two texts share so many words in a row, and memory grows with it."""
 
 
 class ChrF(SacreMetric):

@@ -14,16 +14,16 @@ from s2s.evaluation.significance import Compared, paired_bootstrap
 from s2s.text.sentences import sentences
 from s2s.text.words import words
 
-_STEMMED = 4  # letters that a word must have: as in ROUGE-1.5.5
+_STEMMED = 4  # letters that a word must have to be stemmed, as in ROUGE-1.5.5
 
 
 class ROUGE(Metric):
-    """F-measure of what output and reference share, 0 to 100: the mean over the sentences.
+    """F-measure of the overlap of output and reference, 0 to 100: the mean over the sentences.
 
-    Words are compared without case, as ROUGE does; they are those of `s2s.text.words`: runs of letters and figures of
-    any script, single characters in scripts without spaces (Chinese, kana, Thai, Lao, Khmer, Burmese). Of ASCII text
-    the values are those of rouge-score itself, which knows no other letters than a to z. What has no such word, or no
-    n-gram of the length that counts, scores 0.
+    Words are compared without case, as in ROUGE, and are those of `s2s.text.words`: runs of letters and digits of any
+    script, single characters in scripts without spaces (Chinese, kana, Thai, Lao, Khmer, Burmese). For ASCII text the
+    values are those of rouge-score itself, which knows no letters but a to z. Texts without such words, or without
+    n-grams of the length that is compared, score 0.
     """
 
     kind: ClassVar[str]  # as rouge-score calls it
@@ -37,7 +37,7 @@ class ROUGE(Metric):
 
         Args:
             stemmer: compare English words of four letters and more by their stems (Porter 1980).
-            references: of several references count for each output the best one, or the mean over all.
+            references: with several references, score each output by the best one, or by the mean over all.
             resamples: bootstrap resamples for a 95 % interval; 0 for none.
         """
         if references not in ("best", "mean"):
@@ -67,7 +67,7 @@ class ROUGE(Metric):
         )
 
     def prepared(self, text: str) -> str:
-        """What of a text rouge-score is given."""
+        """A text as it is passed to rouge-score."""
         return text
 
     def compare(
@@ -87,7 +87,7 @@ class ROUGE(Metric):
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
     ) -> list[tuple[float, float, float]]:
         """Precision, recall and F-measure of each sentence, 0 to 1."""
-        # Here, for it takes a quarter of a second, nltk for the most part.
+        # Imported here, as it takes a quarter of a second, mostly for nltk.
         from rouge_score.rouge_scorer import RougeScorer
 
         scorer = RougeScorer([self.kind], tokenizer=Words(self.stemmer))
@@ -135,15 +135,15 @@ class ROUGELsum(ROUGE):
     settings = f"|sents:sentencex-{version('sentencex')}"
 
     def prepared(self, text: str) -> str:
-        """A line for each sentence, as rouge-score wants them."""
+        """The text with one sentence per line, as rouge-score expects."""
         return "\n".join(sentences(text))
 
 
 class Words:
-    """The tokenizer that rouge-score is given.
+    """The tokenizer that is passed to rouge-score.
 
     Args:
-        stemmer: put the stem for English words.
+        stemmer: replace English words by their stems.
     """
 
     def __init__(self, stemmer: bool) -> None:
@@ -154,7 +154,7 @@ class Words:
             self._stem = PorterStemmer().stem
 
     def tokenize(self, text: str) -> list[str]:
-        """Words that are compared."""
+        """The words of a text that are compared."""
         if self._stem is None:
             return words(text)
         return [

@@ -1,4 +1,4 @@
-"""From sacreBLEU's results to signed scores and comparisons."""
+"""Scores with signatures, and comparisons, from sacreBLEU's results."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class SacreMetric(Metric):
     """
 
     details: ClassVar[list[str]] = []
-    """Attributes of sacreBLEU's result that a score hands on."""
+    """Attributes of sacreBLEU's result that are copied to the score."""
 
     def __init__(self, resamples: int) -> None:
         self.resamples = resamples
@@ -39,7 +39,7 @@ class SacreMetric(Metric):
         *,
         resamples: int = RESAMPLES,
     ) -> list[Compared]:
-        """See `Metric.compare`; sacreBLEU's own."""
+        """See `Metric.compare`; uses sacreBLEU's own test."""
         return compare(self.sacre(), systems, references, resamples)
 
 
@@ -56,8 +56,8 @@ def sign(
         metric: an instance of a class of `sacrebleu.metrics`.
         hypotheses: outputs.
         references: sets of references.
-        resamples: bootstrap resamples for a 95 % interval; 0 for none. The seed stands in the signature.
-        details: attributes of sacreBLEU's result to hand on.
+        resamples: bootstrap resamples for a 95 % interval; 0 for none. The seed is in the signature.
+        details: attributes of sacreBLEU's result to copy to the score.
 
     Raises:
         DataError: there is nothing to score, or the numbers of sentences differ.
@@ -79,13 +79,13 @@ def sign(
 def compare(
     metric: Any, systems: Sequence[Sequence[str]], references: Sequence[Sequence[str]], resamples: int
 ) -> list[Compared]:
-    """Compare with one of sacreBLEU's metrics: its paired bootstrap, which adds up what it has counted by sentence.
+    """Compare with one of sacreBLEU's metrics, by its paired bootstrap, which sums up statistics of each sentence.
 
     Args:
         metric: an instance of a class of `sacrebleu.metrics`.
         systems: outputs of each system; others are compared with the first.
         references: sets of references.
-        resamples: how many samples are drawn. The seed stands in the signature.
+        resamples: how many samples are drawn. The seed is in the signature.
 
     Raises:
         DataError: there is nothing to score, or the numbers of sentences differ.
@@ -113,10 +113,10 @@ def compare(
 
 
 def _forget_lines(metric: Any) -> None:
-    """The tokenizers of sacreBLEU keep 65,536 lines and what they made of them, and do not find them again.
+    """Clear the caches of sacreBLEU's tokenizers, which keep 65,536 tokenized lines and are never hit again.
 
-    They are kept with the tokenizer, of which each metric has another: a training that validates after every epoch
-    would hold some 60 MiB of them.
+    The cache key includes the tokenizer, and each metric has its own: a training that validates after every epoch would
+    hold some 60 MiB of them.
     """
     tokenizer = getattr(metric, "tokenizer", None)
     for one in (tokenizer, *vars(tokenizer).values()) if tokenizer is not None else ():
@@ -126,5 +126,5 @@ def _forget_lines(metric: Any) -> None:
 
 
 def _p_value(result: Any, baseline: Any) -> float:
-    # Of two systems that are the same sacreBLEU says 1 / (resamples + 1), as of those that could not differ more.
+    # For two identical systems sacreBLEU gives 1 / (resamples + 1), as for those that could not differ more.
     return 1.0 if result.score == baseline.score else float(result.p_value)

@@ -6,7 +6,7 @@ from s2s_plugins.metrics.sacre import SacreMetric
 
 
 class TER(SacreMetric):
-    """Edits and shifts that turn the output into the reference, for 100 words of the reference; lower is
+    """Edits and shifts that turn the output into the reference, per 100 words of the reference; lower is
     better.
 
     Args:

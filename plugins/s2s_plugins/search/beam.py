@@ -1,4 +1,4 @@
-"""Beam search with length normalization and a stopping rule that loses nothing."""
+"""Beam search with length normalization and optimal stopping."""
 
 import itertools
 from typing import NamedTuple
@@ -20,38 +20,38 @@ from s2s_plugins.search.sizes import check_beam
 
 
 class _Outcome(NamedTuple):
-    """What is known of some sentences when they leave the search."""
+    """Results of the sentences that leave the search at the same time."""
 
     sentences: list[int]
     time: int
     finished_scores: Tensor  # best first, -inf where there is none, [rows, n_best]
-    finished_nodes: Tensor  # the prefix of each, as time * size + beam, [rows, n_best]
-    end_log_probs: Tensor  # of the end of the sentence after each prefix, [rows, n_best]
-    live_scores: Tensor  # of the prefixes alive at this time, as they stand, [rows, beams]
+    finished_nodes: Tensor  # their prefixes, each as time * size + beam, [rows, n_best]
+    end_log_probs: Tensor  # of the end symbol after each prefix, [rows, n_best]
+    live_scores: Tensor  # of the prefixes that are live at this time, [rows, beams]
 
 
 class Beam(SearchStrategy):
     """Beam search.
 
     At every step the extensions of the `size` live prefixes are ranked by their sum of log-probabilities.
-    Among the best `size` of them those that end the sentence are finished; the best `size` of the others live
-    on. A sentence is done when no live prefix can still overtake its `n_best`-th finished hypothesis (optimal
-    stopping; Huang et al. 2017): log-probabilities only fall and divisors only grow, so sum / divisor(limit + 1)
-    bounds from above whatever can grow from a prefix. If the limit comes first, the places that no finished
-    hypothesis takes are filled with live prefixes, marked as unfinished.
+    Among the best `size` of them, those that end the sentence are finished; the best `size` of the others stay
+    live. A sentence is done when no live prefix can still overtake its `n_best`-th finished hypothesis (optimal
+    stopping; Huang et al. 2017): sums only fall and divisors only grow, so sum / divisor(limit + 1) is an upper
+    bound on the score of any continuation of a prefix. If the limit comes first, the places that are not taken by
+    finished hypotheses are filled with live prefixes, marked as unfinished.
 
-    The score of a hypothesis Y is log P(Y) divided by, with |Y| its tokens and its end:
+    The score of a hypothesis Y is log P(Y) divided by a normalizer, where |Y| counts its tokens and the end symbol:
     ``wu``: (5 + |Y|)^alpha / 6^alpha (Wu et al. 2016, eq. 14); ``length``: |Y|^alpha; ``none``: 1.
 
-    To it comes the coverage penalty (Wu et al. 2016, eq. 14 and 15): beta times the sum over the source's tokens of
-    log(min(c, 1)), where c is how much the symbols of Y, the end among them, looked at that token in all. It ranks
-    what is finished and what the limit cut off; live prefixes are ranked without it. It never exceeds 0, so what bounds
-    a prefix without it bounds it with it: the search stops later, and still loses nothing by that.
+    The coverage penalty (Wu et al. 2016, eq. 14 and 15) is added to the score: beta times the sum over source tokens of
+    log(min(c, 1)), where c is the total attention weight of that token over all symbols of Y, including the end. It
+    ranks finished hypotheses and those cut off at the limit; live prefixes are ranked without it. It is never positive,
+    so the bound above still holds: the search stops later, and stopping is still optimal.
 
     Args:
-        size: live prefixes of each sentence.
+        size: number of live prefixes per sentence.
         n_best: hypotheses to return for each sentence, at most `size`.
-        normalization: how scores of different lengths are made comparable.
+        normalization: how scores are normalized by length.
         alpha: strength of the normalization; 0 is none.
         beta: strength of the coverage penalty; 0 is none. It needs a model with attention.
     """
@@ -93,7 +93,7 @@ class Beam(SearchStrategy):
         """See `SearchStrategy.search`; at most `n_best` hypotheses for each sentence.
 
         Raises:
-            ConfigError: there is a coverage penalty, and the stepper gives no attention weights.
+            ConfigError: there is a coverage penalty, but the stepper gives no attention weights.
         """
         device = stepper.source_lengths.device
         source_lengths, last_times = stepper.source_lengths.tolist(), limits.tolist()
@@ -110,15 +110,15 @@ class Beam(SearchStrategy):
         finished_nodes = torch.full((len(sentences), self.n_best), -1, dtype=torch.int64, device=device)
         end_log_probs = torch.zeros(len(sentences), self.n_best, device=device)
         covered: Tensor | None = (
-            None  # how much each prefix looked at each source token, [rows, beams, source]
+            None  # summed attention of each prefix to each source token, [rows, beams, source]
         )
         paths = Paths(source_lengths)
         outcomes: list[_Outcome] = []
         for time in itertools.count() if sentences else ():
-            # One more than the beam: the end may be among them, and then `size` others remain.
+            # One more than the beam: if the end is among them, `size` others remain.
             step = stepper.best(tokens, state, self.size + 1)
             log_probs, ids = step.log_probs, step.tokens
-            # A model that has diverged says NaN: nothing follows, and the search ends.
+            # A diverged model gives NaN: such tokens are impossible, so the search ends.
             log_probs = log_probs.masked_fill(log_probs.isnan(), -torch.inf)
             ends = ids == eos
             if time < longest_minimum:
@@ -131,8 +131,8 @@ class Beam(SearchStrategy):
                 before = torch.zeros_like(looked) if before is None else before
                 covered = before + looked
 
-            # All candidates in order. The sort is stable and they lie beam by beam, so ties go to the lower
-            # beam; among 2 * size of them at most `size` are ends.
+            # All candidates, sorted. The sort is stable and candidates are ordered by beam, so ties go to the
+            # lower beam; of the best 2 * size at most `size` are ends.
             totals, places = (
                 (live.unsqueeze(-1) + log_probs).flatten(1).sort(dim=1, descending=True, stable=True)
             )
@@ -162,9 +162,9 @@ class Beam(SearchStrategy):
             tokens = ids.flatten(1).gather(1, places)
             paths.grow(sentences, parents, tokens, own_log_probs.gather(1, others), step.weights)
 
-            # Done: nothing alive can overtake. It must leave at once if it may not or cannot be extended,
-            # else its live prefixes of this time would be lost; otherwise it may stay, for nothing that it
-            # still finds changes its result.
+            # Done: no live prefix can overtake. A sentence must leave at once if it may not or cannot be
+            # extended, or its live prefixes of this time would be lost; otherwise it may stay, since nothing
+            # found later changes its result.
             done = next_live[:, 0] / last_divisors <= finished_scores[:, -1]
             must_leave = (limits <= time) | (next_live[:, 0] == -torch.inf)
             leaves = (done.long() + 2 * must_leave.long()).tolist()  # the only synchronization of a step

@@ -1,4 +1,4 @@
-"""Lexically constrained beam search: outputs that hold all phrases that were asked for."""
+"""Lexically constrained beam search: outputs contain all requested phrases."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Prefix(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """A live prefix with one token more; the better one sorts first, of equals that of the lower beam."""
+    """A live prefix extended by one token; the better one sorts first, ties go to the lower beam."""
 
     cost: float  # minus the sum of its log-probabilities
     beam: int
@@ -39,7 +39,7 @@ class _Candidate(NamedTuple):
 
 
 class _End(NamedTuple):
-    """A finished hypothesis: its prefix, and the log-probability of the end."""
+    """A finished hypothesis: its prefix, and the log-probability of the end symbol."""
 
     score: float
     time: int
@@ -48,7 +48,7 @@ class _End(NamedTuple):
 
 
 class _Sentence:
-    """What is known of a sentence while it is searched."""
+    """Search state of one sentence."""
 
     def __init__(self, phrases: Phrases, limit: int, minimum: int, last_divisor: float) -> None:
         self.phrases = phrases
@@ -61,23 +61,22 @@ class _Sentence:
 
 
 class ConstrainedBeam(SearchStrategy):
-    """Beam search with phrases: what is finished holds all of them. Dynamic beam allocation (Post and Vilar 2018).
+    """Beam search whose finished outputs contain all given phrases: dynamic beam allocation (Post and Vilar 2018).
 
-    Live prefixes are told apart by how many tokens of phrases they hold: the banks. At every step each prefix is
-    extended by its best tokens, and by the next token of each phrase that it does not hold. The beam is shared out
-    equally among the banks, what is left over to the uppermost; places that a bank cannot fill go to the nearest banks
-    that can. Only what holds all phrases may end: if the end is among the best `size` candidates that hold all, or at
-    the limit. Scores, normalization and the rule when to stop are those of `Beam`; without phrases so is the search.
+    Live prefixes are grouped into banks by how many phrase tokens they contain. At every step each prefix is extended
+    by its best tokens, and by the next token of each phrase that it does not contain. The beam is divided equally among
+    the banks, and the remainder goes to the highest one; places that a bank cannot fill go to the nearest banks that
+    can. Only prefixes that contain all phrases may end: if the end is among the best `size` candidates of these, or at
+    the limit. Scores, normalization and stopping rule are those of `Beam`; without phrases, so is the search.
 
-    Since the uppermost bank that has candidates always has a place, and a phrase's next token is always among them,
-    there is a finished hypothesis whenever the limit is not below the number of all phrases' tokens, and no token of
-    them is impossible after what stands before it. Where none is found the hypotheses are unfinished, and tell in
-    `unmet` which phrases they lack.
+    The highest bank that has candidates always gets a place, and a phrase's next token is always a candidate. So there
+    is a finished hypothesis whenever the limit is at least the total number of phrase tokens, and none of these is
+    impossible in its context. If none is found, the hypotheses are unfinished and list the missing phrases in `unmet`.
 
     Args:
-        size: live prefixes of each sentence.
+        size: number of live prefixes per sentence.
         n_best: hypotheses to return for each sentence, at most `size`.
-        normalization: how scores of different lengths are made comparable (see `Beam`).
+        normalization: how scores are normalized by length (see `Beam`).
         alpha: strength of the normalization; 0 is none.
     """
 
@@ -114,10 +113,10 @@ class ConstrainedBeam(SearchStrategy):
             eos: see `SearchStrategy.search`.
             limits: see `SearchStrategy.search`.
             minimums: see `SearchStrategy.search`.
-            phrases: for each sentence the phrases, by their tokens, that its outputs are to hold.
+            phrases: for each sentence, the phrases, as token ids, that its outputs must contain.
 
         Raises:
-            ConfigError: phrases that cannot be, or for more or fewer sentences.
+            ConfigError: a phrase is impossible, or there are phrases for more or fewer sentences.
         """
         device = stepper.source_lengths.device
         phrases = [()] * len(limits) if phrases is None else phrases
@@ -135,7 +134,7 @@ class ConstrainedBeam(SearchStrategy):
         tokens = torch.full((len(rows), 1), bos, dtype=torch.int64, device=device)
         for time in itertools.count() if rows else ():
             step = stepper(tokens, state)
-            # A model that has diverged says NaN: nothing follows, and the search ends.
+            # A diverged model gives NaN: such tokens are impossible, so the search ends.
             log_probs = step.log_probs.float()
             log_probs = log_probs.masked_fill(log_probs.isnan(), -torch.inf)
             wanted = self._wanted([sentences[index] for index in rows], tokens.size(1), eos)
@@ -173,7 +172,7 @@ class ConstrainedBeam(SearchStrategy):
         return [self._collect(paths, index, sentence) for index, sentence in enumerate(sentences)]
 
     def _wanted(self, sentences: list[_Sentence], beams: int, eos: int) -> list[list[list[int]]]:
-        # The tokens whose log-probabilities are needed, however low: [rows, beams, wanted], filled up by the end.
+        # The tokens whose log-probabilities are needed, however low: [rows, beams, wanted], padded with the end symbol.
         wanted = []
         for sentence in sentences:
             live = sentence.live if sentence.stopped is None else []
@@ -191,7 +190,7 @@ class ConstrainedBeam(SearchStrategy):
         time: int,
         eos: int,
     ) -> list[_Candidate]:
-        # The prefixes that live on, best first; ends are put to the finished ones.
+        # The prefixes that stay live, best first; ended ones are added to `finished`.
         phrases = sentence.phrases
         candidates = set()
         for beam, prefix in enumerate(sentence.live):
@@ -225,12 +224,12 @@ class ConstrainedBeam(SearchStrategy):
         return living
 
     def _move(self, sentence: _Sentence, grown: list[_Candidate], time: int) -> None:
-        # On to the next time; or it stops, with the live prefixes of this one.
+        # Advances to the next time, or stops with the live prefixes of this one.
         if sentence.stopped is not None:
             return
         highest = -grown[0].cost if grown else -torch.inf
         full = len(sentence.finished) == self.n_best
-        # Nothing alive can overtake: log-probabilities only fall, and divisors only grow.
+        # No live prefix can overtake: sums only fall, and divisors only grow.
         done = full and highest / sentence.last_divisor <= sentence.finished[-1].score
         if done or not grown or time >= sentence.limit:
             sentence.stopped = time
@@ -254,14 +253,14 @@ class ConstrainedBeam(SearchStrategy):
 
 
 def allocate(size: int, filled: Sequence[int]) -> list[int]:
-    """Shares a beam out among banks (Post and Vilar 2018).
+    """Divides a beam among banks (Post and Vilar 2018).
 
     Args:
-        size: places of the beam.
-        filled: candidates of each bank, that of the fewest phrase tokens first.
+        size: number of places in the beam.
+        filled: number of candidates in each bank, the bank with the fewest phrase tokens first.
 
     Returns:
-        the places of each bank, never more than its candidates; in all `size`, or all candidates if they are fewer.
+        the places of each bank, never more than its candidates; in total `size`, or all candidates if they are fewer.
     """
     banks = len(filled)
     places = [size // banks] * banks

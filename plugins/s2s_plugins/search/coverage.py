@@ -1,4 +1,4 @@
-"""Coverage: how much of the source an output has looked at (Wu et al. 2016, eq. 15)."""
+"""Coverage: how much of the source an output has attended to (Wu et al. 2016, eq. 15)."""
 
 import torch
 from torch import Tensor
@@ -6,22 +6,22 @@ from torch import Tensor
 from s2s.errors import ConfigError
 
 LEAST = 1e-6
-"""What a source token counts that nothing looked at, so that its logarithm is finite: sparse and local attention give
-weights of 0, and an output that left a token out is a poor one, not an impossible one."""
+"""Least coverage of a source token, so that its logarithm is finite: sparse and local attention give weights of 0, and
+an output that skips a token is poor, not impossible."""
 
 
 def check_weights(weights: Tensor | None, beta: float) -> Tensor:
-    """The attention weights of a step.
+    """Check that a step has attention weights, and convert them.
 
     Args:
         weights: over the source, [sentences, beams, source], if there are any.
-        beta: of the penalty, for the error.
+        beta: strength of the penalty, for the error message.
 
     Returns:
-        the same in float64, NaN of a model that has diverged replaced by 0.
+        the weights in float64, with NaN (of a diverged model) replaced by 0.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: there are no weights.
     """
     if weights is None:
         raise ConfigError(
@@ -33,10 +33,10 @@ def check_weights(weights: Tensor | None, beta: float) -> Tensor:
 
 
 def coverage_penalty(covered: Tensor, source_lengths: Tensor) -> Tensor:
-    """The sum over the source of log(min(c, 1)), from 0 downwards.
+    """The sum over the source of log(min(c, 1)), never positive.
 
     Args:
-        covered: what all symbols of an output looked at each source token, [sentences, beams, source].
+        covered: c, summed attention of an output's symbols to each source token, [sentences, beams, source].
         source_lengths: [sentences].
 
     Returns:

@@ -1,4 +1,4 @@
-"""Diverse beam search: several beams, of which each avoids what the ones before it say."""
+"""Diverse beam search: several beams, each penalized for choosing the tokens of earlier ones."""
 
 import itertools
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from s2s_plugins.search.normalization import LengthNormalization, Normalization
 from s2s_plugins.search.paths import Paths
 from s2s_plugins.search.sizes import check_beam
 
-_NOTHING = -1  # no token: what a prefix says that cannot be extended
+_NOTHING = -1  # no token: stands for the next token of a prefix that cannot be extended
 
 
 class _Finished(NamedTuple):
@@ -36,7 +36,7 @@ class _Finished(NamedTuple):
 
 
 class _Grown(NamedTuple):
-    """What one group makes of a step, best first."""
+    """The candidates of one group at a step, best first."""
 
     totals: Tensor  # of the candidates, [rows, candidates]
     log_probs: Tensor
@@ -49,20 +49,20 @@ class DiverseBeam(SearchStrategy):
     """Diverse beam search (Vijayakumar et al. 2016), with Hamming diversity.
 
     The beam is split into groups of equal size. At every step the groups extend their prefixes one after another; a
-    token costs a candidate `strength` times the number of prefixes that earlier groups have just extended by it. This
-    decides which candidates a group keeps and nothing else: the first group is a plain beam search, and
+    candidate is penalized by `strength` times the number of prefixes that earlier groups extended by the same token at
+    this step. The penalty only affects which candidates a group keeps: the first group is a plain beam search, and
     log-probabilities and scores are the model's own.
 
-    In all else a group is a beam of its own (see `Beam`), and hands in its n_best / groups best hypotheses (rounded
-    up); what two groups found counts once. Of these come the `n_best` best ones, so that with as many as there are
-    groups there is one of each. A sentence is done when in no group a live prefix can still overtake.
+    Otherwise each group is a separate beam (see `Beam`), and contributes its n_best / groups best hypotheses (rounded
+    up); duplicates count once. The `n_best` best of these are returned, so if n_best equals the number of groups there
+    is one from each. A sentence is done when no live prefix of any group can still overtake.
 
     Args:
-        size: live prefixes of each sentence, of all groups together.
-        groups: how many; they divide `size`.
-        strength: of the diversity, as a logarithm of probability; 0 makes all groups alike.
-        n_best: hypotheses to return for each sentence, at most `size`; fewer where groups found the same.
-        normalization: how scores of different lengths are made comparable (see `Beam`).
+        size: number of live prefixes per sentence, in all groups together.
+        groups: number of groups; must divide `size`.
+        strength: strength of the diversity penalty, in log-probability; 0 makes all groups alike.
+        n_best: hypotheses to return for each sentence, at most `size`; fewer if groups find the same ones.
+        normalization: how scores are normalized by length (see `Beam`).
         alpha: strength of the normalization; 0 is none.
     """
 
@@ -123,10 +123,10 @@ class DiverseBeam(SearchStrategy):
         results: list[list[Hypothesis]] = [[] for _ in sentences]
         leavers: list[tuple[list[int], int, _Finished, Tensor]] = []
         for time in itertools.count() if sentences else ():
-            # Whatever earlier groups say, a group's best candidates are among so many: they say at most `size` less
-            # its own share.
+            # Whatever earlier groups choose, a group's best candidates are among this many: they choose at most `size`
+            # minus its own share.
             step = stepper.best(tokens, state, self.size + 1)
-            # A model that has diverged says NaN: nothing follows, and the search ends.
+            # A diverged model gives NaN: such tokens are impossible, so the search ends.
             log_probs = step.log_probs.masked_fill(step.log_probs.isnan(), -torch.inf)
             too_short = (step.tokens == eos) & (minimums > time).view(-1, 1, 1)
             step = step._replace(log_probs=log_probs.masked_fill(too_short, -torch.inf))
@@ -144,7 +144,7 @@ class DiverseBeam(SearchStrategy):
 
             best = next_live.unflatten(1, (self.groups, -1)).amax(dim=-1)
             done = (best / last_divisors <= finished.scores[..., -1]).all(dim=1)
-            # It must leave at once if it may not or cannot be extended, else its live prefixes would be lost.
+            # A sentence must leave at once if it may not or cannot be extended, or its live prefixes would be lost.
             must_leave = (limits <= time) | (best == -torch.inf).all(dim=1)
             leaves = (done.long() + 2 * must_leave.long()).tolist()  # the only synchronization of a step
             rows = torch.arange(len(sentences), device=device)
@@ -173,9 +173,9 @@ class DiverseBeam(SearchStrategy):
         return results
 
     def _grow(self, live: Tensor, step: Best, eos: int, time: int) -> list[_Grown]:
-        # Group after group; at the first step all of them extend the one prefix that there is.
+        # Group by group; at the first step all of them extend the single empty prefix.
         width = self.size // self.groups
-        said: list[Tensor] = []  # tokens by which earlier groups go on, [rows, width] each
+        said: list[Tensor] = []  # tokens by which earlier groups extend their prefixes, [rows, width] each
         grown = []
         for group in range(self.groups):
             own = _beams(group, live.size(1) // self.groups if time else 0)
@@ -185,8 +185,8 @@ class DiverseBeam(SearchStrategy):
             if said:
                 taken = torch.cat(said, dim=1).view(len(ids), 1, 1, -1)
                 ranks = totals - self.strength * (ids.unsqueeze(-1) == taken).sum(dim=-1)
-            # The sort is stable and candidates lie beam by beam, so ties go to the lower beam, there to the likelier
-            # token, then to the lower one. Among 2 * width of them at most `width` are ends.
+            # The sort is stable and candidates are ordered by beam, so ties go to the lower beam, then to the likelier
+            # token, then to the lower id. Of the best 2 * width at most `width` are ends.
             places = ranks.flatten(1).sort(dim=1, descending=True, stable=True).indices[:, : 2 * width]
             tokens = ids.flatten(1).gather(1, places)
             candidates = _Grown(
@@ -202,7 +202,7 @@ class DiverseBeam(SearchStrategy):
         return grown
 
     def _finish(self, finished: _Finished, grown: list[_Grown], time: int) -> _Finished:
-        # Ends among the best `width` candidates of a group; of equals the earlier one stays first.
+        # Ends among the best `width` candidates of a group; on ties the earlier one stays first.
         width = self.size // self.groups
         ends = torch.stack([group.ends[:, :width] for group in grown], dim=1)
         totals = torch.stack([group.totals[:, :width] for group in grown], dim=1)
@@ -237,7 +237,7 @@ class DiverseBeam(SearchStrategy):
             ]
             missing.append(share - len(ended))
         if cut or not found:
-            # The limit came first, or nothing was found at all: the places that are left are for what there is.
+            # The limit came first, or nothing was found at all: fill the remaining places with live prefixes.
             for group, places in enumerate(missing):
                 beams = range(len(prefixes))[_beams(group, len(prefixes) // self.groups if time else 0)]
                 alive = [beam for beam in beams if prefixes[beam] > -torch.inf]
@@ -252,7 +252,7 @@ class DiverseBeam(SearchStrategy):
 
 
 def _beams(group: int, width: int) -> slice:
-    """The beams of a group; with a width of 0 the one that all groups begin with."""
+    """The beams of a group; with a width of 0 the single beam that all groups begin with."""
     return slice(group * width, (group + 1) * width) if width else slice(0, 1)
 
 

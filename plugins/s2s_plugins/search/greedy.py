@@ -12,7 +12,7 @@ from s2s.search.strategy import SearchStrategy
 
 
 class Greedy(SearchStrategy):
-    """Takes the most probable token at every step; among equals the lowest id.
+    """Takes the most probable token at every step; ties go to the lowest id.
 
     Scores are sums of log-probabilities.
     """
@@ -31,7 +31,7 @@ class Greedy(SearchStrategy):
         """See `SearchStrategy.search`; one hypothesis for each sentence."""
         device = stepper.source_lengths.device
         source_lengths = stepper.source_lengths.tolist()
-        ends = limits.tolist()  # the time at which nothing but the end token may come
+        ends = limits.tolist()  # the time at which only the end token is allowed
         minimums = torch.zeros_like(limits) if minimums is None else minimums
         longest_minimum = int(minimums.max()) if len(minimums) else 0
         minimums = minimums.to(device)
@@ -47,18 +47,18 @@ class Greedy(SearchStrategy):
             step = stepper.best(last, state, 2 if short else 1)
             state, best, last = step.state, step.log_probs.squeeze(1), step.tokens.squeeze(1)
             if short:
-                # Where the end may not come yet, the second best takes its place.
+                # Where the end is not allowed yet, the second best token replaces it.
                 best = best.masked_fill((last == eos) & (minimums > time).unsqueeze(1), -torch.inf)
                 best, second = best.max(dim=1, keepdim=True)
                 last = last.gather(1, second)
             if step.weights is not None and weights is None:
                 weights = [[] for _ in ids]
-            # The only time that a step waits for the device.
+            # The only synchronization of a step.
             told = zip(rows, last.flatten().tolist(), best.flatten().tolist(), strict=True)
             for row, (sentence, token, log_prob) in enumerate(told):
                 if sentence not in running:
                     continue
-                # A model that has diverged says NaN: nothing follows, and the search ends.
+                # A diverged model gives NaN: such tokens are impossible, so the search ends.
                 if not log_prob > -torch.inf or (time >= ends[sentence] and token != eos):
                     running.remove(sentence)
                     continue

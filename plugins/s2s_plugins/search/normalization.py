@@ -1,4 +1,4 @@
-"""How scores of outputs of different lengths are made comparable."""
+"""Length normalization of scores."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _KNOWN = ("wu", "length", "none")
 
 @dataclass(frozen=True)
 class LengthNormalization:
-    """What a sum of log-probabilities is divided by, |Y| being the tokens and the end.
+    """The divisor of a sum of log-probabilities, where |Y| counts the tokens and the end symbol.
 
     ``wu``: (5 + |Y|)^alpha / 6^alpha (Wu et al. 2016, eq. 14); ``length``: |Y|^alpha; ``none``: 1.
 
     Args:
-        kind: one of these.
+        kind: one of the three above.
         alpha: strength; 0 is none.
 
     Raises:
@@ -64,5 +64,5 @@ class LengthNormalization:
 
 @lru_cache
 def _divisor(normalization: LengthNormalization, length: int) -> float:
-    # Asked at each step of each search, where five small operations would be a hundredth of it.
+    # Called at each step of each search, where five small operations would take a hundredth of the time.
     return float(normalization.divisors(torch.tensor(length)))

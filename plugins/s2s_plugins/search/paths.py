@@ -1,4 +1,4 @@
-"""The tree of prefixes that a beam search leaves behind, from which its hypotheses are read."""
+"""The tree of prefixes of a beam search, from which its hypotheses are backtracked."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class _Step(NamedTuple):
 
 
 class Paths:
-    """Remembers the steps of a search, and walks any hypothesis back to its first token.
+    """Stores the steps of a search, and traces any hypothesis back to its first token.
 
     The node (time, beam) is a live prefix of `time` tokens.
 
     Args:
-        source_lengths: tokens of each source.
+        source_lengths: number of tokens of each source.
     """
 
     def __init__(self, source_lengths: Sequence[int]) -> None:
@@ -44,11 +44,11 @@ class Paths:
         """Add the nodes of the next time.
 
         Args:
-            sentences: that each row stands for.
+            sentences: the sentence of each row.
             parents: beam of the prefix that each node extends, [rows, next beams].
-            tokens: by which it extends it, [rows, next beams].
-            log_probs: of these tokens, [rows, next beams].
-            weights: attention of the step that extended them, [rows, beams, source].
+            tokens: the token that each node adds, [rows, next beams].
+            log_probs: log-probabilities of these tokens, [rows, next beams].
+            weights: attention weights of the step that added them, [rows, beams, source].
         """
         rows = {sentence: row for row, sentence in enumerate(sentences)}
         self._steps.append(_Step(rows, parents, tokens, log_probs, weights))
@@ -65,11 +65,11 @@ class Paths:
         """The hypothesis of a node.
 
         Args:
-            sentence: of which it is.
-            time: of the node.
-            beam: of the node.
-            score: of the hypothesis.
-            end: log-probability of the end of the sentence after the prefix; None if it does not end.
+            sentence: the node's sentence.
+            time: the node's time.
+            beam: the node's beam.
+            score: score of the hypothesis.
+            end: log-probability of the end symbol after the prefix; None if it does not end.
             unmet: see `Hypothesis`.
         """
         # Only the tokens of the results are walked in Python, once, at the end.

@@ -1,4 +1,4 @@
-"""Phrases that an output is to hold, and how far a prefix has come with them."""
+"""Phrases that an output must contain, and how much of them a prefix has matched."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from s2s.errors import ConfigError
 from s2s.text.tokenizer import BOS, EOS, PAD
 
 Progress = tuple[int, ...]
-"""Of each phrase, how many of its tokens the prefix ends with; all of them for ever once it holds the phrase."""
+"""For each phrase, how many of its first tokens the prefix ends with; stays at all once it contains the phrase."""
 
 
 class Phrases:
-    """The phrases of one sentence. An output holds a phrase if the phrase's tokens stand in it one after another.
+    """The phrases of one sentence; an output holds a phrase if it contains the phrase's tokens consecutively.
 
-    What stands twice is wanted once; phrases may overlap.
+    Duplicates are required only once; phrases may overlap.
 
     Args:
-        phrases: by their tokens.
+        phrases: the token ids of each.
 
     Raises:
-        ConfigError: an empty phrase, or one with a token that cannot be said.
+        ConfigError: a phrase is empty, or has a token that cannot be generated.
     """
 
     def __init__(self, phrases: Sequence[Sequence[int]]) -> None:
@@ -35,11 +35,11 @@ class Phrases:
         self._borders = [_borders(phrase) for phrase in self.phrases]
 
     def begin(self) -> Progress:
-        """Of the empty prefix."""
+        """Progress of the empty prefix."""
         return (0,) * len(self.phrases)
 
     def advance(self, progress: Progress, token: int) -> Progress:
-        """Of a prefix with one token more (Knuth, Morris and Pratt 1977, for each phrase)."""
+        """Progress after one more token (Knuth, Morris and Pratt 1977, for each phrase)."""
         following = []
         for phrase, borders, matched in zip(self.phrases, self._borders, progress, strict=True):
             if matched < len(phrase):
@@ -50,7 +50,7 @@ class Phrases:
         return tuple(following)
 
     def held(self, progress: Progress) -> int:
-        """Tokens of the phrases that the prefix holds, and of the one that it is saying: `size` if it holds all."""
+        """Number of tokens of the phrases held, plus those of the longest partial match; `size` if all are held."""
         done = begun = 0
         for phrase, matched in zip(self.phrases, progress, strict=True):
             if matched == len(phrase):
@@ -60,7 +60,7 @@ class Phrases:
         return done + begun
 
     def next_tokens(self, progress: Progress) -> list[int]:
-        """The tokens by which a phrase that is not held goes on or begins."""
+        """The next token of each phrase that is not held."""
         open_phrases = zip(self.phrases, progress, strict=True)
         return [phrase[matched] for phrase, matched in open_phrases if matched < len(phrase)]
 
@@ -71,7 +71,7 @@ class Phrases:
 
 
 def _borders(phrase: Sequence[int]) -> list[int]:
-    # For each beginning of the phrase, how long its longest proper part is that both begins and ends it.
+    # For each prefix of the phrase, the length of its longest border (a proper prefix that is also a suffix).
     borders, length = [0], 0
     for token in phrase[1:]:
         while length and phrase[length] != token:

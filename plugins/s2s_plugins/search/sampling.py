@@ -1,4 +1,4 @@
-"""Sampling: outputs drawn from the model, from all that it can say or from what is likely."""
+"""Sampling: outputs drawn from the model's distribution, or from its most probable tokens only."""
 
 import itertools
 from typing import NamedTuple
@@ -18,11 +18,11 @@ from s2s.search.stepper import Stepper
 from s2s.search.strategy import SearchStrategy
 
 _LIKELY = 32
-"""Tokens among which a nucleus is looked for first."""
+"""Number of most probable tokens among which a nucleus is searched for first."""
 
 
 class _Drawn(NamedTuple):
-    """What one step drew."""
+    """The tokens drawn at one step."""
 
     rows: dict[int, int]  # sentence -> row
     tokens: Tensor  # [rows, samples]
@@ -33,22 +33,22 @@ class _Drawn(NamedTuple):
 class Sampling(SearchStrategy):
     """Draws outputs token by token.
 
-    From the model's distribution p come p^(1 / temperature), then of these the `top_k` most probable tokens (Fan et
-    al. 2018), then the smallest set of the most probable of those that has a share of `top_p` of what remained
-    (nucleus; Holtzman et al. 2020); each time the rest shares nothing, and the draw is from what is left. Of equal
-    tokens the lower one is kept first.
+    The model's distribution p is turned into p^(1 / temperature), then restricted to the `top_k` most probable tokens
+    (Fan et al. 2018), then to the smallest set of most probable tokens that has at least a share of `top_p` of the
+    remaining probability (nucleus; Holtzman et al. 2020), and renormalized each time. Of equally probable tokens the
+    lower id is kept first.
 
-    What is drawn is a function of the seed and of the sentence (`Stepper.fingerprints`): a sentence gives the same
-    samples in every batch, in every order, in any thread, and as often as it comes. Samples are drawn with
-    replacement; one that comes twice stands twice, as an estimate from samples needs it. Scores are sums of the
-    model's own log-probabilities, whatever was drawn from.
+    Samples depend only on the seed and the sentence (`Stepper.fingerprints`): a sentence gives the same samples in
+    every batch, order and thread, and each time that it occurs. Samples are drawn with replacement, and duplicates are
+    kept, as Monte Carlo estimates need them. Scores are sums of the model's own log-probabilities, before temperature,
+    top_k and top_p.
 
     Args:
         samples: how many outputs to draw for each sentence.
-        temperature: below 1 the likely gets likelier, above 1 less so.
-        top_k: draw from so many most probable tokens; None from all.
-        top_p: draw from the most probable tokens that have this share together; 1 from all.
-        seed: another one, other samples.
+        temperature: below 1 sharpens the distribution, above 1 flattens it.
+        top_k: draw from this many most probable tokens; None: from all.
+        top_p: draw from the most probable tokens that together have this share of the probability; 1: from all.
+        seed: seed of the random numbers.
     """
 
     draws = True
@@ -103,7 +103,7 @@ class Sampling(SearchStrategy):
         rows = list(range(len(limits)))  # the sentence that each row of the batch stands for
         lengths = [
             [-1] * self.samples for _ in rows
-        ]  # symbols of each sample, the end counted; -1: it goes on
+        ]  # symbols of each sample, including the end; -1: not done
         drawn: list[_Drawn] = []
         last = torch.full((len(rows), self.samples), bos, dtype=torch.int64, device=device)
         if rows:
@@ -118,7 +118,7 @@ class Sampling(SearchStrategy):
             )
             drawn.append(_Drawn({sentence: row for row, sentence in enumerate(rows)}, last, chosen, weights))
 
-            # The only synchronization of a step. 0: goes on; 1: ended by its end; 2: cut off before this token.
+            # The only synchronization of a step. 0: continues; 1: ended by its end; 2: cut off before this token.
             cut = (chosen == -torch.inf) | ((limits <= time).unsqueeze(1) & (last != eos))
             for sentence, outcomes in zip(
                 rows, torch.where(cut, 2, (last == eos).long()).tolist(), strict=True
@@ -153,17 +153,17 @@ class Sampling(SearchStrategy):
         barred: Tensor | None,
         eos: int,
     ) -> tuple[Tensor, Tensor, State, Tensor | None]:
-        # Tokens and their log-probabilities, [sentences, samples] each; `barred` is where the end may not come yet.
+        # Tokens and their log-probabilities, [sentences, samples] each; `barred` is where the end is not allowed yet.
         if self.top_k is None:
             step = stepper(last, state)
             log_probs, state, weights = step.log_probs, step.state, step.weights
             ids = torch.arange(log_probs.size(-1), device=last.device).expand(log_probs.shape)
         else:
-            # One more where the end does not count.
+            # One more where the end is not allowed.
             best = stepper.best(last, state, self.top_k + (barred is not None))
             log_probs, ids, state, weights = best.log_probs, best.tokens, best.state, best.weights
         log_probs = log_probs.float()
-        # A model that has diverged says NaN: nothing follows.
+        # A diverged model gives NaN: such tokens are impossible.
         log_probs = log_probs.masked_fill(log_probs.isnan(), -torch.inf)
         if barred is not None:
             log_probs = log_probs.masked_fill((ids == eos) & barred, -torch.inf)
@@ -172,13 +172,13 @@ class Sampling(SearchStrategy):
             log_probs, ids = log_probs[..., : self.top_k], ids.gather(-1, order[..., : self.top_k])
         peak = log_probs.amax(
             dim=-1, keepdim=True
-        )  # what is near it keeps its digits whatever the temperature
+        )  # values near it keep their precision at any temperature
         total = peak + self.temperature * ((log_probs - peak) / self.temperature).logsumexp(
             dim=-1, keepdim=True
         )
         if self.top_k is not None or self.top_p == 1:
             return *self._pick(log_probs, ids, total, numbers), state, weights
-        # To sort a vocabulary is slow: most nuclei are small, and only for the others all of it is sorted.
+        # Sorting the vocabulary is slow: most nuclei are small, so all of it is sorted only for the others.
         likely, ids = top(log_probs, _LIKELY)
         tokens, values = self._pick(likely, ids, total, numbers)
         wide = ~(self._shares(likely, total).sum(dim=-1, dtype=torch.float64) >= self.top_p)
@@ -188,18 +188,18 @@ class Sampling(SearchStrategy):
         return tokens, values, state, weights
 
     def _shares(self, log_probs: Tensor, total: Tensor) -> Tensor:
-        # Where all is impossible there is nothing to share.
+        # Where all tokens are impossible, all shares are 0.
         return ((log_probs - total) / self.temperature).exp().nan_to_num(0.0)
 
     def _pick(self, log_probs: Tensor, ids: Tensor, total: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        # The tokens to which random numbers point, and their log-probabilities. Candidates [..., candidates] are best
-        # first if there is a nucleus; of `total` would be the log-probability of a token that had all to itself.
+        # Inverse transform sampling: the chosen tokens and their log-probabilities. Candidates [..., candidates] are
+        # best first if there is a nucleus; `total` is the log-probability at which a token's share would be 1.
         shares = self._shares(log_probs, total)
         sums = shares.cumsum(dim=-1, dtype=torch.float64)
         if self.top_p < 1:
             shares = shares.masked_fill(sums - shares >= self.top_p, 0.0)
             sums = shares.cumsum(dim=-1, dtype=torch.float64)
-        # The first token whose sum exceeds the number: one without a share is never the first.
+        # The first token whose cumulative share exceeds the number: never one without a share.
         wanted = numbers.unsqueeze(-1) * sums[..., -1:]
         place = torch.searchsorted(sums, wanted, right=True).clamp(max=sums.size(-1) - 1)
         return ids.gather(-1, place).squeeze(-1), log_probs.gather(-1, place).squeeze(-1)

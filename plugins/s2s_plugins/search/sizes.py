@@ -1,14 +1,14 @@
-"""How many prefixes a beam may have, and how many of its hypotheses can be asked for."""
+"""Limits of the beam size and of the number of hypotheses to return."""
 
 from s2s.errors import ConfigError
 from s2s.search.limits import MOST_AT_ONCE
 
 
 def check_beam(size: int, n_best: int) -> None:
-    """See that a beam can be so large and give so many hypotheses.
+    """Check the beam size and the number of hypotheses to return.
 
     Raises:
-        ConfigError: it cannot.
+        ConfigError: one of them is out of range.
     """
     if not 1 <= size <= MOST_AT_ONCE:
         raise ConfigError(

@@ -42,13 +42,13 @@ class ClassificationModule(TaskModule):
     Args:
         embedding: turns tokens into vectors.
         encoder: reads the text.
-        pooling: what is made of the encoder's outputs: last is its state at the end; mean and max are over the
-            positions of the text; attention is a mean weighted by how much each matters (Yang et al. 2016).
+        pooling: how the encoder's outputs become one vector: last is its final state; mean and max are over the
+            positions of the text; attention is a mean with learned weights (Yang et al. 2016).
         hidden_size: units of the hidden layer between the pooled text and its classes; 0: there is none.
-        dropout: on the pooled text, and on the hidden layer.
-        class_weights: how much a text counts in training, by its class: none, all alike; balanced, each class as much
-            as any other (texts / (classes x texts of the class)); or a number for each class, 1 for one that is not
-            named. What is told as loss is without them.
+        dropout: dropout on the pooled text, and on the hidden layer.
+        class_weights: weight of a text in training, by its class: none, all alike; balanced, the same total for each
+            class (texts / (classes x texts of the class)); or a number for each class, 1 for one that is not named.
+            Reported losses are unweighted.
         learning_rate: highest learning rate of AdamW.
         weight_decay: decoupled weight decay (Loshchilov & Hutter 2019); 0 makes AdamW Adam.
         adam_betas: decay of the means of gradient and squared gradient (Kingma & Ba 2015).
@@ -58,13 +58,13 @@ class ClassificationModule(TaskModule):
         patience: validations without improvement of `monitor` before training stops; null: never.
         monitor: the validation figure that decides which checkpoint is best: val_accuracy, val_macro_F1 or val_loss.
         average_decay: validate and ship a moving average of the weights with this decay per step; 0: the weights.
-        start_from: a bundle whose model, tokenizer and classes training starts from (fine-tuning); what the
-            configuration says of them and the bundle says otherwise is named and not used.
+        start_from: a bundle whose model, tokenizer and classes training starts from (fine-tuning); settings of these in
+            the configuration that differ from the bundle's are reported and ignored.
     """
 
     ships = SequenceClassifier
 
-    likelihood = False  # it is one, but of classes nobody reads a perplexity
+    likelihood = False  # it is one, but a perplexity of classes is of no use
     unit = "texts"
 
     def __init__(
@@ -180,7 +180,7 @@ class ClassificationModule(TaskModule):
         self._note(batch, log_probs)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Classes of a batch, in float32 as the bundle gives them, whatever training computes in."""
+        """Classes of a batch, in float32 like the bundle's, whatever the training precision."""
         with torch.autocast(self.device.type, enabled=False):
             self._note(batch, self._log_probs(batch))
 
@@ -188,7 +188,7 @@ class ClassificationModule(TaskModule):
         self.given |= zip(batch.lines.tolist(), log_probs.argmax(-1).tolist(), strict=True)
 
     def on_validation_epoch_end(self) -> None:
-        """Score, log, and tell."""
+        """Score, log, and report."""
         totals = torch.tensor(
             [sum(float(loss.nll) for loss in self.losses), sum(int(loss.tokens) for loss in self.losses)],
             dtype=torch.float64,
@@ -206,7 +206,7 @@ class ClassificationModule(TaskModule):
         mean = float(totals[0] / totals[1])
         figures = {"val_loss": mean, "val_accuracy": classes.accuracy, "val_macro_F1": classes.macro_f1}
         self.validated(figures, classes.scores)
-        # `s2s validate` has named the checkpoint; the trainer's own counts are of no training then.
+        # `s2s validate` has already named the checkpoint, and the trainer's own counters mean nothing then.
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         when = f" after epoch {self.current_epoch + 1}, step {self.global_step}" if fitting else ""
         self.say(
@@ -219,7 +219,7 @@ class ClassificationModule(TaskModule):
             self.say("\n".join(classes.lines()))
 
     def on_test_epoch_end(self) -> None:
-        """Score the test split; write the classes that were given, and a picture of which is taken for which."""
+        """Score the test split; write the predicted classes, and a picture of the confusion matrix."""
         classes = self._scored("test")
         self.log("test_accuracy", classes.accuracy)
         self.log("test_macro_F1", classes.macro_f1)
@@ -233,7 +233,7 @@ class ClassificationModule(TaskModule):
         self.keep_scores(classes.scores)
         try:
             contents, notes = draw(classes, "test.confusion.png")
-        except (ConfigError, DataError) as error:  # the figures are there all the same
+        except (ConfigError, DataError) as error:  # the scores are kept all the same
             self.say(f"no picture: {error}")
             return
         self.keep_output("confusion matrix", "confusion.png", contents)
@@ -241,7 +241,7 @@ class ClassificationModule(TaskModule):
             self.say("\n".join(notes))
 
     def _scored(self, split: str) -> Classes:
-        """What was given beside what is gold, of all ranks, in the order of the split."""
+        """Predicted and gold classes of all ranks, in the order of the split."""
         if self.trainer.world_size > 1:
             parts: list[Any] = [None] * self.trainer.world_size
             distributed.all_gather_object(parts, self.given)
@@ -300,7 +300,7 @@ class ClassificationData(PairData):
             list of these.
         validation: texts for validation, in the same forms.
         test: texts for the test, in the same forms.
-        tokenizer: how text becomes tokens. A class is a token of its own, spaces and all.
+        tokenizer: how text becomes tokens. Each class is a single token, including spaces.
         batch_tokens: most padded tokens in a batch, rows x (longest text + 1), measured on plain segmentations, not on
             sampled ones, which are longer; training texts that alone have more are left out, counted and reported;
             null: 32,768.
@@ -355,12 +355,12 @@ class ClassificationData(PairData):
                     )
 
     def tokenizer_of(self, side: Sides) -> Callable[[], Tokenizer]:
-        """A class is a token of its own."""
+        """Each class is a single token."""
         return Labels if side == "target" else self.tokenizer
 
     @property
     def classes(self) -> list[str]:
-        """Names of the classes, the most frequent first; the place of each is its number.
+        """Names of the classes, the most frequent first; the index of each is its number.
 
         Raises:
             DataError: the training texts have one class only.
@@ -376,7 +376,7 @@ class ClassificationData(PairData):
     def class_counts(self) -> dict[str, int]:
         """How many training texts have each class, by its name, in the order of `classes`."""
         counts = self.store("train").id_counts("target").tolist()
-        counts += [0] * len(self.classes)  # a rare class may be left out with its only, overlong text
+        counts += [0] * len(self.classes)  # a rare class may be missing, if its only text was too long
         return {name: counts[number] for number, name in enumerate(self.classes, start=len(SPECIALS))}
 
 
@@ -396,7 +396,7 @@ class SequenceClassification(Task):
 
 
 def _class_of(key: Any, classes: Collection[str]) -> str:
-    """The class that is meant; of the names `yes` and `1` YAML makes a truth value and a number.
+    """The class that a key names; YAML turns names such as `yes` and `1` into a truth value and a number.
 
     Raises:
         ConfigError: there is none, or more than one.

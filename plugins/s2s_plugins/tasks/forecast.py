@@ -27,7 +27,7 @@ from s2s_plugins.tasks.series_data import SeriesBatch, SeriesData, Split
 FIGURES = ("val_loss", "val_mae", "val_rmse", "val_mase")
 
 PICTURED_PARTS = 2
-"""A picture shows so many times a part's length of what is before it."""
+"""A picture shows this many times the part's length of preceding time steps."""
 
 
 class ForecastModule(TaskModule):
@@ -36,7 +36,7 @@ class ForecastModule(TaskModule):
     Args:
         encoder: reads the window.
         output: last: the encoder's last state predicts data.horizon steps; every: each time step of the window predicts
-            the data.horizon steps after itself, which the encoder must not have seen: it reads from left to right.
+            the data.horizon steps after itself, so the encoder must not look ahead: it reads from left to right.
         error: what is minimized, of scaled values: squared (predicts means) or absolute (predicts medians).
         learning_rate: highest learning rate of AdamW.
         weight_decay: decoupled weight decay (Loshchilov & Hutter 2019); 0 makes AdamW Adam.
@@ -46,11 +46,12 @@ class ForecastModule(TaskModule):
         plateau_patience: validations without improvement before plateau halves the learning rate.
         patience: validations without improvement of `monitor` before training stops; null: never.
         monitor: the validation figure that decides which checkpoint is best: val_loss, of scaled values; or val_mae,
-            val_rmse, val_mase, the mean over the targets of what the forecasts of data.horizon steps are off; of
-            val_mase over those that have one, see `s2s.evaluation.forecasts.Accuracy`.
+            val_rmse, val_mase, errors of forecasts of data.horizon steps, averaged over the targets; val_mase over
+            those that have one, see `s2s.evaluation.forecasts.Accuracy`.
         average_decay: validate and ship a moving average of the weights with this decay per step; 0: the weights.
-        start_from: a bundle whose model and scaling training starts from (fine-tuning); what the configuration says of
-            the model and the bundle says otherwise is named and not used. It must read and predict the same columns.
+        start_from: a bundle whose model and scaling training starts from (fine-tuning); settings of the model in the
+            configuration that differ from the bundle's are reported and ignored. It must read and predict the same
+            columns.
     """
 
     ships = ForecastModel
@@ -137,7 +138,7 @@ class ForecastModule(TaskModule):
     # --- validation and test ----------------------------------------------------------------------------------------
 
     def on_validation_epoch_start(self) -> None:
-        """Begin to sum.
+        """Reset the sums.
 
         Raises:
             DataError: the checkpoint was trained on another training part.
@@ -157,7 +158,7 @@ class ForecastModule(TaskModule):
                     "the scaling of the checkpoint was learnt on another training part than data.train is here; give "
                     "the one that it was trained on"
                 )
-        # loss, its values, windows; absolute and squared errors of each target
+        # loss, number of its values, number of windows; absolute and squared errors of each target
         self.sums = torch.zeros(3 + 2 * len(data.target_names), dtype=torch.float64)
 
     def validation_step(self, batch: SeriesBatch, batch_idx: int) -> None:
@@ -202,7 +203,7 @@ class ForecastModule(TaskModule):
         return {name: float(figure) for name, figure in figures.items()}
 
     def on_validation_epoch_end(self) -> None:
-        """Log, and note the scores for the card; out of training tell what forecasts that learn nothing reach, too."""
+        """Log, and keep the scores for the card; outside of training also report those of naive forecasts."""
         data: SeriesData = self.data
         figures = self._figures("validation")
         signature = (
@@ -224,7 +225,7 @@ class ForecastModule(TaskModule):
             self._tell("validation")
 
     def on_test_epoch_end(self) -> None:
-        """Tell how far the forecasts of the test part are off, and write that of the whole part and its picture."""
+        """Report the errors on the test part, and write the forecast of the whole part and its picture."""
         for name, value in self._figures("test").items():
             self.log(f"test_{name}", value)
         results = self._tell("test")
@@ -232,7 +233,7 @@ class ForecastModule(TaskModule):
         self.write_forecast()
 
     def backtests(self, split: Split) -> list[Result]:
-        """The whole part at once, a season, the horizon and one step from rolling origins; see `backtest`."""
+        """Backtest the whole part at once, a season, the horizon and one step, from rolling origins; see `backtest`."""
         assert isinstance(self.model, ForecastModel)
         data: SeriesData = self.data
         model = self.model
@@ -266,7 +267,7 @@ class ForecastModule(TaskModule):
         return results
 
     def _as_scores(self, results: Sequence[Result]) -> list[Score]:
-        """What the model reached, for each length of its forecasts and each target."""
+        """The model's scores, for each length of its forecasts and each target."""
         data: SeriesData = self.data
         return [
             Score(
@@ -286,7 +287,7 @@ class ForecastModule(TaskModule):
         ]
 
     def write_forecast(self) -> None:
-        """The forecast of the test from its beginning, beside what came, as CSV; and as a picture, if it can be."""
+        """Write the forecast of the whole test part and the actual values as CSV and, if possible, as a picture."""
         assert isinstance(self.model, ForecastModel)
         data: SeriesData = self.data
         part = data.part("test")
@@ -342,7 +343,7 @@ class ForecastModule(TaskModule):
 
 
 def _read_as(data: SeriesData) -> dict[str, Any]:
-    """What a model knows of how it is given a series."""
+    """The settings of the data that a model stores, to read a series in the same way."""
     return {
         "columns": data.names,
         "targets": data.target_names,
@@ -386,7 +387,7 @@ class ForecastTask(Task):
 
     @classmethod
     def answers(cls, bundle: Path, lines: Sequence[str]) -> list[str]:
-        """A forecast for each line, of a series that its length decides, as text; of an empty one nothing."""
+        """A forecast, as text, of a series made from the length of each line; empty for an empty line."""
         from s2s.inference.forecaster import Forecaster
 
         forecaster = Forecaster.load(bundle)

@@ -22,10 +22,10 @@ LABELS: Callable[[], Tokenizer] = partial(Words, vocabulary_size=1_000_000)
 """All labels of the training text are known, however many there are."""
 
 WORDS = 1_000_000
-"""Words that are known as a whole, at most; `minimum_count` decides."""
+"""Upper limit of the number of whole words in the vocabulary; in effect `minimum_count` decides."""
 
 PIECES = "piece_tokenizer"
-"""What the tokenizer of words is called in folders, beside those of source (words as a whole) and target (labels)."""
+"""Name of the piece tokenizer in folders, beside those of source (whole words) and target (labels)."""
 
 
 class LabelledBatch(NamedTuple):
@@ -59,17 +59,16 @@ class LabelledBatch(NamedTuple):
 class LabelledData(PairData):
     """Sentences of labelled words from files to batches.
 
-    What `PairData` says holds here too. The source of a pair is words with spaces between them, its target as many
-    labels.
+    Otherwise like `PairData`. The source of a pair is words separated by spaces, its target as many labels.
 
     Args:
-        train: training text: `train.conllu`, `train.conll` (plain or .gz), any other text of pairs, words and as many
-            labels, or a mapping with path | source and target, weight, source_key (where words are), target_key (where
+        train: training text: `train.conllu`, `train.conll` (plain or .gz), any other text of pairs (words, and as many
+            labels), or a mapping with path | source and target, weight, source_key (where words are), target_key (where
             labels are), reader; or a list of these.
         validation: text for validation, in the same forms.
         test: text for the test, in the same forms.
         tokenizer: how a word becomes pieces; Characters if none is given.
-        minimum_count: words that the training text has less often are not known as a whole.
+        minimum_count: words that are rarer in the training text are left out of the word vocabulary.
         batch_tokens: most padded words and labels in a batch, rows x 2 x longest sentence; null: 32,768.
         batch_sentences: most sentences in a batch; null: no such limit.
         max_words: longest training sentence, in words; null: no limit.
@@ -129,11 +128,11 @@ class LabelledData(PairData):
 
     @property
     def spelling(self) -> Spelling:
-        """Words to ids; the first use trains what knows them.
+        """Converts words to ids; the first use trains the tokenizers.
 
         Raises:
             ConfigError: the tokenizer samples, or there is no training text.
-            DataError: the training text cannot be read or is too little.
+            DataError: the training text cannot be read or is too small.
         """
         if self._spelling is None:
             pieces = self.trained("pieces", self.piece_tokenizer, ["source"])
@@ -145,7 +144,7 @@ class LabelledData(PairData):
         return LABELS if side == "target" else self.tokenizer
 
     def named_tokenizers(self) -> dict[str, tuple[Tokenizer, Callable[[], Tokenizer]]]:
-        """Those of words as a whole, of labels, and of pieces."""
+        """The tokenizers of whole words, of labels, and of pieces."""
         return {**super().named_tokenizers(), PIECES: (self.spelling.pieces, self.piece_tokenizer)}
 
     def use_named_tokenizers(self, named: Mapping[str, tuple[Tokenizer, Callable[[], Tokenizer]]]) -> None:
@@ -155,7 +154,7 @@ class LabelledData(PairData):
         self._spelling = Spelling(self.tokenizers.source, _unsampled(pieces))
 
     def prepare_data(self) -> None:
-        """Trains tokenizers and builds stores that are missing; one process of a machine does it."""
+        """Trains tokenizers and builds stores that are missing; runs in one process per machine."""
         self.named_tokenizers()
         super().prepare_data()
 
@@ -165,7 +164,7 @@ class LabelledData(PairData):
         return tokenizer.tokens(range(4, tokenizer.vocabulary_size))
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> LabelledBatch:
-        """The pieces of words beside their ids, which are what Lightning's loaders give."""
+        """Adds the pieces of words to their ids, which are all that Lightning's loaders give."""
         trainer: Any = self.trainer
         store = self.store("train" if trainer.training else "test" if trainer.testing else "validation")
         sentences = [store.text("source", pair).split() for pair in batch.lines.tolist()]

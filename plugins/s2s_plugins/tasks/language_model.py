@@ -51,10 +51,10 @@ class LanguageModelModule(TaskModule):
         schedule: what follows the warm-up; plateau halves when `monitor` has not improved.
         plateau_patience: validations without improvement before plateau halves the learning rate.
         patience: validations without improvement of `monitor` before training stops; null: never.
-        monitor: the validation figure that decides which checkpoint is best; all of them agree on it.
+        monitor: the validation figure that decides which checkpoint is best; all figures rank checkpoints alike.
         average_decay: validate and ship a moving average of the weights with this decay per step; 0: the weights.
-        start_from: a bundle whose model and tokenizer training starts from (fine-tuning); what the configuration says
-            of them and the bundle says otherwise is named and not used.
+        start_from: a bundle whose model and tokenizer training starts from (fine-tuning); settings of these in the
+            configuration that differ from the bundle's are reported and ignored.
     """
 
     ships = LanguageModel
@@ -115,7 +115,7 @@ class LanguageModelModule(TaskModule):
     # --- a step -----------------------------------------------------------------------------------------------------
 
     def batch_loss(self, batch: Batch | StreamBatch) -> HeadLoss:
-        """Teacher forcing; through a stream with the state of the segment before, which no gradient goes back to."""
+        """Loss with teacher forcing; in a stream it starts from the detached state of the previous segment."""
         assert isinstance(self.model, LanguageModel)
         if isinstance(batch, Batch):
             return self.model.loss(batch.inputs, batch.gold.ids)[0]
@@ -129,9 +129,9 @@ class LanguageModelModule(TaskModule):
         return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """See `TaskModule`; the learning rate of a step is scaled by its segments (Merity et al. 2018, section 4.1)."""
+        """See `TaskModule`; scales the learning rate of a step by its segments (Merity et al. 2018, section 4.1)."""
         super().on_before_optimizer_step(optimizer)
-        if self.troubles.in_a_row:  # what spoilt a step may stand in the state too
+        if self.troubles.in_a_row:  # whatever spoilt the step may also be in the state
             self.carried[True] = None
         if self.shares:
             share = sum(self.shares) / len(self.shares)
@@ -155,21 +155,21 @@ class LanguageModelModule(TaskModule):
         self.losses.append(self.batch_loss(batch))
 
     def test_step(self, batch: Batch | StreamBatch, batch_idx: int) -> None:
-        """Loss of a batch, in float32 as the bundle gives it, whatever training computes in."""
+        """Loss of a batch, in float32 like the bundle's, whatever the training precision."""
         with torch.autocast(self.device.type, enabled=False):
             self.losses.append(self.batch_loss(batch))
 
     def on_validation_epoch_end(self) -> None:
-        """Measure, log and say."""
+        """Measure, log and report."""
         measured = self._measured("validation")
         self.validated(_figures("val", measured), measured.scores())
-        # `s2s validate` has named the checkpoint; the trainer's own counts are of no training then.
+        # `s2s validate` has already named the checkpoint, and the trainer's own counters mean nothing then.
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         when = f" after epoch {self.current_epoch + 1}, step {self.global_step}" if fitting else ""
         self.say(f"validation{when}: loss {measured.nll:.3f}, {measured}")
 
     def on_test_epoch_end(self) -> None:
-        """Measure, log, say and keep."""
+        """Measure, log, report, and keep the scores."""
         measured = self._measured("test")
         self.log_dict(_figures("test", measured))
         for score in measured.scores():
@@ -177,7 +177,7 @@ class LanguageModelModule(TaskModule):
         self.keep_scores(measured.scores())
 
     def _measured(self, split: Literal["validation", "test"]) -> Perplexity:
-        """Over all ranks. Of a validation that was cut short, per word as the whole split has words per piece."""
+        """Perplexity over all ranks; if validation was cut short, with the whole split's ratio of words to pieces."""
         total = sum(float(loss.nll) for loss in self.losses)
         tokens = sum(int(loss.tokens) for loss in self.losses)
         totals = torch.tensor([total, float(tokens)], dtype=torch.float64, device=self.device)
@@ -188,7 +188,7 @@ class LanguageModelModule(TaskModule):
     # --- checkpoints and the bundle ---------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """See `TaskModule`; the state that the next segment begins with, too."""
+        """See `TaskModule`; also saves the state that the next segment begins with."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["carried"] = leaves(self.carried[True])
 
@@ -199,7 +199,7 @@ class LanguageModelModule(TaskModule):
             self.restored = checkpoint["carried"]
 
     def on_train_start(self) -> None:
-        """Put the tensors of a checkpoint into a state of the form that this decoder has."""
+        """Put the state tensors of a checkpoint into the state structure of this decoder."""
         if not self.restored:
             return
         assert isinstance(self.model, LanguageModel)

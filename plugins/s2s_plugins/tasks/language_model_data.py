@@ -18,7 +18,7 @@ from s2s.training.datamodule import Corpora, PairData, Split
 from s2s.training.pair_loader import PairLoader
 
 _READER = "Lines"
-"""Of a file whose name no reader knows."""
+"""The reader of files whose name no reader recognizes."""
 
 
 class LanguageModelData(PairData):
@@ -26,18 +26,18 @@ class LanguageModelData(PairData):
 
     Args:
         train: training text: `texts.txt`, a file of lines by any name, or a mapping: path, target_key (where the text
-            is in a record: key of a .jsonl, column of a .tsv), weight, reader; of pairs the target is read. Plain or
-            .gz; or a list of these.
+            is in a record: key of a .jsonl, column of a .tsv), weight, reader; of pairs only the target is read. Plain
+            or .gz; or a list of these.
         validation: text for validation, in the same forms.
         test: text for the test, in the same forms.
         tokenizer: how text becomes tokens.
-        segment_tokens: read all texts as one stream, in segments of so many tokens: the state is carried from one to
+        segment_tokens: read all texts as one stream, in segments of this many tokens: the state is carried from one to
             the next, gradients are not (truncated backpropagation through time, Williams & Peng 1990). null: each text
             alone.
-        vary_segments: draw the lengths of segments near that, others in each epoch, and scale the learning rate of a
-            step by its segment (Merity et al. 2018, section 4.1).
+        vary_segments: draw segment lengths near segment_tokens, anew in each epoch, and scale the learning rate of a
+            step by its segment's length (Merity et al. 2018, section 4.1).
         batch_tokens: most padded tokens in a batch; null: 32,768.
-        batch_sentences: most texts in a batch; of a stream, most tracks that are read side by side; null: no such
+        batch_sentences: most texts in a batch; of a stream, most tracks that are read in parallel; null: no such
             limit.
         max_tokens: longest training text, in tokens; null: no limit.
         on_too_long: what happens to longer training texts; skipped and cut ones are counted and reported.
@@ -166,7 +166,7 @@ class LanguageModelData(PairData):
 
     @property
     def _order(self) -> StreamOrder | None:
-        """Of a stream; None where each text is read alone."""
+        """The order of a stream; None where each text is read alone."""
         return self.place if isinstance(self.place, StreamOrder) else None
 
     def _report(self) -> None:
@@ -200,10 +200,10 @@ class LanguageModelData(PairData):
 
 
 def _texts(spec: CorpusSpec) -> CorpusSpec:
-    """A corpus of which the targets are read.
+    """A corpus of which only the targets are read.
 
     Raises:
-        ConfigError: it says something of sources.
+        ConfigError: it sets an option of sources.
     """
     given = [name for name in ("source_key", "tell_length") if getattr(spec, name)]
     if given:
@@ -215,5 +215,5 @@ def _texts(spec: CorpusSpec) -> CorpusSpec:
         return spec
     readers = [catalogue().load("corpus", name) for name in catalogue().names("corpus")]
     known = spec.reader is not None or any(reader.reads(spec) for reader in readers)
-    # Whoever reads pairs wants to find a source; the text itself is one, and is not stored.
+    # Readers of pairs need a source; the text itself serves as one, and is not stored.
     return replace(spec, source_key=spec.target_key, reader=spec.reader if known else _READER)

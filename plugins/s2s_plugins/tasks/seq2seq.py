@@ -55,13 +55,13 @@ class Seq2SeqModule(TaskModule):
         tie_head: output weights are the target embedding (Press & Wolf 2017).
         search: how validation decodes.
         test_search: how `s2s test` decodes, and what the bundle recommends.
-        metric: what validation measures, logged as val_ and its name; `s2s test` measures it beside BLEU, chrF and TER,
-            or, if it is one of them, beside all of ROUGE-1, -2, -L and -Lsum.
+        metric: what validation measures, logged as val_ and its name; `s2s test` also reports BLEU, chrF and TER, or,
+            if it is a ROUGE metric, all of ROUGE-1, -2, -L and -Lsum.
         show_translations: how many translations each validation prints.
-        max_output_tokens: most tokens of an output in validation and test, for outputs that are short whatever the
-            source, as headlines are; null: twice the tokens of the source and 20 more.
-        start_from: a bundle whose model and tokenizers training starts from (fine-tuning); what the configuration says
-            of them and the bundle says otherwise is named and not used.
+        max_output_tokens: maximum output length in validation and test, for outputs that are short whatever the source,
+            such as headlines; null: twice the tokens of the source and 20 more.
+        start_from: a bundle whose model and tokenizers training starts from (fine-tuning); settings of these in the
+            configuration that differ from the bundle's are reported and ignored.
         learning_rate: highest learning rate of AdamW.
         weight_decay: decoupled weight decay (Loshchilov & Hutter 2019); 0 makes AdamW Adam.
         adam_betas: decay of the means of gradient and squared gradient (Kingma & Ba 2015).
@@ -71,14 +71,14 @@ class Seq2SeqModule(TaskModule):
         patience: validations without improvement of `monitor` before training stops; null: never.
         monitor: the validation figure that decides which checkpoint is best: val_loss, or val_ and the metric's name.
         average_decay: validate and ship a moving average of the weights with this decay per step; 0: the weights.
-        scheduled_sampling: how the share of gold tokens that the decoder reads in training falls; the rest is drawn
+        scheduled_sampling: how the share of gold tokens that the decoder reads in training decays; the rest is sampled
             from its own predictions (Bengio et al. 2015); none: it reads gold tokens only.
         sampling_half_steps: steps after which half of the tokens are the model's own, whatever the curve.
-        sampling_floor: least share of gold tokens.
-        coverage_loss: factor of the coverage loss, which makes attention pay for looking twice at a place (See et al.
-            2017, eq. 12-13; they take 1); 0: none. val_loss and val_perplexity are without it.
-        coverage_loss_after: optimizer steps before it begins to count. See et al. switch it on when training is all but
-            over.
+        sampling_floor: minimum share of gold tokens.
+        coverage_loss: weight of the coverage loss, which penalizes attending to the same position repeatedly (See et
+            al. 2017, eq. 12-13; they use 1); 0: none. val_loss and val_perplexity do not include it.
+        coverage_loss_after: optimizer steps before the coverage loss is added. See et al. add it near the end of
+            training.
     """
 
     ships = Seq2Seq
@@ -153,7 +153,7 @@ class Seq2SeqModule(TaskModule):
         }
         self.ties = {"share_embeddings": share_embeddings, "tie_head": tie_head}
         self.search = search()
-        test_search()  # what it cannot be is told before training, not after it
+        test_search()  # raises its errors before training, not after it
         self.test_search = test_search
         self.show_translations = show_translations
         self.max_output_tokens = max_output_tokens
@@ -197,7 +197,7 @@ class Seq2SeqModule(TaskModule):
             )
 
     def batch_loss(self, batch: Batch) -> Any:
-        """Teacher forcing; in training with tokens of the model's own, where scheduled sampling is asked for."""
+        """Loss with teacher forcing; in training with scheduled sampling, if it is enabled."""
         assert isinstance(self.model, Seq2Seq)
         gold_share = self.sampling.epsilon if self.sampling is not None and self.training else 1.0
         coverage = self.coverage.factor if self.training else 0.0
@@ -221,7 +221,7 @@ class Seq2SeqModule(TaskModule):
         self._decode(batch, self.search)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Translations of a batch, in float32 as the bundle gives them, whatever training computes in."""
+        """Translations of a batch, in float32 like the bundle's, whatever the training precision."""
         with torch.autocast(self.device.type, enabled=False):
             self._decode(batch, self.test_search())
 
@@ -239,7 +239,7 @@ class Seq2SeqModule(TaskModule):
         figures = {"val_loss": mean, "val_perplexity": perplexity, f"val_{self.metric_name}": score.value}
         self.validated(figures, [score])
         sources = self.data.sources("validation")
-        # `s2s validate` has named the checkpoint; the trainer's own counts are of no training then.
+        # `s2s validate` has already named the checkpoint, and the trainer's own counters mean nothing then.
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         when = f" after epoch {self.current_epoch + 1}, step {self.global_step}" if fitting else ""
         self.say(f"\nvalidation{when}: loss {mean:.3f}, perplexity {perplexity:.2f}, {score}")
@@ -250,13 +250,13 @@ class Seq2SeqModule(TaskModule):
             self.say(f"  source    {source}\n  output    {hypothesis}\n  reference {reference}\n")
 
     def on_test_epoch_end(self) -> None:
-        """Score the test split with `metric` and with those that are usual, and write what was decoded."""
+        """Score the test split with `metric` and the usual metrics, and write the outputs."""
         lines, hypotheses, references = self._gathered("test")
         own = self.metric.score(hypotheses, references)
         self.log("test_metric", own.value)
         self.say(f"model.metric {own}")
         systems, summaries = {"model": hypotheses}, self.metric_name in SUMMARY_METRICS
-        if summaries:  # what needs no learning stands beside them, as in `s2s evaluate --sources`
+        if summaries:  # extractive baselines are scored, too, as in `s2s evaluate --sources`
             sources = self.data.sources("test")
             systems |= extracts([sources[line] for line in lines], references, 1)
         resamples = RESAMPLES if summaries else 0
@@ -290,7 +290,7 @@ class Seq2SeqModule(TaskModule):
         words = batch.words or [()] * len(found)
         for line, own, hypotheses in zip(batch.lines.tolist(), words, found, strict=True):
             text = ExtendedVocabulary(self.data.tokenizers.target, own).decode(hypotheses[0].tokens)
-            self.decoded[line] = text.replace("\n", " ")  # a line stays a line
+            self.decoded[line] = text.replace("\n", " ")  # one line per output
 
     def _gathered(self, split: str) -> tuple[list[int], list[str], list[list[str]]]:
         """Lines, hypotheses and sets of references of all ranks, in the order of the split."""
@@ -337,7 +337,7 @@ class Seq2SeqModule(TaskModule):
         )
 
     def _corpora(self) -> dict[str, Any]:
-        """What was learnt from, by the names of the files and the number of pairs."""
+        """The training corpora: names of the files and number of pairs."""
         data: PairData = self.data
         names = [Path(path).name for spec in data.corpora["train"] for path in spec.paths]
         told = any(spec.tell_length for spec in data.corpora["train"])

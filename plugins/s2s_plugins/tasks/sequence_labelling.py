@@ -26,23 +26,24 @@ from s2s_plugins.encoders.recurrent import RecurrentEncoder
 from s2s_plugins.tasks.labelled_data import LabelledBatch, LabelledData
 
 FIGURES = {"val_accuracy": True, "val_macro_F1": True, "val_span_F1": True, "val_loss": False}
-"""What a validation measures, and whether higher is better."""
+"""Validation metrics, and whether higher is better."""
 
 SHOWN = 5
-"""Confusions that a validation prints, and unknown labels that it names."""
+"""Number of confusions that a validation prints, and of unknown labels that it names."""
 
 
 class SequenceLabellingModule(TaskModule):
-    """Labeller trained on the negative log-likelihood of gold labels, validated by what it says.
+    """Labeller trained on the negative log-likelihood of gold labels, validated by its predictions.
 
     Args:
         encoder: reads the vectors of the words of a sentence.
-        word_embedding: vectors of words as a whole; null: they are their pieces alone.
+        word_embedding: vectors of whole words; null: words are represented by their pieces only.
         piece_embedding: vectors of the pieces of words.
         piece_encoder: reads the pieces of each word, and its features are part of the word's vector; null: pieces are
             not read.
         dropout: dropout on the vectors of words.
-        crf: labels depend on their neighbours (Lafferty et al. 2001); else each is predicted for itself.
+        crf: use a CRF, where labels depend on their neighbours (Lafferty et al. 2001); else each is predicted
+            independently.
         learning_rate: highest learning rate of AdamW.
         weight_decay: decoupled weight decay (Loshchilov & Hutter 2019); 0 makes AdamW Adam.
         adam_betas: decay of the means of gradient and squared gradient (Kingma & Ba 2015).
@@ -53,8 +54,8 @@ class SequenceLabellingModule(TaskModule):
         monitor: the validation figure that decides which checkpoint is best: val_accuracy, val_macro_F1, val_loss, or,
             where labels are BIO, val_span_F1.
         average_decay: validate and ship a moving average of the weights with this decay per step; 0: the weights.
-        start_from: a bundle whose model, tokenizers and labels training starts from (fine-tuning); what the
-            configuration says of them and the bundle says otherwise is named and not used.
+        start_from: a bundle whose model, tokenizers and labels training starts from (fine-tuning); settings of these in
+            the configuration that differ from the bundle's are reported and ignored.
     """
 
     ships = SequenceLabeller
@@ -156,12 +157,12 @@ class SequenceLabellingModule(TaskModule):
         self._label(batch)
 
     def test_step(self, batch: LabelledBatch, batch_idx: int) -> None:
-        """Labels of a batch, in float32 as the bundle gives them, whatever training computes in."""
+        """Labels of a batch, in float32 like the bundle's, whatever the training precision."""
         with torch.autocast(self.device.type, enabled=False):
             self._label(batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Score, log, and show what is taken for what."""
+        """Score, log, and show the most frequent confusions."""
         totals = torch.tensor(
             [sum(float(loss.nll) for loss in self.losses), sum(int(loss.tokens) for loss in self.losses)],
             dtype=torch.float64,
@@ -184,7 +185,7 @@ class SequenceLabellingModule(TaskModule):
                 "is which? See source_key (the words) and target_key (their labels) of data.train and data.validation"
             )
         self.validated(figures, found)
-        # `s2s validate` has named the checkpoint; the trainer's own counts are of no training then.
+        # `s2s validate` has already named the checkpoint, and the trainer's own counters mean nothing then.
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         when = f" after epoch {self.current_epoch + 1}, step {self.global_step}" if fitting else ""
         values = ", ".join(f"{score.name} {score.value:.2f}" for score in found)
@@ -192,7 +193,7 @@ class SequenceLabellingModule(TaskModule):
         self._tell(hypotheses, references)
 
     def on_test_epoch_end(self) -> None:
-        """Score the test split, show each label's F1, and write what was said."""
+        """Score the test split, show each label's F1, and write the predicted labels."""
         hypotheses, references = self._gathered("test")
         found = scores(hypotheses, references)
         for score in found:
@@ -214,7 +215,7 @@ class SequenceLabellingModule(TaskModule):
             self.said[line] = labels.tokens(ids[:length])
 
     def _gathered(self, split: Literal["validation", "test"]) -> tuple[list[list[str]], list[list[str]]]:
-        """Labels that all ranks have said, and those that are right, in the order of the split."""
+        """Predicted and gold labels of all ranks, in the order of the split."""
         if self.trainer.world_size > 1:
             parts: list[Any] = [None] * self.trainer.world_size
             distributed.all_gather_object(parts, self.said)

@@ -1,4 +1,4 @@
-"""Series for Lightning: parts in the order of time, scaling learnt on the first, windows in an order that resumes."""
+"""Series for Lightning: chronological parts, scaling fitted on the training part, a resumable order of windows."""
 
 import hashlib
 import json
@@ -25,15 +25,15 @@ from s2s.training.pair_loader import PairLoader
 
 Split = Literal["train", "validation", "test"]
 
-_FORMAT = 1  # part of the fingerprint: raise it when windows or batches are made otherwise
+_FORMAT = 1  # part of the fingerprint: raise it when windows or batches are made differently
 
 
 class Part(NamedTuple):
-    """A part of a table, whose time steps are predicted; what is before it may be read.
+    """A part of a table whose time steps are predicted; earlier time steps may be read.
 
     Attributes:
         table: all time steps.
-        start: first time step of the part; of a file of its own the first one that has a history.
+        start: first time step of the part; in a separate file, the first one that has a history.
         stop: last + 1.
     """
 
@@ -68,27 +68,26 @@ class SeriesBatch(NamedTuple):
 class SeriesData(pl.LightningDataModule):
     """One or more series over the same time steps, from CSV files to batches of windows.
 
-    Parts are in the order of time. Scaling is learnt on the training part, whose windows lie wholly within it; windows
-    of validation and test may read what is before them in the same file. The order of training is a function of
-    (seed, epoch); where training stands in it is kept in checkpoints (`state_dict`).
+    Parts are in chronological order. Scaling is fitted on the training part, whose windows lie wholly within it;
+    windows of validation and test may read earlier time steps in the same file. The order of training is a function of
+    (seed, epoch); the position in it is kept in checkpoints (`state_dict`).
 
     Args:
         train: a CSV file, plain or .gz, with a header of names and a row for each time step, oldest first.
-        validation: a CSV file of its own; or how many time steps of `train` are kept for it, a whole number or a share
-            below 1: the last ones, but for those of the test.
-        test: a CSV file of its own; or how many time steps of `train` are kept for it: the last ones.
+        validation: a separate CSV file; or how many time steps to hold out from `train`, a whole number or a share
+            below 1: the last ones before those of the test.
+        test: a separate CSV file; or how many time steps to hold out from `train`: the last ones.
         columns: names of the columns that are read; null: all but `date`.
-        targets: names of those that are predicted; null: all that are read, so that forecasts may go on for any number
-            of steps.
-        date: name of the column of dates, which go to the output; null: there is none.
-        history: time steps that a prediction is made of.
-        horizon: time steps that are predicted at once.
-        season: time steps after which the series is like itself, 12 for months; the seasonal naive forecast and MASE
-            go by it.
-        scaling: standard: mean 0, deviation 1; minmax: from 0 to 1; none. Learnt for each column on the training part.
-        log: whether logarithms are taken, of all columns or of those named.
-        difference: predict the change from so many time steps before, 12 for the change from the same month a year ago;
-            of several lags, one after the other; null: predict the values.
+        targets: names of the columns that are predicted; null: all that are read, so that forecasts may have any
+            length.
+        date: name of the column of dates, which are copied to the output; null: there is none.
+        history: number of time steps that a prediction is made from.
+        horizon: number of time steps that are predicted at once.
+        season: seasonal period in time steps, 12 for monthly data; used by the seasonal naive forecast and MASE.
+        scaling: standard: mean 0, deviation 1; minmax: from 0 to 1; none. Fitted per column on the training part.
+        log: take logarithms of all columns or of those named.
+        difference: predict the change over this many time steps, 12 for the change from the same month a year ago;
+            several lags are applied one after the other; null: predict the values.
         batch_sentences: windows in a batch.
         seed: decides the order of training.
     """
@@ -137,7 +136,7 @@ class SeriesData(pl.LightningDataModule):
         self.parts: dict[Split, Part] = {}
         self.scaling = Scaling(0)
         self._scaled: dict[Split, Tensor] = {}
-        self._end = 0  # of what the training file has before a test
+        self._end = 0  # number of time steps of the training file before its test part
         self._sampler: Sampler | None = None
         self._restored: dict[str, Any] | None = None
 
@@ -145,7 +144,7 @@ class SeriesData(pl.LightningDataModule):
 
     @property
     def needs(self) -> int:
-        """How many values a prediction is made of: the history, and what differences look back."""
+        """How many values a prediction is made from: the history, and the lags of the differences."""
         return self.history + sum(self.difference)
 
     @property
@@ -160,7 +159,7 @@ class SeriesData(pl.LightningDataModule):
 
     @property
     def target_columns(self) -> list[int]:
-        """Where they are among those that are read."""
+        """The indices of the predicted columns among those that are read."""
         return [self.names.index(name) for name in self.target_names]
 
     @property
@@ -184,16 +183,16 @@ class SeriesData(pl.LightningDataModule):
         return self.parts[split]
 
     def before(self, split: Split) -> Values:
-        """What stands in the training file before a part: what was known when it began, [time, columns]."""
+        """The values of the training file before a part, known when it begins, [time, columns]."""
         train, part = self.part("train"), self.part(split)
         return train.table.values[: part.start if part.table is train.table else self._end]
 
     def in_sample_error(self, split: Split) -> Values:
-        """What MASE of a part is scaled by, of the targets, see `s2s.evaluation.forecasts`."""
+        """The scale of a part's MASE for each target, see `s2s.evaluation.forecasts`."""
         return in_sample_error(self.before(split)[:, self.target_columns], self.season)
 
     def without_mase(self, split: Split) -> list[str]:
-        """The targets that have no MASE in a part: before it they repeat themselves, so that it would divide by 0."""
+        """The targets that have no MASE in a part: their seasons before it are all alike, so it would divide by 0."""
         return [
             name
             for name, scale in zip(self.target_names, self.in_sample_error(split), strict=True)
@@ -237,10 +236,10 @@ class SeriesData(pl.LightningDataModule):
         self._scale_parts()
         for split in later:
             if split in parts:
-                self.in_sample_error(split)  # what cannot be is told before training, not after it
+                self.in_sample_error(split)  # raises its errors before training, not after it
 
     def _scale_parts(self) -> None:
-        # A value is scaled by itself and those before it alone.
+        # Scaling a value uses only itself and earlier values.
         self._scaled = {}
         for name, part in self.parts.items():
             scaled = self.scaling(torch.from_numpy(part.table.values)).float()
@@ -255,7 +254,7 @@ class SeriesData(pl.LightningDataModule):
             self._scaled[name] = scaled
 
     def use_scaling(self, scaling: Scaling) -> None:
-        """Scales by what has been learnt of the same columns elsewhere, instead of what the training part says.
+        """Uses a scaling fitted elsewhere on the same columns, instead of the one of the training part.
 
         Raises:
             ConfigError: see `part`.
@@ -292,7 +291,7 @@ class SeriesData(pl.LightningDataModule):
     # --- windows ---
 
     def origins(self, split: Split) -> Numbers:
-        """First time steps that the windows of a part predict, [windows]."""
+        """The first time step that each window of a part predicts, [windows]."""
         part = self.part(split)
         return np.arange(part.start, part.stop - self.horizon + 1, dtype=np.int64)
 
@@ -305,18 +304,18 @@ class SeriesData(pl.LightningDataModule):
         return SeriesBatch(history, future, torch.from_numpy(origins))
 
     def examples(self, batch: SeriesBatch) -> list[Example]:
-        """The windows of a training batch: where the first time step stands that each predicts."""
+        """The windows of a training batch: the place of the first time step that each predicts."""
         table = self.part("train").table
         return [Example(table.place(origin), {}) for origin in batch.origins.tolist()]
 
     # --- what Lightning calls ---
 
     def prepare_data(self) -> None:
-        """See that all can be read; one process of a machine does it."""
+        """Checks that all files can be read; runs in one process per machine."""
         self.part("train")
 
     def setup(self, stage: str | None = None) -> None:
-        """Read, and begin the order of training."""
+        """Reads the data, and creates the order of training."""
         needed: dict[str | None, Split] = {"validate": "validation", "test": "test"}
         self.part(needed.get(stage, "train"))
         if stage in (None, "fit"):
@@ -396,7 +395,7 @@ class SeriesData(pl.LightningDataModule):
         return self._sampler.state_dict() if self._sampler is not None else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes to the place in the order of training that a checkpoint tells.
+        """Restores the position in the order of training from a checkpoint.
 
         Raises:
             DataError: the checkpoint was made with other data, options or seed.
@@ -410,7 +409,7 @@ class SeriesData(pl.LightningDataModule):
             self._sampler.load_state_dict(state_dict)
 
     def described(self) -> dict[str, Any]:
-        """What is worth knowing of the training, for the bundle; its reader takes `date` and `season` from it."""
+        """Facts about the training data for the bundle, whose reader takes `date` and `season` from them."""
         train = self.part("train")
         return {
             "train": [Path(train.table.path).name],
@@ -421,7 +420,7 @@ class SeriesData(pl.LightningDataModule):
 
 
 class SeriesWindows(Dataset[SeriesBatch]):
-    """Batch number i of this process.
+    """The batches of this process, item i being batch number i.
 
     Args:
         data: makes windows.
@@ -442,7 +441,7 @@ class SeriesWindows(Dataset[SeriesBatch]):
 
 
 def _steps(given: int | float, total: int, split: str) -> int:
-    """How many time steps a number, or a share, of them is."""
+    """The number of time steps that are given as a number or as a share."""
     steps = given if isinstance(given, int) else math.floor(given * total) if given < 1 else -1
     if not 0 < steps < total:
         raise ConfigError(

@@ -11,7 +11,7 @@ _MODEL = b'{"bytes": 256}\n'
 class Bytes(Tokenizer):
     """Each UTF-8 byte is a token: 260 ids, nothing to learn, nothing unknown.
 
-    Lossless for every text: `decode(encode(x)) == x`. Ids that do not form UTF-8 (a model may say anything)
+    Lossless for every text: `decode(encode(x)) == x`. Ids that do not form UTF-8 (a model may output any ids)
     decode to U+FFFD.
     """
 

@@ -13,8 +13,8 @@ class Characters(ListTokenizer):
     Lossless for text made of known code points; an unknown one decodes to U+2047.
 
     Args:
-        vocabulary_size: how many ids at most, the four reserved ones included.
-        minimum_count: code points that training saw less often stay unknown.
+        vocabulary_size: maximum number of ids, including the four reserved ones.
+        minimum_count: code points that are rarer in the training text stay unknown.
     """
 
     def __init__(self, *, vocabulary_size: int = 5_000, minimum_count: int = 1) -> None:
@@ -36,7 +36,7 @@ class Characters(ListTokenizer):
         return self._known.lookup(text)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The code points in a row."""
+        """The code points, concatenated."""
         return "".join(
             UNKNOWN_TEXT if i == UNK else self._known.token(i) for i in ids if i not in (PAD, BOS, EOS)
         )

@@ -8,10 +8,9 @@ from s2s_plugins.tokenizers.vocabulary import ListTokenizer, Vocabulary
 
 
 class Labels(ListTokenizer):
-    """A text is one token, spaces and all; one that training has not seen is unknown.
+    """The whole text is one token, including spaces; texts not seen in training are unknown.
 
-    The most frequent label has the lowest id. Whitespace around a label is no part of it. An unknown label decodes to
-    U+2047.
+    The most frequent label has the lowest id. Whitespace around a label is ignored. An unknown label decodes to U+2047.
     """
 
     def train(self, lines: Iterable[str]) -> None:
@@ -29,7 +28,7 @@ class Labels(ListTokenizer):
         return text.strip()
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The label; of several, a line for each."""
+        """The label; several ones are separated by line breaks."""
         labels = (UNKNOWN_TEXT if i == UNK else self._known.token(i) for i in ids if i not in (PAD, BOS, EOS))
         return "\n".join(labels)
 

@@ -17,14 +17,14 @@ from s2s.errors import ConfigError, DataError
 from s2s.text.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, UNKNOWN_TEXT, Tokenizer, untrained
 from s2s_plugins.tokenizers.subword_sampling import BPESampler, Piece, SubwordSampler, UnigramSampler
 
-_META = "\u2581"  # SentencePiece writes a space so, and would read it back as a space
+_META = "\u2581"  # how SentencePiece writes a space; it would be decoded to a space
 _META_BYTES = tuple(_META.encode("utf-8"))
-# characters; SentencePiece drops longer lines without a word, so they are cut for training
+# characters; SentencePiece silently drops longer lines, so they are cut for training
 _LONGEST_LINE = 100_000
 _LEAST_COVERAGE = 0.98  # SentencePiece refuses less
-_BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # how SentencePiece writes one
-_FEW = 32  # lines: the library starts threads for several, which takes 110 microseconds, ten times as long as a line
-_SAMPLED_LINES = 2_000_000  # training reads at most so many: memory grows with them
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # how SentencePiece writes a byte
+_FEW = 32  # lines; for batches the library starts threads, which takes 110 microseconds, ten times as long as a line
+_SAMPLED_LINES = 2_000_000  # training reads at most this many, as memory grows with them
 
 
 class SentencePiece(Tokenizer):
@@ -36,17 +36,17 @@ class SentencePiece(Tokenizer):
     to U+2047.
 
     Args:
-        vocabulary_size: how many ids, the four reserved ones and 256 bytes of `byte_fallback` included;
-            fewer, with a warning, when the text does not give that many.
+        vocabulary_size: number of ids, including the four reserved ones and the 256 bytes of `byte_fallback`;
+            fewer, with a warning, if the text does not give that many.
         algorithm: how pieces are learnt.
         character_coverage: share of the text's characters that get pieces of their own.
-        byte_fallback: whether other characters are written as UTF-8 bytes instead of becoming unknown.
-        normalization: what is done to text before it is split; identity leaves it as it is.
-        sampling_alpha: subword regularization in training, off without a number. bpe: probability that a
-            merge is left out (Provilkov et al. 2020), 0.1 is usual; unigram: sharpness of the distribution
-            that is sampled from (Kudo 2018), 0.2 is usual.
-        symbols: texts that are one piece each wherever they stand, such as the tags <2de> and <2fr>: never split, never
-            part of another piece, and left as they are by `normalization`.
+        byte_fallback: whether other characters are encoded as UTF-8 bytes instead of becoming unknown.
+        normalization: how text is normalized before it is split; identity leaves it unchanged.
+        sampling_alpha: subword regularization in training; null: off. bpe: probability of skipping a merge
+            (BPE-dropout; Provilkov et al. 2020), 0.1 is usual; unigram: sharpness of the distribution that
+            is sampled from (Kudo 2018), 0.2 is usual.
+        symbols: texts that are always a single piece, such as the tags <2de> and <2fr>: never split, never part of
+            another piece, and not changed by `normalization`.
         model: an existing SentencePiece model file to use instead of training one.
     """
 
@@ -87,7 +87,7 @@ class SentencePiece(Tokenizer):
         self.normalization = normalization
         self.sampling_alpha = sampling_alpha
         self.model = model
-        # Not public: without symbols the fingerprint is what it was before there were any, and old runs can go on.
+        # Private, so that without symbols the fingerprint is as before the option existed, and old runs can resume.
         self._symbols = list(symbols or [])
         self._model: bytes | None = None
 
@@ -110,8 +110,8 @@ class SentencePiece(Tokenizer):
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(
-                # What was given is held by SentencePiece, and no longer here. No line of Python runs in this iterator:
-                # an exception of a signal, raised in one, would be SentencePiece's to report, as an error of its own.
+                # Lines are popped, so that only SentencePiece holds those already read. The iterator runs no Python
+                # code, where a signal handler could raise: SentencePiece would report that as an error of its own.
                 sentence_iterator=iter(kept.pop, None),
                 model_writer=model,
                 model_type=self.algorithm,
@@ -159,7 +159,7 @@ class SentencePiece(Tokenizer):
         return DataError(f"SentencePiece cannot learn from this text: {message}")
 
     def fingerprint(self) -> str:
-        """As of any tokenizer; before training it covers the contents of the file that `model` names."""
+        """See `Tokenizer.fingerprint`; before training it covers the contents of the file that `model` names."""
         fingerprint = super().fingerprint()
         if self._symbols:
             fingerprint = hashlib.sha256(json.dumps([fingerprint, *self._symbols]).encode()).hexdigest()
@@ -173,13 +173,13 @@ class SentencePiece(Tokenizer):
         return self._model is not None
 
     def dump(self) -> bytes:
-        """The SentencePiece model, as other programs read it."""
+        """The SentencePiece model, readable by other programs."""
         if self._model is None:
             raise untrained(self)
         return self._model
 
     def restore(self, model: bytes) -> None:
-        """Reads a SentencePiece model; a foreign one gets our reserved ids, its pieces keep their order."""
+        """Reads a SentencePiece model; a foreign one gets our reserved ids, and its pieces keep their order."""
         processor = sentencepiece.SentencePieceProcessor()
         try:
             processor.load_from_serialized_proto(model)
@@ -220,7 +220,7 @@ class SentencePiece(Tokenizer):
                 or processor.is_unused(i)
             )
         }
-        # A model of others need not be of our `algorithm`; only the scores of bpe are ranks.
+        # A foreign model may not be of our `algorithm`; only BPE scores are ranks.
         ranks = all(piece.score.is_integer() for piece in texts.values())
         return (BPESampler if ranks else UnigramSampler)(texts, alpha, self._symbols)
 
@@ -268,7 +268,7 @@ class SentencePiece(Tokenizer):
         return self.sampling_alpha is not None
 
     def encode_sampled(self, text: str, seed: int) -> list[int]:
-        """A segmentation drawn at random, by `seed` alone."""
+        """A random segmentation, determined by `seed` alone."""
         if self.sampling_alpha is None:
             return self.encode(text)
         processor = self._ready
@@ -281,7 +281,7 @@ class SentencePiece(Tokenizer):
                     ids.append(self._sampler.pieces[piece].id)
                 elif self._has_bytes:
                     ids += [self._byte_ids[byte] for byte in piece.encode("utf-8")]
-                elif not ids or ids[-1] != processor.unk_id():  # what is unknown is so as a whole
+                elif not ids or ids[-1] != processor.unk_id():  # adjacent unknown characters are one token
                     ids.append(processor.unk_id())
             return ids
 
@@ -289,7 +289,7 @@ class SentencePiece(Tokenizer):
         return ids if self._same_ids else [self._ours[t] for t in ids]
 
     def _encode_meta(self, text: str, encode: Callable[[str], list[int]]) -> list[int]:
-        """Encodes a line that has U+2581 in it: a character never seen takes its place, then its bytes."""
+        """Encodes a line that contains U+2581, replaced by an unused character and then by its own bytes."""
         stand_in = self._stand_in(text)
         ids = encode(text.replace(_META, stand_in))
         if not self._has_bytes:
@@ -316,10 +316,10 @@ class SentencePiece(Tokenizer):
         )
 
     def normalize(self, text: str) -> str:
-        """What the model's own rules make of a line; with `identity` the line itself."""
+        """A line normalized by the model's own rules; with `identity` the line itself."""
         stand_in, normalize = self._stand_in(text), self._ready.normalize
         normalized: str = normalize(text.replace(_META, stand_in))
-        if normalize("a").startswith(_META):  # before the first word, as most models have it
+        if normalize("a").startswith(_META):  # added before the first word, as in most models
             normalized = normalized.removeprefix(_META)
         return normalized.replace(_META, " ").replace(stand_in, _META)
 
@@ -336,7 +336,7 @@ class SentencePiece(Tokenizer):
 
 
 def _check_symbols(symbols: Sequence[str], model: str | None) -> None:
-    """Refuses what cannot be a piece of its own."""
+    """Rejects symbols that cannot be pieces of their own."""
     if symbols and model is not None:
         raise ConfigError(
             f"symbols are learnt with the pieces, and model {model} has learnt its own; leave out symbols or model"
@@ -359,15 +359,15 @@ def _check_symbols(symbols: Sequence[str], model: str | None) -> None:
 
 
 def _refuse_surrogates(texts: Sequence[str]) -> None:
-    """Says what is behind a complaint of SentencePiece's, if it is half a surrogate pair."""
+    """Explains an error of SentencePiece, if a lone surrogate caused it."""
     if any("\ud800" <= character <= "\udfff" for text in texts for character in text):
         raise DataError("the text holds code points that UTF-8 cannot carry (lone surrogates)")
 
 
 def _drawn(lines: Iterator[str], most: int) -> list[str]:
-    """At most `most` of the lines, each as likely as any other (Vitter 1985, algorithm R); the same ones every time.
+    """A uniform sample of at most `most` lines (reservoir sampling; Vitter 1985, algorithm R); the same every time.
 
-    SentencePiece would draw them by a seed that is another one in each process (0.2.3).
+    SentencePiece's own sampling uses a different seed in each process (0.2.3).
     """
     kept = list(islice(lines, most))
     draw = random.Random(1)

@@ -1,7 +1,7 @@
-"""Segmentations drawn at random from the pieces of a SentencePiece model.
+"""Random segmentations into the pieces of a SentencePiece model.
 
-SentencePiece draws, too, but mixes its seed with a number that is new in each process: a run that is resumed would read
-other pieces than the run that was not stopped. Here the generator is given, and nothing else decides.
+SentencePiece can sample, too, but mixes its seed with a number that differs in each process: a resumed run would read
+other pieces than an uninterrupted one. Here the result depends only on the given generator.
 """
 
 import heapq
@@ -17,10 +17,10 @@ META = "\u2581"
 """How SentencePiece writes a space."""
 
 _UNKNOWN_PENALTY = 10.0
-"""A character without a piece costs so much more than the least probable piece, as in SentencePiece."""
+"""How much more a character without a piece costs than the least probable piece, as in SentencePiece."""
 
 _MOST_CACHED = 2**16
-"""Words whose lattice is kept: the words of a corpus come again and again."""
+"""Number of words whose lattice is cached, as the words of a corpus recur."""
 
 _WORD = re.compile(f"{META}*[^{META}]+|{META}+")
 
@@ -33,12 +33,12 @@ class Piece(NamedTuple):
 
 
 class SubwordSampler(ABC):
-    """Draws segmentations of normalized text, word by word where no piece goes beyond a word.
+    """Draws segmentations of normalized text, word by word if no piece spans more than a word.
 
     Args:
-        pieces: of the vocabulary, without those that stand for no text.
+        pieces: the pieces of the vocabulary, without those that stand for no text.
         alpha: see `SentencePiece`.
-        symbols: pieces that are never split; of two that begin at one place, the longer one stands.
+        symbols: pieces that are never split; of two that begin at the same place, the longer one is used.
     """
 
     def __init__(self, pieces: Mapping[str, Piece], alpha: float, symbols: Sequence[str] = ()) -> None:
@@ -50,11 +50,11 @@ class SubwordSampler(ABC):
         self.by_word = not any(META in piece[1:] for piece in pieces)
 
     def draw(self, text: str, chance: random.Random) -> list[str]:
-        """The pieces of a text; a character that none has stands for itself.
+        """The pieces of a text; a character without a piece is returned as it is.
 
         Args:
-            text: as the model normalizes it, spaces written as `META`.
-            chance: all that is drawn comes from it.
+            text: as normalized by the model, with spaces written as `META`.
+            chance: the only source of randomness.
         """
         if self._symbols is None:
             return self._draw(text, chance)
@@ -73,10 +73,10 @@ class SubwordSampler(ABC):
 
 
 class UnigramSampler(SubwordSampler):
-    """``P(segmentation) ~ (product of the pieces' probabilities) ** alpha`` (Kudo 2018, section 3.2, all of them).
+    """``P(segmentation) ~ (product of the pieces' probabilities) ** alpha`` (Kudo 2018, section 3.2).
 
-    Drawn backwards after a forward pass: the last piece by the probability of all segmentations that end with it, then
-    the last one of what is left.
+    Samples from all segmentations, backwards after a forward pass: the last piece by the total probability of all
+    segmentations that end with it, then the last piece of the remaining text, and so on.
     """
 
     def __init__(self, pieces: Mapping[str, Piece], alpha: float, symbols: Sequence[str] = ()) -> None:
@@ -85,7 +85,7 @@ class UnigramSampler(SubwordSampler):
         self._lattices: dict[str, list[tuple[list[int], list[float]]]] = {}
 
     def draw_word(self, word: str, chance: random.Random) -> Sequence[str]:
-        """Backwards through the lattice."""
+        """Samples backwards through the lattice."""
         lattice = self._lattices.get(word)
         if lattice is None:
             if len(self._lattices) >= _MOST_CACHED:
@@ -100,7 +100,7 @@ class UnigramSampler(SubwordSampler):
         return drawn[::-1]
 
     def lattice(self, word: str) -> list[tuple[list[int], list[float]]]:
-        """For each end where the last piece may begin, and the cumulated probabilities of that."""
+        """For each end position, where the last piece may begin, and the cumulative weights of these places."""
         log_sums = [0.0]  # of all segmentations up to each place
         lattice: list[tuple[list[int], list[float]]] = [([], [])]
         for end in range(1, len(word) + 1):
@@ -119,10 +119,10 @@ class UnigramSampler(SubwordSampler):
 
 
 class BPESampler(SubwordSampler):
-    """Byte-pair encoding that leaves out each merge, when its turn comes, by chance alpha (Provilkov et al. 2020)."""
+    """BPE-dropout: byte-pair encoding that skips each merge with probability alpha (Provilkov et al. 2020)."""
 
     def draw_word(self, word: str, chance: random.Random) -> Sequence[str]:
-        """Merges the best pair of neighbours, again and again."""
+        """Repeatedly merges the best pair of neighbours."""
         symbols, before, behind = list(word), list(range(-1, len(word) - 1)), list(range(1, len(word) + 1))
         agenda: list[tuple[float, int, int, str]] = []
 

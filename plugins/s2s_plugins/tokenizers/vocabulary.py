@@ -22,7 +22,7 @@ class Vocabulary:
 
         Args:
             tokens: all tokens of the training text.
-            size: how many ids at most, the reserved ones included.
+            size: maximum number of ids, including the reserved ones.
             minimum_count: rarer tokens stay unknown.
         """
         counts = Counter(tokens)
@@ -43,7 +43,7 @@ class Vocabulary:
         return SPECIALS[index] if index < len(SPECIALS) else self.entries[index - len(SPECIALS)]
 
     def dump(self) -> bytes:
-        """JSON: any token can stand in it, line breaks and NUL included."""
+        """The list as JSON, which can hold any token, including line breaks and NUL."""
         return json.dumps({"vocabulary": self.entries}, ensure_ascii=False, indent=0).encode("utf-8")
 
     @classmethod

@@ -14,8 +14,8 @@ class Words(ListTokenizer):
     unknown word decodes to U+2047.
 
     Args:
-        vocabulary_size: how many ids at most, the four reserved ones included.
-        minimum_count: words that training saw less often stay unknown.
+        vocabulary_size: maximum number of ids, including the four reserved ones.
+        minimum_count: words that are rarer in the training text stay unknown.
     """
 
     def __init__(self, *, vocabulary_size: int = 30_000, minimum_count: int = 1) -> None:

@@ -30,22 +30,22 @@ commands (each has its own --help):
 
 options, before or after the command:
   --plugin-dir PATH  also use the plugins in this folder or .py file (may be given more than once)
-  --no-plugins       use only the parts that come with s2s
+  --no-plugins       use only the built-in parts of s2s
   --version          print the version
   -h, --help         print this
 
 Start here: `s2s demo`."""
 _AGAIN_SECONDS = 1.0
 _COLLECT_AFTER = 10_000
-"""New containers until Python looks for garbage among them, instead of its 700 or 2,000: importing torch and Lightning
-makes 370,000 objects that stay."""
+"""Garbage collection threshold, instead of Python's 700 or 2,000: importing torch and Lightning creates 370,000 objects
+that stay."""
 
 
 def program() -> int:
-    """`main` for a process that ends with it: when its end has begun, no further signal disturbs that.
+    """`main` for a process that ends with it: once shutdown has begun, further signals are ignored.
 
-    It begins and ends faster, for Python looks less often through what is imported, and not once more at the end: on a
-    slow processor a training of two batches took 7.1 instead of 10.0 s from start to end.
+    Start and shutdown are faster with less garbage collection: none at exit, and less during imports. On a slow
+    processor, a training of two batches took 7.1 instead of 10.0 s from start to end.
     """
     gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
     try:
@@ -59,18 +59,18 @@ def main(argv: list[str] | None = None, *, ends: bool = False) -> int:
 
     Args:
         argv: Command line without the program's name; default: this process's.
-        ends: The process has nothing else to do; from the end on it ignores signals, Ctrl-C too. Otherwise they do
-            what they did before.
+        ends: The process ends with this command: afterwards signals, Ctrl-C too, are ignored. Otherwise the previous
+            handlers are restored.
 
     Returns:
-        The exit status: 0 done; 1 nobody reads the output any more; 2 an error that the user can mend, told on
-        standard error; 130 Ctrl-C; 143 SIGTERM and 138 SIGUSR1, by which clusters end jobs; 129 SIGHUP, of a terminal
-        that is closed.
+        The exit status: 0 success; 1 the reader of the output has closed it; 2 an error that the user can fix,
+        printed to standard error; 130 Ctrl-C; 143 SIGTERM and 138 SIGUSR1, with which clusters end jobs; 129 SIGHUP,
+        when a terminal is closed.
     """
     warnings.showwarning = _show_warning
     with streams():
         status = _run(list(sys.argv[1:] if argv is None else argv), ends)
-        Enduring(sys.stdout).flush()  # of a failure nothing more is said
+        Enduring(sys.stdout).flush()  # a failure has already been reported
         return status
 
 
@@ -95,10 +95,10 @@ def _run(argv: list[str], ends: bool) -> int:
 
 @contextmanager
 def _signals_end_in_good_order(ends: bool) -> Iterator[None]:
-    """Signals that tell it to end do so as Ctrl-C does: what is begun is closed, and how to go on is told.
+    """Termination signals act like Ctrl-C: cleanup runs, and the user is told how to continue.
 
-    Only once: a second one must not disturb that, nor the interpreter's own end; but who presses Ctrl-C again after a
-    while is heard, for something may have swallowed the first. A training holds them back until it has saved.
+    Only once: a second signal must not disturb that, nor the interpreter's shutdown; but a second Ctrl-C after a while
+    is obeyed, since something may have swallowed the first. A training delays them until it has saved.
     """
     heard = -math.inf
 
@@ -113,7 +113,7 @@ def _signals_end_in_good_order(ends: bool) -> Iterator[None]:
     usual = {number: signal.SIG_DFL for number in ENDING} | (
         {signal.SIGINT: signal.default_int_handler} if ends else {}
     )
-    # Whoever handles or ignores them already, as nohup does, has his reasons.
+    # Signals that are already handled or ignored, as by nohup, are left alone.
     before = {
         number: handler
         for number, handler in usual.items()

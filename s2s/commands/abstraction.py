@@ -1,4 +1,4 @@
-"""What `s2s evaluate --sources` tells of summaries beside their scores: a table, a report, a picture."""
+"""What `s2s evaluate --sources` shows about summaries besides their scores: a table, a report, a plot."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def tell(
     Args:
         texts: outputs and references by name, one for each source.
         sources: the documents.
-        report: file for the JSON, or none.
-        plot: file for the picture, or none.
+        report: file for the JSON, or None.
+        plot: file for the plot, or None.
         quiet: print no table.
     """
     from s2s.commands.output import Output
@@ -46,7 +46,7 @@ def tell(
 
 
 def table(found: Mapping[str, Abstraction]) -> list[str]:
-    """Lines for a person: percentages, and means of words."""
+    """Human-readable lines: percentages, and mean numbers of words."""
     width = max(map(len, found))
     columns = (
         "new words",

@@ -1,4 +1,4 @@
-"""`s2s align`: which words belong together, by a model's attention."""
+"""`s2s align`: word alignments from a model's attention."""
 
 from __future__ import annotations
 
@@ -6,34 +6,35 @@ from s2s.commands.command_line import CommandLine
 from s2s.commands.threads import WITHIN, use_threads
 from s2s.inference.batch_sizes import SCORED_TOKENS
 
-SUMMARY = "word alignments of given translations, by attention, in the Pharaoh format"
+SUMMARY = "align the words of given translations by attention, in the Pharaoh format"
 
 
 def main(argv: list[str]) -> int:
     """Run `s2s align BUNDLE SRC TGT`."""
     parser = CommandLine(
         prog="s2s align",
-        description="Print for each line which source word belongs to which target word, as the model attends to them "
-        "when it is told the translation: 0-0 1-2, words counted from 0, source before target.",
-        epilog="Words are what stands between white space. An empty line is aligned to nothing.",
+        description="Print which source word is aligned to which target word of each line, by the model's attention "
+        "under teacher forcing: 0-0 1-2, words counted from 0, source before target.",
+        epilog="Words are separated by white space. An empty line has no alignments.",
     )
     add = parser.add_argument
     add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
     add("source", metavar="SRC", help="source lines, plain or gzip; - is standard input")
-    add("target", metavar="TGT", help="their translations, as many lines")
+    add("target", metavar="TGT", help="their translations, one per source line")
     add(
         "--threshold",
         type=float,
         metavar="X",
-        help="link all words with so much attention (default: for each target word the one with the most)",
+        help="link all word pairs with at least this attention (default: each target word to the source word with the "
+        "most)",
     )
-    add("--output", metavar="FILE", help="write here when all is done (default: standard output)")
+    add("--output", metavar="FILE", help="write the result here at the end (default: standard output)")
     add(
         "--batch-tokens",
         type=int,
         default=SCORED_TOKENS,
         metavar="N",
-        help="most tokens of a batch (default: %(default)s)",
+        help="maximum tokens per batch (default: %(default)s)",
     )
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     add("--threads", type=int, metavar="N", help=f"{WITHIN} (default: all cores)")

@@ -1,4 +1,4 @@
-"""Two files whose lines belong together, read block by block."""
+"""Two line-aligned files, read block by block."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ BYTES_AT_ONCE = 2**22
 
 
 class AlignedLines:
-    """Sources and targets, line i of one belonging to line i of the other.
+    """Sources and targets: line i of one belongs to line i of the other.
 
-    What is not UTF-8 is replaced by U+FFFD and counted, so that no line is lost.
+    Invalid UTF-8 is replaced by U+FFFD and counted, so that no line is lost.
 
     Args:
         source: a file, plain or gzip; "-" is standard input.
         target: another.
 
     Raises:
-        DataError: both are standard input, a file cannot be read, or both are files and differ in their lines.
+        DataError: both are standard input, a file cannot be read, or both are files with different numbers of lines.
     """
 
     def __init__(self, source: str, target: str) -> None:
@@ -37,7 +37,7 @@ class AlignedLines:
         self.paths = source, target
         self.invalid = 0
         self._report = LineReport()
-        if STANDARD_INPUT not in self.paths:  # then it is told before the work
+        if STANDARD_INPUT not in self.paths:  # then it can be checked before the work
             counts = [sum(1 for _ in raw_lines(path, LineReport())) for path in self.paths]
             if counts[0] != counts[1]:
                 raise DataError(
@@ -46,7 +46,7 @@ class AlignedLines:
                 )
 
     def blocks(self) -> Iterator[tuple[list[str], list[str]]]:
-        """Some lines at a time; what was read before an error comes before it.
+        """Some lines at a time; lines read before an error are yielded before it is raised.
 
         Raises:
             DataError: one side has ended before the other.
@@ -76,17 +76,17 @@ class AlignedLines:
             yield block
 
     def notes(self) -> list[str]:
-        """What was mended on the way, for a person."""
+        """Notes about what was repaired while reading."""
         notes = list(self._report.notes)
         if self.invalid:
             were = "was" if self.invalid == 1 else "were"
             notes.append(
-                f"{counted(self.invalid, 'line')} {were} not UTF-8; what could not be read became U+FFFD"
+                f"{counted(self.invalid, 'line')} {were} not UTF-8; invalid bytes were replaced by U+FFFD"
             )
         return notes
 
     def tell(self) -> None:
-        """Say on standard error what was mended on the way."""
+        """Print these notes to standard error."""
         for note in self.notes():
             print(f"s2s: {note}", file=sys.stderr)
 

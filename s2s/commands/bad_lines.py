@@ -1,4 +1,4 @@
-"""The option of commands that learn from pairs, or measure with them: what happens to lines that cannot be read."""
+"""The option of commands that train or evaluate on pairs: what happens to lines that cannot be read."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ NO_CHOICE = "mend the file"
 
 
 def add_bad_line_options(parser: ArgumentParser | _ArgumentGroup) -> None:
-    """What `data.on_bad_line` is for a training."""
+    """The counterpart of `data.on_bad_line` of training."""
     parser.add_argument(
         "--on-bad-line",
         choices=typing.get_args(BadLinePolicy),
         default=LineReport.on_bad_line,
-        help="what happens to unreadable lines: an error that names file and line, or a counted and reported skip "
-        "(default: %(default)s)",
+        help="what to do with unreadable lines: stop with an error that names file and line, or skip, count and report "
+        "them (default: %(default)s)",
     )
     parser.add_argument(
         "--skip-bad-lines",
@@ -30,5 +30,5 @@ def add_bad_line_options(parser: ArgumentParser | _ArgumentGroup) -> None:
 
 
 def line_report(on_bad_line: BadLinePolicy) -> LineReport:
-    """What a command with these options tells of bad lines."""
+    """The report on bad lines of a command with these options."""
     return LineReport(on_bad_line, remedy="mend the file, or leave such lines out with --skip-bad-lines")

@@ -1,4 +1,4 @@
-"""Options of commands that write a bundle: what only its maker knows of it."""
+"""Options of commands that write a bundle: what only its author knows about it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,27 @@ if TYPE_CHECKING:
 
 
 def add_card_options(parser: CommandLine) -> None:
-    """Let the card be written."""
+    """Add the options that fill in the model card."""
     add = parser.add_argument
-    add("--description", metavar="TEXT", help="for the card: what it is, what it was trained on; Markdown")
+    add(
+        "--description",
+        metavar="TEXT",
+        help="for the model card: what the model is and what it was trained on; Markdown",
+    )
     add(
         "--licence",
         metavar="NAME",
-        help="for the card: such as 'CC BY-SA 4.0'; the training text may decide it",
+        help="for the model card: such as 'CC BY-SA 4.0'; the licence of the training text may determine it",
     )
-    add("--intended-use", metavar="TEXT", help="for the card: what it is for, and what not; Markdown")
+    add(
+        "--intended-use",
+        metavar="TEXT",
+        help="for the model card: what the model should and should not be used for; Markdown",
+    )
 
 
 def card_of(options: Namespace) -> Card:
-    """The card that was asked for; empty where nothing was said, but for the command."""
+    """The card with the given options; empty where none was given, except for the command."""
     from s2s.inference.card import Card, command_of_this_process
 
     return Card(

@@ -1,4 +1,4 @@
-"""`s2s classify`: texts in, the class of each out, with a bundle; or how well it does on texts whose class is known."""
+"""`s2s classify`: predicts the class of each text with a bundle, or evaluates it on texts with known classes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from s2s.text.corpus import LineReport
 if TYPE_CHECKING:
     from s2s.inference.classifier import Classification, Classifier
 
-SUMMARY = "give texts their classes with a bundle"
+SUMMARY = "classify texts with a bundle, or evaluate a classifier"
 
 _READING = ("whole", "top", "resume")
 _EVALUATING = ("target_key", "plot", "on_bad_line")
@@ -60,9 +60,9 @@ def parser() -> CommandLine:
     """The command line."""
     parser = CommandLine(
         prog="s2s classify",
-        description="Give texts their classes, in order: a folder's files, the objects of a FILE.jsonl, the lines of "
-        "other files. A line for each text; an empty one for a text without a token.",
-        epilog="With --evaluate each FILE has texts and their classes, as `s2s fit` reads them.",
+        description="Classify texts, in order: a folder's files, the objects of a FILE.jsonl, the lines of other "
+        "files. Prints one line per text; an empty line for a text without tokens.",
+        epilog="With --evaluate, each FILE has texts and their classes, as `s2s fit` reads them.",
     )
     add = parser.add_argument
     add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
@@ -71,7 +71,7 @@ def parser() -> CommandLine:
         metavar="FILE",
         nargs="*",
         default=[],  # or argparse says that one is required
-        help="a folder, FILE.jsonl or text, plain or gzip (default: standard input; what comes slowly is answered line "
+        help="a folder, FILE.jsonl or text, plain or gzip (default: standard input; slow input is classified line "
         "by line)",
     )
     add(
@@ -79,7 +79,7 @@ def parser() -> CommandLine:
         "--source-key",
         metavar="KEY",
         action="append",
-        help="where the text is in a JSON object (default: source); several are joined, a line for each; with "
+        help="key of the text in a JSON object (default: source); several are joined, a line for each; with "
         "--evaluate only one, or the number of a column, from 1 (default: source, 1)",
     )
     add("--whole", action="store_true", help="each FILE is one text, whatever its name")
@@ -87,16 +87,16 @@ def parser() -> CommandLine:
         "--top",
         type=int,
         metavar="N",
-        help="the N most probable classes with their probabilities, tabs between them all",
+        help="print the N most probable classes with their probabilities, separated by tabs",
     )
     add(
         "--jsonl",
         action="store_true",
-        help="an object for each text, with the probabilities of all classes, or of the --top N; with --evaluate one "
-        "object with all figures",
+        help="print a JSON object for each text, with the probabilities of all classes, or of the --top N; with "
+        "--evaluate, one object with all scores",
     )
     add_output_options(parser)
-    known = parser.add_argument_group("texts whose class is known")
+    known = parser.add_argument_group("evaluation on texts with known classes")
     known.add_argument(
         "--evaluate",
         action="store_true",
@@ -105,13 +105,13 @@ def parser() -> CommandLine:
     known.add_argument(
         "--target-key",
         metavar="KEY",
-        help="where its class is: a key of JSON objects, or the number of a column, from 1 (default: target, 2)",
+        help="where the class is: a key of JSON objects, or the number of a column, from 1 (default: target, 2)",
     )
     known.add_argument(
         "--plot",
         "--confusion",
         metavar="FILE",
-        help="draw which classes are taken for which, as .png or .svg; needs matplotlib: pip install 's2s[plots]'",
+        help="plot the confusion matrix, as .png or .svg; needs matplotlib: pip install 's2s[plots]'",
     )
     add_bad_line_options(known)
     speed = parser.add_argument_group("results and speed")
@@ -119,13 +119,13 @@ def parser() -> CommandLine:
         "--max-source-tokens",
         type=int,
         metavar="N",
-        help=f"so many tokens are read of each text (default: {MAX_SOURCE_TOKENS})",
+        help=f"maximum number of tokens read per text (default: {MAX_SOURCE_TOKENS})",
     )
     speed.add_argument(
         "--batch-tokens",
         type=int,
         metavar="N",
-        help=f"most padded tokens in a batch; a matter of speed and memory alone (default: {CLASSIFIED_TOKENS})",
+        help=f"maximum padded tokens per batch; affects speed and memory only (default: {CLASSIFIED_TOKENS})",
     )
     speed.add_argument("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     speed.add_argument(
@@ -138,11 +138,11 @@ def parser() -> CommandLine:
 
 
 def _check(command: Namespace) -> None:
-    """See that the options fit together, before anything is loaded."""
+    """Check that the options fit together, before anything is loaded."""
     if command.top is not None and command.top < 1:
         raise ConfigError(f"--top is {command.top}; it must be 1 or more")
     if command.resume and command.output is None:
-        raise ConfigError("--resume goes on with a file; say with which: --output FILE")
+        raise ConfigError("--resume continues a file; name it with --output FILE")
     others = _READING if command.evaluate else _EVALUATING
     for name in others:
         if getattr(command, name) not in (None, False, LineReport.on_bad_line):
@@ -186,7 +186,7 @@ def _classify(command: Namespace, classifier: Classifier, numbers: Mapping[str, 
                 pending.append((lines, texts))
             yield texts
 
-    # What cannot be is said before an earlier run's file is touched; no window is read yet.
+    # Invalid options are reported before an earlier run's file is touched; no window is read yet.
     flow = classifier.stream_windows(windows(), **numbers)
     at_a_terminal = sys.stderr.isatty() and (command.output is not None or not sys.stdout.isatty())
     with (
@@ -195,7 +195,7 @@ def _classify(command: Namespace, classifier: Classifier, numbers: Mapping[str, 
         closing(flow),
     ):
         if out.lines:
-            print(f"s2s: going on after text {out.lines:,}", file=sys.stderr)
+            print(f"s2s: continuing after text {out.lines:,}", file=sys.stderr)
         for found in flow:
             lines, texts = pending.popleft()
             rows = []

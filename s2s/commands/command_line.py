@@ -1,4 +1,4 @@
-"""What the command lines of all commands but fit, validate and test have in common."""
+"""What the command lines of all commands except fit, validate and test have in common."""
 
 import argparse
 import re
@@ -14,15 +14,15 @@ _NUMBERS = {"int": "a whole number", "float": "a number"}
 
 
 class CommandLine(argparse.ArgumentParser):
-    """argparse with files and options in any order, errors in one line, and help where an action is missing."""
+    """argparse with files and options in any order, one-line errors, and help where an action is missing."""
 
     _within = False
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """Parse; all words must be known.
+        """Parse; unknown words are an error.
 
         Raises:
-            ConfigError: a word that cannot be used.
+            ConfigError: an unknown or invalid word.
         """
         words = sys.argv[1:] if args is None else list(args)
         if self._within:  # argparse's own passes over the line
@@ -34,8 +34,8 @@ class CommandLine(argparse.ArgumentParser):
             return super().parse_known_args(words, namespace)
         self._within = True
         try:
-            # Without this, `[FILE]` is taken as not given when an option comes between it and what is before it.
-            # Its two passes would forget what `--` says: then files stand together, behind it.
+            # Without this, `[FILE]` counts as not given if an option comes between it and the argument before it.
+            # Its two passes would lose the effect of `--`; with `--`, files stand together behind it anyway.
             mixed = "--" not in words
             parse = self.parse_known_intermixed_args if mixed else super().parse_known_args
             parsed, left = parse(words, namespace)
@@ -59,7 +59,7 @@ class CommandLine(argparse.ArgumentParser):
         raise ConfigError(f"{message}{end} See: {self.prog} --help")
 
     def _check_names(self, parsed: argparse.Namespace) -> None:
-        # As `--output "$OUT"` gives it where OUT is not set: it must not be noticed after the work only.
+        # As from `--output "$OUT"` with OUT unset: this must be noticed before the work.
         for action in self._actions:
             named = action.option_strings and action.metavar in ("FILE", "FOLDER", "DIR", "PATH")
             if named and getattr(parsed, action.dest, None) == "":

@@ -5,23 +5,23 @@ from __future__ import annotations
 from s2s.commands.card_options import add_card_options, card_of
 from s2s.commands.command_line import CommandLine
 
-SUMMARY = "make a bundle of a run's checkpoint, or give a bundle another card"
+SUMMARY = "make a bundle from a run's checkpoint, or give a bundle another card"
 
 
 def main(argv: list[str]) -> int:
     """Run `s2s convert RUN BUNDLE`."""
     parser = CommandLine(
         prog="s2s convert",
-        description="Make a bundle of the best checkpoint of a run, of another checkpoint, or of a bundle: then it is "
-        "written anew, with what the options say of it.",
+        description="Make a bundle from the best checkpoint of a run, from another checkpoint, or from a bundle, which "
+        "is then written again with the model card of the options.",
     )
     add = parser.add_argument
     add(
         "source",
         metavar="RUN",
-        help="folder of a run, as `s2s fit` writes it, a checkpoint in one, or a bundle",
+        help="run folder, as `s2s fit` writes it, a checkpoint in one, or a bundle",
     )
-    add("bundle", metavar="BUNDLE", help="where the bundle shall lie; one that is there is replaced")
+    add("bundle", metavar="BUNDLE", help="folder of the new bundle; an existing bundle is replaced")
     add(
         "--ckpt_path",
         "--ckpt-path",
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
         dest="checkpoint",
         metavar="NAME",
         default="best",
-        help="of the run: best, last, or a file, as `s2s test` takes it (default: best, else last)",
+        help="checkpoint of the run: best, last, or a file, as for `s2s test` (default: best, else last)",
     )
     add_card_options(parser)
     options = parser.parse_args(argv)

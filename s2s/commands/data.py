@@ -1,4 +1,4 @@
-"""`s2s data`: what corpora are like."""
+"""`s2s data`: statistics of corpora."""
 
 import json
 from collections.abc import Callable
@@ -20,13 +20,13 @@ SUMMARY = "show lengths, pieces per word, unknowns, duplicates and overlap of co
 
 def main(argv: list[str]) -> int:
     """Run `s2s data stats`."""
-    parser = CommandLine(prog="s2s data", description="Look at corpora.")
+    parser = CommandLine(prog="s2s data", description="Inspect corpora.")
     actions = parser.add_subparsers(dest="action", required=True, metavar="stats")
     stats = actions.add_parser(
         "stats",
         help="lines, lengths, pieces per word, unknowns, duplicates, overlap",
-        description="Count what is in corpora, and what each shares with those before it (training text "
-        "first). Lines that cannot be used are left out, counted and reported.",
+        description="Show statistics of corpora, and how much each overlaps with those before it (name the training "
+        "text first). Unusable lines are skipped, counted and reported.",
     )
     stats.add_argument(
         "files",
@@ -35,9 +35,9 @@ def main(argv: list[str]) -> int:
         help=TEXTS,
     )
     stats.add_argument(
-        "--tokenizer", metavar="FOLDER", help="a trained tokenizer or a bundle: counts pieces too"
+        "--tokenizer", metavar="FOLDER", help="a trained tokenizer or a bundle, to count pieces too"
     )
-    stats.add_argument("--json", action="store_true", help="as JSON, for programs")
+    stats.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(argv)
 
     from s2s.commands.tokenizer import read_tokenizer

@@ -1,4 +1,4 @@
-"""`s2s diagnose`: how far back recurrent cells remember and learn, in tables and pictures."""
+"""`s2s diagnose`: how far back recurrent cells remember and learn, in tables and plots."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from s2s.commands.threads import WITHIN, use_threads
 from s2s.diagnosis.settings import CELLS, QUICK, Settings
 from s2s.durable import make_folder
 
-SUMMARY = "see memory fade: gradients against distance, and how far back cells learn"
+SUMMARY = "measure the memory of recurrent cells: gradients over distance, longest learnable lags"
 
 
 def main(argv: list[str]) -> int:
@@ -20,10 +20,10 @@ def main(argv: list[str]) -> int:
     usual = Settings()
     parser = CommandLine(
         prog="s2s diagnose",
-        description="How far recurrent cells remember: the gradient of the last output with respect to each earlier "
-        "input, before and after training; the longest lag at which they learn to add and to copy; what larger "
-        "recurrent weights, the forget gate and clipping change.",
-        epilog="docs/recurrence.md shows and explains what it finds.",
+        description="Measure how far back recurrent cells remember: the gradient of the last output with respect to "
+        "each earlier input, before and after training; the longest lag at which they learn to add and to copy; the "
+        "effects of larger recurrent weights, the forget gate and gradient clipping.",
+        epilog="docs/recurrence.md shows and explains the results.",
     )
     add = parser.add_argument
     add(
@@ -31,20 +31,20 @@ def main(argv: list[str]) -> int:
         nargs="+",
         metavar="NAME[,KEY=VALUE...]",
         default=list(CELLS),
-        help=f"cells, with options of theirs, as LSTM,forget_bias=3 (default: {' '.join(CELLS)}); "
+        help=f"cells, optionally with their options, such as LSTM,forget_bias=3 (default: {' '.join(CELLS)}); "
         "see: s2s plugins list --kind cell",
     )
     numbers = [
-        ("input-size", int, "width of the inputs before training"),
-        ("hidden-size", int, "width of every cell"),
+        ("input-size", int, "input size in the measurements before training"),
+        ("hidden-size", int, "hidden size of every cell"),
         ("distance", int, "steps over which gradients are followed before training"),
-        ("scales", float, "what the recurrent weights are multiplied by, before training"),
-        ("lags", int, "steps to be bridged, one training for each, cell and problem"),
-        ("steps", int, "most updates of a training; it ends when the problem is solved"),
-        ("batch-size", int, "sequences of an update"),
-        ("learning-rate", float, "of Adam"),
-        ("clip", float, "longest gradient, 0 for any"),
-        ("seed", int, "of weights and sequences"),
+        ("scales", float, "factors that the recurrent weights are multiplied by, before training"),
+        ("lags", int, "time lags to be bridged; one training per lag, cell and problem"),
+        ("steps", int, "maximum updates of a training; it ends when the problem is solved"),
+        ("batch-size", int, "sequences per update"),
+        ("learning-rate", float, "learning rate of Adam"),
+        ("clip", float, "maximum gradient norm, 0 for no clipping"),
+        ("seed", int, "seed of weights and sequences"),
     ]
     for name, kind, told in numbers:
         default = getattr(usual, name.replace("-", "_"))
@@ -58,18 +58,18 @@ def main(argv: list[str]) -> int:
             help=f"{told} (default: {shown})",
             **more,
         )
-    add("--quick", action="store_true", help="small sizes, short lags, few updates: to see what it does")
+    add("--quick", action="store_true", help="small sizes, short lags, few updates, for a first try")
     add(
         "--output",
         metavar="DIR",
-        help="folder for report.txt, report.json, two CSV files and two pictures (PNG)",
+        help="folder for report.txt, report.json, two CSV files and two plots (PNG)",
     )
     add(
         "--threads",
         type=int,
         default=1,
         metavar="N",
-        help=f"{WITHIN} (default: %(default)s; small cells gain nothing by more)",
+        help=f"{WITHIN} (default: %(default)s; small cells gain nothing from more)",
     )
     options = parser.parse_args(argv)
 
@@ -108,7 +108,7 @@ def _settings(options: Any, usual: Settings) -> Settings:
 
 
 def _folder(path: str) -> Path:
-    """The folder, made now: what cannot be written is better known before minutes are spent.
+    """The folder, made now: an unwritable one should be noticed before minutes are spent.
 
     Raises:
         WriteError: it cannot be made.

@@ -1,4 +1,4 @@
-"""`s2s evaluate`: scores of outputs against references, each with its signature; summaries beside extracts."""
+"""`s2s evaluate`: scores outputs against references, with signatures; compares summaries with extractive baselines."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ def main(argv: list[str]) -> int:
         prog="s2s evaluate",
         description="Score outputs against references, line by line, with sacreBLEU's signatures.",
         epilog="All files must be detokenized text, as people write it. Lines end with \\n; gzip is read. With several "
-        "systems, p is how probable so large a difference to HYP is if both are equally good (paired bootstrap).",
+        "systems, p is the p-value of the difference to HYP (paired bootstrap).",
     )
     add = parser.add_argument
     usual = ", ".join(f"{unit} {' '.join(map(str, lengths))}" for unit, lengths in LENGTHS.items())
     add(
         "hypotheses",
         metavar="HYP",
-        help="outputs, a line for each sentence; - is standard input; FILE.jsonl#KEY is what is under a key",
+        help="outputs, one sentence per line; - is standard input; FILE.jsonl#KEY reads the values of a key",
     )
     add(
         "references",
         metavar="REF",
         nargs="+",
-        help="references, with the same number of lines; a list under FILE.jsonl#KEY is several of them",
+        help="references, with the same number of lines; a list under FILE.jsonl#KEY gives several references",
     )
     add(
         "--systems",
         nargs="+",
         metavar="HYP",
         default=[],
-        help="outputs of further systems, to be compared with HYP",
+        help="outputs of further systems, compared with HYP",
     )
     add(
         "--metrics",
         nargs="+",
         metavar="NAME[,KEY=VALUE...]",
-        help="which to compute, with options of theirs, as BLEU,tokenize=zh for Chinese or ChrF,word_order=2 for "
+        help="metrics, optionally with their options, such as BLEU,tokenize=zh for Chinese or ChrF,word_order=2 for "
         f"chrF++ (default: {' '.join(METRICS)}; with --sources {' '.join(SUMMARY_METRICS)}); "
         "see: s2s plugins list --kind metric, s2s plugins show BLEU",
     )
@@ -64,36 +64,34 @@ def main(argv: list[str]) -> int:
     add(
         "--by-length",
         choices=list(LENGTHS),
-        help="add scores by length of the (first) reference, in words or characters",
+        help="also print scores by length of the (first) reference, in words or characters",
     )
     add(
         "--buckets",
         nargs="+",
         type=int,
         metavar="N",
-        help=f"longest sentences of each bucket (default: {usual})",
+        help=f"maximum length of each bucket (default: {usual})",
     )
-    add("--json", action="store_true", help="as JSON, for programs")
+    add("--json", action="store_true", help="print JSON")
     summaries = parser.add_argument_group("summaries")
     summaries.add_argument(
         "--sources",
         metavar="FILE",
-        help="the documents: adds what their first sentences score, and their best ones (an oracle's extract)",
+        help="the documents: also scores their first sentences and their best ones (oracle extract) as baselines",
     )
     summaries.add_argument(
-        "--lead", type=int, metavar="K", help="sentences of these extracts, at most (default: 1)"
+        "--lead", type=int, metavar="K", help="maximum sentences of these extracts (default: 1)"
     )
     summaries.add_argument(
         "--report",
         metavar="FILE",
-        help="as JSON: what is new, repeated and copied in the outputs, and their lengths; needs --sources",
+        help="write as JSON how much of the outputs is new, repeated and copied, and their lengths; needs --sources",
     )
-    summaries.add_argument(
-        "--plot", metavar="FILE", help="the same as a picture, .png or .svg; needs --sources"
-    )
+    summaries.add_argument("--plot", metavar="FILE", help="the same as a plot, .png or .svg; needs --sources")
     options = parser.parse_args(argv)
     if options.buckets is not None and options.by_length is None:
-        parser.error("--buckets says where, but not of what; add --by-length words or --by-length characters")
+        parser.error("--buckets needs a unit; add --by-length words or --by-length characters")
     for name in ("lead", "report", "plot"):
         if getattr(options, name) is not None and options.sources is None:
             parser.error(f"--{name} is about the documents; add --sources FILE")
@@ -102,7 +100,7 @@ def main(argv: list[str]) -> int:
     if options.plot is not None:
         from s2s.evaluation.pictures import format_of
 
-        format_of(options.plot)  # what cannot be drawn is said before the work
+        format_of(options.plot)  # an unknown format is reported before the work
     for path in (options.report, options.plot):
         if path is not None:
             from s2s.commands.output import check_place
@@ -123,7 +121,7 @@ def main(argv: list[str]) -> int:
         for name in systems:
             if name in {**own, **_numbered(references)}:
                 raise DataError(
-                    f"{name!r} is what is compared with the systems; give the file of that name as ./{name}"
+                    f"{name!r} is the name of a baseline or reference; give the file of that name as ./{name}"
                 )
         systems |= own
     resamples = options.resamples
@@ -160,7 +158,7 @@ def main(argv: list[str]) -> int:
 
 
 def _texts(options: Namespace) -> tuple[dict[str, list[str]], list[list[str]], list[str] | None]:
-    """Outputs by the name of their system, sets of references, and the documents if they are given."""
+    """Outputs by system name, sets of references, and the documents if given."""
     from s2s.evaluation.lines import read_texts
     from s2s.text.corpus import LineReport, shown
 
@@ -170,7 +168,7 @@ def _texts(options: Namespace) -> tuple[dict[str, list[str]], list[list[str]], l
     if files.count("-") > 1:
         raise DataError("standard input (-) can be read only once; give a file for the others")
     if twice := [path for path in outputs if outputs.count(path) > 1]:
-        raise DataError(f"{twice[0]} is given twice; a system is compared with another one")
+        raise DataError(f"{twice[0]} is given twice; compare a system with a different one")
     report = LineReport()
     texts = {path: read_texts(path, report) for path in files}
     for note in report.notes:
@@ -183,7 +181,7 @@ def _texts(options: Namespace) -> tuple[dict[str, list[str]], list[list[str]], l
                 "line i of one must belong to line i of the other"
             )
         if len(sets) > 1 and path in single:
-            raise DataError(f"{path} has {len(sets)} texts for each place; only references may be several")
+            raise DataError(f"{path} has {len(sets)} texts per line; only references may have several")
     if not first:
         raise DataError(f"{shown(options.hypotheses)} is empty: there is nothing to score")
     return (

@@ -1,4 +1,4 @@
-"""`s2s export`: a bundle for runtimes that need no torch."""
+"""`s2s export`: writes a bundle for runtimes without torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from s2s.commands.command_line import CommandLine
 
-SUMMARY = "write a bundle as ONNX, to be translated with without torch"
+SUMMARY = "export a bundle to ONNX, for translation without torch"
 
 _RUNTIMES = ("onnx",)
 
@@ -16,29 +16,29 @@ def main(argv: list[str]) -> int:
     """Run `s2s export BUNDLE`."""
     parser = CommandLine(
         prog="s2s export",
-        description="Write a bundle's model as ONNX graphs, in a folder that `s2s translate` takes as it takes a "
-        "bundle, but without torch: numpy and onnxruntime are enough.",
-        epilog="A part that comes from a plugin is exported like any other; `s2s plugins check` tells if it can be.",
+        description="Export a bundle's model as ONNX graphs to a folder that `s2s translate` reads like a bundle, but "
+        "without torch: numpy and onnxruntime are enough.",
+        epilog="Parts from plugins are exported like any other; `s2s plugins check` tells whether they can be.",
     )
     add = parser.add_argument
     add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
-    add("--to", choices=_RUNTIMES, default="onnx", help="for which runtime (default: onnx)")
+    add("--to", choices=_RUNTIMES, default="onnx", help="target runtime (default: onnx)")
     add(
         "--int8",
         action="store_true",
-        help="weights of eight bits: about a third of the size, often faster, a little less exact; see --compare",
+        help="8-bit weights: about a third of the size, often faster, slightly less accurate; see --compare",
     )
     add(
         "--output",
         metavar="DIR",
-        help="where the export shall lie; one that is there is replaced (default: beside the bundle, its name with "
-        "-onnx or -onnx-int8 behind it)",
+        help="folder of the export; an existing export is replaced (default: next to the bundle, its name with -onnx "
+        "or -onnx-int8 appended)",
     )
     add(
         "--compare",
         metavar="FILE",
-        help="text with translations, pairs.tsv, pairs.jsonl or SOURCE,TARGET: translate it with both, and print the "
-        "BLEU of each and how many outputs are the same",
+        help="text with translations, pairs.tsv, pairs.jsonl or SOURCE,TARGET: translate it with bundle and export, "
+        "and print the BLEU of each and how many outputs are identical",
     )
     options = parser.parse_args(argv)
     bundle = Path(options.bundle)

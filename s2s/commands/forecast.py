@@ -1,4 +1,4 @@
-"""`s2s forecast`: a series in, what comes after it out, with a bundle."""
+"""`s2s forecast`: forecasts the continuation of a time series with a bundle."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from s2s.inference.forecaster import Forecast
     from s2s.series import Table
 
-SUMMARY = "forecast series of numbers with a bundle"
+SUMMARY = "forecast time series with a bundle"
 
 _SEEN_TIMES, _SEEN_LEAST = 4, 60
-"""What a picture shows of the series: so many times what is forecast, and so many steps at least."""
+"""How much of the series a plot shows: this many times the length of the forecast, and at least this many steps."""
 
 
 def main(argv: list[str]) -> int:
@@ -33,18 +33,16 @@ def main(argv: list[str]) -> int:
         "--steps",
         type=int,
         metavar="N",
-        help="how many time steps; beyond the model's horizon it reads its own predictions (default: the horizon)",
+        help="number of time steps; beyond its horizon, the model reads its own predictions (default: the horizon)",
     )
-    add(
-        "--date", metavar="COLUMN", help="the column of dates (default: that of the training, if FILE has it)"
-    )
+    add("--date", metavar="COLUMN", help="column of dates (default: as in training, if FILE has that column)")
     add(
         "--output",
         metavar="FILE",
-        help="write here; FILE is there when all is done (default: standard output)",
+        help="write here; FILE appears when it is complete (default: standard output)",
     )
-    add("--jsonl", action="store_true", help="an object for each time step instead of CSV")
-    add("--plot", metavar="FILE", help="draw the end of the series and the forecast, .png or .svg")
+    add("--jsonl", action="store_true", help="print a JSON object for each time step instead of CSV")
+    add("--plot", metavar="FILE", help="plot the end of the series and the forecast, .png or .svg")
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     options = parser.parse_args(argv)
     if options.steps is not None and options.steps < 1:

@@ -1,4 +1,4 @@
-"""`s2s generate`: texts that a language model writes."""
+"""`s2s generate`: generates texts with a language model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from s2s.commands.output import Output
     from s2s.inference.generator import Generator
 
-SUMMARY = "write texts with a language model, from their begin or from a prompt"
+SUMMARY = "generate texts with a language model, from scratch or from a prompt"
 
 _OPTIONS = (
     "search",
@@ -36,17 +36,17 @@ _OPTIONS = (
     "no_repeat_ngram",
     "banned",
 )
-"""Of a translation, that texts without a source have too."""
+"""Options of a translation that also apply to texts without a source."""
 
 _OTHERWISE = {
-    "search": "name of a search strategy, with options of its own; see: s2s plugins list --kind search (default: "
-    "Sampling, or one that takes the options that are given)",
-    "beam": "size of the beam (Sutskever et al. 2014); 1 is greedy (default: no beam, texts are drawn)",
-    "seed": f"what is drawn is a function of it, of the prompt and of the text's number (default: {SEED})",
-    "max_tokens": f"most tokens of a text, those of the prompt not counted (default: {TEXT_TOKENS})",
-    "min_tokens": f"fewest tokens of a text, those of the prompt not counted (default: {Options.min_tokens})",
+    "search": "search strategy, optionally with its own options; see: s2s plugins list --kind search (default: "
+    "Sampling, or one that supports the given options)",
+    "beam": "beam size (Sutskever et al. 2014); 1 is greedy search (default: no beam, texts are sampled)",
+    "seed": f"random seed; samples depend only on it, the prompt and the text's number (default: {SEED})",
+    "max_tokens": f"maximum tokens of a text, without those of the prompt (default: {TEXT_TOKENS})",
+    "min_tokens": f"minimum tokens of a text, without those of the prompt (default: {Options.min_tokens})",
 }
-"""What the help says of those that mean something else here."""
+"""Help of the options that have another meaning here."""
 
 
 def main(argv: list[str]) -> int:
@@ -80,14 +80,14 @@ def main(argv: list[str]) -> int:
 
 
 class _Prompts:
-    """What texts begin with.
+    """The prompts: what texts begin with.
 
     Args:
-        given: on the command line.
-        file: that has one in each line; None: there is none, and those of the command line count.
+        given: those of the command line.
+        file: a file with one prompt per line; None: use those of the command line.
 
     Attributes:
-        notes: on the file, when it has been read.
+        notes: about the file, once it has been read.
 
     Raises:
         DataError: there is no such file.
@@ -102,11 +102,11 @@ class _Prompts:
 
     @property
     def alone(self) -> str | None:
-        """The only one."""
+        """The only prompt, if there is only one on the command line."""
         return self._given[0] if self._incoming is None and len(self._given) == 1 else None
 
     def windows(self) -> Iterator[list[str]]:
-        """A few at once, in their order."""
+        """A few prompts at a time, in order."""
         from s2s.inference.generator import ROWS
         from s2s.inference.incoming import Decoder
 
@@ -135,10 +135,10 @@ def _one_line(text: str) -> str:
 
 
 def parser() -> CommandLine:
-    """The command line; what a search can be asked for is as for `s2s translate`."""
+    """The command line; search options are those of `s2s translate`."""
     parser = CommandLine(
         prog="s2s generate",
-        description="Write texts with a language model: a line each, word after word as they come.",
+        description="Generate texts with a language model, one per line, printed word by word.",
         epilog="Each option has the same name in Python: --top-k is top_k of s2s.Generator.generate.",
     )
     add = parser.add_argument
@@ -148,16 +148,16 @@ def parser() -> CommandLine:
         "--prompt",
         action="append",
         metavar="TEXT",
-        help="what a text begins with (default: nothing); may be given more than once",
+        help="beginning of the text (default: empty); may be given more than once",
     )
     begins.add_argument(
         "--prompts",
         metavar="FILE",
-        help="the same from a file, one in a line, plain or gzip; - is standard input",
+        help="file of prompts, one per line, plain or gzip; - is standard input",
     )
-    add("--count", type=int, default=1, metavar="N", help="how many texts of each prompt (default: 1)")
-    add("--jsonl", action="store_true", help="an object in a line: text, tokens, their log-probabilities")
-    add("--output", metavar="FILE", help="write here when all is done (default: standard output)")
+    add("--count", type=int, default=1, metavar="N", help="number of texts per prompt (default: 1)")
+    add("--jsonl", action="store_true", help="print a JSON object per text: text, tokens, log-probabilities")
+    add("--output", metavar="FILE", help="write the result here at the end (default: standard output)")
     known = {flag.name: flag for flag in flags()}
     for name in _OPTIONS:
         flag = known[name]

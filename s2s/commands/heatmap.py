@@ -1,4 +1,4 @@
-"""`s2s heatmap`: a picture of the attention with which a sentence is translated."""
+"""`s2s heatmap`: plots the attention weights of a translation."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import sys
 from s2s.commands.command_line import CommandLine
 from s2s.search.defaults import BEAM, of_bundle
 
-SUMMARY = "a picture of the attention with which a sentence is translated"
+SUMMARY = "translate a sentence and plot the attention weights"
 
 
 def main(argv: list[str]) -> int:
     """Run `s2s heatmap BUNDLE SENTENCE --output FILE`."""
     parser = CommandLine(
         prog="s2s heatmap",
-        description="Translate a sentence and draw how much attention each source word has at each word of the output.",
-        epilog="It needs matplotlib: pip install 's2s[plots]'",
+        description="Translate a sentence and plot the attention weight of each source word at each output word.",
+        epilog="Needs matplotlib: pip install 's2s[plots]'",
     )
     add = parser.add_argument
     add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
-    add("sentence", metavar="SENTENCE", help="what is to be translated, in quotation marks")
-    add("--output", "--plot", metavar="FILE", required=True, help="the picture, .png or .svg")
+    add("sentence", metavar="SENTENCE", help="the source sentence, in quotation marks")
+    add("--output", "--plot", metavar="FILE", required=True, help="the plot, .png or .svg")
     add(
         "--beam",
         type=int,
         metavar="N",
-        help=f"size of the beam; 1 is greedy (default: {of_bundle(BEAM)})",
+        help=f"beam size; 1 is greedy search (default: {of_bundle(BEAM)})",
     )
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     options = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""`s2s inspect`: what a bundle is, and whether it can be used here."""
+"""`s2s inspect`: what a bundle contains, and whether it can be used here."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from s2s.untrusted import printable
 if TYPE_CHECKING:
     from s2s.inference.inspection import Inspection
 
-SUMMARY = "show what a bundle is made of, verified: card, sizes, parts, vocabulary"
+SUMMARY = "verify a bundle and show its contents: model card, sizes, parts, vocabulary"
 
 
 def main(argv: list[str]) -> int:
     """Run `s2s inspect BUNDLE`."""
     parser = CommandLine(
         prog="s2s inspect",
-        description="Show what a bundle is made of, and verify its checksums.",
-        epilog="The status is 2 if the bundle cannot be used here.",
+        description="Show the contents of a bundle, and verify its checksums.",
+        epilog="The exit status is 2 if the bundle cannot be used here.",
     )
     parser.add_argument("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
-    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(argv)
 
     from s2s.inference.inspection import inspect

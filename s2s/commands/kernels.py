@@ -1,22 +1,22 @@
-"""How many kernels of oneDNN a command keeps."""
+"""How many oneDNN kernels a command caches."""
 
 import os
 
 KEPT = 64
-"""A step of a search takes about ten, and the next step most often the same ones."""
+"""A search step uses about ten, and the next step mostly the same ones."""
 _CAPACITIES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
-"""What oneDNN reads for the whole process, and torch's layer above it for each thread. Unset, both are 1,024."""
+"""Read by oneDNN, per process, and by torch's layer above it, per thread. Unset, both are 1,024."""
 
 
 def keep_few_kernels() -> None:
-    """Keep 64 kernels where oneDNN and torch would keep 1,024 each; to be said before anything is computed.
+    """Cache 64 kernels where oneDNN and torch would cache 1,024 each; to be called before anything is computed.
 
-    oneDNN makes a kernel for each number of rows that a matrix is multiplied with, of half a MiB, and a search comes to
-    any number of rows: sentences that are finished leave. So a long text filled both caches, 600 MiB for the process
-    and as much for each thread that searches, with what is hardly ever used again. A kernel is made in 0.2
-    milliseconds: translating was not slower by it, and memory is level (benchmarks/translating.py).
+    oneDNN makes a kernel of half a MiB for each number of rows that a matrix is multiplied with, and a search has any
+    number of rows, since finished sentences leave it. So a long text filled both caches, 600 MiB for the process and
+    as much for each thread that searches, with kernels that are hardly ever used again. A kernel is made in 0.2
+    milliseconds: translating was not slower, and memory stays constant (benchmarks/translating.py).
 
-    The libraries take the numbers from the environment, so this is for a process of our own. What a person has set
+    The libraries take the numbers from the environment, so this is for a process of our own. What the user has set
     stays.
     """
     for name in _CAPACITIES:

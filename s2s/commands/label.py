@@ -1,4 +1,4 @@
-"""`s2s label`: words in, labels out, with a bundle."""
+"""`s2s label`: labels words with a bundle."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
     """Run `s2s label BUNDLE [FILE...]`."""
     command = parser().parse_args(argv)
     if command.resume and command.output is None:
-        raise ConfigError("--resume goes on with a file; say with which: --output FILE")
+        raise ConfigError("--resume continues a file; name it with --output FILE")
 
     from s2s.inference.annotation import Annotation, Sentences, form_of, layout_of
     from s2s.inference.incoming import Incoming
@@ -58,7 +58,7 @@ def _run(
     annotation: Annotation,
     made_of: dict[str, Any],
 ) -> int:
-    """Read, label, write, and tell what was strange."""
+    """Read, label, write, and report irregularities."""
     from s2s.inference.incoming import Decoder
     from s2s.inference.labeller import MOST_WORDS
     from s2s.inference.outgoing import Outgoing
@@ -81,7 +81,7 @@ def _run(
         progress(incoming.size, shown=at_a_terminal) as tell,
     ):
         if out.lines:
-            print(f"s2s: going on after sentence {out.lines:,}", file=sys.stderr)
+            print(f"s2s: continuing after sentence {out.lines:,}", file=sys.stderr)
         for found in labeller.stream_windows(windows()):
             blocks, texts = pending.popleft()
             rows = (annotation.written(text, one) for text, one in zip(texts, found, strict=True))
@@ -91,7 +91,7 @@ def _run(
     said = [*incoming.report.notes, *decode.notes(), *annotation.notes()]
     if cut:
         said.append(
-            f"{cut} of {decode.lines} sentences have more than {MOST_WORDS:,} words; each part was labelled for itself"
+            f"{cut} of {decode.lines} sentences have more than {MOST_WORDS:,} words; each part was labelled separately"
         )
     for note in said:
         print(f"s2s: {note}", file=sys.stderr)
@@ -102,8 +102,8 @@ def parser() -> CommandLine:
     """The command line."""
     parser = CommandLine(
         prog="s2s label",
-        description="Label words, in order. Of text each line becomes a line with as many labels as it has words "
-        "between spaces; CoNLL-U and files with a word in each line are written again with the labels in their column.",
+        description="Label words, in order. For text, each line gives a line with one label per space-separated word; "
+        "CoNLL-U files and files with one word per line are written again with the labels in their column.",
     )
     add = parser.add_argument
     add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
@@ -111,21 +111,21 @@ def parser() -> CommandLine:
     add(
         "--input",
         choices=_FORMS,
-        help="what the files hold: text, CoNLL-U, or columns, a word in each line (default: by their names, .conllu, "
+        help="file format: text, CoNLL-U, or columns with one word per line (default: by file name, .conllu, "
         ".conll, .bio, .iob, all others text)",
     )
     add(
         "--column",
         metavar="NAME",
-        help="where labels go: a name or number of a column of CoNLL-U, a number for columns, where the first that is "
-        "missing is added (default: the one that the model has learnt from, or else UPOS, 2)",
+        help="column of the labels: a name or number for CoNLL-U, a number for columns, where one column may be added "
+        "at the end (default: the one that the model was trained on, or else UPOS, 2)",
     )
-    add("--word-column", metavar="N", help="where the words of columns are (default: 1)")
+    add("--word-column", metavar="N", help="for columns, the column of the words (default: 1)")
     add_output_options(parser)
     add(
         "--jsonl",
         action="store_true",
-        help="for each sentence an object with words, labels and their probabilities",
+        help="print a JSON object for each sentence with words, labels and their probabilities",
     )
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     add(

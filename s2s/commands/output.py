@@ -13,10 +13,10 @@ from s2s.durable import check_name, durable_file, is_stream, writing
 
 
 def check_place(path: str) -> None:
-    """See before the work that a file can be written where it is to be.
+    """Check before the work that a file can be written at its place.
 
     Args:
-        path: of the file; a device or a pipe is left to who writes to it.
+        path: of the file; a device or a pipe is not checked.
 
     Raises:
         WriteError: the name is empty, there is no such folder, or nothing may be written there.
@@ -36,12 +36,12 @@ def check_place(path: str) -> None:
 
 
 class Output:
-    """To be used in a `with`: if that fails, no file is left, and one that was there before is as it was.
+    """To be used in a `with`: if the block fails, no file is left, and an existing one is unchanged.
 
-    Of several that write one file, that of the last to end stands, whole.
+    If several write one file, the last to end wins, and its file is complete.
 
     Args:
-        path: the file; None is standard output. A device, a pipe or `/dev/stdout` is written to as it stands.
+        path: the file; None is standard output. A device, a pipe or `/dev/stdout` is written to directly.
 
     Raises:
         WriteError: it cannot be written.
@@ -74,7 +74,7 @@ class Output:
             self._stream.write(content)
 
     def flush(self) -> None:
-        """Hand on what was written; who reads a pipe sees it."""
+        """Flush, so that a reader of a pipe sees what was written."""
         with writing(self._name):
             self._stream.flush()
 

@@ -1,4 +1,4 @@
-"""Options of commands that answer a text after the other: where they write."""
+"""Output options of commands that process one text after the other."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from s2s.commands.command_line import CommandLine
 
 
 def add_output_options(parser: CommandLine) -> None:
-    """A file that appears when it is complete, and going on with one that is not."""
+    """Add the options for a file that appears when it is complete, and for resuming an incomplete one."""
     add = parser.add_argument
     add(
         "--output",
         metavar="FILE",
-        help="write here, compressed if the name ends in .gz; FILE is there when all is done, until then FILE.partial "
-        "(default: standard output)",
+        help="write here, compressed if the name ends in .gz; FILE appears when it is complete, until then it is "
+        "FILE.partial (default: standard output)",
     )
-    add("--resume", action="store_true", help="go on where an earlier run with the same --output stopped")
+    add("--resume", action="store_true", help="continue where an earlier run with the same --output stopped")

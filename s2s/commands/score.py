@@ -1,4 +1,4 @@
-"""`s2s score`: how probable given translations, or texts, are to a model."""
+"""`s2s score`: log-probabilities and perplexity of given translations or texts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from s2s.commands.output import Output
     from s2s.inference.scoring import Scored
 
-SUMMARY = "log-probability of given translations or texts, and perplexity"
+SUMMARY = "compute log-probabilities and perplexity of given translations or texts"
 
 
 def main(argv: list[str]) -> int:
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
             f"{options.bundle} holds a language model, which scores one file; leave out {options.target}"
         )
     if not of_texts and options.target is None:
-        raise ConfigError(f"score what against {options.source}? Give the translations, too: SRC TGT")
+        raise ConfigError(f"the translations of {options.source} are missing; give both files: SRC TGT")
     if not of_texts and options.stream:
         raise ConfigError(f"--stream is for language models, and {options.bundle} holds none; leave it out")
     with Output(options.output) as output:
@@ -53,36 +53,39 @@ def parser() -> CommandLine:
     """The command line."""
     parser = CommandLine(
         prog="s2s score",
-        description="Print the log-probability (natural logarithm) that a model gives to each translation, a line for "
-        "a line, and the perplexity per token, ends counted, on standard error. A language model scores the lines of "
-        "one file.",
-        epilog="Where the source line is empty, an empty translation has log-probability 0 and any other -inf; such "
+        description="Print the log-probability (natural logarithm) that a model assigns to each translation, line by "
+        "line, and the perplexity per token, including end tokens, on standard error. A language model scores the "
+        "lines of one file.",
+        epilog="If the source line is empty, an empty translation has log-probability 0 and any other -inf; such "
         "lines have no tokens and do not count in the perplexity.",
     )
     add = parser.add_argument
     add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
     add("source", metavar="SRC", help="source lines, or the texts, plain or gzip; - is standard input")
     add(
-        "target", metavar="TGT", nargs="?", help="their translations, as many lines; not for a language model"
+        "target",
+        metavar="TGT",
+        nargs="?",
+        help="their translations, one per source line; not for a language model",
     )
     add(
         "--tokens",
         action="store_true",
-        help="add a tab and JSON: [[token, log-probability], ...], the end last",
+        help="add a tab and JSON: [[token, log-probability], ...], the end token last",
     )
-    add("--json", action="store_true", help="print nothing but the totals, as JSON")
+    add("--json", action="store_true", help="print only the totals, as JSON")
     add(
         "--stream",
         action="store_true",
-        help="read each line after those before it, not alone (language models)",
+        help="score each line as the continuation of those before it, not independently (language models)",
     )
-    add("--output", metavar="FILE", help="write here when all is done (default: standard output)")
+    add("--output", metavar="FILE", help="write the result here at the end (default: standard output)")
     add(
         "--batch-tokens",
         type=int,
         default=SCORED_TOKENS,
         metavar="N",
-        help="most tokens of a batch (default: %(default)s)",
+        help="maximum tokens per batch (default: %(default)s)",
     )
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     add("--threads", type=int, metavar="N", help=f"{WITHIN} (default: all cores)")

@@ -16,8 +16,8 @@ def main(argv: list[str]) -> int:
     """Run `s2s shortlist BUNDLE FILE...`."""
     parser = CommandLine(
         prog="s2s shortlist",
-        description="Learn from training text which target pieces may translate which source pieces, and put "
-        "that into the bundle. `s2s translate BUNDLE --shortlist` then says nothing else, and is faster for it.",
+        description="Learn from training text which target pieces may translate which source pieces, and store "
+        "this in the bundle. `s2s translate BUNDLE --shortlist` then outputs only these pieces, which is faster.",
     )
     add = parser.add_argument
     add("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
@@ -27,14 +27,14 @@ def main(argv: list[str]) -> int:
         type=int,
         default=PER_PIECE,
         metavar="N",
-        help="target pieces beside each source piece, the most probable ones (default: %(default)s)",
+        help="number of target pieces per source piece, the most probable ones (default: %(default)s)",
     )
     add(
         "--frequent",
         type=int,
         default=FREQUENT,
         metavar="N",
-        help="most frequent target pieces, on every sentence's list (default: %(default)s)",
+        help="number of most frequent target pieces, added to every sentence's list (default: %(default)s)",
     )
     add_bad_line_options(parser)
     options = parser.parse_args(argv)
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
     from s2s.text.shortlist import Encoded, learn_shortlist
 
     bundle = load_bundle(options.bundle)
-    bundle.model.head.among(torch.arange(4))  # a head that cannot says so before the work
+    bundle.model.head.among(torch.arange(4))  # raises before the work if the head cannot use a shortlist
     report = line_report(options.on_bad_line)
 
     def pairs() -> Iterator[tuple[str, str]]:

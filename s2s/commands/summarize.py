@@ -1,4 +1,4 @@
-"""`s2s summarize`: documents in, a summary for each, with a bundle."""
+"""`s2s summarize`: summarizes documents with a bundle."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
 
 
 def parser() -> CommandLine:
-    """The command line: documents here, all else as for `s2s translate`."""
+    """The command line: documents here, everything else as for `s2s translate`."""
     parser = CommandLine(
         prog="s2s summarize",
         description="Summarize documents, in order: a folder's files, the objects of a FILE.jsonl, the lines of other "
@@ -58,25 +58,25 @@ def parser() -> CommandLine:
         "files",
         metavar="FILE",
         nargs="*",
-        help="a folder, FILE.jsonl or text, plain or gzip (default: standard input, a document in a line)",
+        help="a folder, FILE.jsonl or text, plain or gzip (default: standard input, one document per line)",
     )
     add(
         "--field",
         "--source-key",
         metavar="KEY",
         action="append",
-        help="where the text is in a JSON object (default: source); several are joined, a line for each",
+        help="key of the text in a JSON object (default: source); several are joined, a line for each",
     )
     add("--whole", action="store_true", help="each FILE is one document, whatever its name")
     add(
         "--words",
         type=int,
         metavar="N",
-        help="about how many words a summary shall have; for models that were trained with tell_length",
+        help="approximate number of words of a summary; for models that were trained with tell_length",
     )
     add_options(
         parser,
-        "text: a line for each document; tsv: document, score, summary; jsonl: all that is known, sentences apart",
+        "text: one line per document; tsv: document, score, summary; jsonl: all information, with separate sentences",
     )
     return parser
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from s2s.cores import MOST_THREADS, available_cores, check_threads
 
 WITHIN = "CPU threads that share the work of each batch"
-"""Of a command that has one batch at a time; its help adds the default."""
+"""Help of a command that processes one batch at a time; the command adds the default."""
 
 
 def at_once(doing: str) -> str:
@@ -19,7 +19,7 @@ def at_once(doing: str) -> str:
 
 
 def use_threads(threads: int | None) -> None:
-    """For the whole process; None: as many as torch would use, where there are cores to run them.
+    """Set them for the whole process; None: as many as torch would use, but no more than there are cores.
 
     Raises:
         ConfigError: see `check_threads`.

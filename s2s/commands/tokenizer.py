@@ -17,7 +17,7 @@ from s2s.untrusted import parse_json
 if TYPE_CHECKING:
     from s2s.text.tokenizer import Tokenizer
 
-SUMMARY = "train a tokenizer, encode and decode text with it"
+SUMMARY = "train a tokenizer, or encode and decode text with one"
 
 _CHUNK_LINES = 1_000
 
@@ -48,22 +48,22 @@ def main(argv: list[str]) -> int:
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        help="an option of the tokenizer, like vocabulary_size=8000; may be given more than once",
+        help="an option of the tokenizer, such as vocabulary_size=8000; may be given more than once",
     )
     add_bad_line_options(train)
 
     for action, description in (
-        ("encode", "Text to tokens, a line for a line."),
-        ("decode", "Token ids, with spaces between them, to text, a line for a line."),
+        ("encode", "Encode text to tokens, line by line."),
+        ("decode", "Decode space-separated token ids to text, line by line."),
     ):
         use = actions.add_parser(action, help=description, description=description)
         use.add_argument("folder", metavar="FOLDER", help="a trained tokenizer, or a bundle")
         use.add_argument("file", metavar="FILE", nargs="?", default="-", help="default: standard input")
         use.add_argument(
-            "--side", choices=["source", "target"], default="source", help="of a bundle with two tokenizers"
+            "--side", choices=["source", "target"], default="source", help="if a bundle has two tokenizers"
         )
         if action == "encode":
-            use.add_argument("--tokens", action="store_true", help="tokens as a person reads them, not ids")
+            use.add_argument("--tokens", action="store_true", help="print readable tokens instead of ids")
     options = parser.parse_args(argv)
     if options.action == "train":
         _train(options)
@@ -171,7 +171,7 @@ def _decode(options: argparse.Namespace, tokenizer: "Tokenizer") -> Iterator[str
             known = word.isascii() and word.isdecimal() and len(word) < 20
             if not (known and int(word) < tokenizer.vocabulary_size):
                 raise DataError(
-                    f"{shown(options.file)}:{number}: {word!r} is no id of this tokenizer; they go from 0 to "
+                    f"{shown(options.file)}:{number}: {word!r} is no id of this tokenizer; ids go from 0 to "
                     f"{tokenizer.vocabulary_size - 1}"
                 )
             ids.append(int(word))

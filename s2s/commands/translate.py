@@ -1,4 +1,4 @@
-"""`s2s translate`: lines in, lines out, with a bundle."""
+"""`s2s translate`: translates text line by line with a bundle."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from s2s.inference.translation import Translation
 
 Item = TypeVar("Item", bound=str | Line)
-"""What is answered: a document, or a line."""
+"""What is processed: a document, or a line."""
 
 SUMMARY = "translate line by line with a bundle"
 
@@ -46,8 +46,8 @@ _GROUPS = {
         "strength",
         "shortlist",
     ),
-    "drawing": ("samples", "temperature", "top_k", "top_p", "seed", "minimum_risk"),
-    "what an output holds": ("phrases", "prefix", "banned", "no_repeat_ngram", "replace_unknowns"),
+    "sampling": ("samples", "temperature", "top_k", "top_p", "seed", "minimum_risk"),
+    "content of outputs": ("phrases", "prefix", "banned", "no_repeat_ngram", "replace_unknowns"),
     "lengths": (
         "limit_ratio",
         "limit_extra",
@@ -59,7 +59,7 @@ _GROUPS = {
     "lines of several sentences": ("split", "language"),
     "results and speed": ("weights", "batch_tokens"),
 }
-"""Of the options of a translation, for the help."""
+"""Groups of the options of a translation, for the help."""
 
 
 def main(argv: list[str]) -> int:
@@ -90,21 +90,21 @@ def main(argv: list[str]) -> int:
 
 
 def options_of(command: Namespace) -> tuple[dict[str, Any], Options]:
-    """The options of a translation that are given, and all of them; what cannot be is said before anything is loaded.
+    """The given options of a translation, and all of them; invalid ones are refused before anything is loaded.
 
     Raises:
-        ConfigError: they cannot be, or not together.
+        ConfigError: an option is invalid, or options contradict each other.
     """
-    # Defaults live in one place: what is not given here is the translator's, or the bundle's.
+    # Defaults live in one place: options that are not given here are the translator's, or the bundle's.
     given = {flag.name: getattr(command, flag.name) for flag in flags()}
     given = {name: value for name, value in given.items() if value is not None}
     chosen = Options.of(given)
     if command.resume and command.output is None:
-        raise ConfigError("--resume goes on with a file; say with which: --output FILE")
+        raise ConfigError("--resume continues a file; name it with --output FILE")
     if command.jsonl:
         command.format = "jsonl"
     if command.scores and command.format != "text":
-        raise ConfigError(f"--scores is for text; {command.format} has the scores anyway")
+        raise ConfigError(f"--scores is for the format text; {command.format} has the scores anyway")
     return given, chosen
 
 
@@ -121,19 +121,19 @@ def run(
     notes: Callable[[], Iterable[str]] = tuple,
     unit: str = "lines",
 ) -> int:
-    """Read, answer, write, and tell what was cut.
+    """Read, process, write, and report truncation.
 
     Args:
         command: the command line.
-        incoming: what is read.
+        incoming: the input.
         chosen: the options.
-        stream_windows: windows of texts to windows of what they become.
+        stream_windows: maps windows of texts to windows of results.
         made_of: see `Outgoing`.
-        write: number, text and result to what is written.
-        line_of: what is read to what is answered.
-        goes_on: is told after how many lines of an earlier run it begins.
-        notes: what `line_of` has to tell at the end.
-        unit: what a text is, for what is told.
+        write: maps number, text and result to the output text.
+        line_of: maps an input text to the item that is processed.
+        goes_on: called with the number of lines that an earlier run has done.
+        notes: notes of `line_of` at the end.
+        unit: what a text is called in messages.
     """
     from s2s.inference.incoming import Decoder
     from s2s.inference.outgoing import Outgoing
@@ -150,7 +150,7 @@ def run(
                 pending.append((lines, texts))
             yield texts
 
-    # What cannot be is said before an earlier run's file is touched; no window is read yet.
+    # Invalid options are reported before an earlier run's file is touched; no window is read yet.
     flow = stream_windows(windows())
     with (
         Outgoing(command.output, made_of=made_of, resume=command.resume) as out,
@@ -159,7 +159,7 @@ def run(
     ):
         goes_on(out.lines)
         if out.lines:
-            print(f"s2s: going on after {unit.removesuffix('s')} {out.lines:,}", file=sys.stderr)
+            print(f"s2s: continuing after {unit.removesuffix('s')} {out.lines:,}", file=sys.stderr)
         for found in flow:
             lines, texts = pending.popleft()
             numbered = enumerate(zip(texts, found, strict=True), start=out.lines)
@@ -177,22 +177,22 @@ def run(
         )
     if unmet:
         said.append(
-            f"{unmet} of {decode.lines} outputs lack a phrase that was asked for, or begin with another; see `unmet` "
-            "of --jsonl, --limit-extra, --beam"
+            f"{unmet} of {decode.lines} outputs lack a requested phrase or prefix; see `unmet` of --jsonl, "
+            "--limit-extra, --beam"
         )
     if cut:
         limits = "--limit-ratio, --limit-extra" if chosen.max_tokens is None else "--max-tokens"
-        said.append(f"{cut} of {decode.lines} outputs were cut at their limit of tokens; see {limits}")
+        said.append(f"{cut} of {decode.lines} outputs were cut at their token limit; see {limits}")
     for note in said:
         print(f"s2s: {note}", file=sys.stderr)
     return 0
 
 
 def parser() -> CommandLine:
-    """The command line: files and places here, all else from `s2s.inference.options`."""
+    """The command line: files and devices here, everything else from `s2s.inference.options`."""
     parser = CommandLine(
         prog="s2s translate",
-        description="Translate line by line: a line in, a line out, in order. Only \\n ends a line.",
+        description="Translate line by line: one output line per input line, in order. Only \\n ends a line.",
         epilog="Each option of a translation has the same name in Python: --limit-extra is limit_extra.",
     )
     add = parser.add_argument
@@ -202,14 +202,14 @@ def parser() -> CommandLine:
         metavar="FILE",
         nargs="*",
         default=[],  # or argparse says that one is required
-        help="text, plain or gzip (default: standard input; what comes slowly is answered line by line)",
+        help="text, plain or gzip (default: standard input; input that arrives slowly is translated line by line)",
     )
     add(
         "--input",
         choices=_INPUTS,
         default="text",
-        help="text, or jsonl: in each line an object with its text as `source`, and what its own output is to hold as "
-        "`prefix` (a text), `phrases`, `banned` (lists of them) (default: text)",
+        help="text, or jsonl: each line is a JSON object with the text as `source` and optional constraints on its "
+        "output as `prefix` (a text), `phrases`, `banned` (lists of texts) (default: text)",
     )
     add_options(parser)
     return parser
@@ -217,13 +217,13 @@ def parser() -> CommandLine:
 
 def add_options(
     parser: CommandLine,
-    formats: str = "text; tsv: number, score, translation, source; jsonl: all that is known",
+    formats: str = "text; tsv: number, score, translation, source; jsonl: all information",
 ) -> None:
-    """What `s2s translate` and `s2s summarize` have in common: where to write, how to search, on what.
+    """Add what `s2s translate` and `s2s summarize` have in common: output, search and device options.
 
     Args:
         parser: gets them.
-        formats: what each format holds, for the help.
+        formats: what each format contains, for the help.
     """
     add = parser.add_argument
     add(
@@ -231,8 +231,8 @@ def add_options(
         metavar="BUNDLE",
         action="append",
         default=[],
-        help="a further model with the same target pieces: all say each token together, with the mean of their "
-        "probabilities; may be given more than once",
+        help="a further model with the same target pieces, for an ensemble: the probabilities of all models are "
+        "averaged at each token; may be given more than once",
     )
     add_output_options(parser)
     add(
@@ -262,7 +262,7 @@ def add_options(
     add(
         "--precision",
         default="float32",
-        help="float32, or bfloat16: less exact, and faster on a processor or GPU that has it (default: float32)",
+        help="float32, or bfloat16: less precise, and faster on a CPU or GPU that supports it (default: float32)",
     )
     add(
         "--threads",
@@ -283,8 +283,8 @@ def load(command: Namespace) -> LineTranslator[Any]:
 
         if command.precision == "bfloat16" and command.device == "cpu" and not multiplies_bfloat16():
             print(
-                "s2s: --precision bfloat16 brings nothing on this processor, for which torch has no products of "
-                "bfloat16; leave it out",
+                "s2s: --precision bfloat16 brings nothing on this processor, for which torch has no bfloat16 matrix "
+                "products; leave it out",
                 file=sys.stderr,
             )
         return Translator.load(
@@ -316,7 +316,7 @@ def _format(command: Namespace, chosen: Options) -> Callable[[int, str, Translat
 
 
 def made_of(translator: LineTranslator[Any], command: Namespace, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What has to be the same where a run goes on."""
+    """What must be the same to resume a run."""
     files = json.dumps(translator.files, sort_keys=True)
     return {
         "bundles": hashlib.sha256(files.encode()).hexdigest(),
@@ -328,5 +328,5 @@ def made_of(translator: LineTranslator[Any], command: Namespace, given: Mapping[
 
 
 def _at_a_terminal(command: Namespace) -> bool:
-    # Where the translations themselves go to the terminal a bar would be among them.
+    # If the translations themselves go to the terminal, a progress bar would be among them.
     return sys.stderr.isatty() and (command.output is not None or not sys.stdout.isatty())

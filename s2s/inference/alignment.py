@@ -1,4 +1,4 @@
-"""Which source words a model attends to at which target words."""
+"""Word alignments from a model's attention."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ class Alignment:
     """The attention of one sentence, by words.
 
     Attributes:
-        source_words: what was read.
-        target_words: what was written.
-        weights: how much of the attention is on each source word while a target word is written, [target words, source
-            words].
+        source_words: words of the source.
+        target_words: words of the target.
+        weights: attention on each source word at each target word, [target words, source words].
     """
 
     source_words: list[str]
@@ -42,11 +41,11 @@ class Alignment:
         """Pairs (source word, target word), counted from 0, in order.
 
         Args:
-            threshold: least weight of a link; None links each target word to the source word with the most weight, of
-                equals the first.
+            threshold: minimum weight of a link; None links each target word to the source word with the most weight,
+                the first one of ties.
 
         Raises:
-            ConfigError: a threshold that is no share.
+            ConfigError: an invalid threshold.
         """
         check_threshold(threshold)
         if not self.weights.numel():
@@ -60,10 +59,10 @@ class Alignment:
 
 
 def check_threshold(threshold: float | None) -> None:
-    """See that a least weight is one.
+    """Check a threshold of attention weights.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: it is not above 0 and at most 1.
     """
     if threshold is not None and not 0.0 < threshold <= 1.0:
         raise ConfigError(f"threshold is {threshold}; it must be above 0 and at most 1")
@@ -82,21 +81,21 @@ def align(
     batch_tokens: int = SCORED_TOKENS,
     device: str = "cpu",
 ) -> list[Alignment]:
-    """The attention of given pairs under teacher forcing: that of the step which is to say a piece is that piece's.
+    """The attention of given pairs under teacher forcing: a piece has that of the step which predicts it.
 
-    Words are what stands between white space. A line without a token is aligned to nothing.
+    Words are separated by white space. A line without tokens has no alignments.
 
     Args:
         bundle: as `load_bundle` returns it.
         sources: one line each.
-        targets: as many.
-        batch_tokens: most tokens of a batch on either side, padding counted. Speed and memory only.
+        targets: one line for each source.
+        batch_tokens: maximum tokens per batch on either side, including padding. Affects speed and memory only.
         device: such as "cpu" or "cuda".
 
     Raises:
         BundleError: the model has no attention.
-        DataError: there are not as many targets as sources, or one is no str.
-        ConfigError: an impossible `batch_tokens` or device.
+        DataError: there are not as many targets as sources, or one is not a str.
+        ConfigError: an invalid `batch_tokens` or device.
     """
     found: dict[int, Alignment] = {}
     for batch, source, gold, decoded in forced(
@@ -125,9 +124,9 @@ def _by_words(bundle: Bundle, source: str, target: str, weights: Tensor | None) 
 
 @torch.inference_mode()
 def attention_of_search(bundle: Bundle, text: str, strategy: SearchStrategy | None = None) -> Alignment:
-    """The attention with which a search wrote its best output for a line.
+    """The attention of a search at its best output for a line.
 
-    Words are what stands between white space; in scripts that have none between words, pieces stand for them.
+    Words are separated by white space; in scripts without spaces between words, pieces take the place of words.
 
     Args:
         bundle: as `load_bundle` returns it.
@@ -169,6 +168,6 @@ def _no_attention(bundle: Bundle) -> BundleError:
     name, options = read_spec("decoder", bundle.config["model"]["decoder"])
     stated = f" with attention: {options['attention']!r}" if "attention" in options else ""
     return BundleError(
-        f"this model has no attention (its decoder is {name}{stated}), so it cannot say which words belong together; "
-        "train one that has: --model.decoder.attention Bahdanau"
+        f"this model has no attention (its decoder is {name}{stated}), so it cannot align words; train one with "
+        "attention: --model.decoder.attention Bahdanau"
     )

@@ -1,4 +1,4 @@
-"""Files whose words are labelled: what is read of them, and what is written."""
+"""Reading and writing of files whose words are labelled."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ _SUFFIXES = {".conllu": "conllu", ".conll": "columns", ".bio": "columns", ".iob"
 
 
 def form_of(paths: Sequence[str]) -> str:
-    """What files hold, by their names: one of `FORMS`.
+    """The format of files, by their names: one of `FORMS`.
 
     Raises:
-        ConfigError: not all hold the same.
+        ConfigError: not all have the same format.
     """
     forms = {path: _SUFFIXES.get(plain_suffix(path), "text") for path in paths}
     if len(set(forms.values())) > 1:
         told = ", ".join(f"{path} is {form}" for path, form in forms.items())
-        raise ConfigError(f"{told}; label them one after the other, or say what all are: --input FORM")
+        raise ConfigError(f"{told}; label them one after the other, or give the format of all: --input FORM")
     return next(iter(forms.values()))
 
 
 def layout_of(form: str, column: str | None, word_column: str | None, learnt: str | None) -> Layout | None:
-    """How sentences stand in files of a form; None for text.
+    """The layout of sentences in files of a format; None for text.
 
     Args:
         form: one of `FORMS`.
-        column: where labels go; None: where the labels of the training stood, if that was such a file.
-        word_column: where words are; None: where the form has them.
+        column: column of the labels; None: as in training, if that used such a file.
+        word_column: column of the words; None: the default of the format.
         learnt: the name of the column that the training read.
 
     Raises:
-        ConfigError: there is no such column, or the form has none.
+        ConfigError: there is no such column, or the format has none.
     """
     if form == "text" and (column or word_column):
-        raise ConfigError("text has no columns; say what the files are: --input conllu or columns")
+        raise ConfigError("text has no columns; give the format of the files: --input conllu or columns")
     if form == "conllu" and word_column:
         raise ConfigError("the words of CoNLL-U are its column FORM; leave out --word-column")
     if form == "conllu":
@@ -62,8 +62,7 @@ def layout_of(form: str, column: str | None, word_column: str | None, learnt: st
 class Sentences(Incoming):
     """The sentences of some files: blocks of lines, each with the empty line that ends it.
 
-    An empty line that ends no sentence is a block of its own. At the end of a file the line is added where it is
-    missing.
+    An empty line that ends no sentence is a block of its own. A missing empty line at the end of a file is added.
     """
 
     def _lines_of(self, path: str) -> Iterator[tuple[bytes | None, bool]]:
@@ -83,14 +82,14 @@ class Sentences(Incoming):
 
 
 class Annotation:
-    """From a text to its words, and from their labels to what is written.
+    """Extracts the words of a text, and writes it with their labels.
 
     Args:
-        layout: of a sentence that has a line for each word; None: a line of words with spaces between them.
-        jsonl: write an object for each sentence, instead of labels or of the sentence with its labels.
+        layout: of a sentence with one line per word; None: a line of space-separated words.
+        jsonl: write a JSON object for each sentence, instead of labels or of the sentence with its labels.
 
     Attributes:
-        broken: sentences that are of another format; they are written as they are.
+        broken: number of sentences in another format; they are written unchanged.
     """
 
     def __init__(self, layout: Layout | None, *, jsonl: bool = False) -> None:
@@ -117,7 +116,7 @@ class Annotation:
         return words
 
     def written(self, text: str, found: Labelled) -> str:
-        """What is written of a text and its labels, with its end."""
+        """The output for a text and its labels, with its line end."""
         if self.jsonl:
             if self.layout is not None and not text:
                 return ""  # an empty line between sentences
@@ -130,9 +129,9 @@ class Annotation:
         return "".join(f"{line}\n" for line in self.layout.filled(text.split("\n")[:-1], found.labels)) + "\n"
 
     def notes(self) -> Iterator[str]:
-        """For a person."""
+        """Notes about irregularities."""
         if self.broken:
             yield (
-                f"{self.broken} of {self.read} sentences could not be read and are as they were. The first: "
+                f"{self.broken} of {self.read} sentences could not be read and were left unchanged. The first: "
                 f"{self._first}"
             )

@@ -1,4 +1,4 @@
-"""The kinds of models that a bundle may hold, and what each is used with."""
+"""The architectures that a bundle may hold, and the commands for each."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Architecture(NamedTuple):
 
     Attributes:
         model: its class, "package.module:Class"; a configuration gives the arguments of its constructor.
-        called: what people call it.
-        uses: what they do with a bundle of it, as they type it.
+        called: its name in messages.
+        uses: example commands for a bundle of it.
     """
 
     model: str
@@ -51,14 +51,14 @@ ARCHITECTURES = {
         ("s2s label {bundle} < words.txt > labels.txt", "s2s label {bundle} words.conllu > labelled.conllu"),
     ),
 }
-"""By their names, which are those of our tasks that train them. Another task may train one of these, too."""
+"""By name, which is that of the built-in task that trains it. Other tasks may train them, too."""
 
 ENTRY = "architecture"
-"""Of a bundle's configuration; one that was written when there was but one has none."""
+"""Entry of a bundle's configuration; missing in bundles from when there was only one architecture."""
 
 
 def architecture(config: Mapping[str, Any]) -> Architecture:
-    """The kind of model that a bundle's configuration states; of one that states none, `Seq2Seq`."""
+    """The architecture that a bundle's configuration states; `Seq2Seq` if it states none."""
     return ARCHITECTURES[config.get(ENTRY, "Seq2Seq")]
 
 
@@ -87,10 +87,10 @@ def name_of(model: type) -> str:
 
 
 def check_architecture(folder: Path, config: Mapping[str, Any], wanted: type) -> None:
-    """See that a bundle holds a model of one kind.
+    """Check that a bundle holds a model of the wanted architecture.
 
     Raises:
-        BundleError: it holds another, or one that this s2s does not know.
+        BundleError: it holds another one, or one that this s2s does not know.
     """
     found = _known(folder, config)
     if found.model != f"{wanted.__module__}:{wanted.__qualname__}":

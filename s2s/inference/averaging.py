@@ -1,4 +1,4 @@
-"""The mean of several models' weights: often better than each, above all of the last checkpoints of one run."""
+"""The mean of several models' weights: often better than each one, especially for the last checkpoints of a run."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from s2s.inference.upgrade import MODEL_PARTS
 from s2s.registry.parts import describe, factory
 
 _ALIKE = 0.3
-"""Cosine of the angle between the weights of two models. Of step 60 and step 300 of one training it was 0.91, of two
-trainings with other seeds 0.01 at the most."""
+"""Minimum cosine similarity of the weights of two models. Between steps 60 and 300 of one training it was 0.91, between
+two trainings with different seeds at most 0.01."""
 
 
 def average(sources: Sequence[str | Path], folder: str | Path, *, card: Card | None = None) -> Path:
-    """Write a bundle with the mean of the weights of others (as Vaswani et al. 2017, section 6.1, take it).
+    """Write a bundle with the mean of the weights of others (as in Vaswani et al. 2017, section 6.1).
 
     Args:
-        sources: checkpoints in the folders of their runs, folders of runs, or bundles, of equal parts and tokenizers.
-        folder: where the bundle shall lie; a bundle that is there is replaced.
-        card: what is known of it; a licence and an intended use that all have in common are kept.
+        sources: checkpoints in their run folders, run folders, or bundles, with the same parts and tokenizers.
+        folder: of the new bundle; an existing bundle is replaced.
+        card: its model card; a licence and an intended use that all have in common are kept.
 
     Raises:
         ConfigError: fewer than two, or one of them twice.
         BundleError: one cannot be read, or they are not made of the same parts.
 
     Warns:
-        UserWarning: one has nothing in common with the first: it comes of a training that was begun separately.
+        UserWarning: one is unrelated to the first, because its training was started separately.
     """
     paths = [Path(source) for source in sources]
     if len(paths) < 2:
-        raise ConfigError(f"a mean is of two or more; {len(paths)} given")
+        raise ConfigError(f"averaging needs two or more models; {len(paths)} given")
     places = [path.resolve() for path in paths]
     if twice := [path for path, place in zip(paths, places, strict=True) if places.count(place) > 1]:
         raise ConfigError(f"{twice[0]} is given twice")
@@ -58,9 +58,9 @@ def average(sources: Sequence[str | Path], folder: str | Path, *, card: Card | N
             others = other.model.state_dict()
             if (alike := similarity(weights, others)) < _ALIKE:
                 warnings.warn(
-                    f"{paths[0]} and {path} have nothing in common (cosine of their weights {alike:.2f}): trainings "
-                    "that were begun separately number their units differently, so their mean does the work of none. "
-                    f"Average checkpoints of one run, or let both decide: s2s translate {paths[0]} --model {path}",
+                    f"{paths[0]} and {path} have nothing in common (cosine of their weights {alike:.2f}): separate "
+                    "trainings order their units differently, so the mean of their weights is useless. "
+                    f"Average checkpoints of one run, or use an ensemble: s2s translate {paths[0]} --model {path}",
                     stacklevel=3,
                 )
             yield others
@@ -79,7 +79,7 @@ def average(sources: Sequence[str | Path], folder: str | Path, *, card: Card | N
 
 
 def mean(states: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean of some state dicts, tensor by tensor, summed up in float64; what is no real number must be equal.
+    """The mean of some state dicts, tensor by tensor, summed in float64; non-floating-point tensors must be equal.
 
     Raises:
         BundleError: they have different tensors, or numbers that cannot be averaged differ.
@@ -111,9 +111,9 @@ def mean(states: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def similarity(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:
-    """Cosine of the angle between all matrices of two state dicts of one kind of model; 1 where there is none.
+    """Cosine similarity of all matrices of two state dicts of the same architecture; 1 if there are none.
 
-    Vectors are left out: biases and gains of any two models begin alike.
+    Vectors are left out: biases and gains of any two models start with the same values.
     """
     dot = lengths = others = 0.0
     for name, value in one.items():
@@ -133,7 +133,7 @@ def _check_alike(first: Bundle, other: Bundle, one: Path, path: Path) -> None:
         if value != theirs[entry]:
             raise BundleError(
                 f"{one} and {path} are not made of the same parts: {entry} is {value!r} and {theirs[entry]!r}; only "
-                "models of equal parts have a mean"
+                "models with the same parts can be averaged"
             )
     for side in ("source", "target"):
         tokenizers = [getattr(bundle, f"{side}_tokenizer") for bundle in (first, other)]

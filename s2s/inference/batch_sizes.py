@@ -1,8 +1,8 @@
-"""How much is worked on at once, unasked; the command line's help reads it, and needs neither torch nor numpy."""
+"""Default batch sizes; the help of the command line reads them without importing torch or numpy."""
 
 SCORED_TOKENS = 4096
-"""Most tokens of a batch that is scored or aligned, padding counted."""
+"""Maximum tokens per batch for scoring and alignment, including padding."""
 CLASSIFIED_TOKENS = 16384
-"""Most tokens of a batch of texts that get their classes, padding counted: a matter of speed and memory alone."""
+"""Maximum tokens per batch for classification, including padding. Affects speed and memory only."""
 TEXT_TOKENS = 256
-"""Most tokens of a text that a language model writes and does not end before, its prompt not counted."""
+"""Maximum tokens of a generated text, without its prompt."""

@@ -55,10 +55,10 @@ class Bundle:
     Attributes:
         model: in evaluation mode.
         source_tokenizer: trained.
-        target_tokenizer: the same object as `source_tokenizer` if there is one for both sides.
+        target_tokenizer: the same object as `source_tokenizer` if both sides share one.
         search: the strategy that the bundle recommends.
         config: contents of config.json.
-        shortlist: None if it has none.
+        shortlist: its vocabulary shortlist; None if it has none.
     """
 
     model: Seq2Seq
@@ -70,7 +70,7 @@ class Bundle:
 
 
 def build_model(config: Mapping[str, Any]) -> Seq2Seq:
-    """The model that a configuration describes, with fresh parameters.
+    """The model that a configuration describes, with newly initialized parameters.
 
     Args:
         config: `source_vocabulary_size`, `target_vocabulary_size`, a spec for each of embedding, encoder,
@@ -78,7 +78,7 @@ def build_model(config: Mapping[str, Any]) -> Seq2Seq:
             `tie_head`.
 
     Raises:
-        ConfigError: an entry is missing, unknown or impossible.
+        ConfigError: an entry is missing, unknown or invalid.
         PluginError: a part cannot be imported.
     """
     return build(Seq2Seq, config)
@@ -99,21 +99,21 @@ def save_bundle(
     scores: Sequence[Score] = (),
     card: Card | str = "",
 ) -> Path:
-    """Write a bundle, beside its place first; a bundle that is already there is replaced.
+    """Write a bundle atomically, first to a temporary folder next to it; an existing bundle is replaced.
 
     Args:
-        folder: where it shall lie.
-        model: what is saved; on any device.
-        model_config: what `build_model` makes the same model of.
+        folder: of the new bundle.
+        model: the model to save; on any device.
+        model_config: the configuration from which `build_model` makes the same model.
         source_tokenizer: trained.
         source_tokenizer_spec: name and options of the source tokenizer.
-        target_tokenizer: None if the source's serves both sides.
+        target_tokenizer: None if both sides share the source tokenizer.
         target_tokenizer_spec: name and options of the target tokenizer.
-        search: the strategy to recommend.
+        search: the recommended strategy.
         task: name of the task that trained it.
-        training: what is worth knowing of the training; anything that JSON can hold.
+        training: facts about the training; any JSON value.
         scores: with their signatures, for the card.
-        card: what people should know; a str is its description.
+        card: the model card; a str is its description.
 
     Returns:
         the folder.
@@ -125,9 +125,7 @@ def save_bundle(
     tokenizers = {"tokenizer": (source_tokenizer, source_tokenizer_spec)}
     if target_tokenizer is not None and target_tokenizer is not source_tokenizer:
         if target_tokenizer_spec is None:
-            raise ConfigError(
-                "a target tokenizer of its own needs target_tokenizer_spec, its name and options"
-            )
+            raise ConfigError("a separate target tokenizer needs target_tokenizer_spec, its name and options")
         tokenizers = {
             "source_tokenizer": (source_tokenizer, source_tokenizer_spec),
             "target_tokenizer": (target_tokenizer, target_tokenizer_spec),
@@ -150,7 +148,7 @@ def load_bundle(folder: str | Path) -> Bundle:
     """Read a bundle; nothing in it is executed.
 
     Raises:
-        BundleError: a piece is missing, damaged, made by a newer version or needs a plugin that is not there; or it
+        BundleError: a file is missing, damaged, made by a newer version or needs a plugin that is not installed; or it
             holds no encoder-decoder model.
     """
     folder = Path(folder)
@@ -167,10 +165,10 @@ def load_bundle(folder: str | Path) -> Bundle:
 
 
 def add_shortlist(folder: str | Path, shortlist: Shortlist) -> None:
-    """Put a shortlist into a bundle, in place of the one it may have; a copy is made beside it, and renamed.
+    """Store a shortlist in a bundle, replacing an existing one; atomic, by a copy that is renamed.
 
     Raises:
-        BundleError: there is no whole bundle at that place.
+        BundleError: there is no complete bundle at that place.
     """
     folder = Path(folder)
     read_config(folder)

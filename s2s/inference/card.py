@@ -1,4 +1,4 @@
-"""The card of a bundle: what people should know before they use it."""
+"""The model card of a bundle: what people should know before they use it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ NOT_STATED = "Not stated. Whoever made the bundle can state it with: s2s convert
 
 @dataclass(frozen=True)
 class Card:
-    """What only those who made a bundle know of it; all else on its card is worked out.
+    """What only the author of a bundle knows about it; everything else on its model card is derived.
 
     Attributes:
-        description: what it is and what it was trained on; Markdown.
-        licence: under which it may be used, such as "CC BY-SA 4.0"; the text that was learnt from may decide it.
-        intended_use: what it is for, and what not; Markdown.
-        command: what made it, as a shell reads it.
+        description: what the model is and what it was trained on; Markdown.
+        licence: such as "CC BY-SA 4.0"; the licence of the training text may determine it.
+        intended_use: what the model should and should not be used for; Markdown.
+        command: the shell command that made it.
     """
 
     description: str = ""
@@ -38,14 +38,14 @@ class Card:
 
 
 def command_of_this_process() -> str:
-    """The command that a person gave, if it was `s2s`; "" in a notebook or another program."""
+    """The command line of this process, if it is `s2s`; "" in a notebook or another program."""
     program = Path(sys.argv[0])
     by_name = program.stem == "s2s" or (program.name == "__main__.py" and program.parent.name == "s2s")
     return shlex.join(["s2s", *sys.argv[1:]]) if by_name else ""
 
 
 def parameters_by_part(model: nn.Module) -> dict[str, int]:
-    """How many parameters each part of a model has: "encoder" -> 5000; what is shared counts once, where first."""
+    """Number of parameters of each part of a model: "encoder" -> 5000; shared ones count once, for the first part."""
     counts = dict.fromkeys((name for name, _ in model.named_children()), 0)
     for name, parameter in model.named_parameters():
         counts[name.partition(".")[0]] += parameter.numel()

@@ -1,4 +1,4 @@
-"""Checkpoints of training, as far as they can be trusted: read by torch's loader of weights, which executes nothing."""
+"""Safe reading of training checkpoints, with torch's weights-only loader, which executes nothing."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from s2s.untrusted import ordinary
 
 _ENTRIES: dict[str, type] = {"state_dict": dict, "epoch": int, "global_step": int}
 _MAYBE: dict[str, type] = {"versions": dict, "scores": list, "run": dict}
-_MOST_SHARED = 4  # times that weights may be named: those of both embeddings and the output layer can be one
+_MOST_SHARED = 4  # times that weights may be named: both embeddings and the output layer can share theirs
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What `s2s fit` saved, its tensors mapped and not read.
+    """The checkpoint that `s2s fit` saved, its tensors memory-mapped.
 
     Raises:
-        BundleError: it is damaged, or something else.
+        BundleError: it is damaged, or not such a checkpoint.
     """
     try:
         _check_packing(path)
         _check_records(path)
         saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # what torch raises for spoilt files has no class in common
+    except Exception as error:  # torch's exceptions for damaged files have no common base class
         raise BundleError(
             f"{path} is damaged, or no checkpoint of `s2s fit`: {type(error).__name__}: {_reason(str(error))}; go on "
             "with another checkpoint of the run, or get it again"
@@ -66,23 +66,23 @@ def _are_scores(scores: list[Any]) -> bool:
 
 
 def _is_run(run: dict[Any, Any]) -> bool:
-    """Whether it is what the folder of a run keeps of it; a Trainer without one keeps nothing."""
+    """Whether it is a valid "run" entry; a Trainer without a run folder saves none."""
     config, rows = run.get("config", ""), run.get("rows", 0)
     return isinstance(config, str) and type(rows) is int and rows >= 0
 
 
 def _reason(message: str) -> str:
-    # torch begins with advice to load it unsafely, which nobody should take.
+    # torch begins with the advice to load it unsafely, which nobody should follow.
     lines = [line.strip() for line in message.split("\n") if "Weights only load failed" not in line]
     return next((line for line in lines if line and "weights_only" not in line), "not what torch saves")[:200]
 
 
 def _check_packing(path: Path) -> None:
-    """Small files that unpack to large ones are none of torch's, which packs nothing.
+    """Refuse compressed archives, which may be decompression bombs; torch never compresses.
 
     Raises:
-        OSError: it is no ordinary file.
-        ValueError: it is packed, or no archive.
+        OSError: it is not an ordinary file.
+        ValueError: it is compressed, or not an archive.
     """
     with ordinary(path) as file:
         try:
@@ -95,11 +95,11 @@ def _check_packing(path: Path) -> None:
 
 
 def _check_records(path: Path) -> None:
-    """The same of the archive as torch reads it, for two can be in one file; and what torch will be told to make.
+    """The same check for the archive as torch reads it, since a file can contain two; and a check of its pickle.
 
     Raises:
         ValueError: it is larger than the file, or its pickle asks for more than weights, numbers and text.
-        Exception: it is damaged, in the way that torch or Python says.
+        Exception: it is damaged; raised by torch or Python.
     """
     archive = torch._C.PyTorchFileReader(str(path))
     if sum(map(archive.get_record_size, archive.get_all_records())) > path.stat().st_size:

@@ -1,4 +1,4 @@
-"""Checksums of a bundle: whether its files are those that were written."""
+"""Checksums of a bundle, to detect changed files."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ OWN = "config_sha256"
 """Entry of a configuration: the checksum of all its other entries."""
 
 CARD = "card_sha256"
-"""Entry of a configuration: the checksum of the card, which is for people; loading does not ask for it."""
+"""Entry of a configuration: the checksum of the card, which is for people; loading does not check it."""
 
 
 def of_file(path: Path) -> str:
-    """Of a file, hexadecimal."""
+    """SHA-256 of a file, hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
@@ -25,12 +25,12 @@ def of_file(path: Path) -> str:
 
 
 def of_files(folder: Path, paths: Iterable[Path]) -> dict[str, str]:
-    """Of files below a folder, by their names in it."""
+    """Checksums of files below a folder, by relative name."""
     return {path.relative_to(folder).as_posix(): of_file(path) for path in paths}
 
 
 def of_config(config: Mapping[str, Any]) -> str:
-    """Of what a configuration says, however it is laid out; its own checksum is left out."""
+    """Checksum of a configuration's content, independent of its formatting; its own checksum is left out."""
     entries = {key: value for key, value in config.items() if key != OWN}
     text = json.dumps(entries, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
@@ -43,5 +43,5 @@ def signed(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_altered(config: Mapping[str, Any]) -> bool:
-    """Whether a configuration is not what was signed; one without a checksum, as first bundles have it, never is."""
+    """Whether a configuration differs from the signed one; never true without a checksum, as in early bundles."""
     return OWN in config and config[OWN] != of_config(config)

@@ -1,4 +1,4 @@
-"""Text in, class out: a classifier's bundle at work."""
+"""Classification of texts with a bundle."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from s2s.text.tokenizer import SPECIALS
 
 @dataclass(frozen=True)
 class Classification:
-    """What is found of a text.
+    """The result of classifying a text.
 
     Attributes:
-        label: its most probable class; "" of a text without a token.
-        probabilities: of all classes, the most probable first; none of a text without a token.
+        label: its most probable class; "" for a text without tokens.
+        probabilities: of all classes, the most probable first; empty for a text without tokens.
         tokens: how many of the text's tokens were read.
-        truncated: whether it has more than `max_source_tokens`, which were not read.
+        truncated: whether it has more than `max_source_tokens` tokens; the rest was not read.
     """
 
     label: str
@@ -45,15 +45,15 @@ class Classification:
 
     @property
     def probability(self) -> float | None:
-        """Of the label; None of a text without a token."""
+        """Probability of `label`; None for a text without tokens."""
         return self.probabilities.get(self.label)
 
 
 class Classifier:
-    r"""Gives texts their classes.
+    r"""Classifies texts.
 
-    A text is read as a whole, whatever lines it has. On a CPU several threads work, a batch in each. Any number of
-    threads may call it at once, and each gets what it would get alone.
+    A text is read as a whole, even if it has several lines. On a CPU, several threads work, one batch each. It is
+    thread-safe: concurrent calls do not affect each other's results.
 
     Args:
         bundle: of a classifier, as `load_model_bundle` returns it.
@@ -61,10 +61,10 @@ class Classifier:
         threads: how many work at once on a CPU; None is `default_threads` of torch's.
 
     Attributes:
-        classes: their names, in the order of the model's.
+        classes: the names of the classes, in the model's order.
 
     Raises:
-        BundleError: tokenizer and model do not fit.
+        BundleError: tokenizer and model do not fit together.
         ConfigError: an unknown device, or no thread.
     """
 
@@ -86,7 +86,7 @@ class Classifier:
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu", threads: int | None = None) -> Classifier:
-        """Make a classifier of a bundle on disk.
+        """Make a classifier from a bundle on disk.
 
         Args:
             path: folder of the bundle.
@@ -101,7 +101,7 @@ class Classifier:
 
     @property
     def files(self) -> dict[str, str]:
-        """Checksums of all files that answers depend on."""
+        """Checksums of all files that results depend on."""
         checksums: dict[str, str] = self.bundle.config["sha256"]
         return checksums
 
@@ -148,24 +148,24 @@ class Classifier:
         max_source_tokens: int = MAX_SOURCE_TOKENS,
         batch_tokens: int = CLASSIFIED_TOKENS,
     ) -> str | list[str] | Classification | list[Classification]:
-        """The classes of a text or of several. What a text gives depends on nothing else in the list.
+        """Classify one text or several. The result for a text does not depend on the other texts.
 
         Args:
-            texts: one text, or any number of them, each with as many lines as it has. One without a token (an empty
-                one) gets the class "".
-            results: give objects with probabilities instead of the classes' names.
-            max_source_tokens: so many tokens are read of each text.
-            batch_tokens: most padded tokens in a batch; a longer text is a batch of its own.
+            texts: one text, or any number of them; each may have several lines. A text without tokens (an empty one)
+                gets the class "".
+            results: return objects with probabilities instead of class names.
+            max_source_tokens: maximum number of tokens read per text.
+            batch_tokens: maximum padded tokens per batch; a longer text is a batch of its own.
 
         Returns:
-            for a str a str, for several a list, in their order; `Classification` instead of str if `results`.
+            a str for a str, a list in the same order for several; `Classification` instead of str if `results`.
 
         Raises:
             ConfigError: a number below 1.
             DataError: something that is not a str.
 
         Warns:
-            UserWarning: a text had more than `max_source_tokens` tokens, and `results` cannot tell it.
+            UserWarning: a text had more than `max_source_tokens` tokens, and `results` is off.
         """
         given = [texts] if isinstance(texts, str) else list(texts)
         flow = self.stream_windows(
@@ -183,27 +183,27 @@ class Classifier:
         max_source_tokens: int = MAX_SOURCE_TOKENS,
         batch_tokens: int = CLASSIFIED_TOKENS,
     ) -> Iterator[str] | Iterator[Classification]:
-        """The classes of texts while they come, in their order, with little memory however many they are.
+        """Classify a stream of texts, in order, with little memory however many there are.
 
         Args:
-            texts: any number of them; read when the classes are asked for.
+            texts: any number of them; read lazily.
             results: see `classify`.
-            window: most texts that are read and not yet answered; what is read is sorted by length. With 1 each text is
-                answered before the next is read.
+            window: maximum number of texts read ahead; they are sorted by length. With 1, each text is classified
+                before the next is read.
             max_source_tokens: see `classify`.
             batch_tokens: see `classify`.
 
         Raises:
             ConfigError: see `classify`.
-            DataError: see `classify`; when the text is reached, after the answers to those before it.
+            DataError: see `classify`; raised when the text is reached, after the results of those before it.
         """
         if window < 1:
             raise ConfigError(f"window is {window}; it must be 1 or more")
         if isinstance(texts, str):
-            raise DataError("stream takes texts, such as a list; for one text there is classify")
+            raise DataError("stream takes texts, such as a list; for one text use classify")
         windows: Iterable[Sequence[str]]
         windows = in_windows(_checked(texts), max(1, window // 2))
-        if window == 1:  # an empty window asks for the answers to those before it
+        if window == 1:  # an empty window flushes the results of those before it
             windows = (one for each in windows for one in (each, []))
         flow = self.stream_windows(windows, max_source_tokens=max_source_tokens, batch_tokens=batch_tokens)
         return self._answers(flow, results, self._most(max_source_tokens))  # type: ignore[return-value]
@@ -215,15 +215,15 @@ class Classifier:
         max_source_tokens: int = MAX_SOURCE_TOKENS,
         batch_tokens: int = CLASSIFIED_TOKENS,
     ) -> Generator[list[Classification]]:
-        """Classify windows of texts, for those who know best when to wait for more of them.
+        """Classify windows of texts, for callers that decide themselves how long to wait for more input.
 
         Args:
-            windows: texts that are sorted together; an empty one asks for all answers before the next is read.
+            windows: texts that are sorted by length together; an empty window flushes all pending results.
             max_source_tokens: see `classify`.
             batch_tokens: see `classify`.
 
         Returns:
-            for each window that is not empty its classes. Two windows at most are read and not yet answered.
+            the classes of each window that is not empty. At most two windows are read ahead.
 
         Raises:
             ConfigError: see `classify`.
@@ -272,7 +272,7 @@ class Classifier:
         found = [Classification(NONE) for _ in window.lengths]
         for batch, waiting in zip(window.batches, window.waiting, strict=True):
             for index, probabilities in zip(batch, waiting(), strict=True):
-                # Of equals the class that is more frequent in training, which is first.
+                # Ties go to the class that is more frequent in training, which comes first.
                 order = sorted(range(len(self.classes)), key=lambda one: -probabilities[one])
                 found[index] = Classification(
                     self.classes[order[0]],
@@ -301,13 +301,13 @@ class Classifier:
 
 @dataclass(frozen=True)
 class _Window:
-    """Texts whose classes are being worked out.
+    """Texts that are being classified.
 
     Attributes:
         lengths: tokens that are read of each text.
         truncated: whether it has more.
-        batches: places of texts, batch by batch.
-        waiting: for each batch what waits for its probabilities.
+        batches: indices of texts, batch by batch.
+        waiting: for each batch, a function that waits for its probabilities.
     """
 
     lengths: list[int]

@@ -1,4 +1,4 @@
-"""Which classes are taken for which, as a picture: gold classes down, given ones across."""
+"""Plot of the confusion matrix: gold classes down, predicted ones across."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from s2s.evaluation.pictures import format_of
 from s2s.inference.heatmap import fonts_for
 
 MOST_CLASSES = 200
-"""What is larger no viewer shows."""
+"""Viewers cannot show larger plots."""
 
 _NUMBERED = 30
 """With more classes, the counts are not written into the cells."""
@@ -22,11 +22,11 @@ _DOTS_PER_INCH = 150
 
 
 def draw(classes: Classes, path: str) -> tuple[bytes, list[str]]:
-    """Draw who is taken for whom: colours are shares of each gold class, numbers are texts.
+    """Plot the confusion matrix: colours are shares of each gold class, numbers count texts.
 
     Args:
-        classes: what was found.
-        path: the file's name; its ending tells the format.
+        classes: gold and predicted classes.
+        path: the file's name; its extension determines the format.
 
     Returns:
         The contents of the file, and notes on what could not be drawn as it should be.

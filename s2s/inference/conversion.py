@@ -1,4 +1,4 @@
-"""From what training leaves behind to bundles: run folders, checkpoints, bundles with another card."""
+"""Conversion of run folders and checkpoints to bundles, and of bundles to ones with another card."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _OPTIONS = ("share_embeddings", "tie_head")
 def convert(
     source: str | Path, folder: str | Path, *, checkpoint: str = "best", card: Card | None = None
 ) -> Path:
-    """Make a bundle of a run, of one checkpoint in it, or of another bundle.
+    """Make a bundle from a run, from one checkpoint in it, or from another bundle.
 
     Args:
-        source: folder of a run, a checkpoint in one, or a bundle, which is written anew.
-        folder: where the bundle shall lie; a bundle that is there is replaced.
-        checkpoint: of a run: "best" (the last where there is no best), "last", or a file.
-        card: what is known of it; what it leaves empty is taken from the bundle, or worked out.
+        source: run folder, a checkpoint in one, or a bundle, which is written again.
+        folder: of the new bundle; an existing bundle is replaced.
+        checkpoint: of a run: "best" (the last one if there is no best), "last", or a file.
+        card: its model card; empty entries are taken from the bundle or derived.
 
     Raises:
         BundleError: something is missing, damaged, or does not fit.
@@ -51,7 +51,7 @@ def read(source: str | Path, *, checkpoint: str = "best") -> Bundle:
     """A trained model with its tokenizers from a run, a checkpoint in one, or a bundle.
 
     Args:
-        source: folder of a run, a checkpoint in one, or a bundle.
+        source: run folder, a checkpoint in one, or a bundle.
         checkpoint: see `convert`.
 
     Raises:
@@ -73,11 +73,11 @@ def read(source: str | Path, *, checkpoint: str = "best") -> Bundle:
         run, path = source, _checkpoint(source, checkpoint)
     try:
         return _read_run(run, path)
-    except Exception as error:  # also what parts make of options that nobody foresaw
+    except Exception as error:  # also unforeseen errors of parts
         if isinstance(error, BundleError) and str(run) in str(error):
             raise
         what = "" if isinstance(error, S2SError) else f"{type(error).__name__}: "
-        raise BundleError(f"{path} cannot be made a bundle: {what}{error}") from error
+        raise BundleError(f"{path} cannot be converted to a bundle: {what}{error}") from error
 
 
 def write(
@@ -91,10 +91,10 @@ def write(
     """Write a bundle that is in memory.
 
     Args:
-        bundle: its model, tokenizers and what its configuration says are written.
-        folder: where it shall lie.
+        bundle: its model, tokenizers and the entries of its configuration are written.
+        folder: of the new bundle.
         card: see `convert`.
-        training: instead of what its configuration says; so are `scores`.
+        training: replaces that of its configuration; so do `scores`.
         scores: see `training`.
     """
     config = bundle.config
@@ -139,7 +139,7 @@ def _checkpoint(run: Path, wanted: str) -> Path:
         + (
             f"there are: {there}"
             if there
-            else f"there are none in {folder}: is it the folder of a run of `s2s fit`?"
+            else f"there are none in {folder}: is it a run folder of `s2s fit`?"
         )
     )
 
@@ -191,8 +191,8 @@ def _run_config(run: Path) -> dict[str, Any]:
         config = parse_yaml(read_bytes(path))
     except OSError as error:
         raise BundleError(
-            f"{run} is no folder of a run: {path.name} cannot be read ({error.strerror}); a checkpoint must lie where "
-            "`s2s fit` has put it, in the folder of its run"
+            f"{run} is not a run folder: {path.name} cannot be read ({error.strerror}); a checkpoint must be where "
+            "`s2s fit` has put it, in its run folder"
         ) from error
     except (ValueError, yaml.YAMLError) as error:
         raise BundleError(f"{path} is no YAML: {error}") from error
@@ -207,7 +207,7 @@ def _run_config(run: Path) -> dict[str, Any]:
 
 def _model_config(config: Mapping[str, Any], source: Tokenizer, target: Tokenizer) -> dict[str, Any]:
     model = config["model"]
-    if model.get("start_from") is not None:  # then what the configuration says of the parts was not used
+    if model.get("start_from") is not None:  # then the parts of the configuration were not used
         begun = Path(model["start_from"])
         if not begun.exists():
             raise BundleError(
@@ -247,13 +247,13 @@ def _check_versions(checkpoint: Path, saved: Mapping[str, Any]) -> None:
         if installed != version:
             raise BundleError(
                 f"{checkpoint} was made with version {version} of {kind} {name!r}, and the installed one is version "
-                f"{installed}; install the former, and make the bundle with it: bundles are brought up to date"
+                f"{installed}; install the former, and make the bundle with it: bundles can be upgraded"
             )
 
 
 def _corpora(config: Mapping[str, Any]) -> dict[str, Any]:
-    # The names of the files that were learnt from (where they lay is their owner's affair, and may be no more), and
-    # whether they told lengths.
+    # The names of the training files (not their folders, which are private and may no longer exist), and whether they
+    # told lengths.
     given = (config.get("data") or {}).get("train") or []
     names = []
     given = given if isinstance(given, list) else [given]

@@ -13,7 +13,7 @@ from s2s.errors import ConfigError
 
 @contextmanager
 def usable_device(device: str) -> Iterator[torch.device]:
-    """Within it models may be moved to a device.
+    """A context in which models may be moved to a device.
 
     Args:
         device: such as "cpu" or "cuda".
@@ -39,7 +39,7 @@ def _unusable(device: str, error: Exception) -> ConfigError:
 
 
 def threads_on(device: torch.device, threads: int | None) -> int:
-    """How many threads work at once, a batch each: on a CPU so many, or as many as torch would use; elsewhere one.
+    """Number of threads, one batch each: on a CPU `threads`, or as many as torch would use; elsewhere one.
 
     Raises:
         ConfigError: fewer than one.

@@ -1,4 +1,4 @@
-"""Documents to be summarized: lines, JSON objects, whole files, folders of files."""
+"""Input documents: lines, JSON objects, whole files, folders of files."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from s2s.untrusted import parse_json
 class Documents(Incoming):
     r"""The documents of some files, one after the other; a document may have several lines.
 
-    Each file below a folder is one, in the order of their names (hidden ones are left out); of FILE.jsonl each object
-    is one, and blank lines between them are none; of anything else each line.
+    A document is each file below a folder, in the order of their names (hidden ones are skipped); each object of a
+    FILE.jsonl, where blank lines are skipped; or each line of any other file.
 
     Args:
         paths: of files, plain or gzip, and of folders; `-` is standard input.
-        fields: keys of an object whose texts, a line for each, are the document; None: "source". Where they are given,
-            standard input has objects, too.
+        fields: keys of an object whose texts form the document, a line for each; None: "source". If they are given,
+            standard input consists of objects, too.
         whole: each file is a document.
 
     Raises:
@@ -45,7 +45,7 @@ class Documents(Incoming):
         self._forgotten = 0
 
     def name(self, number: int) -> str:
-        """The name of a document: its file, and the line if it is one; forgotten when that of a later one is asked for.
+        """The name of a document: its file, and its line number if any; dropped once a later name is requested.
 
         Args:
             number: from 0, of all documents.
@@ -87,7 +87,7 @@ class Documents(Incoming):
         for key in self._fields:
             if isinstance(record, dict) and key in record and not isinstance(record[key], str):
                 raise DataError(
-                    f"{place}: what stands under {key!r} is no text: {json.dumps(record[key])[:40]}"
+                    f"{place}: the value of {key!r} is not a text: {json.dumps(record[key])[:40]}"
                 )
             if not isinstance(record, dict) or key not in record:
                 known = (

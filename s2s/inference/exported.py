@@ -1,8 +1,7 @@
-"""What `s2s export` writes: a model as ONNX graphs, with all that is needed to use it without torch.
+"""What `s2s export` writes: a model as ONNX graphs, with everything that is needed to use it without torch.
 
-    export.json      what it was made of, the names of the graphs' inputs and outputs, checksums of the other files and
-                     of itself
-    encoder.onnx     what is done once per sentence
+    export.json      its origin, the names of the graphs' inputs and outputs, checksums of the other files and of itself
+    encoder.onnx     the computation that is done once per sentence
     step.onnx        one step of the decoder
     weights.bin      the weights of both graphs
     tokenizer/       as in the bundle; source_tokenizer/ and target_tokenizer/ if there are two
@@ -17,7 +16,7 @@ from s2s.inference.shipped import Shipped
 
 ENCODER, STEP, WEIGHTS, README = "encoder.onnx", "step.onnx", "weights.bin", "README.md"
 RUNTIME_NEEDS = "numpy onnxruntime pluggy pyyaml regex rich sentencepiece sentencex"
-"""What pip has to install for the runtime, beside s2s itself: all that it imports, for a tokenizer of SentencePiece."""
+"""What pip has to install for the runtime besides s2s itself: all that it imports, including SentencePiece."""
 
 EXPORTED = Shipped(
     name="export",

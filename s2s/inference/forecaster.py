@@ -1,4 +1,4 @@
-"""Series in, forecasts out, with a bundle."""
+"""Forecasts of time series with a bundle."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from s2s.series.table import Values
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is predicted to come after a series.
+    """The forecast continuation of a series.
 
     Attributes:
-        label: what time steps are called: the name of the column of dates, or "step".
-        labels: dates that go on as those of the series do; numbers from 1, where there are none or they do not tell.
-        names: of what is predicted.
+        label: name of the time axis: the name of the column of dates, or "step".
+        labels: dates that continue those of the series; numbers from 1 if there are none or they are irregular.
+        names: names of the predicted columns.
         values: [steps, names], of float64.
     """
 
@@ -42,7 +42,7 @@ class Forecast:
 
 
 class Forecaster:
-    """Forecasts with a bundle. Which columns are read, how many steps and on which scale, the bundle knows.
+    """Forecasts with a bundle, which specifies the columns, the number of steps and the scaling.
 
     Args:
         bundle: as `load_model_bundle` returns it.
@@ -59,7 +59,7 @@ class Forecaster:
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu") -> Forecaster:
-        """Make a forecaster of a bundle on disk.
+        """Make a forecaster from a bundle on disk.
 
         Raises:
             BundleError: there is none, it cannot be used here, or it holds a model of another kind.
@@ -72,11 +72,11 @@ class Forecaster:
         return self.model.columns
 
     def read(self, path: str | Path, date: str | None = None) -> Table:
-        """Read what is needed of a CSV file; `-` is standard input, `embedded:series/museum.csv` travels with s2s.
+        """Read the needed columns of a CSV file; `-` is standard input, `embedded:series/museum.csv` comes with s2s.
 
         Args:
             path: of the file.
-            date: name of its column of dates; None: that of the training, if the file has it.
+            date: name of its column of dates; None: as in training, if the file has that column.
 
         Raises:
             DataError: see `read_table`.
@@ -90,18 +90,18 @@ class Forecaster:
         series: str | Path | Table | Mapping[str, Sequence[float] | np.ndarray[Any, Any]],
         steps: int | None = None,
     ) -> Forecast:
-        """What comes after a series.
+        """Forecast the continuation of a series.
 
         Args:
-            series: a CSV file; a table, such as `read` gave; or values by the names of the columns, oldest first, as
-                a dict or a data frame. Columns are found by their names.
-            steps: how many; None: the horizon of the model. With more than that, predictions are read as if they had
-                been seen.
+            series: a CSV file; a table, such as `read` returns; or values by column name, oldest first, as a dict or a
+                data frame. Columns are found by their names.
+            steps: how many; None: the horizon of the model. Beyond the horizon, the model reads its own predictions.
 
         Raises:
-            ConfigError: fewer than one step; or more than the horizon, of a model that does not predict all it reads.
-            DataError: the file cannot be read, a column is missing or is no sequence of numbers, the series is too
-                short, or a forecast of it is no finite number.
+            ConfigError: fewer than one step; or more than the horizon, for a model that does not predict all columns
+                that it reads.
+            DataError: the file cannot be read, a column is missing or not a sequence of numbers, the series is too
+                short, or its forecast is not finite.
         """
         steps = self.model.horizon if steps is None else steps
         if steps < 1:
@@ -109,8 +109,8 @@ class Forecaster:
         table = self._table(series)
         if len(table) < self.model.needs:
             raise DataError(
-                f"{table.path} has {len(table)} time steps, but a forecast of this model is made of "
-                f"{self.model.needs}; give a longer series"
+                f"{table.path} has {len(table)} time steps, but this model needs {self.model.needs} for a forecast; "
+                "give a longer series"
             )
         table.check_positive(
             [name for name in self.columns if self.model.scaling.log[self.columns.index(name)]]
@@ -120,14 +120,14 @@ class Forecaster:
         if not all(readable):
             raise DataError(
                 f"{table.path}: column {self.columns[readable.index(False)]!r} holds values beyond float32 after "
-                "scaling; see whether they are in the unit of the training"
+                "scaling; check whether they have the same unit as in training"
             )
         values = self.model.forecast(last.unsqueeze(0), steps)[0].numpy()
         if not np.isfinite(values).all():
             step, column = np.argwhere(~np.isfinite(values))[0]
             raise DataError(
-                f"the forecast of {self.model.targets[column]!r} is no finite number at step {step + 1}; ask for fewer "
-                "steps, or see whether the series is like that of the training"
+                f"the forecast of {self.model.targets[column]!r} is not finite at step {step + 1}; ask for fewer "
+                "steps, or check whether the series is like that of the training"
             )
         dates = following(table.dates, steps) if table.date is not None else None
         label = "step" if dates is None or table.date is None else table.date
@@ -161,8 +161,8 @@ class Forecaster:
         if not np.isfinite(table.values).all():
             time, column = np.argwhere(~np.isfinite(table.values))[0]
             raise DataError(
-                f"column {self.columns[column]!r} has no value at step {time + 1}; fill it in, for a forecast needs "
-                "one at each step"
+                f"column {self.columns[column]!r} has no value at step {time + 1}; fill it in: a forecast needs a "
+                "value at each step"
             )
         return table
 

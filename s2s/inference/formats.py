@@ -1,4 +1,4 @@
-"""How translations and summaries are written: text, TSV, JSON lines."""
+"""Output formats of translations and summaries: text, TSV, JSON lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def text(number: int, source: str, found: Translation, *, n_best: bool, scores: bool) -> str:
-    """A line for a line; with n best `number ||| text ||| score` for each."""
+    """One line per input line; with n-best outputs, `number ||| text ||| score` for each."""
     if n_best:
         every = [found, *found.alternatives]
         return "".join(f"{number} ||| {one.text} ||| {one.score:.6f}\n" for one in every)
@@ -31,7 +31,7 @@ def tsv(number: int, source: str, found: Translation) -> str:
 
 
 def jsonl(number: int, source: str, found: Translation, *, weights: bool) -> str:
-    """All that is known, as an object in a line."""
+    """All information, as a JSON object in one line."""
     row = {
         "number": number,
         "source": source,
@@ -68,7 +68,7 @@ def summary_tsv(name: str, found: Translation) -> str:
 
 
 def summary_jsonl(name: str, found: Translation) -> str:
-    """A document's name and summary, with its sentences, as an object in a line."""
+    """A document's name and summary, with its sentences, as a JSON object in one line."""
     row = {
         "document": name,
         "document_tokens": len(found.source_tokens),

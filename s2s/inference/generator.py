@@ -1,4 +1,4 @@
-"""Texts that a language model writes: from the begin of a text, or from what a person says, word after word."""
+"""Text generation with a language model: from scratch or from a prompt, word after word."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 ROWS = 64
-"""Texts that are drawn side by side."""
+"""Texts that are generated in parallel."""
 
 _UNFINISHED = "\ufffd"
-"""What stands in a text for bytes of which the character has more."""
+"""What stands in a text for the bytes of an incomplete character."""
 
 _LAST_WORD = regex.compile(rf"[\s{UNSPACED}](?=[^\s{UNSPACED}]*$)")
 """Where the last word of a text begins, with the space before it: a word that may still become longer."""
 
 
 class Given(TypedDict, total=False):
-    """How texts are written; what each means, `s2s.inference.options.Options` says."""
+    """Options of text generation; see `s2s.inference.options.Options`."""
 
     search: str | None
     beam: int | None
@@ -72,14 +72,14 @@ class Given(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Generated:
-    """A text that a model wrote.
+    """A text that a model generated.
 
     Attributes:
-        text: all of it, the prompt first.
-        prompt: what it was to begin with.
-        score: what the search ranks by; of a text that was drawn the log-probability of what follows the prompt.
-        tokens: that follow the prompt, as a person should see them; the end last, if it was said.
-        log_probs: of each of `tokens`, natural logarithms, as the model gives them, whatever was drawn from.
+        text: the whole text, including the prompt.
+        prompt: the prompt that it was generated from.
+        score: what the search ranks by; for a sampled text, the log-probability of the continuation of the prompt.
+        tokens: the tokens after the prompt, in readable form; the end token last, if it was reached.
+        log_probs: natural logarithms of the model's own probabilities of `tokens`, whatever the sampling options.
         finished: False if it was cut at its limit.
     """
 
@@ -92,14 +92,14 @@ class Generated:
 
 
 class _Wanted(NamedTuple):
-    """A text: which prompt it begins with, and which it is of those that can be drawn."""
+    """A text to generate: its prompt, and its number among the samples of that prompt."""
 
     prompt: str
     number: int
 
 
 class _Asked(NamedTuple):
-    """What one call asks for."""
+    """The settings of one call."""
 
     options: Options
     strategy: SearchStrategy
@@ -107,11 +107,11 @@ class _Asked(NamedTuple):
 
 
 class Generator:
-    """Writes texts with a language model, and tells how probable given ones are.
+    """Generates texts with a language model, and scores given ones.
 
-    By default it draws from the model, as it was trained. What is drawn is a function of the seed, of the prompt and of
-    the text's number: text 3 of 10 is the same as text 3 of 100, whatever other prompts there are. A token that stands
-    for unknown words is never said.
+    By default it samples from the unchanged distribution of the model. A sample depends only on the seed, the prompt
+    and the text's number: text 3 of 10 is the same as text 3 of 100, whatever other prompts there are. The token for
+    unknown words is never generated.
 
     Args:
         bundle: as `load_model_bundle` returns it.
@@ -132,7 +132,7 @@ class Generator:
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu") -> Generator:
-        """Make a generator of a bundle on disk.
+        """Make a generator from a bundle on disk.
 
         Raises:
             BundleError: see `load_model_bundle`; or it holds a model of another kind.
@@ -182,20 +182,20 @@ class Generator:
         results: bool = False,
         **options: Unpack[Given],
     ) -> str | Generated | list[str] | list[Generated]:
-        """Write a text, or several.
+        """Generate a text, or several.
 
         Args:
-            prompt: what a text begins with; or several prompts, whose texts are written side by side.
-            count: how many of each prompt; of a search that does not draw, its best ones.
-            results: give objects with tokens and log-probabilities instead of strings.
+            prompt: what a text begins with; or several prompts, whose texts are generated in parallel.
+            count: number of texts per prompt; for a search that does not sample, its best ones.
+            results: return objects with tokens and log-probabilities instead of strings.
             options: see `Given`; `s2s generate` has the same.
 
         Returns:
             a str, or with `count` or several prompts a list, prompt by prompt; `Generated` instead of str if `results`.
 
         Raises:
-            ConfigError: an option that does not exist or cannot be.
-            DataError: a prompt is no str.
+            ConfigError: an unknown option or an invalid value.
+            DataError: a prompt is not a str.
         """
         asked = self._asked(options, 1 if count is None else count)
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
@@ -214,13 +214,13 @@ class Generator:
         return given[0] if count is None and isinstance(prompt, str) else given
 
     def stream(self, prompt: str = "", *, number: int = 0, **options: Unpack[Given]) -> Flow[str]:
-        """Write a text, and give each word as soon as it is there; the prompt comes first.
+        """Generate a text, and yield each word as soon as it is complete; the prompt comes first.
 
-        All parts together are the text that `generate` gives. A search with several beams gives all at its end.
+        All parts together are the text that `generate` returns. A beam search yields everything at its end.
 
         Args:
             prompt: what it begins with.
-            number: which of the texts that can be drawn, from 0.
+            number: number of the sample, from 0.
             options: see `generate`.
 
         Raises:
@@ -230,7 +230,7 @@ class Generator:
         return self._words(prompt, number, asked)
 
     def draws(self, **options: Unpack[Given]) -> bool:
-        """Whether these options ask for texts that are drawn, of which there are as many as one likes.
+        """Whether texts are sampled with these options, so that there can be any number of them.
 
         Raises:
             ConfigError: see `generate`.
@@ -242,8 +242,8 @@ class Generator:
         """The most probable tokens after a prompt, each with its probability.
 
         Args:
-            prompt: what stands before; "" is the begin of a text.
-            count: how many; the end mark is one of them, where it is among the most probable.
+            prompt: the text before; "" is the beginning of a text.
+            count: how many; the end token is included if it is among the most probable.
 
         Raises:
             ConfigError: `count` is below 1.
@@ -258,16 +258,17 @@ class Generator:
     def score(
         self, texts: Sequence[str], *, as_stream: bool = False, batch_tokens: int = SCORED_TOKENS
     ) -> list[Scored]:
-        """How probable given texts are: their pieces, the end last, and the log-probability of each.
+        """Score given texts: their pieces, the end token last, and the log-probability of each.
 
         Args:
             texts: any number of them.
-            as_stream: read each after those before it, as a model that was trained on a stream does, not alone.
-            batch_tokens: most tokens of a batch, padding counted. Speed and memory only.
+            as_stream: score each text as the continuation of those before it, as a model that was trained on a stream
+                reads them, not independently.
+            batch_tokens: maximum tokens per batch, including padding. Affects speed and memory only.
 
         Raises:
-            DataError: one is no str, or they are a str themselves.
-            ConfigError: an impossible `batch_tokens`.
+            DataError: one is not a str, or `texts` is itself a str.
+            ConfigError: an invalid `batch_tokens`.
         """
         if isinstance(texts, str):
             raise DataError("score takes texts, such as a list; for one text: score([text])")
@@ -279,7 +280,7 @@ class Generator:
     def scorer(
         self, *, as_stream: bool = False, batch_tokens: int = SCORED_TOKENS
     ) -> Callable[[Sequence[str]], list[Scored]]:
-        """`score` for texts that come in several calls; in a stream, each call goes on where the one before ended.
+        """`score` for texts in several calls; for a stream, each call continues where the previous one ended.
 
         Args:
             as_stream: see `score`.
@@ -310,7 +311,7 @@ class Generator:
 
     @torch.inference_mode()
     def _begun(self, wanted: Sequence[_Wanted]) -> tuple[ModelStepper, State, Tensor]:
-        """A stepper of as many texts, the state before the last token of each prompt, and these tokens, [texts]."""
+        """A stepper for these texts, the state before the last token of each prompt, and these last tokens, [texts]."""
         prompts = list(dict.fromkeys(prompt for prompt, _ in wanted))
         read = {prompt: [BOS, *tokens] for prompt, tokens in zip(prompts, self.pieces(prompts), strict=True)}
         model = self.bundle.model
@@ -323,7 +324,7 @@ class Generator:
             states.append(model(before)[1] if before.ids.numel() else model.begin(len(batch)))
         state = map_state(lambda *leaves: torch.cat(leaves), *states)
         places = torch.tensor([rows[prompt] for prompt, _ in wanted], device=self.device)
-        # The model does not look at its source: here it is what tells the texts apart for those who draw.
+        # The model ignores its source: here it only distinguishes the texts for sampling.
         source = pad([[*read[prompt], number] for prompt, number in wanted]).to(self.device)
         last = torch.tensor([read[prompt][-1] for prompt, _ in wanted], device=self.device)
         stepper = ModelStepper(self._prepared, source, None, never=(PAD, UNK, BOS))
@@ -332,7 +333,7 @@ class Generator:
     def _written(
         self, wanted: Sequence[_Wanted], asked: _Asked, tell: Callable[[Tensor], None] | None = None
     ) -> list[list[Hypothesis]]:
-        """What the search finds for each of these texts; `tell` is told the last tokens at each step."""
+        """What the search finds for each of these texts; `tell` is called with the last tokens at each step."""
         begun, state, last = self._begun(wanted)
         options = asked.options
         banned = [self.tokenizer.encode(encodable(word)) for word in options.banned]
@@ -385,17 +386,16 @@ class Generator:
                 yield one
 
     def _growing(self, prompt: str, steps: Flow[int | Hypothesis]) -> Flow[str | Hypothesis]:
-        """Words as soon as they are whole, and at last what the search found.
+        """Words as soon as they are complete, and finally the hypothesis of the search.
 
-        To decode all tokens at each step would take time that grows with the square of their number: what is new is
-        decoded with the few tokens before it, where the text of those stands and the rest does not hang on what is
-        further back.
+        Decoding all tokens at each step would take quadratic time. So only the new tokens are decoded, together with
+        the few tokens before them, once the text of those is final and the rest does not depend on earlier ones.
         """
         before, tokens = self.tokenizer.encode(encodable(prompt)), list[int]()
         start, more = prompt, ""  # the text up to `tokens`, and what these add to it
         given = 0  # characters of both
         joined: Callable[[str, str], str] = (
-            _joined  # a prompt may lose its last space, what the model said loses none
+            _joined  # a prompt may lose its last space, generated text does not
         )
         for step in steps:
             if isinstance(step, Hypothesis):
@@ -415,20 +415,20 @@ class Generator:
                 given = end
 
     def _steps(self, prompt: str, number: int, asked: _Asked) -> Flow[int | Hypothesis]:
-        """The tokens of a search that goes on in another thread, as they come; at last what it found."""
+        """The tokens of a search that runs in another thread, as they come; finally its hypothesis."""
         told: queue.SimpleQueue[int | Hypothesis | BaseException] = queue.SimpleQueue()
         given_up = threading.Event()
 
         def tell(tokens: Tensor) -> None:
             if given_up.is_set():
                 raise GivenUp
-            if tokens.numel() == 1:  # one beam, which nothing takes back
+            if tokens.numel() == 1:  # one beam, whose tokens are final
                 told.put(int(tokens))
 
         def search() -> None:
             try:
                 told.put(self._written([_Wanted(prompt, number)], asked, tell)[0][0])
-            except BaseException as error:  # to be raised where somebody waits
+            except BaseException as error:  # raised again in the waiting thread
                 told.put(error)
 
         thread = threading.Thread(target=search, daemon=True)
@@ -438,7 +438,7 @@ class Generator:
             while not isinstance(one := told.get(), Hypothesis):
                 if isinstance(one, BaseException):
                     raise one
-                if begun:  # the first token is the begin mark
+                if begun:  # the first token is BOS
                     yield one
                 begun = True
             yield one
@@ -448,10 +448,10 @@ class Generator:
 
 
 class _Around(Stepper):
-    """Steps as another stepper does, with tokens that it has had in its hands.
+    """Wraps a stepper, and may inspect or replace the tokens that it is given.
 
     Args:
-        stepper: that steps.
+        stepper: the wrapped stepper.
     """
 
     def __init__(self, stepper: Stepper) -> None:
@@ -481,11 +481,11 @@ class _Around(Stepper):
 
 
 class _Prompted(_Around):
-    """Reads the last token of each prompt where a search, which has one begin mark for all, begins.
+    """Replaces the BOS with which a search begins by the last token of each prompt.
 
     Args:
-        stepper: that steps.
-        last: token of each prompt, [sentences].
+        stepper: the wrapped stepper.
+        last: last token of each prompt, [sentences].
     """
 
     def __init__(self, stepper: Stepper, last: Tensor) -> None:
@@ -493,7 +493,7 @@ class _Prompted(_Around):
         self.last = last
 
     def _read(self, tokens: Tensor) -> Tensor:
-        return torch.where(tokens == BOS, self.last.unsqueeze(1), tokens)  # nothing else says a begin mark
+        return torch.where(tokens == BOS, self.last.unsqueeze(1), tokens)  # BOS is never generated
 
     def keep(self, sentences: Tensor) -> _Prompted:
         """See `Stepper`."""
@@ -501,11 +501,11 @@ class _Prompted(_Around):
 
 
 class _Told(_Around):
-    """Tells which tokens it is given.
+    """Reports the tokens that it is given.
 
     Args:
-        stepper: that steps.
-        tell: is given the last token of each beam, [sentences, beams].
+        stepper: the wrapped stepper.
+        tell: called with the last token of each beam, [sentences, beams].
     """
 
     def __init__(self, stepper: Stepper, tell: Callable[[Tensor], None]) -> None:
@@ -522,5 +522,5 @@ class _Told(_Around):
 
 
 def _joined(begin: str, more: str) -> str:
-    # A tokenizer of words knows no space at the end of a prompt, and puts one in front of the next word.
+    # A word tokenizer drops a space at the end of a prompt, and puts one before the next word.
     return f"{begin.rstrip() if more[:1].isspace() else begin}{more}"

@@ -1,4 +1,4 @@
-"""Attention as a picture: source words across, target words down."""
+"""Heatmap of attention weights: source words across, target words down."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from s2s.evaluation.pictures import FORMATS
 from s2s.inference.alignment import Alignment
 
 MOST_WORDS = 400
-"""On a side: what is larger no viewer shows."""
+"""Maximum words on a side: viewers cannot show larger plots."""
 
 _CELL_INCHES = 0.32
 _LETTER_INCHES = 0.095
 _DOTS_PER_INCH = 150
 _SHAPED_SINCE = (3, 11)
-"""Matplotlib before it draws the letters of Arabic apart, and from left to right."""
+"""Matplotlib before this version draws Arabic letters disconnected, and from left to right."""
 
 _BOXES = "Last Resort"
-"""A font that claims to show all signs and draws a box for each."""
+"""A font that claims to support all characters, but draws a box for each."""
 
 _BROAD_FONTS = (
     "Noto Sans CJK",
@@ -33,7 +33,7 @@ _BROAD_FONTS = (
     "Malgun",
     "Yu ",
 )
-"""Looked into first, beginnings of their names: sans serif, with many signs of a script that most others lack."""
+"""Fonts to try first, by the beginnings of their names: sans serif, with many characters that most others lack."""
 
 
 def draw(alignment: Alignment, file_format: str) -> tuple[bytes, list[str]]:
@@ -70,11 +70,11 @@ def draw(alignment: Alignment, file_format: str) -> tuple[bytes, list[str]]:
     notes = _notes(text, missing, matplotlib.__version_info__[:2], file_format)
     settings: dict[str, Any] = {
         "font.family": families,
-        "svg.hashsalt": "s2s",  # the same picture is the same file
+        "svg.hashsalt": "s2s",  # makes the file reproducible
         "axes.unicode_minus": False,
     }
     if missing:
-        # Letters instead of outlines: whoever views the file may have a font that shows them.
+        # Text instead of outlines: the viewer may have a font for it.
         settings["svg.fonttype"] = "none"
     across, down = (max(map(_width, words)) * _LETTER_INCHES for words in (target, source))
     size = (len(source) * _CELL_INCHES + across + 1.2, len(target) * _CELL_INCHES + down + 0.8)
@@ -106,9 +106,9 @@ def draw(alignment: Alignment, file_format: str) -> tuple[bytes, list[str]]:
 
 
 def fonts_for(text: str) -> tuple[list[str], list[str]]:
-    """Installed fonts that together show a text, and the signs that none of them shows.
+    """Installed fonts that together cover a text, and the characters that none of them covers.
 
-    Matplotlib's own font comes first; others are looked into only for what it lacks.
+    Matplotlib's own font comes first; others are only tried for characters that it lacks.
     """
     from matplotlib import font_manager
 

@@ -1,4 +1,4 @@
-"""Lines to be translated: in windows where they lie ready, one by one where they come slowly."""
+"""Input lines: in windows if they are available at once, one by one if they arrive slowly."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from s2s.resources import no_file
 from s2s.text.corpus import STANDARD_INPUT, STDIN_CLOSED, LineReport, raw_lines, shown
 
 LINES = 2048
-"""Of a window: enough to sort by length, few enough to see progress."""
+"""Lines per window: enough to sort by length, few enough to see progress."""
 BYTES = 2**22
-"""And so many bytes, so that long lines do not fill the memory."""
+"""Maximum bytes per window, so that long lines do not fill the memory."""
 PATIENCE = 0.02
-"""Seconds without a line after which those that have come are translated: nobody notices them, and whoever writes as
-fast as he can is never so slow."""
+"""Seconds without a new line after which the lines so far are translated: unnoticeable for a person, and longer than
+any pause of a program that writes at full speed."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -38,10 +38,10 @@ class Incoming:
         paths: of files, plain or gzip; `-` is standard input.
 
     Attributes:
-        report: what was mended on the way, and how far reading has come in each file.
+        report: what was repaired while reading, and how far reading has come in each file.
 
     Raises:
-        DataError: one of them is not there, or is no file that can be read.
+        DataError: one of them does not exist, or is not a readable file.
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
@@ -57,7 +57,7 @@ class Incoming:
 
     @property
     def size(self) -> int | None:
-        """Bytes of all files as they lie on disk; None if one is no file with an end."""
+        """Bytes of all files on disk; None if one is not a regular file."""
         try:
             states = [_status(path) for path in self.paths]
         except (OSError, ValueError):
@@ -69,16 +69,16 @@ class Incoming:
         )
 
     def windows(self, *, skip: int = 0, checksum: int = 0) -> Iterator[list[bytes]]:
-        """Lines without their ends, in windows; an empty window says that no line is waiting.
+        """Lines without line ends, in windows; an empty window means that no line is waiting.
 
-        Where a file cannot be read on, the lines before come first, with an empty window: they are answered.
+        If reading fails, the lines before come first, followed by an empty window, so that they are processed.
 
         Args:
-            skip: so many lines are left out at the beginning.
+            skip: number of lines to skip at the beginning.
             checksum: `of_lines` of these.
 
         Raises:
-            DataError: a file cannot be read, or other lines than these are at the beginning.
+            DataError: a file cannot be read, or the skipped lines have another checksum.
         """
         window: list[bytes] = []
         size = found = 0
@@ -89,7 +89,7 @@ class Incoming:
                     if not skip and found != checksum:
                         raise DataError(
                             "the input does not begin with the lines that are already translated; give the same "
-                            "input, or begin anew without --resume"
+                            "input, or start over without --resume"
                         )
                     continue
                 if line is not None:
@@ -108,20 +108,20 @@ class Incoming:
         if skip:
             raise DataError(
                 f"the input has {counted(skip, 'line')} less than are already translated; give the same input, or "
-                "begin anew without --resume"
+                "start over without --resume"
             )
         if window:
             yield window
 
     def _lines(self) -> Iterator[tuple[bytes | None, bool]]:
-        # Each line, or None where one was passed over, and whether another is waiting.
+        # Each line, or None for a skipped one, and whether another is waiting.
         for path in self.paths:
             yield from self._lines_of(path)
 
     def _lines_of(self, path: str) -> Iterator[tuple[bytes | None, bool]]:
         with _pipe(path) as pipe:
             reader = None if pipe is None else _buffered(pipe)
-            # What has been unpacked and not yet read cannot be seen from here.
+            # Decompressed data that has not been read yet cannot be seen from here.
             slow = reader is not None and reader.peek(2)[:2] != _GZIP_MAGIC
             for line in raw_lines(path, self.report, reader):
                 yield line, not (slow and reader and pipe) or pipe.line_waits(reader)
@@ -153,10 +153,10 @@ class _Pipe(io.RawIOBase):
         return len(read)
 
     def line_waits(self, reader: io.BufferedReader) -> bool:
-        """Whether a line can be read, or the end: at once, or after a little patience.
+        """Whether a line, or the end, can be read: at once, or within `PATIENCE`.
 
         Args:
-            reader: of this pipe; what it has taken from it is waiting, too.
+            reader: of this pipe; what it has buffered is waiting, too.
         """
         self._asking = True
         try:
@@ -171,12 +171,12 @@ class _Pipe(io.RawIOBase):
 
 @contextmanager
 def _pipe(path: str) -> Iterator[_Pipe | None]:
-    # None for what lies ready, and where one cannot ask.
+    # None for regular files, and where one cannot tell.
     try:
         mode = _status(path).st_mode
         slow = os.name == "posix" and (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode))
     except (OSError, ValueError):
-        slow = False  # a stream that another program has put there; or whoever reads it says what is wrong
+        slow = False  # a stream that another program has put there; or reading it will raise the error
     if not slow:
         yield None
     elif path == STANDARD_INPUT:
@@ -198,7 +198,7 @@ def _buffered(pipe: _Pipe) -> io.BufferedReader:
 
 
 def _check(path: str) -> None:
-    # Before any work; whoever reads it says what cannot be seen from here.
+    # Before any work; other problems are reported on reading.
     try:
         mode = _status(path).st_mode
         reason = os.strerror(errno.EISDIR) if stat.S_ISDIR(mode) else None
@@ -209,7 +209,7 @@ def _check(path: str) -> None:
     except OSError as error:
         reason = error.strerror
     if reason is not None:
-        swapped = "; a bundle is named before the text" * os.path.isfile(os.path.join(path, "config.json"))
+        swapped = "; name the bundle before the text" * os.path.isfile(os.path.join(path, "config.json"))
         raise DataError(f"cannot read {path}: {reason}{swapped}")
 
 
@@ -230,7 +230,7 @@ def of_lines(lines: Sequence[bytes], before: int = 0) -> int:
 
 
 class Decoder:
-    """Bytes to text, whatever they are, and what was strange.
+    """Decodes any bytes to text, and counts irregularities.
 
     Args:
         unit: what is decoded, for the notes.
@@ -238,7 +238,7 @@ class Decoder:
     Attributes:
         lines: how many there were.
         invalid: how many were not UTF-8.
-        control: how many have control characters (NUL or an escape; a tab is none).
+        control: how many have control characters (such as NUL or an escape, but not a tab).
     """
 
     def __init__(self, unit: str = "lines") -> None:
@@ -246,7 +246,7 @@ class Decoder:
         self.lines = self.invalid = self.control = 0
 
     def __call__(self, line: bytes) -> str:
-        """The text of a line; what is not UTF-8 becomes U+FFFD."""
+        """The text of a line; invalid UTF-8 becomes U+FFFD."""
         self.lines += 1
         try:
             text = line.decode("utf-8")
@@ -257,12 +257,12 @@ class Decoder:
         return text
 
     def notes(self) -> Iterator[str]:
-        """For a person."""
+        """Notes about irregularities."""
         if self.invalid:
             yield (
-                f"{self.invalid} of {self.lines} {self.unit} were not UTF-8; what could not be read became U+FFFD"
+                f"{self.invalid} of {self.lines} {self.unit} were not UTF-8; invalid bytes were replaced by U+FFFD"
             )
         if self.control:
             yield (
-                f"{self.control} of {self.lines} {self.unit} have control characters; they were read as they are"
+                f"{self.control} of {self.lines} {self.unit} contain control characters, which were left unchanged"
             )

@@ -1,4 +1,4 @@
-"""What a bundle is, and whether it can be used here; a bundle that cannot is told of as far as it can be read."""
+"""The contents of a bundle, and whether it can be used here; an unusable one is described as far as possible."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _SHOWN_TOKENS = 24
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is to be known of a bundle; all of it can be written as JSON.
+    """Information about a bundle; all of it can be written as JSON.
 
     Attributes:
         bundle: its folder.
         format: version of its layout.
-        s2s_version: that wrote it.
-        task: that it was trained for.
-        search: the strategy that it recommends; None of a model that is not searched.
-        card: `Card`, as a mapping; empty where the bundle was made before that was noted.
-        training: what was noted of the training.
+        s2s_version: the version that wrote it.
+        task: the task that it was trained for.
+        search: the strategy that it recommends; None for a model that is used without a search.
+        card: `Card`, as a mapping; empty for older bundles without one.
+        training: recorded facts about the training.
         scores: `Score`, as mappings, with their signatures.
         parameters: of each part of the model; None if it cannot be loaded.
-        vocabulary: for each side its tokenizer, how many tokens it has and some of them, evenly spaced; None if it
+        vocabulary: for each side its tokenizer, its number of tokens and some of them, evenly spaced; None if it
             cannot be loaded.
-        parts: for each part its version and who brought it, then and here ("made_with", "here"); None: not known.
-        files: for each file its bytes and what became of it: "verified", "altered", "missing", "not signed".
-        shortlist: whether it has one.
+        parts: for each part its version and distribution, then and here ("made_with", "here"); None: not known.
+        files: for each file its bytes and its state: "verified", "altered", "missing", "not signed".
+        shortlist: whether it has a vocabulary shortlist.
         problem: why it cannot be used here; None if it can.
     """
 
@@ -108,7 +108,7 @@ def _parts(folder: Path, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]
     found = {}
     try:
         named = [part.label for part in named_parts(config)]
-    except S2SError:  # one is not here, so that what is inside of it is not known
+    except S2SError:  # one is not installed, so the parts inside it are unknown
         named = []
     for label in dict.fromkeys([*named, *versions, *brought]):
         made_with = {"part_version": versions.get(label, {}).get("version"), **brought.get(label, {})}

@@ -1,4 +1,4 @@
-"""Searches that end when nobody waits for them any more."""
+"""Cancellation of running searches."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from s2s.search.stepper import Best, Step, Stepper
 
 
 class Interruptible(Stepper):
-    """Steps as another stepper does, until it is given up: Ctrl-C must not wait for a long search in another thread.
+    """Wraps a stepper until the search is cancelled: Ctrl-C must not wait for a long search in another thread.
 
     Args:
-        stepper: that steps.
-        given_up: asked at each step.
+        stepper: the wrapped stepper.
+        given_up: asked at each step whether the search was cancelled.
     """
 
     def __init__(self, stepper: Stepper, given_up: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""Lines that come as JSON objects, with wishes of their own."""
+"""Lines given as JSON objects, with their own constraints."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from s2s.inference.line import Line
 from s2s.untrusted import parse_json
 
 _FIELDS = {"source": "text", **{one.name: one.name for one in fields(Line) if one.name != "text"}}
-"""Of an object, and what they are of a `Line`. What `--jsonl` writes can be read again."""
+"""Keys of an object, and the fields of `Line` that they set. The output of `--jsonl` can be read again."""
 _SHOWN = 6
 
 
 class JsonLines:
-    """Objects to lines, whatever they are, and what was strange.
+    """Converts JSON objects to lines, and counts irregularities.
 
     Attributes:
-        before: lines of an earlier run, in front of these.
+        before: number of lines that an earlier run has done.
         lines: how many there were.
-        broken: how many could not be used; each became an empty line, so that no other is moved.
+        broken: how many were unusable; each became an empty line, so that no other line is shifted.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class JsonLines:
     def _line(self, text: str) -> Line:
         row = parse_json(text)
         if not isinstance(row, dict):
-            raise DataError(f"it is no object, but a {type(row).__name__}")
+            raise DataError(f"it is not an object, but a {type(row).__name__}")
         if not isinstance(source := row.get("source"), str):
             raise DataError("it has no text 'source'")
         for name in row:
@@ -55,11 +55,11 @@ class JsonLines:
         return Line(**{_FIELDS[name]: value for name, value in given.items()})
 
     def notes(self) -> Iterator[str]:
-        """For a person."""
+        """Notes about irregularities."""
         if self.broken:
             yield (
-                f"{self.broken} of {self.lines} lines were no JSON object that can be used; their outputs are empty. "
-                f"The first: {self._first}"
+                f"{self.broken} of {self.lines} lines were not usable JSON objects; their outputs are empty. The "
+                f"first: {self._first}"
             )
         if self._unread:
-            yield f"not read of the JSON objects: {', '.join(self._unread)}. What is read: {', '.join(_FIELDS)}"
+            yield f"ignored JSON keys: {', '.join(self._unread)}. Known keys: {', '.join(_FIELDS)}"

@@ -1,4 +1,4 @@
-"""Words in, labels out: a bundle of a labeller at work."""
+"""Labelling of words with a bundle."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from s2s.text.annotated import as_word
 from s2s.text.spelling import Spelling
 
 Sentence = str | Sequence[str]
-"""Words with spaces between them; or a list of words, which may have spaces in them."""
+"""Words separated by spaces; or a list of words, which may contain spaces."""
 
 BATCH_WORDS = 4096
-"""Of a batch, padding counted: a matter of speed and memory alone."""
+"""Maximum words per batch, including padding. Affects speed and memory only."""
 
 MOST_WORDS = 2048
-"""Of a sentence, that are labelled together. A longer one is cut into parts: a line of a million words must not take
-all memory."""
+"""Maximum words of a sentence that are labelled together. A longer one is cut into parts: a line of a million words
+must not exhaust the memory."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Labelled:
     """A sentence with its labels.
 
     Attributes:
-        words: as they were given.
-        labels: one for each word.
-        probabilities: of each label at its word.
-        parts: into how many it was cut, each labelled for itself; 0 if there is no word.
+        words: the given words.
+        labels: one per word.
+        probabilities: the probability of each label.
+        parts: into how many parts it was cut, each labelled separately; 0 if there is no word.
     """
 
     words: list[str]
@@ -49,9 +49,9 @@ class Labelled:
 
 
 class Labeller:
-    """Labels the words of sentences. What a sentence gives depends on that sentence alone.
+    """Labels the words of sentences. The labels of a sentence do not depend on other sentences.
 
-    Any number of threads may call it at once.
+    It is thread-safe.
 
     Args:
         bundle: as `load_model_bundle` returns it.
@@ -78,7 +78,7 @@ class Labeller:
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu", threads: int | None = None) -> Labeller:
-        """Make a labeller of a bundle on disk.
+        """Make a labeller from a bundle on disk.
 
         Args:
             path: folder of the bundle.
@@ -93,7 +93,7 @@ class Labeller:
 
     @property
     def column(self) -> str | None:
-        """Which column of a file the labels were learnt from, if the training named one."""
+        """The column of the training files that had the labels, if the training named one."""
         column: str | None = self.bundle.config.get("training", {}).get("column")
         return column
 
@@ -117,15 +117,14 @@ class Labeller:
         """Label a sentence or several.
 
         Args:
-            sentences: a str, whose words are what stands between spaces; or any number of sentences, each a str or a
-                list of words.
-            results: give objects with words and probabilities instead of labels.
+            sentences: a str of space-separated words; or any number of sentences, each such a str or a list of words.
+            results: return objects with words and probabilities instead of labels.
 
         Returns:
-            for a str its labels, for several a list for each, in their order; `Labelled` instead if `results`.
+            the labels of a str; for several sentences, a list for each, in order; `Labelled` instead if `results`.
 
         Raises:
-            DataError: something that is no sentence.
+            DataError: something that is not a sentence.
         """
         single = isinstance(sentences, str)
         found = self._labelled(
@@ -135,10 +134,10 @@ class Labeller:
         return answers[0] if single else answers
 
     def stream_windows(self, windows: Iterable[Sequence[Sequence[str]]]) -> Generator[list[Labelled]]:
-        """Label windows of sentences, for those who know best when to wait for more of them.
+        """Label windows of sentences, for callers that decide themselves how long to wait for more input.
 
         Args:
-            windows: sentences, each a list of words, that are sorted by length together; an empty window has no answer.
+            windows: sentences, each a list of words, that are sorted by length together; an empty window has no result.
         """
         for window in windows:
             if window:

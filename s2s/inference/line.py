@@ -1,4 +1,4 @@
-"""A line to be translated, with what its own output is to hold."""
+"""A line to be translated, with constraints on its output."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from s2s.errors import DataError
 
 @dataclass(frozen=True)
 class Line:
-    r"""A line, and wishes for its output alone. A `str` without wishes of its own needs none of this.
+    r"""A line with constraints on its own output. A line without constraints can be a plain `str`.
 
     Args:
         text: one line.
-        prefix: text that its output begins with, instead of what the options say for all; "" is none.
-        phrases: words that its output holds, beside those that the options give for all.
-        banned: words that its output does not hold, beside those that the options give for all.
+        prefix: text that its output must begin with, instead of the `prefix` of the options; "" is none.
+        phrases: words that its output must contain, in addition to those of the options.
+        banned: words that its output must not contain, in addition to those of the options.
 
     Raises:
         DataError: something that is not a str, or an empty word, or a \n in the text.
@@ -31,7 +31,7 @@ class Line:
         if not isinstance(self.text, str):
             raise DataError(f"the text of a line is {self.text!r}; it must be a str")
         if "\n" in self.text:
-            raise DataError(f"a line has a \\n within: {self.text!r}; split it there")
+            raise DataError(f"a line contains a \\n: {self.text!r}; split it there")
         if not isinstance(self.prefix, str | None):
             raise DataError(f"prefix is {self.prefix!r}; it must be a str")
         for name in ("phrases", "banned"):
@@ -43,5 +43,5 @@ class Line:
 
     @property
     def wishes(self) -> bool:
-        """Whether there are any."""
+        """Whether there are any constraints."""
         return self.prefix is not None or bool(self.phrases) or bool(self.banned)

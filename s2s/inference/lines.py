@@ -1,4 +1,4 @@
-"""Lines in, lines out: what every translator does, whatever computes its outputs. Nothing here needs torch."""
+"""Line-by-line translation, independent of the runtime that computes the outputs. Nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Sentence(Protocol):
 
     @property
     def text(self) -> str:
-        """Of the source."""
+        """The source text."""
 
     @property
     def strategy(self) -> Any:
-        """That searches; sentences of one strategy are searched together."""
+        """The search strategy; sentences with the same one are searched together."""
 
 
 SentenceT = TypeVar("SentenceT", bound=Sentence)
@@ -49,12 +49,12 @@ class Search(Protocol[SentenceT]):
 
     options: Options
     results: bool
-    """Whether more than texts is wanted."""
+    """Whether results are returned, not just texts."""
     one_line: bool
-    """Whether an output is a line, whatever the model says."""
+    """Whether an output must be a single line."""
 
     def sentences(self, line: str | Line) -> list[SentenceT]:
-        """What there is to search for a line: itself, or each of its sentences. One at least."""
+        """What to search for a line: the line itself, or each of its sentences. At least one."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ class Window(Generic[SentenceT]):
 
     Attributes:
         sentences: of all lines.
-        parts: how many of the sentences are of each line.
-        sources: for each of the models the tokens of each sentence.
-        truncated: places of sentences that were cut.
-        batches: places of sentences, batch by batch.
-        waiting: for each batch what waits for its result.
+        parts: number of sentences of each line.
+        sources: for each model, the tokens of each sentence.
+        truncated: indices of truncated sentences.
+        batches: indices of sentences, batch by batch.
+        waiting: for each batch, a function that waits for its result.
     """
 
     sentences: list[SentenceT]
@@ -79,12 +79,12 @@ class Window(Generic[SentenceT]):
 
 
 class LineTranslator(ABC, Generic[SentenceT]):
-    """Reads lines window by window, searches those of like lengths together, and answers in order.
+    """Reads lines window by window, batches those of similar lengths, and returns results in order.
 
-    Any number of threads may call it at once, and each gets what it would get alone.
+    It is thread-safe: concurrent calls do not affect each other's results.
 
     Args:
-        threads: that search, a batch each.
+        threads: number of threads that search, one batch each.
     """
 
     tells_weights: ClassVar[bool]
@@ -101,7 +101,7 @@ class LineTranslator(ABC, Generic[SentenceT]):
     @property
     @abstractmethod
     def longest(self) -> int | None:
-        """Most tokens of a source that the models can read; None: any number."""
+        """Maximum source tokens that the models can read; None: no limit."""
 
     def _asked(self, given: Given) -> Options:
         options = Options.of(given)
@@ -111,10 +111,10 @@ class LineTranslator(ABC, Generic[SentenceT]):
 
     @abstractmethod
     def _search(self, options: Options, results: bool, *, one_line: bool = True) -> Search[SentenceT]:
-        """What the options ask for; see `Search` for the others.
+        """The search with these options; see `Search` for the other arguments.
 
         Raises:
-            S2SError: what cannot be, or what this translator cannot do.
+            S2SError: invalid options, or ones that this translator does not support.
         """
 
     @abstractmethod
@@ -139,19 +139,19 @@ class LineTranslator(ABC, Generic[SentenceT]):
     def _translation(
         self, best: list[Hypothesis], sentence: SentenceT, source: Tokens, truncated: bool, search: Any
     ) -> Translation:
-        """What is made of a sentence's outputs."""
+        """The result of a sentence from its hypotheses."""
 
     @property
     @abstractmethod
     def told_lengths(self) -> bool:
-        """Whether all models have learnt to be asked for a length, see `s2s.text.wanted_length`."""
+        """Whether all models were trained with length control, see `s2s.text.wanted_length`."""
 
     def _preparation(self) -> Callable[[], None] | None:
         """See `Workers`."""
         return None
 
     def _expect(self, tokens: int) -> None:  # noqa: B027  (most have nothing to do with it)
-        """Told how many source tokens are to be translated next."""
+        """Called with the number of source tokens to be translated next."""
 
     @overload
     def translate(  # type: ignore[overload-overlap]  # a str is an Iterable[str], too
@@ -178,27 +178,27 @@ class LineTranslator(ABC, Generic[SentenceT]):
     ) -> str | list[str] | Translation | list[Translation]:
         r"""Translate a text or several.
 
-        A text is made of lines, split at \n only. Each line is translated on its own, and the result has as
-        many lines; a line without a token (an empty one) gives an empty line. What a text gives depends on
-        nothing else in the list.
+        A text consists of lines, split at \n only. Each line is translated independently, and the output has as
+        many lines; a line without tokens (an empty one) gives an empty line. The translation of a text does not
+        depend on the other texts.
 
         Args:
-            texts: one text, or any number of them; every str is accepted, and a `Line` with wishes of its own.
-            results: give objects with scores, tokens and alternatives instead of strings; then a text must be
+            texts: one text, or any number of them; any str is accepted, or a `Line` with its own constraints.
+            results: return objects with scores, tokens and alternatives instead of strings; then a text must be
                 one line.
             options: see `s2s.inference.options.Options`; `s2s translate` has the same.
 
         Returns:
-            for a str a str, for several a list, in their order; `Translation` instead of str if `results`.
+            a str for a str, a list in the same order for several; `Translation` instead of str if `results`.
 
         Raises:
-            BundleError: a shortlist is asked for, and the bundle has none.
-            ConfigError: an option that does not exist or cannot be, or a head that cannot use a shortlist.
-            DataError: something that is not a str, or a text of several lines where `results` are asked for.
+            BundleError: `shortlist` is given, but the bundle has none.
+            ConfigError: an unknown option or an invalid value, or a head that cannot use a shortlist.
+            DataError: something that is not a str, or a text of several lines if `results`.
 
         Warns:
             UserWarning: a line had more than `max_source_tokens` tokens, or an output lacks a phrase, and `results`
-                cannot tell it.
+                is off.
         """
         single = isinstance(texts, str | Line)
         given = list(checked([texts] if isinstance(texts, str | Line) else texts, results))
@@ -234,44 +234,42 @@ class LineTranslator(ABC, Generic[SentenceT]):
         window: int = WINDOW,
         **options: Unpack[Given],
     ) -> Iterator[str] | Iterator[Translation]:
-        """Translate texts while they come, in their order, with little memory however many they are.
+        """Translate a stream of texts, in order, with little memory however many there are.
 
         Args:
-            texts: any number of them; read when the translations are asked for.
+            texts: any number of them; read lazily.
             results: see `translate`.
-            window: most texts that are read and not yet answered; what is read is sorted by length. With 1 each text is
-                answered before the next is read.
+            window: maximum number of texts read ahead; they are sorted by length. With 1, each text is translated
+                before the next is read.
             options: see `translate`.
 
         Raises:
-            BundleError: see `translate`; at once, as a `ConfigError`.
+            BundleError: see `translate`; raised at once, like a `ConfigError`.
             ConfigError: see `translate`.
-            DataError: see `translate`; when the text is reached, after the answers to those before it.
+            DataError: see `translate`; raised when the text is reached, after the results of those before it.
         """
         if window < 1:
             raise ConfigError(f"window is {window}; it must be 1 or more")
         if isinstance(texts, str | Line):
-            raise DataError(
-                "stream takes texts, such as a list or an open file; for one text there is translate"
-            )
+            raise DataError("stream takes texts, such as a list or an open file; for one text use translate")
         search = self._search(self._asked(options), results)
-        # Two windows at once, each of half the size: while the last batches of one are searched, the next has begun.
+        # Two windows of half the size: while the last batches of one are searched, the next is begun.
         windows = in_windows(checked(texts, results), max(1, window // 2))
         return self._stream(windows, search, ahead=min(window, 2))  # type: ignore[return-value]
 
     def stream_windows(
         self, windows: Iterable[Sequence[str | Line]], *, one_line: bool = True, **options: Unpack[Given]
     ) -> Generator[list[Translation]]:
-        """Translate windows of lines, for those who know best when to wait for more of them.
+        """Translate windows of lines, for callers that decide themselves how long to wait for more input.
 
         Args:
-            windows: lines that are sorted together; an empty one asks for all answers before the next is read. A str
-                is read as it is, newlines and all.
+            windows: lines that are sorted by length together; an empty window flushes all pending results. A str is
+                read as it is, including newlines.
             one_line: whether a newline in an output becomes a space.
             options: see `translate`.
 
         Returns:
-            for each window that is not empty its translations. Two windows at most are read and not yet answered.
+            the translations of each window that is not empty. At most two windows are read ahead.
 
         Raises:
             BundleError: see `stream`.
@@ -282,12 +280,12 @@ class LineTranslator(ABC, Generic[SentenceT]):
     def _stream(
         self, windows: Iterable[list[str | Line]], search: Search[SentenceT], ahead: int
     ) -> Iterator[str | Translation]:
-        """Texts to lines, and translations of lines to those of texts, or to results."""
+        """Split texts into lines, and join translations of lines to those of texts, or return results."""
         pending: deque[list[str | Line]] = deque()
 
         def lines() -> Iterator[list[str | Line]]:
             for texts in windows:
-                if texts:  # else it has no answer
+                if texts:  # an empty window has no result
                     pending.append(texts)
                 yield [line for text in texts for line in lines_of(text)]
 
@@ -312,15 +310,15 @@ class LineTranslator(ABC, Generic[SentenceT]):
             )
         if unmet and not search.results:
             warnings.warn(
-                f"{unmet} of {number} outputs lack a phrase that was asked for, or begin with another; see unmet of "
-                "results=True, limit_extra, beam",
+                f"{unmet} of {number} outputs lack a requested phrase or prefix; see unmet of results=True, "
+                "limit_extra, beam",
                 stacklevel=3,
             )
 
     def _flow(
         self, windows: Iterable[Sequence[str | Line]], search: Search[SentenceT], ahead: int
     ) -> Generator[list[Translation]]:
-        """See `stream_windows`; `ahead` windows at most are read and not yet answered."""
+        """See `stream_windows`; at most `ahead` windows are read ahead."""
         with Workers(self._threads, self._preparation()) as workers:
             flying: deque[Window[SentenceT]] = deque()
             for lines in windows:
@@ -340,12 +338,12 @@ class LineTranslator(ABC, Generic[SentenceT]):
         most = search.options.max_source_tokens
         truncated = {index for tokens in sources for index, source in enumerate(tokens) if len(source) > most}
         sources = [[source[:most] for source in tokens] for tokens in sources]
-        # A line without a token, whoever finds none, has no search; the others' tokens count as the longest do.
+        # A line without tokens for any of the models is not searched; for others, the longest source counts.
         lengths = [max(map(len, each)) if all(each) else 0 for each in zip(*sources, strict=True)]
         self._expect(sum(lengths))
         batch_tokens = min(search.options.batch_tokens, -(-sum(lengths) // self._threads))
         batches: list[list[int]] = []
-        for strategy in dict.fromkeys(one.strategy for one in sentences):  # most often one searches all
+        for strategy in dict.fromkeys(one.strategy for one in sentences):  # mostly there is only one
             places = [index for index, one in enumerate(sentences) if one.strategy is strategy]
             found = in_batches([lengths[index] for index in places], batch_tokens)
             batches += [[places[place] for place in batch] for batch in found]

@@ -1,4 +1,4 @@
-"""One of the models that translate together: most often the only one."""
+"""One model of an ensemble, which mostly has only one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Tokens = list[int]
 
 
 class Member:
-    """A bundle's model, ready to be stepped.
+    """A bundle's model, ready for step-by-step decoding.
 
     Args:
         bundle: its model is moved to the device.
@@ -40,7 +40,7 @@ class Member:
 
     @property
     def copies(self) -> bool:
-        """Whether it reads and says words that its vocabulary lacks; see `Head.copies`."""
+        """Whether it reads and generates out-of-vocabulary words; see `Head.copies`."""
         return self.bundle.model.head.copies
 
     def encode(self, lines: Sequence[str]) -> list[Tokens]:
@@ -50,14 +50,14 @@ class Member:
     def extended(
         self, vocabularies: Sequence[ExtendedVocabulary], lines: Sequence[str], sources: Sequence[Tokens]
     ) -> list[Tokens]:
-        """Source tokens with each line's own words, which become words of its vocabulary."""
+        """Source tokens with each line's out-of-vocabulary words, which are added to its vocabulary."""
         return [
             list(vocabulary.source(encodable(line), source))
             for vocabulary, line, source in zip(vocabularies, lines, sources, strict=True)
         ]
 
     def fold_when_it_pays(self, tokens: int) -> None:
-        """Tell how many tokens come; see `Prepared.fold`."""
+        """Fold the model once enough tokens are translated; see `Prepared.fold`."""
         # Folding reads every token of the vocabulary once.
         with self._folding:
             if self.prepared.folded is None:
@@ -68,12 +68,12 @@ class Member:
     def begin(
         self, sources: list[Tokens], candidates: Shortlist | None, first: Padded | None, *, with_weights: bool
     ) -> tuple[ModelStepper, State]:
-        """A stepper of these sources, and the state before the first token.
+        """A stepper for these sources, and the state before the first token.
 
         Args:
             sources: tokens of each sentence.
             candidates: the shortlist to use.
-            first: the sentences as the shortlist knows them; None if this member does.
+            first: the sentences in the tokens of the first model, for the shortlist; None if this is the first model.
             with_weights: see `ModelStepper`.
         """
         source = pad(sources).to(self.device)
@@ -92,10 +92,10 @@ class Member:
 
 
 def check_targets(bundles: Sequence[Bundle]) -> None:
-    """See that models can speak together: each must have the same target pieces, in the same order.
+    """Check that models can form an ensemble: all must have the same target pieces, in the same order.
 
     Raises:
-        ConfigError: one has others.
+        ConfigError: one has different ones.
     """
     if len(bundles) == 1:
         return

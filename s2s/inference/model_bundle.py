@@ -1,14 +1,14 @@
-"""Bundles: a trained model with all that is needed to use it, in a folder that can be sent to anybody.
+"""Bundles: a trained model with everything that is needed to use it, in a folder that can be shared.
 
-    config.json           what the model is made of, by names of the catalogue, of which versions the parts are, and who
-                          brought them; checksums of the other files, and of itself
+    config.json           the model's parts by catalogue name, their versions, and the distributions that they come
+                          from; checksums of the other files, and of itself
     weights.safetensors   its parameters
-    shortlist.safetensors which target pieces may translate which source pieces, if `s2s shortlist` was asked
-    tokenizer/            what the tokenizer learnt; source_tokenizer/ and target_tokenizer/ if there are two
-    README.md             the card, for people, who may edit it
+    shortlist.safetensors which target pieces may translate which source pieces, if `s2s shortlist` was used
+    tokenizer/            the trained tokenizer; source_tokenizer/ and target_tokenizer/ if there are two
+    README.md             the model card, which people may edit
 
 Nothing in it is executed or unpickled: weights are safetensors, the rest is JSON and the tokenizers' own
-model files, and a name stands for a class only if an installed plugin brings it.
+model files, and a name can only refer to a class of an installed plugin.
 
 This module writes and reads bundles of any architecture; `s2s.inference.bundle` those of encoder-decoder models.
 """
@@ -47,12 +47,12 @@ from s2s.registry.parts import Spec, check_values, factory, nested_kinds
 from s2s.text.tokenizer import Tokenizer
 
 FORMAT = 1
-"""Version of the layout of a bundle; raised when an older s2s could not read what a newer one writes."""
+"""Version of a bundle's layout; increased when an older s2s could not read what a newer one writes."""
 
 CONFIG, WEIGHTS, README = "config.json", "weights.safetensors", "README.md"
 _DRAWS = {"normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_"}
 _NOBODYS_SEED = (
-    7_320_508_075_688_772  # were it a part's own, that it seeds the generator would not be noticed
+    7_320_508_075_688_772  # if a part used it, too, its seeding of the generator would not be noticed
 )
 BUNDLE = Shipped("bundle", CONFIG, FORMAT, ("s2s_version", "model", "sha256"), (WEIGHTS,), "s2s fit")
 
@@ -65,7 +65,7 @@ class ModelBundle(Generic[Model]):
 
     Attributes:
         model: in evaluation mode.
-        tokenizers: "tokenizer", or "source_tokenizer" and "target_tokenizer", or none.
+        tokenizers: by name: "tokenizer", or "source_tokenizer" and "target_tokenizer", or none.
         config: contents of config.json.
     """
 
@@ -75,14 +75,14 @@ class ModelBundle(Generic[Model]):
 
 
 def build(model: type[Model], config: Mapping[str, Any]) -> Model:
-    """A model with fresh parameters.
+    """A model with newly initialized parameters.
 
     Args:
         model: its class.
-        config: the arguments of its constructor; those that are parts are specs.
+        config: the arguments of its constructor; parts are given as specs.
 
     Raises:
-        ConfigError: an entry is missing, unknown or impossible.
+        ConfigError: an entry is missing, unknown or invalid.
         PluginError: a part cannot be imported.
     """
     known = inspect.signature(model).parameters
@@ -114,18 +114,18 @@ def save_model_bundle(
     scores: Sequence[Score] = (),
     card: Card | str = "",
 ) -> Path:
-    """Write a bundle, beside its place first; a bundle that is already there is replaced.
+    """Write a bundle atomically, first to a temporary folder next to it; an existing bundle is replaced.
 
     Args:
-        folder: where it shall lie.
-        model: what is saved, of one of the `ARCHITECTURES`; on any device.
-        model_config: what `build` makes the same model of.
+        folder: of the new bundle.
+        model: the model to save, of one of the `ARCHITECTURES`; on any device.
+        model_config: the configuration from which `build` makes the same model.
         tokenizers: trained, each with its name and options; see `ModelBundle.tokenizers`.
-        search: the strategy to recommend, of a model that is searched.
+        search: the recommended strategy, for a model that is used with a search.
         task: name of the task that trained it; None: that of the architecture.
-        training: what is worth knowing of the training; anything that JSON can hold.
+        training: facts about the training; any JSON value.
         scores: with their signatures, for the card.
-        card: what people should know; a str is its description.
+        card: the model card; a str is its description.
 
     Returns:
         the folder.
@@ -169,7 +169,7 @@ def save_model_bundle(
         (new / README).write_text(text, encoding="utf-8")
         config[checksums.CARD] = checksums.of_file(new / README)
         BUNDLE.write_config(new, config)
-        shutil.copymode(new / README, new / WEIGHTS)  # save_file makes what its owner alone may read
+        shutil.copymode(new / README, new / WEIGHTS)  # save_file creates a file that only its owner may read
     return folder
 
 
@@ -182,7 +182,7 @@ def load_model_bundle(folder: str | Path, wanted: type[Model]) -> ModelBundle[Mo
         wanted: the class of its model.
 
     Raises:
-        BundleError: a piece is missing, damaged, made by a newer version or needs a plugin that is not there; or it
+        BundleError: a file is missing, damaged, made by a newer version or needs a plugin that is not installed; or it
             holds a model of another kind.
     """
     folder = Path(folder)
@@ -203,14 +203,14 @@ def load_model_bundle(folder: str | Path, wanted: type[Model]) -> ModelBundle[Mo
     except ConfigError as error:
         raise BundleError(f"{error}; {BUNDLE.again}") from error
     with built_here(folder, config):
-        # Not by hand, for parts have hooks that read what is loaded; strict would ask for what is shared by each name.
+        # Not by hand: parts have hooks on loading. Not strict: shared weights would be required under each name.
         model.load_state_dict(weights, strict=False)
     return ModelBundle(model.eval(), tokenizers, config)
 
 
 @of_one_version
 def has_weights(folder: Path, weights: Mapping[str, Tensor]) -> bool:
-    """Whether a bundle is there and has these very weights, bit for bit."""
+    """Whether a bundle exists and has exactly these weights, bit for bit."""
     try:
         there = _read_weights(folder)
     except BundleError:
@@ -229,7 +229,7 @@ def load_any_bundle(folder: str | Path) -> ModelBundle[Any]:
 
 @contextmanager
 def built_here(folder: Path, config: Mapping[str, Any]) -> Iterator[None]:
-    """Whatever fails inside is told as what is wrong with a bundle.
+    """Report errors inside the block as errors of a bundle.
 
     Raises:
         BundleError: what it names cannot be built.
@@ -243,7 +243,7 @@ def built_here(folder: Path, config: Mapping[str, Any]) -> Iterator[None]:
         ) from error
     except DataError as error:
         raise BundleError(f"{folder}: {error}; {BUNDLE.again}") from error
-    except Exception as error:  # of whatever a part makes of options that nobody foresaw
+    except Exception as error:  # unforeseen errors of parts
         if isinstance(error, S2SError):
             raise
         raise BundleError(
@@ -252,9 +252,9 @@ def built_here(folder: Path, config: Mapping[str, Any]) -> Iterator[None]:
 
 
 class _WithoutDrawing(TorchFunctionMode):
-    """Leaves first weights as they come from memory: drawing them takes longer than all the rest of loading.
+    """Skips the random initialization of weights, which takes longer than all the rest of loading.
 
-    What has a generator of its own is drawn: it is a computed number, not a first weight.
+    Random numbers from an explicit generator are still drawn: they are computed values, not initial weights.
     """
 
     def __init__(self) -> None:
@@ -277,7 +277,7 @@ class _WithoutDrawing(TorchFunctionMode):
 
 
 def _undrawn(wanted: type[Model], config: Mapping[str, Any]) -> Model:
-    """The model with any numbers in what a bundle stores. What it does not store is as `build` makes it."""
+    """The model with arbitrary values in the weights that a bundle stores; the others are as `build` makes them."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(_NOBODYS_SEED)
         before = torch.get_rng_state()
@@ -285,7 +285,7 @@ def _undrawn(wanted: type[Model], config: Mapping[str, Any]) -> Model:
             model = build(wanted, config)
         stored = {_storage(tensor) for tensor in _stored(model).values()}
         left = any(not storage.expired() for storage in drawing.undrawn - stored)
-        # A generator that has moved was drawn from otherwise, or seeded: then draws may be computed numbers as well.
+        # If the generator has advanced, it was used otherwise, or seeded: then draws may be computed values, too.
         return build(wanted, config) if left or not torch.equal(torch.get_rng_state(), before) else model
 
 
@@ -294,7 +294,7 @@ def _storage(tensor: Tensor) -> StorageWeakRef:
 
 
 def _stored(model: nn.Module) -> dict[str, Tensor]:
-    # What is shared is stored once, under its first name: building the model ties it again.
+    # Shared weights are stored once, under their first name: building the model ties them again.
     parameters: dict[str, Tensor] = dict(model.named_parameters())
     every_parameter = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     buffers = {name: value for name, value in model.state_dict().items() if name not in every_parameter}
@@ -316,7 +316,7 @@ def _check_weights(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], 
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """What a bundle says of itself, its own checksum verified; its files are not looked at.
+    """The configuration of a bundle, its own checksum verified; the other files are not checked.
 
     Raises:
         BundleError: there is no bundle, or it is damaged, altered or made by a newer version.
@@ -324,13 +324,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     if is_exported(folder) and not (folder / CONFIG).exists():
         raise BundleError(
             f"{folder} was written by s2s export: it is for `s2s translate`, `s2s summarize` and s2s.OnnxTranslator; "
-            "all else needs the bundle that it was made of"
+            "everything else needs the bundle that it was exported from"
         )
     return BUNDLE.read_config(folder)
 
 
 def check_files(folder: Path, config: Mapping[str, Any]) -> None:
-    """See that the files of a bundle are those that were written.
+    """Check that the files of a bundle are unchanged.
 
     Raises:
         BundleError: one is missing, truncated or altered, or is not in the bundle.
@@ -347,7 +347,7 @@ def _shapes(folder: Path) -> Sequence[Sequence[int]]:
 
 
 def stored_weights(model: nn.Module) -> dict[str, Tensor]:
-    """What a bundle keeps of a model, by name; what is shared once."""
+    """The weights of a model that a bundle stores, by name; shared ones once."""
     return {name: value.detach().cpu().contiguous() for name, value in _stored(model).items()}
 
 

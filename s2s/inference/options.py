@@ -1,4 +1,4 @@
-"""The options of a translation, for Python and the command line alike: names, defaults, meaning, what is possible."""
+"""The options of a translation, for both Python and the command line: names, defaults, meaning, allowed values."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ RISKS = ("chrf", "bleu")
 SPLITS = ("sentences",)
 BATCH_TOKENS = 4096
 MAX_SOURCE_TOKENS = 4096
-"""As many as a batch has: a line of a million letters must not take hours, nor all memory."""
+"""As many as a batch has: a line of a million letters must not take hours or exhaust the memory."""
 
 
 def _of_search(usual: float | str, where: str) -> str:
-    return f"the search's, {usual} where {where}"
+    return f"the search strategy's, {usual} if {where}"
 
 
-_DRAWN = "outputs are drawn"
-_SPLIT = "the beam is split"
+_DRAWN = "outputs are sampled"
+_SPLIT = "the beam is split into groups"
 
 
 def _option(
@@ -68,17 +68,17 @@ def _option(
     """A field of `Options`.
 
     Args:
-        default: None is "not given".
-        about: what it does, with its paper; for a person, on the command line as well.
-        least: smallest possible number.
-        above: all possible numbers are above it.
-        most: largest possible number.
-        choices: all that it may be.
-        otherwise: what holds if it is not given, where the default does not say it.
-        metavar: what stands for its value in the help.
+        default: None means "not given".
+        about: what it does, with its paper; also the help text of the command line.
+        least: inclusive lower bound.
+        above: exclusive lower bound.
+        most: inclusive upper bound.
+        choices: all allowed values.
+        otherwise: description of the default, if `default` itself does not tell.
+        metavar: placeholder for its value in the help.
         aliases: further flags.
-        search: the strategy that it asks for if the bundle's does not take it, "" for none; None if it is not for a
-            strategy.
+        search: the strategy that it implies if the bundle's does not support it, "" for none; None if it is not an
+            option of a strategy.
     """
     return field(
         default=default,
@@ -101,39 +101,39 @@ class Options:
     """How texts are translated.
 
     Raises:
-        ConfigError: an option that cannot be.
+        ConfigError: an option has an invalid value, or options contradict each other.
     """
 
     search: str | None = _option(
         None,
-        "name of a search strategy, with options of its own; see: s2s plugins list --kind search",
-        otherwise="the bundle's, or one that takes the options that are given",
+        "search strategy, optionally with its own options; see: s2s plugins list --kind search",
+        otherwise="the bundle's, or one that supports the given options",
         metavar="NAME[,KEY=VALUE...]",
     )
     beam: int | None = _option(
         None,
-        "size of the beam (Sutskever et al. 2014); 1 is greedy",
+        "beam size (Sutskever et al. 2014); 1 is greedy search",
         least=1,
         otherwise=f"{of_bundle(BEAM)}; with groups {DIVERSE_BEAM}, with phrases {CONSTRAINED_BEAM}",
         search="Beam",
     )
     n_best: int = _option(
         1,
-        "outputs to find for each line, at most the size of the beam",
+        "number of outputs to return for each line, at most the beam size",
         least=1,
         aliases=("--nbest",),
         search="Beam",
     )
     normalization: str | None = _option(
         None,
-        "of the beam's scores by length: wu (Wu et al. 2016, eq. 14), length (the log-probability of a token), none",
+        "length normalization of beam scores: wu (Wu et al. 2016, eq. 14), length (log-probability per token), none",
         choices=NORMALIZATIONS,
         otherwise=of_bundle(NORMALIZATION),
         search="Beam",
     )
     alpha: float | None = _option(
         None,
-        "strength of the normalization; 0 is none",
+        "strength of the length normalization; 0 is none",
         least=0,
         most=MOST_ALPHA,
         otherwise=of_bundle(f"{ALPHA:g}"),
@@ -149,14 +149,14 @@ class Options:
     )
     samples: int | None = _option(
         None,
-        "draw so many outputs for each line and give them all, instead of looking for the best",
+        "sample this many outputs for each line and return them all, instead of searching for the best",
         least=1,
         otherwise=_of_search(SAMPLES, _DRAWN),
         search="Sampling",
     )
     temperature: float | None = _option(
         None,
-        "draw from p^(1 / temperature) (Ackley et al. 1985): below 1 the likely gets likelier",
+        "sampling temperature: sample from p^(1 / temperature) (Ackley et al. 1985); below 1 favours likely tokens",
         above=0,
         least=TEMPERATURES[0],
         most=TEMPERATURES[1],
@@ -165,7 +165,7 @@ class Options:
     )
     top_k: int | None = _option(
         None,
-        "draw from so many most probable tokens (Fan et al. 2018)",
+        "sample only from this many most probable tokens (Fan et al. 2018)",
         least=1,
         most=MOST_TOKENS,
         otherwise=_of_search("all", _DRAWN),
@@ -173,7 +173,8 @@ class Options:
     )
     top_p: float | None = _option(
         None,
-        "draw from the most probable tokens that have this share together (nucleus; Holtzman et al. 2020)",
+        "sample only from the most probable tokens that together have this probability (nucleus sampling; Holtzman et "
+        "al. 2020)",
         above=0,
         most=1,
         otherwise=_of_search(f"{TOP_P:g}", _DRAWN),
@@ -181,14 +182,14 @@ class Options:
     )
     groups: int | None = _option(
         None,
-        "split the beam into so many groups that avoid what the others say (Vijayakumar et al. 2016)",
+        "split the beam into this many groups that avoid each other's tokens (Vijayakumar et al. 2016)",
         least=1,
         otherwise=_of_search(GROUPS, _SPLIT),
         search="DiverseBeam",
     )
     strength: float | None = _option(
         None,
-        "what a token costs a group for each time that an earlier one says it; 0 makes all groups alike",
+        "diversity penalty on a token for each time that an earlier group chose it; 0 makes all groups alike",
         least=0,
         most=MOST_PENALTY,
         otherwise=_of_search(f"{STRENGTH:g}", _SPLIT),
@@ -196,92 +197,95 @@ class Options:
     )
     phrases: Sequence[str] = _option(
         (),
-        "words that each output holds (Post & Vilar 2018); a limit may cut them off",
+        "words that each output must contain (Post & Vilar 2018), unless its length limit cuts them off",
         search="ConstrainedBeam",
     )
     seed: int | None = _option(
         None,
-        "what is drawn is a function of it and of the line",
+        "random seed; samples depend only on it and on the line",
         otherwise=_of_search(SEED, _DRAWN),
         search="",
     )
     minimum_risk: str | None = _option(
         None,
-        "of the samples give the one that is most like all of them (Kumar & Byrne 2004), by this sentence-level score; "
-        "the score of an output is then its mean over the samples, from 0 to 100",
+        "minimum Bayes risk: return the sample that is most similar to all of them (Kumar & Byrne 2004), by this "
+        "sentence-level metric; the score of an output is then its mean over the samples, from 0 to 100",
         choices=RISKS,
         otherwise="the most probable first",
     )
     no_repeat_ngram: int | None = _option(
         None,
-        "so many tokens in a row never come twice in an output (Paulus et al. 2018)",
+        "no sequence of this many tokens occurs twice in an output (Paulus et al. 2018)",
         least=1,
         most=MOST_TOKENS,
-        otherwise="they may",
+        otherwise="no such restriction",
     )
     banned: Sequence[str] = _option(
         (),
-        "words that no output holds (Hu et al. 2019), as the tokenizer splits them (another split of the same letters "
-        "is not seen)",
+        "words that no output may contain (Hu et al. 2019), as the tokenizer splits them (another split of the same "
+        "letters is not detected)",
     )
     prefix: str | None = _option(
         None,
         "text that each output begins with (Wuebker et al. 2016)",
-        otherwise="whatever the model says",
+        otherwise="no prefix",
     )
     replace_unknowns: bool = _option(
         False,
-        "put for each unknown piece of an output the source word that it looked at most (Luong et al. 2015b)",
+        "replace each unknown piece of an output with the source word that it attends to most (Luong et al. 2015b)",
     )
     limit_ratio: float = _option(
-        LIMIT_RATIO, "most tokens of an output, as a multiple of its source's", least=0, most=MOST_RATIO
+        LIMIT_RATIO, "maximum output tokens, as a multiple of the source's", least=0, most=MOST_RATIO
     )
-    limit_extra: int = _option(LIMIT_EXTRA, "and so many more", least=0, most=MOST_TOKENS)
+    limit_extra: int = _option(
+        LIMIT_EXTRA, "tokens added to the maximum of limit_ratio", least=0, most=MOST_TOKENS
+    )
     max_tokens: int | None = _option(
         None,
-        "most tokens of an output, whatever its source",
+        "maximum output length in tokens, whatever the source length",
         least=0,
         most=MOST_TOKENS,
         otherwise="no such limit",
     )
     minimum_ratio: float = _option(
-        0.0, "fewest tokens of an output, as a multiple of its source's", least=0, most=MOST_RATIO
+        0.0, "minimum output tokens, as a multiple of the source's", least=0, most=MOST_RATIO
     )
     min_tokens: int = _option(
         0,
-        "fewest tokens of an output, whatever its source; a minimum above the limit gives way",
+        "minimum output length in tokens, whatever the source length; if it exceeds the maximum, the maximum counts",
         least=0,
         most=MOST_TOKENS,
     )
     max_source_tokens: int = _option(
         MAX_SOURCE_TOKENS,
-        "tokens of a line (with split, of a sentence) that are read; what a longer one loses is told",
+        "maximum number of tokens read per line (with split, per sentence); truncation is reported",
         least=1,
     )
     split: str | None = _option(
         None,
-        "of a line translate each of its sentences, and join what comes of them; the score is then the mean of theirs, "
+        "translate each sentence of a line separately and join the outputs; the score is then the mean of theirs, "
         "a prefix is that of the first",
         choices=SPLITS,
         otherwise="a line is translated as a whole",
     )
     language: str | None = _option(
         None,
-        "of the source, for split: a code such as de, whose abbreviations then end no sentence",
-        otherwise="en; the stops of all scripts end a sentence anyway",
+        "source language for split: a code such as de, whose abbreviations then do not end a sentence",
+        otherwise="en; full stops of all scripts always end a sentence",
         metavar="CODE",
     )
     batch_tokens: int = _option(
         BATCH_TOKENS,
-        "most source tokens of a batch, padding counted; each thread searches a batch. Speed and memory only",
+        "maximum source tokens per batch, including padding; each thread searches one batch. Affects speed and memory "
+        "only",
         least=1,
     )
-    weights: bool = _option(False, "keep the attention weights, in results and in JSON lines")
+    weights: bool = _option(False, "include the attention weights in results and in JSON lines")
     shortlist: bool = _option(
         False,
-        "say only what the bundle's shortlist has for the pieces of a sentence (Jean et al. 2015): faster, and now and "
-        "then another word; "
-        "probabilities are then shares among these pieces. See: s2s shortlist",
+        "restrict the output vocabulary to the bundle's shortlist for the pieces of a sentence (Jean et al. 2015): "
+        "faster, occasionally with a different word; "
+        "probabilities are then normalized over these pieces only. See: s2s shortlist",
     )
 
     def __post_init__(self) -> None:
@@ -301,7 +305,7 @@ class Options:
             )
         if self.split is None and self.language is not None:
             raise ConfigError(
-                f"language {self.language!r} is for split, and that is not given; leave it out or split"
+                f"language {self.language!r} is only for split, which is not given; give split or leave out language"
             )
         if self.split is not None and self.several:
             which = "n_best" if self.n_best > 1 else "samples"
@@ -311,17 +315,17 @@ class Options:
             )
         if self.split is not None and self.phrases:
             raise ConfigError(
-                f"split {self.split!r} cannot know which sentence is to hold {self.phrases[0]!r}; leave out phrases or "
-                "split"
+                f"split {self.split!r} cannot know which sentence must contain {self.phrases[0]!r}; leave out phrases "
+                "or split"
             )
         for asked in ("prefix", "phrases"):
             if self.shortlist and getattr(self, asked):
                 raise ConfigError(
-                    f"what {asked} asks for may be on no shortlist; leave out {asked} or shortlist"
+                    f"the tokens of {asked} may be missing from the shortlist; leave out {asked} or shortlist"
                 )
 
     def of_search(self) -> dict[str, Any]:
-        """The options of a search strategy that are given."""
+        """The given options that are for a search strategy."""
         values = {
             one.name: getattr(self, one.name) for one in fields(self) if one.metadata["search"] is not None
         }
@@ -341,7 +345,7 @@ class Options:
         """The options of these names and values.
 
         Raises:
-            ConfigError: a name that is none, with the nearest one; or a value that cannot be.
+            ConfigError: an unknown name (the message suggests the nearest one), or an invalid value.
         """
         known = [one.name for one in fields(cls)]
         for name in given:
@@ -351,12 +355,12 @@ class Options:
 
 
 def implied_search(option: str) -> str | None:
-    """The strategy that an option asks for; None if it asks for none."""
+    """The strategy that an option implies; None if it implies none."""
     return next(one.metadata["search"] or None for one in fields(Options) if one.name == option)
 
 
 class Given(TypedDict, total=False):
-    """For type checkers: `Options` as they are given to `Translator.translate`."""
+    """For type checkers: `Options` as keyword arguments of `Translator.translate`."""
 
     search: str | None
     beam: int | None
@@ -392,15 +396,15 @@ class Given(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Flag:
-    """An option as a command line has it.
+    """An option as a command-line flag.
 
     Attributes:
         name: as in `Options`.
         flags: such as "--limit-extra".
         kind: bool for one without a value, tuple for one that may be given more than once.
-        about: what the help says.
-        choices: all that it may be; empty if that is not a list.
-        metavar: what stands for its value in the help.
+        about: help text.
+        choices: all allowed values; empty if they cannot be listed.
+        metavar: placeholder for its value in the help.
     """
 
     name: str

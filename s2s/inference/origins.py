@@ -1,4 +1,4 @@
-"""Who brought the parts that a bundle names: told when one of them is not here."""
+"""The distributions that a bundle's parts come from, named in the error if a part is not installed."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from s2s.inference.upgrade import named_parts
 from s2s.registry import catalogue
 
 DISTRIBUTIONS = "distributions"
-"""Entry of a bundle's configuration: "cell LSTM" -> {"distribution": "s2s", "version": "0.1.0"}; what comes from a
---plugin-dir has {"folder": its name}, or that of a file, for its place is the maker's own affair."""
+"""Entry of a bundle's configuration: "cell LSTM" -> {"distribution": "s2s", "version": "0.1.0"}; parts from a
+--plugin-dir have {"folder": its name}, or that of a file, without the path, which is private."""
 
 
 def record_origins(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """What a bundle is to say of its parts, see `DISTRIBUTIONS`."""
+    """The origins of a bundle's parts, see `DISTRIBUTIONS`."""
     return {named.label: installed_origin(named.kind, named.name) for named in named_parts(config)}
 
 
 def installed_origin(kind: str, name: str) -> dict[str, str]:
-    """Who brings a part here.
+    """The installed distribution of a part.
 
     Raises:
-        ConfigError: nobody, or two.
+        ConfigError: there is none, or two.
     """
     entry = catalogue().entry(kind, name)
     if Path(entry.distribution) in catalogue().plugin_dirs:
@@ -64,10 +64,10 @@ def check_origins(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def origins(folder: Path, config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """What a bundle says of its parts; nothing if it was written before that was noted.
+    """The recorded origins of a bundle's parts; empty for older bundles without this record.
 
     Raises:
-        BundleError: it says what cannot be.
+        BundleError: the record is malformed.
     """
     noted = config.get(DISTRIBUTIONS, {})
     try:

@@ -1,4 +1,4 @@
-"""Where translations go: standard output, or a file that is there when it is whole, and goes on after a kill."""
+"""Output of translations: standard output, or a file that appears when complete and can be resumed after a kill."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from s2s.untrusted import parse_json
 
 
 class Outgoing:
-    """Standard output, or a file that appears under its name when it is whole.
+    """Standard output, or a file that appears under its name when it is complete.
 
-    Until then it is written beside, as NAME.partial, with NAME.partial.json: of which lines, and how far. Both are
-    written window by window, the second after the first and by renaming, so after a kill at any moment they tell where
-    to go on. A name that ends in .gz is compressed, each window for itself.
+    Until then it is written next to it, as NAME.partial, with the progress in NAME.partial.json. Both are written
+    window by window, the second after the first and by renaming, so after a kill at any moment they tell where to
+    continue. If the name ends in .gz, the output is compressed, each window separately.
 
     Args:
-        path: of the file; None is standard output. Of a link, what it points to; a device, a pipe or `/dev/stdout` is
-            written to as it stands.
-        made_of: what the translations depend on, but for the lines; anything that JSON can hold.
-        resume: go on where an earlier run with the same `made_of` stopped.
+        path: of the file; None is standard output. Links are followed; a device, a pipe or `/dev/stdout` is written to
+            directly.
+        made_of: what the translations depend on besides the lines; any JSON value.
+        resume: continue where an earlier run with the same `made_of` stopped.
 
     Attributes:
-        lines: of the input, that are translated already.
+        lines: number of input lines that are already translated.
         checksum: `of_lines` of these.
 
     Raises:
-        DataError: another run writes the file, or the earlier run was another one.
+        DataError: another run is writing the file, or the earlier run had other settings.
         WriteError: the file cannot be written.
     """
 
@@ -46,7 +46,7 @@ class Outgoing:
         self, path: str | None, *, made_of: Mapping[str, Any] | None = None, resume: bool = False
     ) -> None:
         check_name(path)
-        # A device or a pipe has no place beside it, and must not be replaced.
+        # A device or a pipe has no partial file, and must not be replaced.
         self._direct = path is None or is_stream(path)
         self.path = path if path is None or self._direct else os.path.realpath(path)
         self._made_of = json.loads(json.dumps(made_of or {}))
@@ -85,7 +85,7 @@ class Outgoing:
             return Lock.of_new_file(self._partial)
         except BlockingIOError as error:
             raise DataError(
-                f"another run{self._whose()} is writing {self._partial}; let it end, or stop it"
+                f"another run{self._whose()} is writing {self._partial}; wait for it, or stop it"
             ) from error
 
     def _whose(self) -> str:
@@ -100,7 +100,7 @@ class Outgoing:
 
     def _earlier(self, begun: bool) -> int:
         if self._about.exists() and not begun and self.path and os.path.isfile(self.path):
-            self._about.unlink()  # it was whole already
+            self._about.unlink()  # it was already complete
             return 0
         try:
             about = parse_json(self._about.read_text(encoding="utf-8"))
@@ -109,33 +109,33 @@ class Outgoing:
         except FileNotFoundError:
             return 0
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{self._about} cannot be read ({error}); begin anew without --resume") from error
+            raise DataError(f"{self._about} cannot be read ({error}); start over without --resume") from error
         for name in sorted({*made_of, *self._made_of}):
             if made_of.get(name) != self._made_of.get(name):
                 raise DataError(
                     f"{self._partial} was begun with {name} {made_of.get(name)!r}, not {self._made_of.get(name)!r}; "
-                    "give the same, or begin anew without --resume"
+                    "give the same, or start over without --resume"
                 )
         if self._partial.stat().st_size < size:
-            raise DataError(f"{self._partial} has lost its end; begin anew without --resume")
+            raise DataError(f"{self._partial} is truncated; start over without --resume")
         return size
 
     def __enter__(self) -> Outgoing:
         return self
 
     def write(self, text: str, lines: list[bytes]) -> None:
-        """Write what some lines have become, all of it or nothing.
+        """Write the output of some lines, all of it or nothing.
 
         Args:
-            text: whole lines.
-            lines: of the input.
+            text: complete output lines.
+            lines: the input lines.
 
         Raises:
-            WriteError: they cannot be written; those before are, and are gone on with.
+            WriteError: they cannot be written; those before are kept for a resumed run.
         """
         data = text.encode("utf-8", "replace")
         with writing(self._name):
-            # Without a time, so that the same translations are the same bytes.
+            # Without a time stamp, so that the same translations give the same bytes.
             self._stream.write(gzip.compress(data, mtime=0) if self._compressed else data)
             self._stream.flush()
             self.lines += len(lines)
@@ -152,7 +152,7 @@ class Outgoing:
             "process": os.getpid(),
         }
         new = Path(f"{self._about}.new")
-        try:  # not synced, for it is written often: after a power cut `_earlier` sees what is lost
+        try:  # not synced, since it is written often: after a power cut `_earlier` notices a loss
             new.write_text(json.dumps(about), encoding="utf-8")
             os.replace(new, self._about)
         except BaseException:
@@ -174,7 +174,7 @@ class Outgoing:
             kind = BaseException
             raise
         finally:
-            with suppress(OSError):  # what it could not write it has told already
+            with suppress(OSError):  # failed writes have already been reported
                 self._stream.close()
             if kind is not None and not self._direct:
                 self._keep()
@@ -193,12 +193,12 @@ class Outgoing:
             sync_folder(Path(path).absolute().parent)
 
     def _keep(self) -> None:
-        """Leave what there is to the next run, if there is anything."""
+        """Keep the partial file for a resumed run, if it has any lines."""
         if self.lines == 0:
             self._partial.unlink(missing_ok=True)
             self._about.unlink(missing_ok=True)
         elif self._partial.exists():
             print(
-                f"s2s: {counted(self.lines, 'line')} translated, in {self._partial}; go on with --resume",
+                f"s2s: {counted(self.lines, 'line')} translated, in {self._partial}; continue with --resume",
                 file=sys.stderr,
             )

@@ -1,6 +1,6 @@
-"""What the pickle in a checkpoint asks for, gone through before torch does it.
+"""Check of the pickle in a checkpoint, before torch loads it.
 
-Torch's loader of weights executes nothing, but makes what it is told to: `bytearray(10**10)` is a line of text.
+Torch's weights-only loader executes nothing, but allocates what it is told to: `bytearray(10**10)` is a line of text.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far a long translation has come, for a person at a terminal."""
+"""Progress bar of a long translation."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from s2s.counted import counted
 
 @contextmanager
 def progress(size: int | None, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error with lines, lines per second and the time that is left.
+    """A bar on standard error with lines, lines per second and the remaining time.
 
     Args:
-        size: bytes to read; None if they cannot be known, and then no time is left to tell.
-        shown: without it nothing is shown, and nothing imported.
+        size: bytes to read; None if unknown, and then no remaining time is shown.
+        shown: if False, nothing is shown or imported.
 
     Yields:
-        what is to be told of new lines, and of the bytes that are read.
+        a function to be called with the number of new lines, and the number of bytes read so far.
     """
     if not shown:
         yield lambda lines, read: None

@@ -1,4 +1,4 @@
-"""Minimum Bayes risk: of what was drawn, the output that is most like all of it."""
+"""Minimum Bayes risk: the sample that is most similar to all samples."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Gain = Callable[[str, str], float]
 
 
 def least_risk(samples: Sequence[Translation], gain: Gain) -> list[Translation]:
-    """Each sample once, the one of least risk first; its score is the expected gain.
+    """Each distinct sample, the one of least risk first; its score is the expected gain.
 
-    Kumar & Byrne 2004 choose the E' with the least expected loss: the sum over E of L(E, E') P(E | F). Here the samples
-    stand for P, each as often as it was drawn, and the loss is what the gain lacks. Of equals the one that came first.
+    Kumar & Byrne 2004 choose the E' with the least expected loss: the sum over E of L(E, E') P(E | F). Here P is the
+    empirical distribution of the samples, and the loss is the negative gain. Ties go to the earlier sample.
 
     Args:
         samples: of one sentence.
@@ -42,7 +42,7 @@ def gain_by(name: str) -> Gain:
     Args:
         name: "chrf" (Popović 2015), or "bleu" (Papineni et al. 2002; smoothed, of no higher order than the output has).
     """
-    # Imported when it is asked for: a translator that needs no scores starts without.
+    # Imported on demand: a translator that needs no scores starts without it.
     metric: Any
     if name == "chrf":
         from sacrebleu.metrics.chrf import CHRF

@@ -1,4 +1,4 @@
-"""How probable given translations are to a model: teacher forcing, one pass over each pair."""
+"""Log-probabilities of given translations, by teacher forcing: one pass over each pair."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from s2s.text.extended import ExtendedVocabulary
 from s2s.text.tokenizer import PAD
 
 MOST_PAIRS_OF_TOKENS = 2**28
-"""Source tokens times target tokens of a line: attention has a number for each, 1 GiB of them."""
+"""Maximum of source tokens times target tokens of a line: attention has a number for each, 1 GiB of them."""
 MOST_TOKENS = 2**17
-"""Of a line or of its translation: a layer keeps some thousand numbers of each, 1 GiB of them, too."""
+"""Maximum tokens of a line or of its translation: a layer keeps some thousand numbers of each, also 1 GiB."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A translation that was given, and its probability.
+    """A given translation, and its probability.
 
-    A line without a token translates to a line without a token, whatever the model thinks. So where the source has no
-    token, an empty translation has probability 1, and no tokens; any other has probability 0.
+    A source without tokens always translates to an empty line, independent of the model. So for such a source, an empty
+    translation has probability 1, and no tokens; any other has probability 0.
 
     Attributes:
-        log_prob: natural logarithm of its probability, the end included.
-        tokens: its pieces, as a person should see them, and the end; nothing where the source has no token.
+        log_prob: natural logarithm of its probability, including the end token.
+        tokens: its pieces, in readable form, and the end token; empty if the source has no tokens.
         log_probs: of each of `tokens`.
     """
 
@@ -47,12 +47,12 @@ class Scored:
 
     @property
     def perplexity(self) -> float:
-        """Per token, the end counted; NaN where there are no tokens."""
+        """Per token, including the end token; NaN if there are no tokens."""
         return perplexity([self])
 
 
 def perplexity(scored: Iterable[Scored]) -> float:
-    """Of several translations, per token, their ends counted; those without tokens do not count."""
+    """Perplexity of several translations per token, including end tokens; those without tokens do not count."""
     log_probs = [log_prob for one in scored for log_prob in one.log_probs]
     return exp(-math.fsum(log_probs) / len(log_probs)) if log_probs else math.nan
 
@@ -78,13 +78,13 @@ def score(
     Args:
         bundle: as `load_bundle` returns it.
         sources: one line each.
-        targets: as many.
-        batch_tokens: most tokens of a batch on either side, padding counted. Speed and memory only.
+        targets: one line for each source.
+        batch_tokens: maximum tokens per batch on either side, including padding. Affects speed and memory only.
         device: such as "cpu" or "cuda".
 
     Raises:
-        DataError: there are not as many targets as sources, or one is no str.
-        ConfigError: an impossible `batch_tokens` or device.
+        DataError: there are not as many targets as sources, or one is not a str.
+        ConfigError: an invalid `batch_tokens` or device.
     """
     scored: dict[int, Scored] = {}
     for batch, source, gold, decoded in forced(
@@ -122,14 +122,14 @@ def forced(
     batch_tokens: int,
     device: str,
 ) -> Iterator[tuple[list[int], Padded, Padded, Decoded]]:
-    """Teacher forcing of given pairs, in batches of like length, longest first; not of those without a source token.
+    """Teacher forcing of given pairs, in batches of similar length, longest first; without those with an empty source.
 
     Yields:
-        Positions in the lists; the sources; the targets with the end mark, which were to be said; what was decoded.
+        Positions in the lists; the sources; the gold targets with the end token; the decoder's outputs.
     """
     for side, texts in (("source", sources), ("target", targets)):
         if isinstance(texts, str):
-            raise DataError(f"the {side}s are one str; a list of texts is needed, such as [text]")
+            raise DataError(f"the {side}s are a single str; give a list of texts, such as [text]")
     if len(sources) != len(targets):
         raise DataError(
             f"there are {len(sources)} sources and {len(targets)} targets; each source needs its target"
@@ -180,7 +180,7 @@ def gold_log_probs(model: Writer, decoded: Decoded, gold: Padded, source: Padded
 
 
 def _batches(lengths: list[tuple[int, int]], batch_tokens: int) -> Iterator[list[int]]:
-    # Longest first, so that too large a budget shows at once.
+    # Longest first, so that a too large batch_tokens fails at once.
     order = sorted(
         (index for index, (source, _) in enumerate(lengths) if source),
         key=lambda index: (-max(lengths[index]), lengths[index], index),

@@ -1,4 +1,4 @@
-"""What is searched for: in a call as a whole, and for one output with wishes of its own."""
+"""What is searched for: in a call as a whole, and for a single output with its own constraints."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from s2s.text.tokenizer import UNK
 
 
 class Said(NamedTuple):
-    """What one output is to hold, in tokens.
+    """The constraints on one output, in tokens.
 
     Attributes:
-        prefix: that it begins with.
-        phrases: that it holds.
-        banned: that it does not hold.
-        unsayable: what it was to hold and the model has no tokens for, as text.
+        prefix: what it must begin with.
+        phrases: what it must contain.
+        banned: what it must not contain.
+        unsayable: required texts that the model has no tokens for.
     """
 
     prefix: list[int]
@@ -43,12 +43,12 @@ class Wish(NamedTuple):
 
 
 class Wishes(NamedTuple):
-    """What one output is to hold, as it was asked for.
+    """The constraints on one output, as requested.
 
     Attributes:
-        prefix: that it begins with; without tokens: with anything.
-        phrases: that it holds.
-        banned: that it does not hold.
+        prefix: what it must begin with; anything if it has no tokens.
+        phrases: what it must contain.
+        banned: what it must not contain.
     """
 
     prefix: Wish
@@ -57,14 +57,14 @@ class Wishes(NamedTuple):
 
     @property
     def unknown(self) -> bool:
-        """Whether a word is among them that the vocabulary lacks: only a model that copies may say it."""
+        """Whether any has an out-of-vocabulary word, which only a model that copies can generate."""
         return any(UNK in wish.tokens for wish in (self.prefix, *self.phrases, *self.banned))
 
     def said(self, vocabulary: ExtendedVocabulary) -> Said:
-        """They in tokens.
+        """The constraints in tokens.
 
         Args:
-            vocabulary: with the words of the source that a model can copy, if it can.
+            vocabulary: with the source words that the model can copy, if any.
         """
 
         def tokens(wish: Wish) -> list[int]:
@@ -89,9 +89,9 @@ class Sentence(NamedTuple):
     """What one search finds an output for: a line, or a part of one.
 
     Attributes:
-        text: of the source.
-        strategy: that searches.
-        wishes: for its output.
+        text: the source text.
+        strategy: the search strategy.
+        wishes: the constraints on its output.
     """
 
     text: str
@@ -105,13 +105,13 @@ class Search:
     Args:
         options: of the call.
         bundle: of the first model.
-        results: whether more than texts is wanted.
-        one_line: whether an output is a line, whatever the model says.
-        copies: whether words that the vocabulary lacks can be said of a source that has them.
+        results: whether results are returned, not just texts.
+        one_line: whether an output must be a single line.
+        copies: whether out-of-vocabulary words can be copied from the source.
 
     Raises:
-        BundleError: a shortlist is asked for, and the bundle has none.
-        ConfigError: options that cannot be for this bundle.
+        BundleError: `shortlist` is given, but the bundle has none.
+        ConfigError: options that are impossible with this bundle.
     """
 
     def __init__(
@@ -137,20 +137,20 @@ class Search:
         self._split = None if options.split is None else SentenceSplitter(options.language or LANGUAGE)
         self._wishes = self._encoded(options)
         for wish in (self._wishes.prefix, *self._wishes.phrases):
-            # Which sources have the word, and so whether it can be copied, is known line by line.
+            # Whether the source has the word, so that it can be copied, is only known line by line.
             if wish.text and (not wish.tokens or (UNK in wish.tokens and not copies)):
-                raise ConfigError(f"the model cannot say all of {wish.text!r}; choose other words")
+                raise ConfigError(f"the model has no tokens for {wish.text!r}; choose other words")
 
     def sentences(self, line: str | Line) -> list[Sentence]:
-        """What there is to search for a line: itself, or each of its sentences. One at least.
+        """What to search for a line: the line itself, or each of its sentences. At least one.
 
         Raises:
-            ConfigError: a wish of the line goes not together with the options of the call.
+            ConfigError: a constraint of the line contradicts the options of the call.
         """
         text = line if isinstance(line, str) else line.text
         strategy, wishes = self.strategy, self._wishes
         if isinstance(line, Line) and line.wishes:
-            # What it gives is what it would give if its wishes were those of the call.
+            # The result is the same as if its constraints were options of the call.
             options = dataclasses.replace(
                 self.options,
                 prefix=self.options.prefix if line.prefix is None else line.prefix,

@@ -1,6 +1,6 @@
-"""Folders that are sent to anybody: verified when they are read.
+"""Folders that are shared with others, and verified when they are read: bundles and exports.
 
-A bundle is one, what `s2s export` writes another. Nothing here needs torch.
+Nothing here needs torch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TOKENIZERS = {
     "target_tokenizer": ("target_vocabulary_size",),
     "piece_tokenizer": ("piece_vocabulary_size",),
 }
-"""Entries of a configuration that name tokenizers, each also a folder, and those of the model that are their sizes."""
+"""Entries of a configuration that name tokenizers, each also a folder name, and the model entries for their sizes."""
 
 _TYPES: dict[str, type] = {
     **dict.fromkeys(
@@ -33,7 +33,7 @@ _TYPES: dict[str, type] = {
     **dict.fromkeys(("model", "sha256", "training", "card", "graphs"), dict),
     "scores": list,
 }
-"""What entries of a configuration are, where there are any."""
+"""Types of the entries of a configuration, if present."""
 _CALLED: dict[type, str] = {str: "text", dict: "a mapping", list: "a list"}
 
 
@@ -43,11 +43,11 @@ class Shipped:
 
     Attributes:
         name: what it is called.
-        config: the JSON file that says of what it is made.
-        format: version of its layout; raised when an older s2s could not read what a newer one writes.
-        entries: that its configuration must have.
-        files: that it must have, beside those that the configuration names.
-        command: what makes one.
+        config: the JSON file of its configuration.
+        format: version of its layout; increased when an older s2s could not read what a newer one writes.
+        entries: required entries of its configuration.
+        files: required files, besides those that the configuration names.
+        command: the command that makes one.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Shipped:
         return f"get the {self.name} again, or write it again with: {self.command}"
 
     def read_config(self, folder: Path) -> dict[str, Any]:
-        """What a folder says of itself, its own checksum verified; its files are not looked at.
+        """The configuration of a folder, its own checksum verified; the other files are not checked.
 
         Raises:
             BundleError: there is no such folder, or it is damaged, altered or made by a newer version.
@@ -115,7 +115,7 @@ class Shipped:
         return config
 
     def check_files(self, folder: Path, config: Mapping[str, Any]) -> None:
-        """See that the files of a folder are those that were written.
+        """Check that the files of a folder are unchanged.
 
         Raises:
             BundleError: one is missing, truncated or altered, or is not in the folder.
@@ -128,7 +128,7 @@ class Shipped:
                 OSError,
                 ValueError,
                 RuntimeError,
-            ) as error:  # no system has files of such names, or links in a ring
+            ) as error:  # impossible file names, or circular links
                 raise BundleError(
                     f"{folder / self.config} names a file that cannot be: {name[:60]!r} ({error}); {self.again}"
                 ) from error
@@ -142,14 +142,14 @@ class Shipped:
                 raise BundleError(
                     f"{path} is damaged: its checksum is not the one in {self.config}; {self.again}"
                 )
-        # What is read beside these is no way out either.
+        # Files that are read besides these must not lead outside, either.
         for tokenizer in filter(config.__contains__, _TOKENIZERS):
             for path in [folder / tokenizer, *(folder / tokenizer).rglob("*")]:
                 if path.is_symlink() and not _leads_inside(path, folder):
                     raise BundleError(f"{path} leads outside of the {self.name}; do not use it")
 
     def check_place(self, folder: Path) -> None:
-        """See that a folder may be written there: nothing is, or another of its kind, which is replaced.
+        """Check that a folder may be written there: the place is free, or has a folder of this kind to be replaced.
 
         Raises:
             BundleError: there is something else.
@@ -172,9 +172,9 @@ class Shipped:
         """The tokenizers that the configuration names: one, one for each side, or none.
 
         Raises:
-            BundleError: one has another vocabulary than the model.
+            BundleError: the vocabulary of one does not fit the model.
             ConfigError: an unknown tokenizer or option.
-            DataError: what one has learnt is damaged.
+            DataError: the files of one are damaged.
             PluginError: one cannot be imported.
         """
         tokenizers = {}
@@ -193,19 +193,19 @@ class Shipped:
         return tokenizers
 
     def of_both_sides(self, folder: Path, config: Mapping[str, Any]) -> tuple[Tokenizer, Tokenizer]:
-        """The tokenizers of source and target; one object if there is one for both sides.
+        """The tokenizers of source and target; the same object if both sides share one.
 
         Raises:
-            BundleError: one is missing, or has another vocabulary than the model.
+            BundleError: one is missing, or its vocabulary does not fit the model.
             ConfigError: an unknown tokenizer or option.
-            DataError: what one has learnt is damaged.
+            DataError: the files of one are damaged.
             PluginError: one cannot be imported.
         """
         tokenizers = self.load_tokenizers(folder, config)
         return self.sides(folder, tokenizers)
 
     def sides(self, folder: Path, tokenizers: Mapping[str, Tokenizer]) -> tuple[Tokenizer, Tokenizer]:
-        """Those of source and target among them.
+        """The source and the target tokenizer among these.
 
         Raises:
             BundleError: there is not one for each side.
@@ -228,7 +228,7 @@ def _load_tokenizer(folder: Path, spec: Spec) -> Tokenizer:
 def _leads_inside(path: Path, folder: Path) -> bool:
     try:
         return path.resolve(strict=True).is_relative_to(folder.resolve())
-    except (OSError, RuntimeError):  # to nothing, or in a ring
+    except (OSError, RuntimeError):  # a broken or circular link
         return False
 
 

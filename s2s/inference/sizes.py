@@ -1,4 +1,4 @@
-"""A model may not be larger than the weights that are there for it: a line of JSON can ask for terabytes."""
+"""Refuses models larger than their stored weights: a line of JSON could ask for terabytes."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from torch.overrides import TorchFunctionMode
 
 from s2s.errors import BundleError
 
-_MARGIN = 4  # what is tied is made and replaced; a bridge may make a matrix to take another of it
-_NUMBERS, _TENSORS = 2**22, 1000  # that need not be stored: tables of positions, masks
+_MARGIN = 4  # tied weights are created and then replaced; a bridge may create a matrix to derive another from it
+_NUMBERS, _TENSORS = 2**22, 1000  # allowance for tensors that are not stored: tables of positions, masks
 _MADE = {"empty", "zeros", "ones", "full", "rand", "randn", "eye"}
 _MADE_LIKE = {"new_empty", "new_zeros", "new_ones", "new_full"}
 
 
 @contextmanager
 def no_larger_than(shapes: Sequence[Sequence[int]], what: str, remedy: str) -> Iterator[None]:
-    """Inside, tensors are made only up to some times the size of what is stored.
+    """Inside the block, limit the size of created tensors to a multiple of the stored weights.
 
     Args:
         shapes: of the stored weights.
-        what: how the message begins.
-        remedy: how it ends.
+        what: beginning of the error message.
+        remedy: end of the error message.
 
     Raises:
         BundleError: more is asked for.

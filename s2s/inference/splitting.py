@@ -15,7 +15,7 @@ _NO_SPACE_BEHIND = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\u
 
 
 class SentenceSplitter:
-    """Where a sentence ends, see `s2s.text.sentences`.
+    """Splits lines into sentences, see `s2s.text.sentences`.
 
     Args:
         language: a code such as "de".
@@ -25,20 +25,20 @@ class SentenceSplitter:
         self._language = language
 
     def __call__(self, line: str) -> list[str]:
-        """The sentences of a line without the spaces around them; a line that is no more than one, as it is."""
-        line = encodable(line)  # the splitter refuses half of a surrogate pair, as tokenizers do
+        """The sentences of a line without surrounding spaces; a line with only one sentence is unchanged."""
+        line = encodable(line)  # the splitter refuses lone surrogates, as tokenizers do
         parts = segments(self._language, line)
-        if "".join(parts) != line:  # nothing may be lost, whatever the splitter thinks of it
+        if "".join(parts) != line:  # the splitter must not lose anything
             return [line]
         sentences = [part.strip() for part in parts if part.strip()]
         return sentences if len(sentences) > 1 else [line]
 
 
 def joined(sentences: Sequence[Translation]) -> Translation:
-    """The translation of a line from those of its sentences; of one, that one.
+    """Join the translations of a line's sentences; a single one is returned unchanged.
 
-    Its score is the mean of theirs, so that it may be compared with that of a line that was not split. Tokens and
-    log-probabilities stand one sentence after another, the end of each among the latter.
+    Its score is the mean of theirs, so that it is comparable with that of an unsplit line. Tokens and
+    log-probabilities are concatenated; the latter include the end token of each sentence.
     """
     if len(sentences) == 1:
         return sentences[0]

@@ -1,4 +1,4 @@
-"""Which search the options of a translation ask for."""
+"""The search strategy of given options."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from s2s.search.options import build_strategy, call_options, constructor_options
 from s2s.search.strategy import SearchStrategy
 
 _SHARED = ("normalization", "alpha", "beta")
-"""What the bundle recommends for scores, whichever search takes it."""
+"""Recommendations of the bundle for scores, for any search that supports them."""
 _SIZE = {"beam": "size"}
-"""What a strategy calls an option of another name."""
+"""Options that have another name in a strategy."""
 
 
 def strategy_of(options: Options, recommended: SearchStrategy, spec: Any) -> SearchStrategy:
-    """The strategy that is named; or what the bundle recommends, if it takes what is given; or one that does.
+    """The named strategy; or the recommended one of the bundle, if it supports the given options; or one that does.
 
     Args:
         options: of the translation.
@@ -29,7 +29,7 @@ def strategy_of(options: Options, recommended: SearchStrategy, spec: Any) -> Sea
         spec: of what is recommended.
 
     Raises:
-        ConfigError: the strategy does not take an option that is given; the error tells which strategies do.
+        ConfigError: the strategy does not support a given option; the error tells which strategies do.
         PluginError: the strategy cannot be imported.
     """
     given = options.of_search()
@@ -55,7 +55,7 @@ def strategy_of(options: Options, recommended: SearchStrategy, spec: Any) -> Sea
 
 
 def _asked(search: str) -> tuple[str, dict[str, Any]]:
-    """Name and options of `NAME,KEY=VALUE,...`; what any search may be asked for is no option of its own here."""
+    """Name and options of `NAME,KEY=VALUE,...`; options that have their own flag are refused here."""
     name, own = read_spec("search", given_spec(search, "search"))
     shared = {_SIZE.get(one.name, one.name): one.name for one in fields(Options)}
     for option in own:
@@ -76,5 +76,5 @@ def _implied(given: Mapping[str, Any], recommended: str) -> str:
     if all(_SIZE.get(option, option) in known for option in given):
         return recommended
     implied = [name for option in given if (name := implied_search(option))]
-    # What a beam cannot do asks for what can.
+    # Options that plain beam search lacks imply a strategy that has them.
     return next((name for name in implied if name != "Beam"), implied[0] if implied else recommended)

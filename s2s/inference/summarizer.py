@@ -1,4 +1,4 @@
-"""Documents in, summaries out: a translator that reads a document as a whole."""
+"""Summarization of documents: a translator that reads a document as a whole."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Summarizer:
-    """Summarizes documents: `Translator` for texts of several lines, of which each is read, and answered, as one.
+    """Summarizes documents: a `Translator` that treats a text of several lines as one source.
 
     Args:
         bundle: as `load_bundle` returns it.
@@ -59,14 +59,14 @@ class Summarizer:
         threads: int | None = None,
         models: Sequence[str | Path] = (),
     ) -> Summarizer:
-        """Make a summarizer of a bundle on disk; see `Translator.load`."""
+        """Make a summarizer from a bundle on disk; see `Translator.load`."""
         from s2s.inference.translator import Translator
 
         return cls.of(Translator.load(path, device, precision, threads, models))
 
     @classmethod
     def of(cls, translator: LineTranslator[Any]) -> Summarizer:
-        """Make a summarizer of a translator, that of an exported model too; both may be used."""
+        """Make a summarizer from a translator, also of an exported model; both remain usable."""
         summarizer = cls.__new__(cls)
         summarizer.translator = translator
         return summarizer
@@ -116,26 +116,26 @@ class Summarizer:
     ) -> str | list[str] | Translation | list[Translation]:
         """Summarize a document or several.
 
-        What a document gives depends on nothing else in the list. One without a token (an empty one) gives an empty
-        summary. A summary has the newlines that its model says.
+        The summary of a document does not depend on the other documents. A document without tokens (an empty one) has
+        an empty summary. A summary keeps the newlines that the model generates.
 
         Args:
-            documents: one text, or any number of them, each with as many lines as it has.
-            results: give objects with scores, tokens and alternatives instead of strings.
-            words: how long a summary shall be; only for a model that has learnt to be asked (`tell_length`).
+            documents: one text, or any number of them; each may have several lines.
+            results: return objects with scores, tokens and alternatives instead of strings.
+            words: approximate length of a summary; only for a model trained with length control (`tell_length`).
             options: see `s2s.inference.options.Options`; `s2s summarize` has the same.
 
         Returns:
-            for a str a str, for several a list, in their order; `Translation` instead of str if `results`.
+            a str for a str, a list in the same order for several; `Translation` instead of str if `results`.
 
         Raises:
-            BundleError: `words` are asked for, and the model has not learnt that; or see `Translator.translate`.
-            ConfigError: an option that does not exist or cannot be.
+            BundleError: `words` is given, but the model was not trained with it; or see `Translator.translate`.
+            ConfigError: an unknown option or an invalid value.
             DataError: something that is not a str.
 
         Warns:
             UserWarning: a document had more than `max_source_tokens` tokens, or an output lacks a phrase, and `results`
-                cannot tell it.
+                is off.
         """
         given = list(_checked([documents] if isinstance(documents, str) else documents))
         found = list(self._stream([given], results, words, options))
@@ -150,10 +150,10 @@ class Summarizer:
         window: int = WINDOW,
         **options: Unpack[Given],
     ) -> Iterator[str] | Iterator[Translation]:
-        """Summarize documents while they come, in their order, with little memory however many they are.
+        """Summarize a stream of documents, in order, with little memory however many there are.
 
         Args:
-            documents: any number of them; read when the summaries are asked for.
+            documents: any number of them; read lazily.
             results: see `summarize`.
             words: see `summarize`.
             window: see `Translator.stream`.
@@ -162,14 +162,14 @@ class Summarizer:
         Raises:
             BundleError: see `summarize`.
             ConfigError: see `summarize`.
-            DataError: see `summarize`; when the document is reached, after the summaries before it.
+            DataError: see `summarize`; raised when the document is reached, after the summaries before it.
         """
         if isinstance(documents, str):
-            raise DataError("stream takes documents, such as a list; for one document there is summarize")
+            raise DataError("stream takes documents, such as a list; for one document use summarize")
         if window < 1:
             raise ConfigError(f"window is {window}; it must be 1 or more")
         windows = in_windows(_checked(documents), max(1, window // 2))
-        if window == 1:  # an empty window asks for the answers to those before it
+        if window == 1:  # an empty window flushes the results of those before it
             windows = (one for each in windows for one in (each, []))
         return self._stream(windows, results, words, options)  # type: ignore[return-value]
 
@@ -214,36 +214,36 @@ class Summarizer:
             )
         if unmet and not results:
             warnings.warn(
-                f"{unmet} of {number} summaries lack a phrase that was asked for, or begin with another; see unmet of "
-                "results=True, limit_extra, beam",
+                f"{unmet} of {number} summaries lack a requested phrase or prefix; see unmet of results=True, "
+                "limit_extra, beam",
                 stacklevel=2,
             )
 
     def _check_told(self) -> None:
         if not self.translator.told_lengths:
             raise BundleError(
-                "this model has not learnt to be asked for a length; train it with a corpus that tells lengths "
+                "this model was not trained with length control; train it with a corpus that tells lengths "
                 "(data.train: [{path: FILE, tell_length: true}, {path: FILE}]), or use min_tokens and max_tokens"
             )
 
 
 def check_words(words: int | None, split: str | None) -> None:
-    """Refuse a length that cannot be asked for.
+    """Check a requested length.
 
     Args:
-        words: how long a summary shall be; None if it may be of any length.
+        words: approximate length of a summary; None for any length.
         split: see `s2s.inference.options.Options`.
 
     Raises:
-        ConfigError: fewer than one word, or each sentence of a document would be summarized for itself.
+        ConfigError: fewer than one word, or each sentence of a document would be summarized separately.
     """
     if words is None:
         return
     with_length("", words)
     if split is not None:
         raise ConfigError(
-            f"words {words} is for the summary of a whole document, but split {split!r} has each of its sentences "
-            "summarized for itself; leave out words or split"
+            f"words {words} is for the summary of a whole document, but split {split!r} summarizes each of its "
+            "sentences separately; leave out words or split"
         )
 
 

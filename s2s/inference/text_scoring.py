@@ -1,4 +1,4 @@
-"""How probable given texts are to a language model: each alone, or one after the other as a stream."""
+"""Log-probabilities of given texts under a language model: each independently, or as a stream."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from s2s.text.batch import pad
 from s2s.text.tokenizer import BOS, EOS, Tokenizer
 
 AT_ONCE = 2**14
-"""Tokens of a text that are read at once; of a longer one no more is kept than the state behind them."""
+"""Tokens of a text that are read at once; a longer one is read in parts, and only the state is kept between them."""
 
 
 def score_texts(
@@ -29,15 +29,15 @@ def score_texts(
         model: in evaluation mode.
         tokenizer: its own.
         texts: an empty one has the probability of ending at once.
-        batch_tokens: most tokens of a batch, padding counted.
+        batch_tokens: maximum tokens per batch, including padding.
 
     Raises:
-        ConfigError: an impossible `batch_tokens`.
+        ConfigError: an invalid `batch_tokens`.
     """
     if batch_tokens < 1:
         raise ConfigError(f"batch_tokens is {batch_tokens}; it must be 1 or more")
     pieces = tokenizer.encode_batch([encodable(text) for text in texts])
-    # Longest first, so that too large a budget shows at once.
+    # Longest first, so that a too large batch_tokens fails at once.
     order = sorted(range(len(pieces)), key=lambda index: -len(pieces[index]))
     found: dict[int, Scored] = {}
     while order:
@@ -49,7 +49,7 @@ def score_texts(
 
 
 class StreamScorer:
-    """The probability of each text after those before it, however many they are and in however many calls they come.
+    """The probability of each text as the continuation of those before it, across any number of calls.
 
     Args:
         model: in evaluation mode.
@@ -62,7 +62,7 @@ class StreamScorer:
         self._state: State = None
 
     def __call__(self, texts: Iterable[str]) -> list[Scored]:
-        """The texts that come next."""
+        """Score the next texts."""
         found = []
         for text in texts:
             pieces = [self.tokenizer.encode(encodable(text))]

@@ -1,4 +1,4 @@
-"""What a translator says of a line."""
+"""The result of translating a line."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Translation:
-    """An output and what is known of it.
+    """An output and its details.
 
     Attributes:
         text: one line.
         score: what the search ranks by.
-        tokens: the pieces it was made of, as a person should see them.
-        log_probs: natural logarithm of the probability of each piece and, if `finished`, of the end.
-        finished: False if the limit of tokens cut it off.
+        tokens: the pieces of the output, in readable form.
+        log_probs: natural logarithm of the probability of each piece and, if `finished`, of the end token.
+        finished: False if the token limit cut it off.
         source_tokens: the pieces of the input.
-        weights: attention, [tokens, source tokens]; None unless it was asked for.
-        unmet: the `phrases` that it does not hold, where the limit came first.
+        weights: attention weights, [tokens, source tokens]; None unless requested.
+        unmet: the `phrases` that it does not contain, because it was cut at its limit.
         truncated: True if only the first `max_source_tokens` pieces of the input were read.
-        alternatives: the other outputs that were found, best first; as many as `n_best` asks for, this one
-            counted.
-        sentences: of a line that was split into several, the translation of each; attention weights are theirs.
+        alternatives: the other outputs that were found, best first; `n_best` outputs including this one.
+        sentences: if the line was split into sentences, their translations; these have the attention weights.
     """
 
     text: str
@@ -42,7 +41,7 @@ class Translation:
 
     @property
     def alignment(self) -> list[int] | None:
-        """For each token the place of the source token that it looked at most; None where nothing tells."""
+        """For each token, the index of the source token with the most attention; None without attention weights."""
         if not self.sentences:
             return None if self.weights is None else self.weights.argmax(dim=1).tolist()
         places: list[int] = []

@@ -1,4 +1,4 @@
-"""Text in, text out: a bundle at work."""
+"""Translation of text with a bundle."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ PRECISIONS = ("float32", "bfloat16")
 class Translator(LineTranslator[Sentence]):
     """Translates, summarizes, or whatever else its model was trained for.
 
-    On a CPU several threads search, a batch in each. Any number of threads may call it at once, and each gets what it
-    would get alone.
+    On a CPU, several threads search, one batch each. It is thread-safe: concurrent calls do not affect each other's
+    results.
 
     Args:
         bundle: as `load_bundle` returns it.
         device: such as "cpu" or "cuda".
-        precision: "float32", or "bfloat16": a little less exact, and faster where the processor or GPU has instructions
-            for it.
-        models: further bundles with the same target pieces; each token is then said by all, with the mean of their
-            probabilities. The recommended search, the shortlist and the source tokens in results are the first's.
+        precision: "float32", or "bfloat16": a little less precise, and faster where the processor or GPU has
+            instructions for it.
+        models: further bundles with the same target pieces, for an ensemble that averages their probabilities at each
+            token. The recommended search, the shortlist and the source tokens in results are the first's.
         threads: how many search at once on a CPU; None is `default_threads` of torch's.
 
     Raises:
@@ -88,7 +88,7 @@ class Translator(LineTranslator[Sentence]):
         threads: int | None = None,
         models: Sequence[str | Path] = (),
     ) -> Translator:
-        """Make a translator of a bundle on disk.
+        """Make a translator from a bundle on disk.
 
         Args:
             path: folder of the bundle.
@@ -132,7 +132,7 @@ class Translator(LineTranslator[Sentence]):
         return self._read(texts)[1]
 
     def _read(self, texts: Sequence[str]) -> tuple[list[ExtendedVocabulary], list[list[Tokens]]]:
-        """The vocabulary of each sentence, with the words that a model may copy; for each model its source tokens."""
+        """The vocabulary of each sentence, with the words that a model may copy; the source tokens of each model."""
         vocabularies = [ExtendedVocabulary(self.bundle.target_tokenizer) for _ in texts]
         sources = []
         for member in self._members:
@@ -146,7 +146,7 @@ class Translator(LineTranslator[Sentence]):
         return ExtendedVocabulary(self.bundle.target_tokenizer)
 
     def _said(self, sentence: Sentence, search: Search) -> Said:
-        """The wishes for a sentence in tokens; words that the vocabulary lacks, where they can be copied."""
+        """A sentence's constraints in tokens; out-of-vocabulary words included if they can be copied."""
         vocabulary = ExtendedVocabulary(self.bundle.target_tokenizer)
         if self._copies and sentence.wishes.unknown:
             (whole,), sources = self._read([sentence.text])
@@ -174,7 +174,7 @@ class Translator(LineTranslator[Sentence]):
         first: Padded | None = None
         members: list[Stepper] = []
         states: list[State] = []
-        strategy = sentences[0].strategy  # of them all
+        strategy = sentences[0].strategy  # the same for all
         with_weights = options.weights or options.replace_unknowns or strategy.reads_weights
         for member, tokens, comparable in zip(self._members, sources, self._comparable, strict=True):
             own, started = member.begin(
@@ -201,7 +201,7 @@ class Translator(LineTranslator[Sentence]):
             banned=[own.banned for own in wishes],
             forced=[own.prefix for own in wishes],
         )
-        # Only a strategy that takes phrases was chosen for them.
+        # If there are phrases, a strategy that supports them was chosen.
         phrases = [own.phrases for own in wishes]
         more: dict[str, Any] = {"phrases": phrases} if any(phrases) else {}
         return strategy.search(constrained, state, bos=BOS, eos=EOS, limits=limits, minimums=minimums, **more)
@@ -244,5 +244,5 @@ class Translator(LineTranslator[Sentence]):
                     "replace_unknowns"
                 )
             text = replaced(text, hypothesis.tokens, hypothesis.weights, line, self.bundle.source_tokenizer)
-        # A model of bytes may say a newline; a line stays a line.
+        # A byte-level model may output a newline; a line stays a line.
         return text.replace("\n", " ") if search.one_line else text

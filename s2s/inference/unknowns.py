@@ -1,4 +1,4 @@
-"""Words that the model does not know: the source word that it looked at takes their place."""
+"""Replacement of unknown words by the source word that the model attends to."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from s2s.text.tokenizer import UNK, UNKNOWN_TEXT, Tokenizer
 
 
 def replaced(text: str, tokens: Sequence[int], weights: Tensor, source: str, tokenizer: Tokenizer) -> str:
-    """An output with a source word for each unknown piece.
+    """An output with a source word in place of each unknown piece.
 
-    Luong et al. 2015b put there what a dictionary knows of the source word that the model points at, or that word:
-    a name, most often. Here it is always the word itself, and the attention points: where it is most, of equals first.
+    Luong et al. 2015b insert the dictionary translation of the source word that the model points at, or the word
+    itself, mostly a name. Here it is always the word itself, the one with the most attention, the first one of ties.
 
     Args:
         text: of the output.
@@ -25,7 +25,7 @@ def replaced(text: str, tokens: Sequence[int], weights: Tensor, source: str, tok
     """
     unknown = [place for place, token in enumerate(tokens) if token == UNK]
     parts = text.split(UNKNOWN_TEXT)
-    if not unknown or len(parts) != len(unknown) + 1:  # the model can say that sign itself: which is which?
+    if not unknown or len(parts) != len(unknown) + 1:  # the model may generate that sign itself: ambiguous
         return text
     words, word_of = words_of_text(tokenizer, source)
     for number, place in enumerate(unknown, start=1):

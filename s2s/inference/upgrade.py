@@ -1,14 +1,14 @@
-"""Bundles of an older version of a part, brought up to date by the part's own class.
+"""Upgrades of bundles with an older version of a part, by the part's own class.
 
-What a class may have for it (see `s2s.registry.versions`):
+A class may define for this (see `s2s.registry.versions`):
 
     version: int
     upgrade(options: dict, weights: dict[str, Tensor], version: int) -> (options, weights)     a classmethod
 
 `upgrade` is called for each module of the class in the model: with the options that the bundle states, with the weights
-and buffers of that module by their names in it, and with the version that they are of. A weight that is shared stands
-with the part that comes first in the model (a tied output layer's with the embedding). A part without weights, such as
-a search strategy, is called once with none.
+and buffers of that module by their names in it, and with their version. A shared weight belongs to the part that comes
+first in the model (a tied output layer's to the embedding). For a part without weights, such as a search strategy, it
+is called once with none.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class Named:
     Attributes:
         kind: of part.
         name: in the catalogue.
-        holder: the mapping that its spec stands in.
-        key: under which it stands there.
-        top: the entry of the model's configuration that it is, or that it is inside of; "" outside of the model.
+        holder: the mapping that contains its spec.
+        key: of the spec in that mapping.
+        top: the entry of the model's configuration that it is, or is nested in; "" outside of the model.
     """
 
     kind: str
@@ -67,7 +67,7 @@ class Named:
 
     @property
     def label(self) -> str:
-        """As the record and messages have it."""
+        """Its label in the record and in messages."""
         return f"{self.kind} {self.name}"
 
     @property
@@ -91,14 +91,14 @@ class Named:
 
 
 class Noted(NamedTuple):
-    """What a bundle says of a part: its version, and its modules in the model; None: it does not say which."""
+    """What a bundle records about a part: its version, and its modules in the model; None: not recorded."""
 
     version: int = 1
     modules: list[str] | None = None
 
 
 def record(config: Mapping[str, Any], model: nn.Module) -> dict[str, Any]:
-    """What a bundle is to say of its parts, see `VERSIONS`."""
+    """The record of a bundle's parts, see `VERSIONS`."""
     noted = {}
     for named in named_parts(config):
         part = named.load()

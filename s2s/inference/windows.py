@@ -1,4 +1,4 @@
-"""From texts that come to batches of like lengths."""
+"""Grouping of input texts into windows, and of those into batches of similar lengths."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Text = TypeVar("Text", bound=str | Line)
 WINDOW = 4096
 """Texts that are read ahead: enough to sort by length, few enough to see progress."""
 WINDOW_LETTERS = 2**22
-"""And so many letters, so that long texts do not fill the memory."""
+"""Maximum characters per window, so that long texts do not fill the memory."""
 
 
 def checked(texts: Iterable[str | Line], one_line: bool) -> Iterator[str | Line]:
-    """The same texts.
+    """Check the texts, and yield them unchanged.
 
     Args:
-        texts: that a person gave.
-        one_line: whether each must be one.
+        texts: the user's texts.
+        one_line: whether each must be a single line.
 
     Raises:
-        DataError: one is no str, or has several lines; when it is reached.
+        DataError: one is not a str, or has several lines; raised when it is reached.
     """
     for position, text in enumerate(texts):
         if not isinstance(text, str | Line):
@@ -38,7 +38,7 @@ def checked(texts: Iterable[str | Line], one_line: bool) -> Iterator[str | Line]
 
 
 def encodable(line: str) -> str:
-    """Half of a surrogate pair is a possible str but no text; tokenizers refuse it."""
+    """The line without lone surrogates, which a str may contain but tokenizers refuse."""
     return line.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -50,7 +50,7 @@ def lines_of(text: str | Line) -> Sequence[str | Line]:
 def in_windows(texts: Iterable[Text], size: int) -> Iterator[list[Text]]:
     """At most `size` texts at once, and fewer if they are long.
 
-    Where the texts end with an exception, those before come first, with an empty window, which asks for their answers.
+    If the texts end with an exception, those before come first, with an empty window, which flushes their results.
     """
     window: list[Text] = []
     letters = 0
@@ -71,13 +71,13 @@ def in_windows(texts: Iterable[Text], size: int) -> Iterator[list[Text]]:
 
 
 def in_batches(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Places of sentences of like lengths; one without a token is in no batch.
+    """Indices of sentences of similar lengths; those without tokens are in no batch.
 
-    Longest first, so that too large a budget shows at once; sentences of one length keep their order.
+    Longest first, so that a too large `batch_tokens` fails at once; sentences of the same length keep their order.
 
     Args:
         lengths: tokens of each sentence.
-        batch_tokens: most tokens of a batch, padding counted; a longer sentence is a batch of its own.
+        batch_tokens: maximum tokens per batch, including padding; a longer sentence is a batch of its own.
     """
     order = sorted(
         (index for index, length in enumerate(lengths) if length), key=lambda index: -lengths[index]

@@ -22,11 +22,11 @@ _PARTIAL = "\ufffd"
 
 
 class Words(NamedTuple):
-    """Words, and the pieces that they are made of.
+    """Words, and the pieces that they consist of.
 
     Attributes:
-        words: what stands between white space.
-        word_of: for each piece the index of its word; -1 if it belongs to none. The space before a word is its own.
+        words: separated by white space.
+        word_of: for each piece the index of its word; -1 if it belongs to none. The space before a word belongs to it.
     """
 
     words: list[str]
@@ -42,7 +42,7 @@ def words_of_text(tokenizer: Tokenizer, text: str) -> Words:
     with_space = [text[before:end] for before, end in itertools.pairwise(ends)]
     without_space = [word.group() for word in found]
     for parts in (without_space, with_space):
-        # Most tokenizers make of a line what they make of its words, one after the other.
+        # Most tokenizers split a line into the same pieces as its words, one after the other.
         encoded = tokenizer.encode_batch(parts)
         if list(itertools.chain(*encoded)) == pieces[: sum(map(len, encoded))]:
             word_of = [index for index, part in enumerate(encoded) for _ in part]
@@ -51,7 +51,7 @@ def words_of_text(tokenizer: Tokenizer, text: str) -> Words:
 
 
 def _by_beginnings(tokenizer: Tokenizer, pieces: list[int], beginnings: list[str]) -> list[int]:
-    # The pieces of a line up to the end of a word are the first ones of the line, if none goes across words.
+    # The pieces of a line up to the end of a word are a prefix of those of the line, if no piece spans two words.
     word_of = [-1] * len(pieces)
     begun = 0
     for index, upto in enumerate(tokenizer.encode_batch(beginnings)):
@@ -62,11 +62,11 @@ def _by_beginnings(tokenizer: Tokenizer, pieces: list[int], beginnings: list[str
 
 
 def words_of_pieces(tokenizer: Tokenizer | ExtendedVocabulary, ids: Sequence[int]) -> Words:
-    """The words that pieces spell, for people to see; in scripts without spaces between words, pieces stand for them.
+    """The readable words that pieces spell; in scripts without spaces between words, pieces take the place of words.
 
     Args:
         tokenizer: of that side.
-        ids: without the begin and the end of the sentence.
+        ids: without BOS and EOS.
     """
     words: list[str] = []
     word_of: list[int] = []

@@ -1,4 +1,4 @@
-"""Threads that search, a batch each."""
+"""Threads that search, one batch each."""
 
 from __future__ import annotations
 
@@ -15,34 +15,33 @@ Result = TypeVar("Result")
 _Kind = tuple[int, Callable[[], None] | None]
 
 _RESTING: dict[_Kind, list[ThreadPoolExecutor]] = {}
-"""Threads that have nothing to do, for whoever needs such ones next: to start and prepare new ones for each sentence
-takes a tenth of its time."""
+"""Idle threads for the next caller: starting and preparing new ones for each sentence takes a tenth of its time."""
 
 _MOST_RESTING = os.cpu_count() or 1
-"""Pools of a kind that are kept: as many callers at once as can work at once."""
+"""Maximum number of idle pools of a kind: as many concurrent callers as there are cores."""
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_RESTING.clear)  # threads are not forked
 
 
 class GivenUp(Exception):
-    """Nobody waits for what is searched."""
+    """The search was cancelled: nobody waits for its result."""
 
 
 class Workers:
-    """Some threads, taken when they are first needed and left to the next caller at the end.
+    """Some threads, acquired when first needed and left to the next caller at the end.
 
-    One batch per thread is faster than one batch in all threads: its products and the steps between them are too small
-    to be shared out, and no thread waits for another. That holds for a batch that is alone, too: all threads are no
-    faster than one where the machine is theirs, and many times slower where another program has one of the cores, for
-    they wait for each other at each product (benchmarks/threads.py).
+    One batch per thread is faster than one batch in all threads: its matrix products and the steps between them are too
+    small to be shared, and no thread waits for another. This also holds for a single batch: all threads are no faster
+    than one on an idle machine, and many times slower if another program uses one of the cores, because they wait for
+    each other at each product (benchmarks/threads.py).
 
     Args:
         threads: how many.
-        prepare: what each of them does first, so that its library has one thread; None: it has one anyway.
+        prepare: called first in each thread, to limit its library to one thread; None: not necessary.
 
     Attributes:
-        given_up: set when an error (or Ctrl-C) ends the work; what runs then does so for nobody.
+        given_up: set when an error (or Ctrl-C) ends the work; running tasks should then stop.
     """
 
     def __init__(self, threads: int, prepare: Callable[[], None] | None = None) -> None:
@@ -72,9 +71,9 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
 
     def start(self, tasks: Sequence[Callable[[], Result]]) -> Sequence[Callable[[], Result]]:
-        """Start tasks, and give for each what waits for its result.
+        """Start tasks, and return for each a function that waits for its result.
 
-        One after the other and with nothing to prepare, they wait until they are asked for.
+        With one thread and nothing to prepare, each task runs only when its result is requested.
         """
         if self.threads < 2 and self._prepare is None:
             return tasks

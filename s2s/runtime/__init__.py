@@ -1,1 +1,1 @@
-"""Translating with what `s2s export` wrote: numpy and onnxruntime alone, no torch."""
+"""Translation with exported models (`s2s export`): only numpy and onnxruntime, no torch."""

@@ -1,4 +1,4 @@
-"""An exported model in memory, and its steps as a search sees them."""
+"""An exported model in memory, and its interface for a search."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Best(NamedTuple):
     """The most probable tokens of one step of all beams.
 
     Attributes:
-        log_probs: best first, of equals the lower token first, [sentences, beams, k] of float32.
+        log_probs: best first, ties by lower token id, [sentences, beams, k] of float32.
         tokens: [sentences, beams, k] of int64.
         state: after the step, leaves [sentences, beams, ...].
     """
@@ -41,7 +41,7 @@ class Best(NamedTuple):
 class Model:
     """The two graphs of an export.
 
-    They are run with one thread each; several batches at once are what keeps a processor busy.
+    Each runs with one thread; a processor is kept busy by several batches at once.
 
     Args:
         folder: of the export; its files are verified.
@@ -76,7 +76,7 @@ class Model:
     def begin(
         self, sources: Sequence[Sequence[int]], given_up: Callable[[], bool]
     ) -> tuple[Stepper, list[Array]]:
-        """A stepper of these sources, and the state before the first token, leaves [sentences, 1, ...].
+        """A stepper for these sources, and the state before the first token, leaves [sentences, 1, ...].
 
         Args:
             sources: tokens of each sentence.
@@ -100,7 +100,7 @@ class Model:
         """One step: log-probabilities, tokens and the leaves of the next state.
 
         Args:
-            given: all but the state, by name.
+            given: all inputs except the state, by name.
             state: leaves [sentences, beams, ...].
         """
         feed = {**given, **dict(zip(self._state, state, strict=True))}
@@ -109,12 +109,12 @@ class Model:
 
 
 class Stepper:
-    """Next tokens for a batch of sentences; see `s2s.search.stepper.Stepper`, whose twin it is.
+    """Next tokens for a batch of sentences; the counterpart of `s2s.search.stepper.Stepper`.
 
     Args:
         model: that is stepped.
-        source: what the model is to know of the sentences, by name, one row for each.
-        given_up: asked at each step whether nobody waits any more: Ctrl-C must not wait for a long search.
+        source: the inputs about the sentences, by name, one row for each.
+        given_up: asked at each step whether the search was cancelled: Ctrl-C must not wait for a long search.
     """
 
     def __init__(self, model: Model, source: dict[str, Array], given_up: Callable[[], bool]) -> None:
@@ -124,7 +124,7 @@ class Stepper:
         self.source_lengths = source["lengths"]
 
     def best(self, tokens: Array, state: list[Array], k: int) -> Best:
-        """The k most probable tokens after `tokens`; padding and the begin of the sentence are none.
+        """The k most probable tokens after `tokens`, never padding or BOS.
 
         Args:
             tokens: the last token of each beam, [sentences, beams] of int64.
@@ -132,7 +132,7 @@ class Stepper:
             k: how many; cut to the size of the vocabulary.
 
         Raises:
-            GivenUp: nobody waits.
+            GivenUp: the search was cancelled.
         """
         if self._given_up():
             raise GivenUp
@@ -149,7 +149,7 @@ class Stepper:
 def _run(session: Any, wanted: list[str], given: dict[str, Array], path: Path) -> list[Array]:
     try:
         found: list[Array] = session.run(wanted, given)
-    except Exception as error:  # onnxruntime's own have no class in common
+    except Exception as error:  # onnxruntime's exceptions have no common base class
         raise BundleError(
             f"{path} fails in onnxruntime {onnxruntime.__version__} ({str(error).splitlines()[0]}); give it fewer or "
             f"shorter lines at once if memory is short; else {EXPORTED.again}"
@@ -163,7 +163,7 @@ def _session(path: Path) -> Any:
     options.log_severity_level = 3  # errors; they are raised as well
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own have no class in common
+    except Exception as error:  # onnxruntime's exceptions have no common base class
         raise BundleError(
             f"{path} cannot be read by onnxruntime {onnxruntime.__version__} ({str(error).splitlines()[0]}); update it "
             f"with: pip install --upgrade onnxruntime; or {EXPORTED.again}"

@@ -1,6 +1,6 @@
-"""Greedy and beam search in numpy: the twins of those that come with s2s, which need torch.
+"""Greedy and beam search in numpy: counterparts of the built-in ones of s2s, which need torch.
 
-A test holds each to its twin, whose documentation says what is searched for and why nothing is lost.
+A test compares each with its counterpart, whose documentation describes the search and why nothing is lost.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class Best(Protocol):
 
 
 class Stepper(Protocol):
-    """All that a search sees; see `s2s.runtime.model.Stepper`."""
+    """The interface of a search; see `s2s.runtime.model.Stepper`."""
 
     def best(self, tokens: Array, state: State, k: int) -> Best: ...  # noqa: D102
     def keep(self, sentences: Array) -> Stepper: ...  # noqa: D102
 
 
 class Strategy(ABC):
-    """Looks for the outputs that a model prefers."""
+    """Searches for the outputs that a model prefers."""
 
     @abstractmethod
     def search(
@@ -52,10 +52,10 @@ class Strategy(ABC):
         Args:
             stepper: gives the most probable next tokens.
             state: before the first token, leaves [sentences, 1, ...].
-            bos: id that stands before the first token.
+            bos: id before the first token.
             eos: id that ends a sentence.
-            limits: most tokens a hypothesis may have, the end not counted, [sentences].
-            minimums: fewest tokens a finished hypothesis may have, the end not counted, [sentences].
+            limits: maximum tokens of a hypothesis, without the end token, [sentences].
+            minimums: minimum tokens of a finished hypothesis, without the end token, [sentences].
 
         Returns:
             for each sentence its hypotheses, best first, finished ones before unfinished ones; at least one.
@@ -77,7 +77,7 @@ class Greedy(Strategy):
         for time in itertools.count() if len(rows) else ():
             best = stepper.best(last, state, 2)
             state, values, chosen = best.state, _known(best.log_probs[:, 0]), best.tokens[:, 0]
-            # Where the end may not come yet, the second best takes its place.
+            # Where the end token is not allowed yet, the second best replaces it.
             values = np.where((chosen == eos) & (minimums > time)[:, np.newaxis], -np.inf, values)
             place = values.argmax(axis=1)[:, np.newaxis]
             values, last = (np.take_along_axis(part, place, axis=1) for part in (values, chosen))
@@ -154,7 +154,7 @@ class Beam(Strategy):
         self.divisor(1)
 
     def divisor(self, length: int) -> float:
-        """What the log-probability of so many tokens, the end counted, is divided by."""
+        """The divisor of the log-probability of `length` tokens, including the end token."""
         if self.normalization == "wu":
             return float(((5 + length) / 6) ** self.alpha)
         if self.normalization == "length":
@@ -175,7 +175,7 @@ class Beam(Strategy):
         live = np.zeros((len(rows), 1))
         tokens = np.full((len(rows), 1), bos, dtype=np.int64)
         for time in itertools.count() if len(rows) else ():
-            # One more than the beam: the end may be among them, and then `size` others remain.
+            # One more than the beam: if the end token is among them, `size` others remain.
             best = stepper.best(tokens, state, self.size + 1)
             log_probs, is_end = _known(best.log_probs), best.tokens == eos
             log_probs[is_end & (minimums > time)[:, np.newaxis, np.newaxis]] = -np.inf
@@ -245,7 +245,7 @@ class Beam(Strategy):
 
 
 def _known(log_probs: Array) -> Array:
-    # A model that has diverged says NaN: nothing follows, and the search ends.
+    # A model that has diverged returns NaN: nothing follows, and the search ends.
     return np.where(np.isnan(log_probs), -np.inf, log_probs)
 
 

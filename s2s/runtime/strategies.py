@@ -1,6 +1,6 @@
-"""Which search the options of a translation ask for: the twin of `s2s.inference.strategies`, which needs torch.
+"""The search strategy of given options: the counterpart of `s2s.inference.strategies`, which needs torch.
 
-A test holds both together: the same strategy with the same arguments, or a refusal that names what is asked for.
+A test compares both: the same strategy with the same arguments, or an error that names what was requested.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ OF_BEAM = {
 }
 """Options that a beam takes, and what it calls them; the only beta is 0."""
 _SHARED = ("normalization", "alpha", "beta")
-"""What the export recommends for scores, whichever search takes it."""
+"""Recommendations of the export for scores, for any search that supports them."""
 
 
 def strategy_of(options: Options, spec: Any, place: object) -> Strategy:
-    """The strategy that is named; or what the export recommends, if that takes what is given; or one that does.
+    """The named strategy; or the recommended one of the export, if it supports the given options; or one that does.
 
-    What a strategy takes that is neither greedy search nor a beam cannot be known here: one that is recommended is
-    refused, whatever is given, unless another is named.
+    The options of a strategy other than greedy and beam search are unknown here: if such a strategy is recommended, it
+    is refused, unless another one is named.
 
     Args:
-        options: of the translation; those of a search are `OF_BEAM`'s alone.
+        options: of the translation; search options can only be those of `OF_BEAM`.
         spec: of the search that the export recommends.
-        place: the file that does, for messages.
+        place: the file that recommends it, for messages.
 
     Raises:
-        ConfigError: the strategy is neither greedy search nor a beam, would weigh coverage, or does not take an option
-            that is given.
+        ConfigError: the strategy is neither greedy nor beam search, has a coverage penalty, or does not support a given
+            option.
     """
     recommended, init_args = read_spec("search", spec)
     given = options.of_search()

@@ -1,4 +1,4 @@
-"""Text in, text out, with what `s2s export` wrote."""
+"""Translation of text with an exported model."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class _Search:
     Args:
         options: of the call.
         recommended: spec of the search that the export recommends.
-        place: the file that does, for messages.
-        results: whether more than texts is wanted.
-        one_line: whether an output is a line, whatever the model says.
+        place: the file that recommends it, for messages.
+        results: whether results are returned, not just texts.
+        one_line: whether an output must be a single line.
 
     Raises:
-        ConfigError: an option that this runtime cannot do.
+        ConfigError: an option that this runtime does not support.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class _Search:
         self._split = None if options.split is None else SentenceSplitter(options.language or LANGUAGE)
 
     def sentences(self, line: str | Line) -> list[_Sentence]:
-        """What there is to search for a line: itself, or each of its sentences.
+        """What to search for a line: the line itself, or each of its sentences.
 
         Raises:
-            ConfigError: the line has wishes of its own.
+            ConfigError: the line has its own constraints.
         """
         if isinstance(line, Line):
             for name in ("prefix", "phrases", "banned"):
@@ -82,16 +82,16 @@ class _Search:
 
 
 class OnnxTranslator(LineTranslator[_Sentence]):
-    """Translates as `s2s.Translator` does, without torch: greedily or with a beam.
+    """Translates like `s2s.Translator`, without torch: with greedy or beam search.
 
-    Each of its threads searches a batch. Any number of threads may call it at once.
+    Each of its threads searches one batch. It is thread-safe.
 
     Args:
         config: of the export.
         model: its graphs.
         source_tokenizer: trained.
         target_tokenizer: trained.
-        threads: that search, a batch each; None is `default_threads` of all cores.
+        threads: number of threads that search, one batch each; None is `default_threads` of all cores.
 
     Raises:
         ConfigError: fewer than one thread.
@@ -117,14 +117,14 @@ class OnnxTranslator(LineTranslator[_Sentence]):
 
     @classmethod
     def load(cls, path: str | Path, threads: int | None = None) -> OnnxTranslator:
-        """Make a translator of an export on disk.
+        """Make a translator from an export on disk.
 
         Args:
             path: folder of the export.
             threads: see `OnnxTranslator`.
 
         Raises:
-            BundleError: the export is incomplete, damaged or newer than this s2s, or its tokenizer cannot be had.
+            BundleError: the export is incomplete, damaged or newer than this s2s, or its tokenizer is not available.
             ConfigError: fewer than one thread, or onnxruntime is not installed.
         """
         return cls(*_read(path), threads=threads)
@@ -184,7 +184,7 @@ class OnnxTranslator(LineTranslator[_Sentence]):
         reader = vocabulary if self._copies else self._source_tokenizer
         source_tokens = reader.tokens(source) if search.results else []
         texts = [vocabulary.decode(one.tokens) for one in best]
-        if search.one_line:  # a model of bytes may say a newline; a line stays a line
+        if search.one_line:  # a byte-level model may output a newline; a line stays a line
             texts = [text.replace("\n", " ") for text in texts]
         found = [
             Translation(
@@ -203,7 +203,7 @@ class OnnxTranslator(LineTranslator[_Sentence]):
 
 
 def _refuse(option: str) -> None:
-    """Raise a ConfigError if this runtime cannot do it."""
+    """Raise a ConfigError if this runtime does not support it."""
     if option not in _ABLE:
         raise ConfigError(
             f"an exported model cannot do {option!r}; translate with its bundle, or leave it out. "

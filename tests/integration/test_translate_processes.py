@@ -51,7 +51,7 @@ def test_a_kill_loses_nothing_and_repeats_nothing(bundle, tmp_path):
     with start(bundle, *options, "--resume") as process:
         errors = process.stderr.read().decode()
     assert process.returncode == 0, errors
-    assert f"going on after line {done:,}" in errors
+    assert f"continuing after line {done:,}" in errors
     assert out.read_bytes().startswith(before)
     assert out.read_text().splitlines() == Translator.load(bundle).translate(lines, beam=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
@@ -72,7 +72,7 @@ def test_the_end_of_a_job_is_told_and_leaves_whole_lines(bundle, tmp_path):
     done = json.loads(about.read_text())["lines"]
     assert 0 < done < 2000
     assert told == [
-        f"s2s: {done:,} lines translated, in {out}.partial; go on with --resume",
+        f"s2s: {done:,} lines translated, in {out}.partial; continue with --resume",
         "s2s: stopped by SIGTERM",
     ]
     assert len((tmp_path / "out.partial").read_text().splitlines()) == done

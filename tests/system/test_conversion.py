@@ -121,10 +121,10 @@ def test_what_cannot_be_converted(run: Path, tmp_path: Path, capsys: pytest.Capt
     assert main(["convert", str(tmp_path / "nowhere"), str(tmp_path / "b")]) == 2
     assert "there is no run, bundle or checkpoint at " in capsys.readouterr().err
     assert main(["convert", str(tmp_path), str(tmp_path / "b")]) == 2
-    assert "is it the folder of a run of `s2s fit`?" in capsys.readouterr().err
+    assert "is it a run folder of `s2s fit`?" in capsys.readouterr().err
     shutil.copy(run / "checkpoints" / "last.ckpt", tmp_path / "alone.ckpt")
     assert main(["convert", str(tmp_path / "alone.ckpt"), str(tmp_path / "b")]) == 2
-    assert "a checkpoint must lie where `s2s fit` has put it" in capsys.readouterr().err
+    assert "a checkpoint must be where `s2s fit` has put it" in capsys.readouterr().err
     changed = shutil.copytree(run, tmp_path / "run")
     text = (changed / "config.yaml").read_text()
     (changed / "config.yaml").write_text(text.replace("hidden_size: 12", "hidden_size: 10"))
@@ -172,7 +172,7 @@ def test_a_run_begun_with_a_bundle_that_is_none_is_named(run: Path, tmp_path: Pa
     entries["model"]["start_from"] = "."
     (spoilt / "config.yaml").write_text(yaml.safe_dump(entries))
     with pytest.raises(
-        BundleError, match="spoilt/checkpoints/best.ckpt cannot be made a bundle: . is no bundle"
+        BundleError, match="spoilt/checkpoints/best.ckpt cannot be converted to a bundle: . is no bundle"
     ):
         convert(spoilt, tmp_path / "b")
 
@@ -186,7 +186,7 @@ def test_what_was_added_to_a_bundle_stays_or_is_missed(
     kept = (mine / "bundle" / "config.json").read_bytes()
     going_on = ["fit", "-c", str(mine / "config.yaml"), "--run_folder", str(mine), "--ckpt_path", "last"]
     assert main(going_on) == 0
-    assert ", as it was\n" in capsys.readouterr().out
+    assert ", unchanged\n" in capsys.readouterr().out
     assert (mine / "bundle" / "config.json").read_bytes() == kept
     # what the training itself states is no loss
     (mine / "checkpoints" / "best.ckpt").unlink()
@@ -198,7 +198,7 @@ def test_what_was_added_to_a_bundle_stays_or_is_missed(
     assert "stated a licence" not in capsys.readouterr().out
     assert main([*going_on, "--trainer.max_epochs", "3"]) == 0
     assert (
-        "the bundle before stated a licence or a use; to state it again: s2s convert"
+        "the replaced bundle stated a licence or an intended use; to state it again: s2s convert"
         in capsys.readouterr().out
     )
     assert (mine / "bundle" / "config.json").read_bytes() != kept

@@ -1,4 +1,4 @@
-"""`s2s demo`: train on an embedded corpus, do the task on its test split, score it, in a few minutes."""
+"""`s2s demo`: trains on an embedded corpus, applies the model to its test split and scores it, in a few minutes."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,15 +17,15 @@ from s2s.commands.demo import (
 if TYPE_CHECKING:
     from s2s.training.cli import Fitted
 
-SUMMARY = "train and try out a small embedded corpus, in a few minutes"
+SUMMARY = "train and try out a model on a small embedded corpus, in a few minutes"
 
 
 class Demo(NamedTuple):
-    """What is shown.
+    """The demo of one task.
 
     Attributes:
-        recipe: that it trains.
-        show: does the task on the test split, prints scores beside what needs no learning, a few examples, and the
+        recipe: the recipe that it trains.
+        show: applies the model to the test split, prints its scores next to baselines, a few examples, and the
             command to try.
     """
 
@@ -51,20 +51,20 @@ def main(argv: Sequence[str]) -> int:
     """
     parser = CommandLine(prog="s2s demo", description=f"{SUMMARY[0].upper()}{SUMMARY[1:]}.")
     parser.add_argument(
-        "--task", choices=list(TASKS), default="translation", help="what is learnt (default: %(default)s)"
+        "--task", choices=list(TASKS), default="translation", help="task to learn (default: %(default)s)"
     )
     parser.add_argument(
         "--run_folder",
         "--run-folder",  # spelt as options of other commands are
         metavar="FOLDER",
-        help="checkpoints, logs and bundle (default: runs/ and the recipe: runs/demo, runs/demo-summarization, ...)",
+        help="folder of checkpoints, logs and bundle (default: runs/RECIPE: runs/demo, runs/demo-summarization, ...)",
     )
     parser.add_argument(
         "--max_epochs",
         "--max-epochs",
         metavar="N",
         type=int,
-        help="train shorter or longer than the recipe",
+        help="number of epochs, to train shorter or longer than the recipe",
     )
     given = parser.parse_args(argv)
 

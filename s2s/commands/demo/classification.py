@@ -18,7 +18,7 @@ def show(fitted: "Fitted") -> None:
     classifier = Classifier.load(str(fitted.bundle))
     outputs = classifier.classify(texts)
     print("\n".join(Classes(references, outputs, classifier.classes).lines()))
-    # The first class is that which most training texts have.
+    # The first class is the most frequent one in the training texts.
     always = Classes(references, classifier.classes[:1] * len(texts), classifier.classes)
     print(f"always {classifier.classes[0]!r}: {', '.join(score.figure for score in always.scores)}")
     print_examples({"text": texts, "class": outputs, "reference": references})

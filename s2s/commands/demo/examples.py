@@ -1,4 +1,4 @@
-"""What demos read and print."""
+"""Input and output of the demos."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ def read_pairs(path: str) -> tuple[list[str], list[str]]:
 
 
 def echo(text: str) -> str:
-    """The beginning of a command that reads a text from standard input, whatever signs the text has."""
+    """The beginning of a command that reads a text from standard input, whatever characters the text has."""
     return f"echo {shlex.quote(text)}"
 
 
@@ -23,7 +23,7 @@ def print_examples(columns: Mapping[str, Sequence[str]]) -> None:
     """Some of many, each as a few lines.
 
     Args:
-        columns: what all have, by what it is called.
+        columns: the texts of all examples, by column name.
     """
     wide = max(map(len, columns))
     number = len(next(iter(columns.values())))

@@ -31,7 +31,7 @@ def show(fitted: "Fitted") -> None:
 def most_frequent_labels(
     sentences: Sequence[str], labels: Sequence[str], others: Sequence[str]
 ) -> list[list[str]]:
-    """The label that each word has most often, of a word that is new the most frequent one of all.
+    """The most frequent label of each word; for unknown words, the most frequent label of all.
 
     Args:
         sentences: to learn from, words with spaces between them.

@@ -41,10 +41,10 @@ def show(fitted: "Fitted") -> None:
 def frequency_log_prob(
     learnt: Sequence[Sequence[int]], said: Sequence[Sequence[int]], vocabulary_size: int
 ) -> float:
-    """The log-probability of texts if each piece, and each end, comes as often as in others, whatever is before.
+    """The log-probability of texts under a unigram model, estimated from other texts; ends are predicted, too.
 
     Args:
-        learnt: pieces of the others; each piece of the vocabulary is counted once more, so that none is impossible.
+        learnt: pieces of the other texts; each piece of the vocabulary counts once more (add-one smoothing).
         said: pieces of the texts.
         vocabulary_size: how many pieces there are.
     """

@@ -1,4 +1,4 @@
-"""Put parts through the kit of their kind: what was found, what was expected, and where the remedy stands.
+"""Run the conformance kit of a part's kind: prints what was found, what was expected, and where to read the remedy.
 
 The exit status is 1 if a check fails that the part does not declare in expected_failures, or a part cannot be built.
 """
@@ -21,12 +21,12 @@ from s2s.registry.words import given_options
 if TYPE_CHECKING:
     from s2s.testing import Outcome
 
-SUMMARY = "whether a part keeps its protocol, check by check"
+SUMMARY = "check whether a part satisfies its protocol"
 
 
 @dataclass(frozen=True)
 class _Checked:
-    """What became of a part.
+    """The result of a part.
 
     Attributes:
         entry: the part's.
@@ -44,13 +44,13 @@ def add_to(parser: ArgumentParser) -> None:
     parser.add_argument(
         "part", nargs="?", metavar="NAME|PATH", help="a part's name, or a plugin's file or folder"
     )
-    parser.add_argument("--all", action="store_true", help="every part for whose kind there is a kit")
+    parser.add_argument("--all", action="store_true", help="check all parts whose kind has a conformance kit")
     add_part_options(parser)
     parser.add_argument(
-        "--compiled", action="store_true", help="also what torch.compile makes of it (slower)"
+        "--compiled", action="store_true", help="also check the part under torch.compile (slower)"
     )
-    parser.add_argument("--device", default="cpu", help="where to check: cpu, cuda (default: cpu)")
-    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+    parser.add_argument("--device", default="cpu", help="device of the checks: cpu, cuda (default: cpu)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(options: Namespace) -> int:

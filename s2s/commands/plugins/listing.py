@@ -1,4 +1,4 @@
-"""Name, kind, distribution, version and status of every part, without importing one."""
+"""List name, kind, distribution, version and status of every part, without importing any."""
 
 import json
 from argparse import ArgumentParser, Namespace
@@ -6,13 +6,13 @@ from dataclasses import asdict
 
 from s2s.registry import KINDS, Catalogue, catalogue
 
-SUMMARY = "name, kind, distribution, version and status of every part"
+SUMMARY = "list name, kind, distribution, version and status of every part"
 
 
 def add_to(parser: ArgumentParser) -> None:
     """The action's options."""
     parser.add_argument("--kind", help=f"only parts of this kind: {', '.join(KINDS)}")
-    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(options: Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Which parts a person means by a name or a path, and the options given for them."""
+"""Which parts a name or a path refers to, and the options given for them."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -11,8 +11,8 @@ REMEDY = "See: s2s plugins list"
 
 
 def add_part_options(parser: ArgumentParser) -> None:
-    """Of which kind the part is, and its options; see `meant` and `s2s.registry.words.given_options`."""
-    parser.add_argument("--kind", help=f"of the part: {', '.join(KINDS)}")
+    """Add --kind and --option; see `meant` and `s2s.registry.words.given_options`."""
+    parser.add_argument("--kind", help=f"kind of the part: {', '.join(KINDS)}")
     parser.add_argument(
         "--option",
         action="append",
@@ -23,7 +23,7 @@ def add_part_options(parser: ArgumentParser) -> None:
 
 
 def meant(word: str, kind: str | None) -> list[Entry]:
-    """The parts of a name, or all that the plugins at a path bring.
+    """The parts with a name, or all parts of the plugins at a path.
 
     Args:
         word: a catalogue name, a file or a folder.
@@ -50,7 +50,7 @@ def meant(word: str, kind: str | None) -> list[Entry]:
 
 
 def _at(path: Path, kind: str | None) -> list[Entry]:
-    """All parts that the plugins at a path bring.
+    """All parts of the plugins at a path.
 
     Raises:
         ConfigError: a plugin there is broken, or names no part.

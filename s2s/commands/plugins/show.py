@@ -1,4 +1,4 @@
-"""What a part is: its docs and paper, its options, its state, and how many parameters it has at given sizes."""
+"""Show a part: its docs and paper, its options, its state, and its number of parameters at given sizes."""
 
 import inspect
 import json
@@ -10,9 +10,9 @@ from s2s.errors import ConfigError, PluginError, S2SError
 from s2s.registry import Entry, catalogue
 from s2s.registry.words import given_options
 
-SUMMARY = "what a part is: docs, options, state, number of parameters"
+SUMMARY = "show a part: docs, options, state, number of parameters"
 SIZE, VOCABULARY = 512, 8000
-"""Sizes that nobody gave."""
+"""Defaults of sizes that are not given."""
 
 
 def add_to(parser: ArgumentParser) -> None:
@@ -24,9 +24,9 @@ def add_to(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=INT",
-        help=f"a size, as input_size=256 (default: {SIZE} each, vocabulary_size {VOCABULARY})",
+        help=f"a size, such as input_size=256 (default: {SIZE} each, vocabulary_size {VOCABULARY})",
     )
-    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(options: Namespace) -> int:
@@ -62,7 +62,7 @@ def _describe(entry: Entry, given: dict[str, Any], sizes: dict[str, Any]) -> dic
 
 
 def _measured(entry: Entry, part: type, given: dict[str, Any], sizes: dict[str, Any]) -> dict[str, Any]:
-    """Sizes, parameters and state, of a part that is a module: built without memory where it can be."""
+    """Sizes, parameters and state of a part that is a module, built without allocating memory where possible."""
     import torch
 
     from s2s.nn import built_for_sizes

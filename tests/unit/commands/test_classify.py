@@ -171,7 +171,7 @@ def test_how_well_it_does(bundle: Path, labels: list[str], tmp_path: Path, capsy
     ("words", "message"),
     [
         (["--top", "0"], "--top is 0; it must be 1 or more"),
-        (["--resume"], "--resume goes on with a file; say with which: --output FILE"),
+        (["--resume"], "--resume continues a file; name it with --output FILE"),
         (
             ["--confusion", "a.png"],
             "--plot is about texts whose class is known; add --evaluate, or leave it out",

@@ -39,7 +39,7 @@ def test_help_lists_the_commands_with_their_summaries(capsys: pytest.CaptureFixt
     assert main(["--help"]) == 0
     printed = capsys.readouterr().out
     assert "usage: s2s" in printed
-    assert "plugins    list, show and check the parts that plugins bring" in printed
+    assert "plugins    list, show and check the parts of plugins" in printed
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -108,7 +108,7 @@ def test_several_systems_are_compared_with_the_first(files, capsys):
         ["chrF2", "lower-cased"],
         ["intervals", "and"],
     ]
-    assert lines[12] == "intervals and p-values of 2 sentences say little; a bootstrap wants 20 and more"
+    assert lines[12] == "intervals and p-values of 2 sentences are not reliable; a bootstrap needs 20 or more"
     assert lines[13:] == ["2 sentences"]
     assert (
         "bs:50" in lines[0]
@@ -165,8 +165,8 @@ def test_by_length(files, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--systems", "HYP"], "is given twice; a system is compared with another one"),
-        (["--buckets", "5"], "--buckets says where, but not of what; add --by-length words"),
+        (["--systems", "HYP"], "is given twice; compare a system with a different one"),
+        (["--buckets", "5"], "--buckets needs a unit; add --by-length words"),
         (
             ["--by-length", "words", "--buckets", "5", "5"],
             "buckets are [5, 5]; they must be lengths that rise",
@@ -219,7 +219,7 @@ def test_extracts_stand_beside_a_summary(summaries, capsys):
         ["80.00"],
     ]
     assert [line.split()[0] for line in lines[2:4]] == ["lead-1", "oracle-1"]
-    assert lines[4].startswith("intervals and p-values of 2 sentences say little")
+    assert lines[4].startswith("intervals and p-values of 2 sentences are not reliable")
     assert [line.split()[:2] for line in lines[7:9]] == [["reference", "1"], ["reference", "2"]]
     report = json.loads((summaries / "report").read_text())
     assert report[str(summaries / "hyp")]["repetition"]["1"] == 0.25
@@ -253,7 +253,7 @@ def test_a_file_that_is_named_as_an_extract(summaries, capsys, monkeypatch, name
     (summaries / name).write_bytes((summaries / "hyp").read_bytes())
     command = ["--sources", "rows.jsonl#body", "--lead", "2", "--metrics", "ROUGE1", "--resamples", "0"]
     assert main(["evaluate", name, "rows.jsonl#notes", *command]) == 2
-    told = f"{name!r} is what is compared with the systems; give the file of that name as ./{name}"
+    told = f"{name!r} is the name of a baseline or reference; give the file of that name as ./{name}"
     assert told in capsys.readouterr().err
     assert main(["evaluate", f"./{name}", "rows.jsonl#notes", *command]) == 0
     assert main(["evaluate", name, "rows.jsonl#notes"]) == 0  # without documents there is none
@@ -265,7 +265,7 @@ def test_a_file_that_is_named_as_an_extract(summaries, capsys, monkeypatch, name
         (["--lead", "2"], "--lead is about the documents; add --sources FILE"),
         (["--report", "x"], "--report is about the documents; add --sources FILE"),
         (["--sources", "ROWS#body", "--lead", "0"], "--lead is 0; it must be 1 or more"),
-        (["--sources", "ROWS#notes"], "has 2 texts for each place; only references may be several"),
+        (["--sources", "ROWS#notes"], "has 2 texts per line; only references may have several"),
     ],
 )
 def test_what_summaries_cannot_be(summaries, capsys, words, message):

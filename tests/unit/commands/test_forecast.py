@@ -102,7 +102,7 @@ def test_series_that_cannot_be_forecast(bundle: str, tmp_path: Path) -> None:
     forecaster = s2s.Forecaster.load(bundle)
     short = write_series(tmp_path / "short.csv", rows(5))
     with pytest.raises(
-        DataError, match=r"short.csv has 5 time steps, but a forecast of this model is made of 6; give a"
+        DataError, match=r"short.csv has 5 time steps, but this model needs 6 for a forecast; give a"
     ):
         forecaster.forecast(short)
     negative = write_series(tmp_path / "negative.csv", [*rows(9), "2001-10,-1,3"])
@@ -155,9 +155,7 @@ def test_a_forecast_that_is_not_finite_is_refused(bundle: str) -> None:
     ):
         forecaster.forecast({"sales": np.ones(20), "rain": np.geomspace(1.0, 1e300, 20)})
     torch.nn.init.constant_(forecaster.model.output_layer.bias, 1e6)  # of logarithms
-    with pytest.raises(
-        DataError, match="the forecast of 'sales' is no finite number at step 1; ask for fewer"
-    ):
+    with pytest.raises(DataError, match="the forecast of 'sales' is not finite at step 1; ask for fewer"):
         forecaster.forecast({"sales": np.ones(20), "rain": np.ones(20)})
 
 

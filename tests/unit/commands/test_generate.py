@@ -177,7 +177,7 @@ def test_what_cannot_be_scored(bundle: Path, tmp_path: Path, capsys: Any) -> Non
     assert "holds a language model, which scores one file; leave out b.txt" in error_of(
         capsys, "score", bundle, "a.txt", "b.txt"
     )
-    assert "score what against a.txt? Give the translations, too: SRC TGT" in error_of(
+    assert "the translations of a.txt are missing; give both files: SRC TGT" in error_of(
         capsys, "score", other, "a.txt"
     )
     assert "--stream is for language models" in error_of(capsys, "score", other, "a.txt", "b.txt", "--stream")

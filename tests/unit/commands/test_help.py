@@ -56,7 +56,7 @@ def test_what_a_search_does_unasked(option: str, capsys: Any) -> None:
     default = default_in(strategy, {"beam": "size"}.get(option, option))
     value = "all" if default is None else default if isinstance(default, str) else f"{default:g}"
     told = default_of(f"--{option.replace('_', '-')}", help_of("translate", capsys))
-    assert re.match(rf"the (bundle|search)'s, {re.escape(value)} (where|unless) ", told)
+    assert re.match(rf"the (bundle|search strategy)'s, {re.escape(value)} (if|unless) ", told)
 
 
 def test_the_beam_of_other_searches(capsys: Any) -> None:

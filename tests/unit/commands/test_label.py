@@ -106,7 +106,7 @@ def test_what_is_broken_stays_in_its_place_and_is_told(
     assert blocks[1:3] == ["1\tbroken", "# alone"]
     assert blocks[0].split("\t")[4] == labels("the")[0]
     assert (
-        "s2s: 2 of 4 sentences could not be read and are as they were. The first: not 10 columns (it has 2)"
+        "s2s: 2 of 4 sentences could not be read and were left unchanged. The first: not 10 columns (it has 2)"
         in (output.err)
     )
     assert "1 of 4 sentences were not UTF-8" in output.err
@@ -146,19 +146,19 @@ def test_a_very_long_line_is_told(
     assert main(["label", str(bundle)]) == 0
     output = capsys.readouterr()
     assert [len(line.split()) for line in output.out.splitlines()] == [4, 2]
-    assert "s2s: 1 of 2 sentences have more than 3 words; each part was labelled for itself" in output.err
+    assert "s2s: 1 of 2 sentences have more than 3 words; each part was labelled separately" in output.err
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--resume"], "--resume goes on with a file; say with which: --output FILE"),
-        (["--column", "UPOS"], "text has no columns; say what the files are: --input conllu or columns"),
+        (["--resume"], "--resume continues a file; name it with --output FILE"),
+        (["--column", "UPOS"], "text has no columns; give the format of the files: --input conllu"),
         (["--input", "conllu", "--word-column", "1"], "the words of CoNLL-U are its column FORM; leave out"),
         (["--input", "columns", "--column", "UPOS"], "column 'UPOS' is not a number from 1"),
         (
             ["a.conllu", "a.txt"],
-            "a.conllu is conllu, a.txt is text; label them one after the other, or say what",
+            "a.conllu is conllu, a.txt is text; label them one after the other, or give",
         ),
         (["missing.txt"], "there is no file missing.txt"),
         (["--threads", "1025"], "threads is 1025; it must be 1 or more, and at most 1,024"),
@@ -174,5 +174,5 @@ def test_a_sentence_without_an_end_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("s2s.inference.annotation.LONGEST_SENTENCE", 10 * 70)
     path = tmp_path / "a.conll"
     path.write_bytes(b"a X\n\n" + b"b Y\n" * 11)
-    with pytest.raises(DataError, match=r"a\.conll:3: a sentence of more lines than can be"):
+    with pytest.raises(DataError, match=r"a\.conll:3: a sentence with too many lines"):
         list(Sentences([str(path)]).windows())

@@ -66,7 +66,7 @@ def test_a_place_is_seen_to_before_the_work(tmp_path: Path, monkeypatch: pytest.
         with pytest.raises(WriteError, match=f"cannot write {tmp_path / name}: {message}"):
             check_place(str(tmp_path / name))
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(WriteError, match="Permission denied; get leave to write there"):
+    with pytest.raises(WriteError, match="Permission denied; get write permission there"):
         check_place(str(tmp_path / "new"))
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)

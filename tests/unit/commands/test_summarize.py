@@ -81,7 +81,7 @@ def test_what_was_read_before_an_error_is_answered(bundle: Path, tmp_path: Path,
     assert f"s2s: error: {tmp_path}/a.jsonl:2: not JSON" in output.err
     assert main([*command, "--output", str(tmp_path / "out")]) == 2
     assert (tmp_path / "out.partial").read_text() == f"{expected}\n"
-    assert "go on with --resume" in capsys.readouterr().err
+    assert "continue with --resume" in capsys.readouterr().err
     # Mended, it goes on.
     (tmp_path / "a.jsonl").write_text('{"source": "abc"}\n{"source": "abc"}\n')
     assert main([*command, "--output", str(tmp_path / "out"), "--resume"]) == 0
@@ -133,8 +133,8 @@ def test_objects_through_a_pipe(bundle: Path, capsys: Any, monkeypatch: pytest.M
         (["--words", "0"], "words is 0; it must be 1 or more"),
         (
             ["--words", "5", "--split", "sentences"],
-            "words 5 is for the summary of a whole document, but split 'sentences' has each of its sentences "
-            "summarized for itself; leave out words or split",
+            "words 5 is for the summary of a whole document, but split 'sentences' summarizes each of its "
+            "sentences separately; leave out words or split",
         ),
         (["--beams", "3"], "unknown option '--beams'; did you mean '--beam'?"),
         (["missing.jsonl"], "there is no file missing.jsonl"),

@@ -87,7 +87,7 @@ def test_errors(text: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="exists; delete it"):
         train(text, "--kind", "Words")
     (tmp_path / "ids").write_text("4 5\n4 999\n", encoding="utf-8")
-    with pytest.raises(DataError, match="ids:2: '999' is no id of this tokenizer; they go from 0 to"):
+    with pytest.raises(DataError, match="ids:2: '999' is no id of this tokenizer; ids go from 0 to"):
         main(["decode", str(folder), str(tmp_path / "ids")])
     with pytest.raises(DataError, match="neither a trained tokenizer nor a bundle"):
         main(["encode", str(tmp_path)])

@@ -41,7 +41,7 @@ def test_lines_in_lines_out(translate, bundle):
     status, output, errors = translate("\n".join(lines).encode() + b"\n")
     assert status == 0
     assert output.split("\n") == [*expected, ""]
-    assert "were cut at their limit" in errors
+    assert "were cut at their token limit" in errors
     # The end of the last line may be missing; a line may end as on Windows.
     assert translate("\n".join(lines).encode())[1] == output
     assert translate("\r\n".join(lines).encode() + b"\r\n")[1] == output
@@ -53,7 +53,7 @@ def test_invalid_utf8_is_replaced_counted_and_never_misaligned(translate, bundle
     status, output, errors = translate(b"abc\nd\xff\xfee\n\xc3\nde\n", "--beam", "2")
     expected = Translator.load(bundle).translate(["abc", "d\ufffd\ufffde", "\ufffd", "de"], beam=2)
     assert (status, output.split("\n")) == (0, [*expected, ""])
-    assert "s2s: 2 of 4 lines were not UTF-8; what could not be read became U+FFFD" in errors
+    assert "s2s: 2 of 4 lines were not UTF-8; invalid bytes were replaced by U+FFFD" in errors
 
 
 def test_more_lines_than_are_read_at_once(translate, bundle, monkeypatch):
@@ -128,10 +128,10 @@ def test_lines_with_wishes_of_their_own(translate, bundle):
     status, output, errors = translate(data, "--input", "jsonl")
     assert (status, output.splitlines()) == (0, expected)
     assert (
-        "1 of 6 lines were no JSON object that can be used; their outputs are empty. The first: line 5:"
+        "1 of 6 lines were not usable JSON objects; their outputs are empty. The first: line 5:"
         in errors
     )
-    assert "not read of the JSON objects: id." in errors
+    assert "ignored JSON keys: id." in errors
     # What is written can be read again.
     _, output, _ = translate(data, "--input", "jsonl", "--jsonl")
     assert [json.loads(row)["text"] for row in output.splitlines()] == expected
@@ -171,7 +171,7 @@ def test_options_of_the_search(translate, bundle):
     )
     _, output, errors = translate(data, "--phrases", "xyz", "--max-tokens", "2")
     assert len(output.splitlines()) == 3
-    assert "s2s: 2 of 3 outputs lack a phrase that was asked for" in errors
+    assert "s2s: 2 of 3 outputs lack a requested phrase or prefix" in errors
     status, output, errors = translate(data, "--seed", "5")
     assert (status, output) == (2, "") and "search 'Beam' takes no 'seed'. What takes it: Sampling" in errors
 
@@ -234,7 +234,7 @@ def test_resume_goes_on_after_what_is_written(translate, bundle, tmp_path, monke
 
     monkeypatch.setattr(Translator, "_begin", stops)
     status, _, errors = translate(b"", *options)
-    assert status == 130 and "go on with --resume" in errors and not out.exists()
+    assert status == 130 and "continue with --resume" in errors and not out.exists()
     status, _, errors = translate(b"", *options[:-1], "3", "--resume")
     assert status == 2 and "out.partial was begun with beam 2, not 3" in errors
     done = json.loads((tmp_path / "out.partial.json").read_text())["lines"]
@@ -243,7 +243,7 @@ def test_resume_goes_on_after_what_is_written(translate, bundle, tmp_path, monke
     assert status == 2 and "the bundle has no shortlist" in errors
     begun[:] = [0] * 4  # it does not stop any more
     status, _, errors = translate(b"", *options, "--resume", "--batch-tokens", "64")
-    assert status == 0 and f"s2s: going on after line {done}" in errors
+    assert status == 0 and f"s2s: continuing after line {done}" in errors
     assert begun == [0] * 4 + [4] * ((20 - done) // 4), "nothing is translated twice"
     assert out.read_text().splitlines() == Translator.load(bundle).translate(lines, beam=2)
 
@@ -258,7 +258,7 @@ def test_resume_names_lines_by_their_place_in_the_input(translate, bundle, tmp_p
         assert translate(b"", *options)[0] == 130
     assert json.loads((tmp_path / "out.partial.json").read_text())["lines"] == 2
     status, _, errors = translate(b"", *options, "--resume")
-    assert status == 0 and "1 of 1 lines were no JSON object" in errors and "The first: line 3:" in errors
+    assert status == 0 and "1 of 1 lines were not usable" in errors and "The first: line 3:" in errors
 
 
 def stops_at_the_second(original):
@@ -342,14 +342,14 @@ def test_an_output_appears_only_when_it_is_complete(translate, tmp_path, monkeyp
     [
         (["missing.txt"], "there is no file missing.txt; paths are relative to"),
         (["--output", "missing/out"], "cannot write missing/out: No such file"),
-        (["--resume"], "--resume goes on with a file; say with which: --output FILE"),
-        (["--scores", "--jsonl"], "--scores is for text; jsonl has the scores anyway"),
+        (["--resume"], "--resume continues a file; name it with --output FILE"),
+        (["--scores", "--jsonl"], "--scores is for the format text; jsonl has the scores anyway"),
         (["--limit-extra", "-1"], "limit_extra is -1; it must be 0 or more"),
         (["--limit-extrs", "1"], "unknown option '--limit-extrs'; did you mean '--limit-extra'?"),
         (["--nbest", "0"], "n_best is 0; it must be 1 or more"),
         (["--beam", "x"], "--beam is 'x'; it must be a whole number. See: s2s translate --help"),
         (["--alpha", "much"], "--alpha is 'much'; it must be a number. See"),
-        (["--language", "de"], "language 'de' is for split, and that is not given; leave it out or split"),
+        (["--language", "de"], "language 'de' is only for split, which is not given; give split or"),
         (["--split", "sentences", "--nbest", "2"], "but n_best is 2; leave out n_best or split"),
         (["--precision", "half"], "unknown precision 'half'"),
     ],
@@ -361,7 +361,7 @@ def test_errors_without_traceback(translate, options, message):
 
 
 def test_bfloat16_without_instructions_for_it_is_said_to_bring_nothing(translate, monkeypatch):
-    said = "s2s: --precision bfloat16 brings nothing on this processor, for which torch has no products of bfloat16"
+    said = "s2s: --precision bfloat16 brings nothing on this processor, for which torch has no bfloat16"
     for fast in (True, False):
         monkeypatch.setattr("s2s.nn.packed.multiplies_bfloat16", lambda fast=fast: fast)
         assert (said in translate(b"abc\n", "--precision", "bfloat16")[2]) == (not fast)

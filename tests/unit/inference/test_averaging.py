@@ -72,7 +72,7 @@ def test_numbers_that_have_no_mean():
 
 
 def test_what_cannot_be(folders, tmp_path):
-    with pytest.raises(ConfigError, match="a mean is of two or more; 1 given"):
+    with pytest.raises(ConfigError, match="averaging needs two or more models; 1 given"):
         average(folders[:1], tmp_path / "mean")
     with pytest.raises(ConfigError, match="b0 is given twice"):
         average([folders[0], folders[1], folders[0]], tmp_path / "mean")

@@ -95,7 +95,7 @@ def test_what_cannot_be(bundle: Path, tmp_path: Path) -> None:
         (lambda: classifier.classify(["a", 5]), "text 1 is a int, not a str: 5"),  # type: ignore[list-item]
         (
             lambda: classifier.stream("abc"),
-            "stream takes texts, such as a list; for one text there is classify",
+            "stream takes texts, such as a list; for one text use classify",
         ),
     ):
         with pytest.raises(DataError, match=message):

@@ -98,7 +98,7 @@ def test_what_cannot_be(folder: Path) -> None:
     with pytest.raises(DataError, match="rows.jsonl:1: no text under 'source'; it has 'title', 'body'. Name"):
         read(Documents([str(folder / "rows.jsonl")]))
     (folder / "bad.jsonl").write_text('{"source": ["a", "b"]}\n')
-    with pytest.raises(DataError, match=r'bad.jsonl:1: what stands under .source. is no text: \["a", "b"\]'):
+    with pytest.raises(DataError, match=r'bad.jsonl:1: the value of .source. is not a text: \["a", "b"\]'):
         read(Documents([str(folder / "bad.jsonl")]))
     (folder / "bad.jsonl").write_text("[]\n{\n")
     with pytest.raises(

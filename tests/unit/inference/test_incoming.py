@@ -144,7 +144,7 @@ def test_what_cannot_be_read(tmp_path, monkeypatch):
         Incoming([str(tmp_path)])
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "config.json").touch()
-    with pytest.raises(DataError, match="bundle: Is a directory; a bundle is named before the text$"):
+    with pytest.raises(DataError, match="bundle: Is a directory; name the bundle before the text$"):
         Incoming([str(tmp_path / "bundle")])
     with pytest.raises(DataError, match=f"cannot read {tmp_path / 'a' / 'b'}: Not a directory"):
         (tmp_path / "a").write_text("1")
@@ -171,6 +171,6 @@ def test_strange_lines_are_counted():
     lines = [b"a\tb", b"\xc3", b"a\x00b", b"\x1b[0m\xff", "\u2028\u0085é".encode()]
     assert [decode(line) for line in lines] == ["a\tb", "\ufffd", "a\x00b", "\x1b[0m\ufffd", "\u2028\u0085é"]
     assert list(decode.notes()) == [
-        "2 of 5 lines were not UTF-8; what could not be read became U+FFFD",
-        "2 of 5 lines have control characters; they were read as they are",
+        "2 of 5 lines were not UTF-8; invalid bytes were replaced by U+FFFD",
+        "2 of 5 lines contain control characters, which were left unchanged",
     ]

@@ -69,9 +69,7 @@ def test_what_a_model_cannot_say_ends_nothing_but_is_told(translator):
     assert [one.unmet for one in found] == [["中"], ["中"], []]
     assert "ab" in found[0].text
     assert found[1].text == translator.translate("abc")
-    with pytest.warns(
-        UserWarning, match="2 of 3 outputs lack a phrase that was asked for, or begin with another"
-    ):
+    with pytest.warns(UserWarning, match="2 of 3 outputs lack a requested phrase or prefix"):
         translator.translate(lines)
 
 
@@ -81,7 +79,7 @@ def test_wishes_that_do_not_go_with_the_options(translator):
         ConfigError, match="search 'Sampling' takes no 'phrases'. What takes it: ConstrainedBeam"
     ):
         translator.translate(line, samples=2, search="Sampling")
-    with pytest.raises(ConfigError, match="split 'sentences' cannot know which sentence is to hold 'ab'"):
+    with pytest.raises(ConfigError, match="split 'sentences' cannot know which sentence must contain 'ab'"):
         translator.translate(line, split="sentences")
 
 
@@ -89,7 +87,7 @@ def test_wishes_that_do_not_go_with_the_options(translator):
     ("given", "message"),
     [
         ({"text": 3}, "the text of a line is 3; it must be a str"),
-        ({"text": "a\nb"}, r"a line has a \\n within: 'a\\nb'; split it there"),
+        ({"text": "a\nb"}, r"a line contains a \\n: 'a\\nb'; split it there"),
         ({"text": "a", "prefix": 3}, "prefix is 3; it must be a str"),
         ({"text": "a", "phrases": "ab"}, "phrases is 'ab'; it must be a list of str"),
         (
@@ -127,10 +125,10 @@ def test_what_is_no_usable_object_becomes_an_empty_line_and_is_counted():
     assert read('{"source": "a", "phrase": ["b"]}') == Line("a")
     counted, unread = read.notes()
     assert counted.startswith(
-        "7 of 8 lines were no JSON object that can be used; their outputs are empty. The first: "
+        "7 of 8 lines were not usable JSON objects; their outputs are empty. The first: "
     )
     assert "line 1: Expecting property name" in counted
-    assert unread == "not read of the JSON objects: phrase. What is read: source, prefix, phrases, banned"
+    assert unread == "ignored JSON keys: phrase. Known keys: source, prefix, phrases, banned"
 
 
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))

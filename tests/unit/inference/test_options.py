@@ -91,7 +91,7 @@ def test_a_value_of_another_kind(name):
         ),
         (
             {"prefix": "a", "shortlist": True},
-            "what prefix asks for may be on no shortlist; leave out prefix or",
+            "the tokens of prefix may be missing from the shortlist; leave out prefix or",
         ),
         ({"normalisation": "wu"}, "unknown option 'normalisation'; did you mean 'normalization'?"),
     ],

@@ -68,7 +68,7 @@ def test_an_error_keeps_what_there_is(tmp_path, capsys):
     with pytest.raises(KeyboardInterrupt), Outgoing(str(path)) as out:
         out.write("1\n2\n", [b"a", b"b"])
         raise KeyboardInterrupt
-    assert f"s2s: 2 lines translated, in {path}.partial; go on with --resume" in capsys.readouterr().err
+    assert f"s2s: 2 lines translated, in {path}.partial; continue with --resume" in capsys.readouterr().err
     assert names(tmp_path) == ["out.partial", "out.partial.json"]
     with Outgoing(str(path), resume=True) as out:
         assert out.lines == 2
@@ -106,15 +106,15 @@ def test_another_run_is_not_gone_on_with(tmp_path):
     with pytest.raises(KeyboardInterrupt), Outgoing(str(path), made_of={"beam": 2}) as out:
         out.write("1\n", [b"a"])
         raise KeyboardInterrupt
-    with pytest.raises(DataError, match="was begun with beam 2, not 3; give the same, or begin anew without"):
+    with pytest.raises(DataError, match="was begun with beam 2, not 3; give the same, or start over without"):
         Outgoing(str(path), made_of={"beam": 3}, resume=True)
     with pytest.raises(DataError, match="was begun with alpha None, not 1.0"):
         Outgoing(str(path), made_of={"beam": 2, "alpha": 1.0}, resume=True)
     (tmp_path / "out.partial").write_text("")
-    with pytest.raises(DataError, match="out.partial has lost its end; begin anew without --resume"):
+    with pytest.raises(DataError, match="out.partial is truncated; start over without --resume"):
         Outgoing(str(path), made_of={"beam": 2}, resume=True)
     (tmp_path / "out.partial.json").write_text(json.dumps({"lines": 1}))
-    with pytest.raises(DataError, match="out.partial.json cannot be read .*; begin anew without --resume"):
+    with pytest.raises(DataError, match="out.partial.json cannot be read .*; start over without --resume"):
         Outgoing(str(path), resume=True)
 
 
@@ -187,7 +187,7 @@ def test_standard_output(capfdbinary):
 def test_a_note_that_says_something_else(tmp_path, about):
     (tmp_path / "out.partial").write_bytes(b"1\n")
     (tmp_path / "out.partial.json").write_text(about)
-    with pytest.raises(DataError, match=r"out\.partial\.json cannot be read .*; begin anew without --resume"):
+    with pytest.raises(DataError, match=r"out\.partial\.json cannot be read .*; start over without --resume"):
         Outgoing(str(tmp_path / "out"), resume=True)
     assert (tmp_path / "out.partial").read_bytes() == b"1\n"
 
@@ -209,7 +209,7 @@ def test_a_full_disk_loses_nothing(tmp_path, capsys, monkeypatch):
         monkeypatch.setattr(os, "replace", full)
         out.write("2\n", [b"b"])
     monkeypatch.undo()
-    assert f"translated, in {path}.partial; go on with --resume" in capsys.readouterr().err
+    assert f"translated, in {path}.partial; continue with --resume" in capsys.readouterr().err
     assert path.read_text() == "from before"
     with Outgoing(str(path), resume=True) as out:
         assert out.lines == 1

@@ -124,7 +124,7 @@ def test_empty_lines(bundle):
 def test_what_cannot_be(bundle):
     with pytest.raises(DataError, match="there are 2 sources and 1 targets; each source needs its target"):
         score(bundle, ["a", "b"], ["a"])
-    with pytest.raises(DataError, match="the targets are one str; a list of texts is needed"):
+    with pytest.raises(DataError, match="the targets are a single str; give a list of texts"):
         score(bundle, ["a"], "abc")
     with pytest.raises(DataError, match="target 1 is a int, not a str: 3"):
         score(bundle, ["a", "b"], ["a", 3])

@@ -131,8 +131,8 @@ def test_a_prefix_is_that_of_the_first_sentence_and_words_are_banned_in_all(tran
             "joins one output of each sentence, but n_best is 2; leave out n_best or split",
         ),
         ({"samples": 3}, "joins one output of each sentence, but samples is 3; leave out samples or split"),
-        ({"phrases": ["abc"]}, "cannot know which sentence is to hold 'abc'; leave out phrases or split"),
-        ({"split": None, "language": "de"}, "language 'de' is for split, and that is not given"),
+        ({"phrases": ["abc"]}, "cannot know which sentence must contain 'abc'; leave out phrases or split"),
+        ({"split": None, "language": "de"}, "language 'de' is only for split, which is not given"),
         ({"split": "words"}, "unknown split 'words'; known: sentences"),
     ],
 )

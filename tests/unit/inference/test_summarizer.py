@@ -57,7 +57,7 @@ def test_a_wanted_length_stands_before_the_document(asked: Path) -> None:
 def test_what_cannot_be(bundle: Path) -> None:
     summarizer = Summarizer.load(bundle)
     with pytest.raises(
-        BundleError, match="has not learnt to be asked for a length; train it with a corpus that tells"
+        BundleError, match="was not trained with length control; train it with a corpus that tells"
     ):
         summarizer.summarize("abc", words=5)
     with pytest.raises(ConfigError, match="unknown option 'beams'; did you mean 'beam'?"):
@@ -65,7 +65,7 @@ def test_what_cannot_be(bundle: Path) -> None:
     with pytest.raises(DataError, match="document 1 is a int, not a str: 5"):
         summarizer.summarize(["a", 5])  # type: ignore[list-item]
     with pytest.raises(
-        DataError, match="stream takes documents, such as a list; for one document there is summarize"
+        DataError, match="stream takes documents, such as a list; for one document use summarize"
     ):
         summarizer.stream("abc")
 

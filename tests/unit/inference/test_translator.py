@@ -421,7 +421,7 @@ def test_what_is_no_text(translator):
         translator.translate(["abc", b"de"])
     with pytest.raises(DataError, match="text 1 is a bytes, not a str: b'de'"):
         list(translator.stream(["abc", b"de"]))
-    with pytest.raises(DataError, match="for one text there is translate"):
+    with pytest.raises(DataError, match="for one text use translate"):
         translator.stream("abc")
 
 

@@ -1,8 +1,8 @@
-"""Files and folders that are written whole or not at all: beside their place, synced, then renamed.
+"""Atomic writes of files and folders: to a temporary name beside the target, synced, then renamed.
 
-What becomes NAME lies beside it until then, as `.NAME.XXXXXXXX.partial`, and its writer holds a lock on that. The next
-writer of NAME removes what nobody holds: its writer was killed. So a crash leaves the version before readable, and no
-rubbish for long. What hinders writing is told as a `WriteError`.
+What becomes NAME is first written as `.NAME.XXXXXXXX.partial`, on which its writer holds a lock. The next writer of
+NAME removes unlocked ones, whose writers were killed. So a crash leaves the previous version readable, and temporary
+files are cleaned up. Errors of writing are raised as `WriteError`.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ _AT_HERE = -100  # Linux's AT_FDCWD
 _SWAP = 2  # Linux's RENAME_EXCHANGE and macOS's RENAME_SWAP
 _OF_OPEN_FILES = ("/proc/", "/dev/fd/")
 _READS = 100
-"""Who finds a folder replaced so often while it is read gives up."""
+"""Give up after a folder was replaced this many times while it was read."""
 _TRIES = 100
-"""Who finds a file that is to be locked removed so often gives up."""
+"""Give up after a file to be locked was removed this many times."""
 
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-"""Numbers of the system's errors that only writing meets."""
+"""System error numbers that occur only when writing."""
 
 _ELSEWHERE = "or choose another place"
 _REMEDIES = {
     errno.ENOSPC: "free space on its disk (df -h), " + _ELSEWHERE,
     errno.EDQUOT: "free some of what your quota allows (quota -s), " + _ELSEWHERE,
-    errno.EFBIG: "files may not be so large here; raise the limit (ulimit -f), " + _ELSEWHERE,
-    errno.EROFS: "its disk is mounted for reading only; choose another place",
-    errno.EACCES: "get leave to write there (ls -ld of its folder), " + _ELSEWHERE,
-    errno.EPERM: "get leave to write there (ls -ld of its folder), " + _ELSEWHERE,
-    errno.ENOENT: "its folder is not there, or is there no longer; make it (mkdir -p), " + _ELSEWHERE,
+    errno.EFBIG: "the limit on the size of files is reached; raise it (ulimit -f), " + _ELSEWHERE,
+    errno.EROFS: "its disk is mounted read-only; choose another place",
+    errno.EACCES: "get write permission there (ls -ld of its folder), " + _ELSEWHERE,
+    errno.EPERM: "get write permission there (ls -ld of its folder), " + _ELSEWHERE,
+    errno.ENOENT: "its folder is not there (or no longer); create it (mkdir -p), " + _ELSEWHERE,
     errno.ENOTDIR: "what should be its folder is a file; choose another place",
     errno.EISDIR: "there is a folder of that name; choose another name",
-    errno.EIO: "its disk does not work (dmesg tells more); choose another one",
+    errno.EIO: "its disk has failed (dmesg tells more); choose another one",
     errno.EMFILE: "too many files are open; raise the limit (ulimit -n)",
 }
 
@@ -56,13 +56,13 @@ Result = TypeVar("Result")
 
 @contextmanager
 def durable_file(path: str | Path) -> Iterator[BinaryIO]:
-    """A file to be written; it appears at its place when the `with` ends well, and not at all if it does not.
+    """A file to be written; it appears under its name when the `with` block succeeds, and not at all if it fails.
 
     Args:
-        path: of the file, in a folder that is there. One that is there is replaced; of a link, what it points to.
+        path: of the file, in an existing folder. An existing file is replaced; for a link, its target.
 
     Raises:
-        WriteError: it cannot be written; what was there is as it was.
+        WriteError: it cannot be written; an existing file is unchanged.
     """
     with writing(path):
         place = _place(path)
@@ -87,14 +87,14 @@ def write_durably(path: str | Path, content: str | bytes) -> None:
 
 @contextmanager
 def durable_folder(path: str | Path) -> Iterator[Path]:
-    """A folder of another name to be filled; it gets its name when the `with` ends well, and is removed if it does not.
+    """A temporary folder to be filled; it is renamed when the `with` block succeeds, and removed if it fails.
 
     Args:
-        path: of the folder; folders above it are made. One that is there is replaced in one step, so that there always
-            is one; only where the system cannot do that does the old one stand aside for a moment.
+        path: of the folder; folders above it are made. An existing one is replaced atomically, so that there always
+            is one; only where the system does not support this is the old one moved aside for a moment.
 
     Raises:
-        WriteError: it cannot be written; what was there is as it was.
+        WriteError: it cannot be written; an existing folder is unchanged.
     """
     with writing(path):
         place = _place(path)
@@ -119,9 +119,9 @@ def make_folder(path: str | Path) -> None:
 
 
 def is_stream(path: str | Path) -> bool:
-    """Whether a path names what must be written to as it stands: a device, a pipe, or a file that is open already.
+    """Whether a path must be written to directly: a device, a pipe, or a file that is already open.
 
-    The last is what `/dev/stdout` may be: a link into `/proc` that leads to the file that standard output goes to.
+    The last may be the case for `/dev/stdout`: a link into `/proc` to the file that standard output goes to.
     """
     if os.path.exists(path) and not os.path.isfile(path):
         return True
@@ -134,14 +134,14 @@ def is_stream(path: str | Path) -> bool:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder survive a crash of the machine; not every system can."""
+    """Make the names in a folder survive a crash of the machine, where the system supports it."""
     if hasattr(os, "O_DIRECTORY"):
         _sync(path)
 
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Tell what hinders writing: what, why, and what to do.
+    """Turn system errors of writing into a `WriteError` with path, reason and remedy.
 
     Args:
         path: what is written.
@@ -162,7 +162,7 @@ def writing(path: str | Path) -> Iterator[None]:
 
 
 def _error_number(error: BaseException) -> int | None:
-    """The system's; None if the error is none of the system."""
+    """The system's error number; None if it is not a system error."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     if told := re.search(
@@ -177,7 +177,7 @@ def _error_number(error: BaseException) -> int | None:
 
 
 def check_name(path: str | Path | None) -> None:
-    """Refuse the empty name, as a shell gives it for a variable that is not set; None is no name.
+    """Refuse the empty name, which a shell gives for an unset variable; None means that there is no name.
 
     Raises:
         WriteError: it is empty.
@@ -187,17 +187,17 @@ def check_name(path: str | Path | None) -> None:
 
 
 class Lock:
-    """A lock on a file or a folder. It ends with its holder, however that ends; what is forked does not have it.
+    """A lock on a file or a folder. It is released when its process ends in any way; forked processes do not hold it.
 
     Args:
-        path: what is there.
+        path: an existing file or folder.
 
     Attributes:
-        holds: False where the system, or the disk, knows no locks.
+        holds: False where the system, or the file system, does not support locks.
 
     Raises:
-        BlockingIOError: another one has it.
-        FileNotFoundError: there is nothing.
+        BlockingIOError: another process holds it.
+        FileNotFoundError: the path does not exist.
     """
 
     def __init__(self, path: Path) -> None:
@@ -219,7 +219,7 @@ class Lock:
 
     @classmethod
     def of_new_file(cls, path: Path, *, folder_too: bool = False) -> Lock:
-        """The lock of a file that is made if it is missing; who removes it must have the lock.
+        """The lock of a file that is made if it is missing; only a holder of the lock may remove it.
 
         Args:
             path: of the file.
@@ -253,21 +253,21 @@ class Lock:
             return False
 
     def remove(self) -> None:
-        """Let others have it, and remove the file, if it is still there: for who has it of `of_new_file`."""
+        """Release the lock and remove the file, if it is still there; for locks of `of_new_file`."""
         if self.is_on_its_path():
             with suppress(OSError):  # a file that stays hinders nobody
                 self._path.unlink()
         self.release()
 
     def release(self) -> None:
-        """Let others have it; does nothing the second time."""
+        """Release the lock; does nothing the second time."""
         _held.discard(self)
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """A process that is given a copy, a rank of a training, does not hold it."""
+        """A pickled copy, such as in a rank of a training, does not hold the lock."""
         return {"_path": self._path, "_file": None, "holds": False}
 
     def __del__(self) -> None:
@@ -278,7 +278,7 @@ _held: weakref.WeakSet[Lock] = weakref.WeakSet()
 
 
 def _drop_in_child() -> None:
-    """A worker may live on for a while when its parent is killed; it must not keep from others what the parent held."""
+    """Release locks in forked workers: one that outlives its killed parent must not keep the parent's locks."""
     for lock in list(_held):
         lock.release()
 
@@ -289,7 +289,7 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def _beside(place: Path, make: Callable[[Path], None]) -> Iterator[Path]:
-    """Something new beside a place, locked; whatever is left of it in the end is removed."""
+    """A new locked file or folder beside a place; it is removed at the end if it still exists."""
     _sweep(place)
     new, lock = _made(place, make)
     try:
@@ -311,7 +311,7 @@ def _made(place: Path, make: Callable[[Path], None]) -> tuple[Path, Lock]:
 
 
 def _sweep(place: Path) -> None:
-    """Remove what killed writers have left, and put back what one has left standing aside."""
+    """Remove files left by killed writers, and restore a folder that one has moved aside."""
     name = re.compile(rf"\.{re.escape(place.name)}\.[0-9a-f]{{8}}({_PARTIAL}|{_OLD})")
     for left in [entry for entry in os.listdir(place.parent) if name.fullmatch(entry)]:
         path = place.with_name(left)
@@ -370,7 +370,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def of_one_version(read: Callable[P, Result]) -> Callable[P, Result]:
-    """A function that reads a folder, its argument `folder`, made to begin anew if that is replaced meanwhile.
+    """Make a function that reads its argument `folder` start again if the folder is replaced meanwhile.
 
     Raises:
         BundleError: it is replaced again and again.

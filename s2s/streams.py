@@ -10,10 +10,10 @@ from typing import IO, Any, cast
 
 
 class Stream:
-    """A text stream for results: that they cannot be written is an error of `s2s.errors`.
+    """A text stream for results, whose write errors become errors of `s2s.errors`.
 
     Raises:
-        BrokenPipeError: whoever read it has left.
+        BrokenPipeError: the reader has closed the pipe.
         WriteError: it cannot be written.
     """
 
@@ -21,7 +21,7 @@ class Stream:
         self._stream: IO[str] = stream._stream if isinstance(stream, Stream) else stream
 
     def write(self, text: str) -> int:
-        r"""Write; a letter that the stream's encoding lacks as `\u0142`."""
+        r"""Write; characters that the stream's encoding lacks are written as `\u0142`."""
         try:
             return self._stream.write(text)
         except UnicodeEncodeError:
@@ -50,10 +50,10 @@ class Stream:
 
 
 class Enduring(Stream):
-    """A text stream that falls silent where nobody reads it any more, instead of ending whoever writes to it."""
+    """A text stream that silently drops output once its reader is gone, instead of raising an error."""
 
     def _failed(self, error: OSError) -> None:
-        """What it still holds and gets goes nowhere: the interpreter would complain once more at its exit."""
+        """Send buffered and further output to the null device: the interpreter would complain again at exit."""
         with suppress(OSError):  # it is no file of the system's
             number = self._stream.fileno()
             nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -63,7 +63,7 @@ class Enduring(Stream):
 
 @contextmanager
 def streams(*, output: type[Stream] = Stream) -> Iterator[None]:
-    """Standard error outlives its reader; standard output too where it is `Enduring`, and no result that is missed."""
+    """Let standard error survive the loss of its reader; also standard output, if it is `Enduring` (no results)."""
     with ExitStack() as stack:
 
         def made(kind: type[Stream], stream: IO[str] | None) -> IO[str]:

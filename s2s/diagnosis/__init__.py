@@ -1,4 +1,4 @@
-"""How far a recurrent cell remembers: gradients against distance, and problems that need a memory.
+"""Measures how far back a recurrent cell remembers: gradients by distance, and problems that need memory.
 
-Plain torch, no Lightning. `diagnosis.diagnose` does it all; `report` and `plot` tell of it.
+Plain torch, no Lightning. `diagnosis.diagnose` runs everything; `report` and `plot` present the results.
 """

@@ -1,4 +1,4 @@
-"""The whole examination: gradients before and after training, how far back a cell learns, what clipping changes."""
+"""The whole diagnosis: gradients before and after training, how far back a cell learns, the effect of clipping."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from s2s.nn.cell import RecurrentCell
 from s2s.registry.parts import Spec
 
 SEQUENCES = 9
-"""Over which a gradient is the median: a mean would be the largest one where gradients explode."""
+"""Number of sequences; gradients are medians over them, because the largest would dominate a mean."""
 
 FORGET_BIASES = (0.0, 1.0, 3.0)
 """A forget gate that starts half open, at 0.73 (Jozefowicz et al. 2015) and at 0.95."""
@@ -57,7 +57,7 @@ class Learning:
         problem: its name.
         lag: steps to bridge.
         guessing: the error of guessing.
-        learnt: what became of it.
+        learnt: the result.
     """
 
     cell: str
@@ -74,13 +74,13 @@ class Learning:
 
 @dataclass(frozen=True)
 class Clipping:
-    """One cell trained from large weights, its gradients cut to a length.
+    """One cell trained from large weights with clipped gradients.
 
     Attributes:
         cell: label of the cell.
-        scale: what the recurrent weights were multiplied by.
-        clip: that length; 0: not cut.
-        learnt: what became of it.
+        scale: factor on the initial recurrent weights.
+        clip: maximum gradient norm; 0: no clipping.
+        learnt: the result.
     """
 
     cell: str
@@ -133,9 +133,9 @@ def diagnose(
     settings: Settings | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Diagnosis:
-    """See how far cells remember.
+    """Measure how far back cells remember.
 
-    Equal settings, seed and number of threads give equal numbers; torch's own random numbers are left as they were.
+    Equal settings, seed and number of threads give equal numbers; torch's global random state is unchanged.
 
     Args:
         cells: names of the catalogue, or `{"class_path": NAME, "init_args": {...}}`.

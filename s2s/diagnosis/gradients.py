@@ -1,7 +1,7 @@
-"""How much of an input is left in an output some steps later: the norm of the Jacobian against distance.
+"""How strongly an output depends on an input some steps earlier: the norm of the Jacobian by distance.
 
-Hochreiter et al. 2001 and Pascanu et al. 2013 (eq. 5) write it as a product with one factor for each step between them;
-a product of many factors vanishes or explodes.
+Hochreiter et al. 2001 and Pascanu et al. 2013 (eq. 5) write it as a product with one factor per step in between; a
+product of many factors vanishes or explodes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from s2s.nn.unroll import unroll
 def input_gradients(cell: RecurrentCell, x: Tensor) -> Tensor:
     """The Frobenius norm of d h_T / d x_t, the whole Jacobian [output, input] of the last output, exactly.
 
-    A sequence stands in the batch once for each unit of the output, and each copy asks for the gradient of its own
-    unit; so one pass backward gives all rows, whatever the cell. In float64: float32 would lose what is far away.
+    Each sequence is in the batch once for each output unit, and each copy computes the gradient of its own unit, so one
+    backward pass gives all rows, for any cell. In float64, because float32 would underflow at large distances.
 
     Args:
         cell: any cell; it is left as it is.
@@ -42,7 +42,7 @@ def input_gradients(cell: RecurrentCell, x: Tensor) -> Tensor:
 
 @contextmanager
 def _exact(cell: RecurrentCell) -> Iterator[None]:
-    """Within it the cell is in float64 and without dropout; not every cell can be copied."""
+    """Switch the cell to float64 and evaluation mode in place, because not every cell can be copied."""
     dtype = next((parameter.dtype for parameter in cell.parameters()), torch.float64)
     training = cell.training
     cell.double().eval()

@@ -27,14 +27,14 @@ Optimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 @dataclass(frozen=True)
 class Learnt:
-    """What became of a training.
+    """The result of a training.
 
     Attributes:
         error: on sequences that it was not trained on.
-        updates: how many were made.
+        updates: number of updates made.
         diverged: the last gradient was not finite, and training ended there.
         curve: error of each `WINDOW` updates, on sequences before they were learnt from.
-        norms: length of the gradient at each update, before it is cut.
+        norms: norm of the gradient at each update, before clipping.
     """
 
     error: float
@@ -62,9 +62,9 @@ def learn(
         cell: changed in place.
         problem: at this lag.
         lag: steps to bridge.
-        steps: most updates.
-        batch_size: sequences of an update.
-        clip: longest gradient; 0: any.
+        steps: maximum updates.
+        batch_size: sequences per update.
+        clip: maximum gradient norm; 0: no clipping.
         seed: of readout and sequences.
         optimizer: made for the parameters.
         stop_when_solved: end once the error of the last `WINDOW` updates is half of what counts as solved.

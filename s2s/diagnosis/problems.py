@@ -1,4 +1,4 @@
-"""Problems that nobody solves without a memory, at any lag, and what guessing achieves."""
+"""Problems of any lag that cannot be solved without memory, and the error of guessing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A diagnosis in words and numbers: tables for a person, CSV and JSON for programs."""
+"""Reports of a diagnosis: text tables, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from s2s.diagnosis.problems import PROBLEMS, SOLVED, Problem
 from s2s.diagnosis.settings import Settings
 
 SHOWN = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-"""Distances of the table; the files have all."""
+"""Distances in the table; the files have all."""
 
 _DIGITS = 4
-"""Of a number in the files."""
+"""Significant digits of numbers in the files."""
 
 
 def files(found: Diagnosis) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What is measured and how long; every default is chosen here, so that three cells take some minutes on a CPU."""
+"""Settings of a diagnosis; with the defaults, three cells take some minutes on a CPU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CELLS = ("Elman", "LSTM", "GRU")
 """The textbooks' three."""
 
 SHORTEST_LAG = 4
-"""Three symbols and the sign to recall them must have room before they are recalled."""
+"""Three symbols and the recall sign must fit before the symbols are recalled."""
 
 
 def _least(name: str, value: int, least: int) -> None:
@@ -29,15 +29,15 @@ class Settings:
     """Sizes and lengths.
 
     Attributes:
-        input_size: width of the inputs at which gradients are taken before training.
+        input_size: width of the inputs for gradients before training.
         hidden_size: of every cell.
-        distance: steps that these gradients are followed back.
-        scales: what the recurrent weights are multiplied by, one measurement for each.
-        lags: steps that must be bridged, one training for each, cell and problem.
-        steps: most updates of a training.
-        batch_size: sequences of an update.
+        distance: number of steps back to which these gradients are computed.
+        scales: factors on the recurrent weights, one measurement for each.
+        lags: steps to bridge, one training for each lag, cell and problem.
+        steps: maximum updates of a training.
+        batch_size: sequences per update.
         learning_rate: of Adam (Kingma & Ba 2015).
-        clip: longest gradient: longer ones are cut to it (Pascanu et al. 2013); 0: any length.
+        clip: maximum gradient norm; longer gradients are clipped (Pascanu et al. 2013); 0: no clipping.
         seed: of weights and sequences.
     """
 

@@ -1,4 +1,4 @@
-"""The cells that are examined: any of the catalogue, each with options of its own."""
+"""The cells to examine: any in the catalogue, each with its own options."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ def try_out(subject: Subject, input_size: int, hidden_size: int) -> None:
 
 
 def scale_recurrence(cell: RecurrentCell, factor: float) -> None:
-    """Multiply what a step multiplies with the state: the matrices that `project` does not use.
+    """Scale the recurrent weight matrices: those that `project` does not use.
 
-    Where such a matrix is orthogonal, as those of most cells are at first, its spectral radius is then `factor`.
+    If such a matrix is orthogonal, as it is initially in most cells, its spectral radius is then `factor`.
 
     Raises:
         Unfit: there is no such matrix, or it cannot be told from the input's.

@@ -1,4 +1,4 @@
-"""How outputs are made of their sources: what is new in them, copied, repeated, and how long they are."""
+"""How abstractive outputs are: shares of new, copied and repeated n-grams, and lengths."""
 
 from __future__ import annotations
 

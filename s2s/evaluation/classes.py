@@ -1,4 +1,4 @@
-"""How well classes are found: accuracy, macro-F1, precision and recall of each class, who is taken for whom."""
+"""Scores of classification: accuracy, macro-F1, precision and recall of each class, confusion matrix."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from s2s.errors import DataError
 from s2s.evaluation.metric import Score
 
 VERSION = 1
-"""Of the definitions here, in signatures."""
+"""Version of the definitions here, for signatures."""
 
 NONE = ""
-"""The class that is answered for a text without a token; no gold class."""
+"""The predicted class of a text without tokens; never a gold class."""
 
 _SHOWN = 5
 
@@ -26,11 +26,11 @@ class OneClass:
 
     Attributes:
         name: of the class.
-        precision: of the texts that were given this class, how many have it.
-        recall: of the texts that have it, how many were given it.
+        precision: share of the texts with this predicted class that have it as gold class.
+        recall: share of the texts with this gold class for which it was predicted.
         f1: their harmonic mean.
-        texts: how many have it.
-        given: how many were given it.
+        texts: number of texts with this gold class.
+        given: number of texts with this predicted class.
     """
 
     name: str
@@ -42,7 +42,7 @@ class OneClass:
 
 
 class Classes:
-    """Gold classes beside those that were given.
+    """Compares gold classes with predicted ("given") classes.
 
     Args:
         gold: of each text.
@@ -122,7 +122,7 @@ class Classes:
         return [*scores, *table]
 
     def note(self) -> str | None:
-        """What is to be told of gold classes that are not known; None if there are none."""
+        """A note on unknown gold classes; None if there are none."""
         if not self.unknown:
             return None
         names = ", ".join(map(repr, list(self.unknown)[:_SHOWN])) + (

@@ -1,4 +1,4 @@
-"""Several systems, several metrics, several lengths: all the scores that are asked for, each with its signature."""
+"""Scores of several systems with several metrics, also by length, each with its signature."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Row:
         metric: name of the score, such as "chrF2".
         case: "cased", "lower-cased", or "" for a metric that does not distinguish.
         score: the value.
-        confidence: half the width of the 95 % interval; None if it was not asked for, and of one sentence, for all that
-            can be drawn from it is the same.
-        p_value: of the difference to the first system; None for that one, and likewise.
-        sentences: how many were scored.
-        signature: all that the score depends on.
+        confidence: half the width of the 95 % interval; None if not requested, and for a single sentence, because all
+            samples of it are the same.
+        p_value: of the difference to the first system; None for that one, and as for `confidence`.
+        sentences: number of sentences scored.
+        signature: everything that the score depends on.
         details: further numbers of the metric.
-        lengths: (least, most) length of the references that were scored, most None: without end; None: all.
+        lengths: (minimum, maximum) length of the references that were scored, maximum None: no limit; None: all.
         options: of the metric, as they were given.
     """
 
@@ -109,7 +109,7 @@ class _Measure(NamedTuple):
 
 
 def _measures(metrics: Sequence[Spec], resamples: int) -> list[_Measure]:
-    # All of them before the first score: what cannot be is told before the work.
+    # All of them before the first score, so that errors are raised before the work.
     found: list[_Measure] = []
     seen: list[tuple[str, dict[str, Any]]] = []
     for spec in metrics:

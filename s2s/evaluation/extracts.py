@@ -1,4 +1,4 @@
-"""Summaries that need no learning, to stand beside those of a model: first sentences, and the best ones there are."""
+"""Extractive baselines for summaries: the first sentences (lead), and the best possible ones (oracle)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far forecasts are off, beside forecasts that need no learning."""
+"""Errors of forecasts, compared with baselines that need no training."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def in_sample_error(values: Values, season: int) -> Values:
     """
     if len(values) <= season:
         raise DataError(
-            f"the training part has {len(values)} time steps, not more than data.season {season}, so that MASE has "
-            "nothing to divide by; give more of it, or a smaller season"
+            f"the training part has {len(values)} time steps, not more than data.season {season}, so that MASE is "
+            "undefined; give more training data, or a smaller season"
         )
     return np.asarray(np.abs(values[season:] - values[:-season]).mean(0))
 
@@ -116,10 +116,10 @@ def backtest(
     targets: Sequence[int],
     scale: Values,
 ) -> list[Result]:
-    """Forecast from each time step of a part of which so many steps are left, beside what needs no learning.
+    """Forecast from each time step of a part after which enough steps are left, and compare with baselines.
 
-    Each forecast sees the true values up to its own origin, those of the part before it too ("rolling origin",
-    Tashman 2000); with as many steps as the part is long, there is but one, from the beginning.
+    Each forecast sees the true values up to its own origin, including those before the part ("rolling origin",
+    Tashman 2000); with as many steps as the part is long, there is only one, from the beginning.
 
     Args:
         forecast: the system, called `model` in the results.

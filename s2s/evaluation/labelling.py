@@ -1,4 +1,4 @@
-"""How right labels are: by word, by label, by span."""
+"""Scores of sequence labelling: accuracy by word, F1 by label, F1 by span."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Span(tuple[int, int, int, str]):
 
 
 def are_bio(labels: Iterable[str]) -> bool:
-    """Whether labels say where spans begin (B-X), go on (I-X), or that there is none (O)."""
+    """Whether labels mark where spans begin (B-X), continue (I-X), or that there is none (O)."""
     every = set(labels)
     return every != {"O"} and bool(every) and all(_BIO.fullmatch(label) for label in every)
 
@@ -50,7 +50,7 @@ def accuracy(hypotheses: Sentences, references: Sentences) -> Score:
 
 
 def macro_f1(hypotheses: Sentences, references: Sentences) -> Score:
-    """The mean of F1 over all labels that are said or should be; `details` has each."""
+    """The mean of F1 over all labels that are predicted or gold; `details` has each."""
     by_label = f1_by_label(hypotheses, references)
     value = sum(by_label.values()) / len(by_label)
     return Score(value, _signature("unit:word|average:macro"), "macro_F1", len(references), details=by_label)
@@ -62,7 +62,7 @@ def f1_by_label(hypotheses: Sentences, references: Sentences) -> dict[str, float
 
 
 def span_f1(hypotheses: Sentences, references: Sentences) -> Score:
-    """F1 of spans that are right as a whole, in their ends and in what they are, as CoNLL-2000 counts."""
+    """F1 of exactly matching spans (both boundaries and the label), as in CoNLL-2000."""
     ours, theirs = set(spans(hypotheses)), set(spans(references))
     right = len(ours & theirs)
     details = {"spans": len(theirs), "said": len(ours), "right": right}
@@ -71,10 +71,10 @@ def span_f1(hypotheses: Sentences, references: Sentences) -> Score:
 
 
 def spans(sentences: Sentences) -> list[Span]:
-    """The spans that BIO labels say.
+    """The spans that BIO labels encode.
 
-    One begins at B-X, and at an I-X that goes on nothing: behind O, behind a span of another kind, at the beginning of
-    a sentence (Tjong Kim Sang & Buchholz 2000). Any other label is as O.
+    A span begins at B-X, and at an I-X that continues nothing: after O, after a span of another kind, or at the start
+    of a sentence (Tjong Kim Sang & Buchholz 2000). Any other label counts as O.
     """
     found = []
     for number, sentence in enumerate(sentences):
@@ -90,7 +90,7 @@ def spans(sentences: Sentences) -> list[Span]:
 
 
 def most_confused(hypotheses: Sentences, references: Sentences, most: int) -> list[tuple[str, str, int]]:
-    """What is most often said where something else is right: label said, right label, and how often."""
+    """The most frequent confusions: predicted label, right label, and count."""
     wrong = Counter(pair for pair in _pairs(hypotheses, references) if pair[0] != pair[1])
     ranked = sorted(wrong.items(), key=lambda item: (-item[1], item[0]))
     return [(ours, theirs, count) for (ours, theirs), count in ranked[:most]]

@@ -1,4 +1,4 @@
-"""Sentences of a file, as scores are made of: whole lines, nothing repaired."""
+"""Reads the sentences of a file for scoring: whole lines, unmodified."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def read_lines(path: str, report: LineReport | None = None) -> list[str]:
 def read_texts(path: str, report: LineReport | None = None) -> list[list[str]]:
     """One or more texts for each place of a file: its lines, or what is under a key of its JSON objects.
 
-    An empty line is a text, but no object: a blank line between objects, or at their end, has no place. So what
-    `s2s summarize` makes of a FILE.jsonl is aligned with it; `s2s translate --input jsonl` gives an empty line for a
-    blank one, and its output has then more places than the file, which is an error of whoever compares them.
+    An empty line is a text, but not an object: blank lines between or after objects are skipped. So the output of
+    `s2s summarize` for a FILE.jsonl is aligned with it; `s2s translate --input jsonl` writes an empty line for a blank
+    one, so that its output has more texts than the file, and comparing the two is an error.
 
     Args:
         path: as for `read_lines`, where each line is a text; or FILE.jsonl#KEY, where a text may have several lines,

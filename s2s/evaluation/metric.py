@@ -1,4 +1,4 @@
-"""The protocol of a metric: outputs and references in, a signed score out."""
+"""The interface of metrics: outputs and references in, a score with a signature out."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from s2s.evaluation.significance import Compared, paired_bootstrap
 
 @dataclass(frozen=True)
 class Score:
-    """A score that can be compared: with all that it depends on.
+    """A score with a signature of everything that it depends on.
 
     Attributes:
         value: as it is usually printed; BLEU, chrF and TER from 0 to 100 (TER may exceed it).
-        signature: metric, version, tokenization, case, seed: whoever has the same signature may compare.
+        signature: metric, version, tokenization, case, seed: scores with the same signature are comparable.
         name: name of the metric, such as "BLEU" or "chrF2".
         sentences: how many sentences, or other units, were scored.
         confidence: half the width of the 95 % interval of a bootstrap over sentences; None if it was not
-            asked for.
+            requested.
         details: further numbers of the metric, such as n-gram precisions.
         unit: what was scored.
         decimals: with how many the value is printed.
@@ -99,7 +99,7 @@ class Metric(ABC):
 
 
 def check_sizes(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
-    """What every metric asks of its input.
+    """Check the input of a metric.
 
     Raises:
         DataError: there is nothing to score, or the numbers of sentences differ.

@@ -19,7 +19,7 @@ class TextSizes(NamedTuple):
         pieces: of the tokenizer.
         words: what stands between whitespace.
         characters: code points.
-        unknown: pieces that the tokenizer does not know; how they are spelt, nobody had to predict.
+        unknown: pieces that the tokenizer does not know; their spelling did not have to be predicted.
     """
 
     texts: int
@@ -58,7 +58,7 @@ class Perplexity(NamedTuple):
 
     @property
     def piece(self) -> float:
-        """Per piece. Whoever has other pieces cannot compare it."""
+        """Per piece; not comparable between different tokenizers."""
         return _exp(self.nll)
 
     @property

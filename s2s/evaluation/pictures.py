@@ -1,4 +1,4 @@
-"""Which files can be pictures."""
+"""File formats of pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether one system is better than another, or lucky with these sentences: paired bootstrap resampling."""
+"""Significance of the difference between systems: paired bootstrap resampling."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 from s2s.evaluation.defaults import RESAMPLES
 
 SEED = 12345
-"""SacreBLEU's: the sentences drawn are then the same, and so are the figures."""
+"""SacreBLEU's seed, so that the samples, and the results, are the same."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A system beside the first one.
+    """A system compared with the first one.
 
     Attributes:
         value: its score.
         confidence: half the width of the 95 % interval of its score.
-        p_value: how probable so large a difference to the first system is if the two are equally good; None for the
+        p_value: probability of such a large difference to the first system if both are equally good; None for the
             first one.
         signature: of the score, the bootstrap included.
     """

@@ -1,4 +1,4 @@
-"""Scores for a person to read: a system or several, each metric with its signature."""
+"""Readable tables of scores: one or more systems, each metric with its signature."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from s2s.counted import counted
 from s2s.evaluation.evaluate import Row
 
 FEW_SENTENCES = 20
-"""With fewer, samples are so much like each other that an interval is too narrow and a small p-value comes easily."""
+"""With fewer, samples are so similar that intervals are too narrow and p-values too small."""
 
 
 def table(rows: Iterable[Row], unit: str | None = None) -> Iterator[str]:
@@ -26,7 +26,7 @@ def table(rows: Iterable[Row], unit: str | None = None) -> Iterator[str]:
 
 
 def bootstrap_note(sentences: int, resamples: int) -> str | None:
-    """What to know of intervals and p-values where few sentences were drawn from; None where there is nothing to say.
+    """A warning about intervals and p-values of few sentences; None where there is no need of one.
 
     Args:
         sentences: how many were scored.
@@ -34,12 +34,12 @@ def bootstrap_note(sentences: int, resamples: int) -> str | None:
     """
     if not resamples or sentences >= FEW_SENTENCES:
         return None
-    wanted = f"a bootstrap wants {FEW_SENTENCES} and more"
+    wanted = f"a bootstrap needs {FEW_SENTENCES} or more"
     if sentences == 1:
         return (
-            f"1 sentence has no interval and no p-value, for all that is drawn from it is the same; {wanted}"
+            f"1 sentence has no interval and no p-value, because all samples of it are the same; {wanted}"
         )
-    return f"intervals and p-values of {sentences} sentences say little; {wanted}"
+    return f"intervals and p-values of {sentences} sentences are not reliable; {wanted}"
 
 
 def _metric(rows: list[Row], unit: str | None) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""From a bundle to a folder that needs no torch; see `s2s.inference.exported` for what is in it."""
+"""Exports a bundle to a folder that needs no torch; see `s2s.inference.exported` for its contents."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def export_bundle(bundle: str | Path, folder: str | Path, *, int8: bool = False)
 
     Raises:
         BundleError: the bundle is incomplete or damaged, or there is something else at the place.
-        ConfigError: a part of the model cannot be exported, or is another one when it is.
+        ConfigError: a part of the model cannot be exported, or gives other numbers when exported.
     """
     bundle, folder = Path(bundle), Path(folder)
     EXPORTED.check_place(folder)

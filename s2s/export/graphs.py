@@ -1,4 +1,4 @@
-"""The two ONNX graphs of a model: what is done once per sentence, and one step of the decoder."""
+"""The two ONNX graphs of a model: the encoder, run once per sentence, and one step of the decoder."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def export_part(
         raise ConfigError(
             f"{type(part).__name__.strip('_')} cannot be exported to ONNX: "
             f"{type(cause).__name__}: {str(cause).splitlines()[0]}. "
-            "`s2s plugins check` tells which part of it is to blame"
+            "`s2s plugins check` tells which part causes it"
         ) from error
     assert program is not None
     model: ir.Model = program.model

@@ -1,4 +1,4 @@
-"""Weights of eight bits: dynamic quantization, as onnxruntime does it."""
+"""8-bit weights by the dynamic quantization of onnxruntime."""
 
 from __future__ import annotations
 

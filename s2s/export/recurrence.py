@@ -1,7 +1,7 @@
-"""Recurrences in ONNX: a cell over a time axis of any length, which no Python loop can be traced over.
+"""Recurrences in ONNX: a cell over a time axis of any length, which cannot be traced as a Python loop.
 
-A cell that knows an ONNX operator for itself becomes that operator. Of any other one step is traced, between two marks;
-afterwards what lies between the marks becomes the body of a Scan.
+A cell with a matching ONNX operator becomes that operator. For any other cell, one step is traced between two marks;
+afterwards the nodes between the marks become the body of a Scan.
 """
 
 from __future__ import annotations

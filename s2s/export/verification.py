@@ -1,4 +1,4 @@
-"""Whether exported graphs are the model: run at other sizes than those that they were traced with."""
+"""Checks that exported graphs match the model, at other sizes than those they were traced with."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from s2s.text.tokenizer import BOS, PAD, SPECIALS
 SIZES = ((1, 1, 1), (4, 9, 3))
 """Sentences, source tokens, beams."""
 TOLERANCE = 1e-4
-"""Ten times what rounding is known to do; numbers of another size are far off."""
+"""Ten times the known rounding error; real mismatches are far larger."""
 
 
 @torch.no_grad()
 def verify(model: Seq2Seq, graphs: Graphs, *, exact: bool = True) -> None:
-    """Compare graphs with their model: what is done once per sentence, and a step of beams that differ.
+    """Compare graphs with their model: the encoder, and a decoder step with beams that differ.
 
     Args:
-        model: that was exported.
-        graphs: of it.
-        exact: they are in float32 and must give its numbers; if not, they must run and give as many.
+        model: the exported model.
+        graphs: its graphs.
+        exact: the graphs are in float32 and must give the same numbers; if not, only shapes are compared.
 
     Raises:
         ConfigError: they cannot be run, or give other numbers.
@@ -81,7 +81,7 @@ def _compare(
     except Exception as error:  # onnxruntime's own have no class in common
         raise ConfigError(
             f"the exported model cannot be run with {sizes}: {str(error).splitlines()[0]}. "
-            "`s2s plugins check` tells which part of it is to blame"
+            "`s2s plugins check` tells which part causes it"
         ) from error
     for value, (name, wanted) in zip(found, expected.items(), strict=True):
         same = not exact or np.allclose(

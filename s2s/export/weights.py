@@ -1,4 +1,4 @@
-"""One file of weights for several graphs: what they share stands in it once."""
+"""One file of weights for several graphs, with shared weights stored once."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Table:
         return replace(self, names=list(names), values=self.values[:, places])
 
     def check_positive(self, names: Sequence[str]) -> None:
-        """See that columns have a logarithm.
+        """Check that columns have a logarithm.
 
         Raises:
             DataError: there is a value of 0 or less.
@@ -172,8 +172,9 @@ def read_table(
         )
     if (place := order.unknown) is not None:
         warnings.warn(
-            f"{path}:{lines[place]}: whether the dates rise was not checked, for {dates[place]!r} cannot be compared; "
-            "rows must be sorted by time, oldest first. Dates such as 2024-05-31 or 2024-05-31 06:00 are checked",
+            f"{path}:{lines[place]}: the order of the dates was not checked, because {dates[place]!r} cannot be "
+            "compared; rows must be sorted by time, oldest first. Dates such as 2024-05-31 or 2024-05-31 06:00 are "
+            "checked",
             stacklevel=1,
         )
     table = np.array(values, np.float64).reshape(len(lines), len(wanted))
@@ -248,7 +249,7 @@ def _number(cell: str, place: str, name: str) -> float:
     text = cell.strip()
     if text.casefold() in _MISSING:
         raise DataError(
-            f"{place}: column {name!r} has no value ({text!r}); fill it in, for a forecast needs one at each step"
+            f"{place}: column {name!r} has no value ({text!r}); fill it in, because a forecast needs one at each step"
         )
     try:
         number = float(text)

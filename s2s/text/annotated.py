@@ -1,4 +1,4 @@
-"""Sentences of labelled words: a word in a line, in columns, an empty line behind each sentence. CoNLL-U and its kin.
+"""Sentences of labelled words, one word per line in columns, with an empty line after each sentence, as in CoNLL-U.
 
 A sentence is read as a pair: its words with a space between them, and its labels likewise.
 """
@@ -19,7 +19,7 @@ SPACE_WITHIN = "\u2423"
 UNSPECIFIED = "_"
 LONGEST_SENTENCE = LONGEST_LINE
 """Letters of a sentence that is read, each line counted with `LINE_COST` more: at most 260,000 words."""
-TOO_LONG = "a sentence of more lines than can be; an empty line ends each"
+TOO_LONG = "a sentence with too many lines; an empty line ends each"
 CONLLU_COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 
 
@@ -187,7 +187,7 @@ class ColumnsLayout(Layout):
         self.word, self.label = int(word or 1) - 1, int(label or 2) - 1
         self.label_name = str(self.label + 1)
         if self.word == self.label:
-            raise ConfigError(f"column {self.label_name} is to hold words and labels; name another")
+            raise ConfigError(f"column {self.label_name} cannot hold both words and labels; name another")
 
     def rows(self, lines: Sequence[str]) -> list[Row]:
         """See `Layout.rows`."""

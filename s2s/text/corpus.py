@@ -1,4 +1,4 @@
-"""Text pairs from files: how a corpus is named, how its lines are read, and what happens to bad ones."""
+"""Text pairs from files: corpus specifications, line readers, and the handling of bad lines."""
 
 import codecs
 import gzip
@@ -33,10 +33,10 @@ Sides: TypeAlias = Literal["source", "target"]
 STANDARD_INPUT = "-"
 STDIN_CLOSED = "standard input is closed; give a file"
 LONGEST_LINE = 2**24
-"""Bytes of a line that is read: five times War and Peace. What is made of a line takes many times its size, and without
-an end a small compressed file could fill any memory."""
+"""Maximum bytes of a line: five times War and Peace. Processing takes many times a line's size, and without a limit a
+small compressed file could fill any memory."""
 LINE_COST = 64
-"""Bytes that a line costs in memory beside its text, where many are kept together."""
+"""Memory overhead of a line beside its text, in bytes, where many are kept together."""
 
 _SHOWN = 3  # locations kept per reason
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -53,12 +53,12 @@ class CorpusSpec:
         target: file of target lines, line-aligned with `source`.
         weight: how many times each pair is seen per epoch; a fraction is drawn anew in each epoch.
         source_key: where the source is in a record: key (JSONL) or column number from 1 (TSV).
-        target_key: where the target is in a record; what is learnt.
-        references_key: where further references are, for scores beside the target: a key (JSONL) under which there is
-            a text or a list of them, or a column (TSV); or several. Each record must have as many.
-        reader: who reads it, by name in the catalogue; null: chosen by the files' names.
-        tell_length: put the length of each target, in words, in front of its source, so that a model learns to be
-            asked for one; give the corpus a second time without, and it learns to be asked for none, too.
+        target_key: where the target is in a record; it is what the model learns to produce.
+        references_key: where additional references for scoring are: a key (JSONL) of a text or a list of texts, or a
+            column (TSV); or several of these. Each record must have the same number.
+        reader: name of the reader in the catalogue; null: chosen by the files' names.
+        tell_length: put the length of each target, in words, in front of its source, so that a length can be requested
+            from the model; list the corpus a second time without this to train it on sources without a length, too.
     """
 
     path: str | None = None
@@ -80,7 +80,7 @@ class CorpusSpec:
 
     @property
     def treatment(self) -> list[object]:
-        """What decides which text is read of the files, for fingerprints."""
+        """The settings that determine which text is read from the files, for fingerprints."""
         further = [["references", *self.references_key]] if self.references_key else []
         return [self.source_key, self.target_key, *further, *(["length"] if self.tell_length else [])]
 
@@ -89,10 +89,10 @@ CorpusInput: TypeAlias = str | CorpusSpec | Mapping[str, object]
 
 
 def corpus_spec(given: CorpusInput) -> CorpusSpec:
-    """Makes a spec of what a person writes: "pairs.tsv", "train.en,train.de", or a mapping with its fields.
+    """Makes a spec from user input: "pairs.tsv", "train.en,train.de", or a mapping with its fields.
 
     Raises:
-        ConfigError: a field that does not exist or holds what it cannot, or no file.
+        ConfigError: a field that does not exist or has an invalid value, or no file.
     """
     if isinstance(given, str) and given.lstrip().startswith(
         "{"
@@ -141,7 +141,7 @@ def _keys(name: str, value: object) -> object:
 
 
 def _check_values(spec: CorpusSpec) -> None:
-    """Raises a ConfigError if a field holds what it cannot."""
+    """Raises a ConfigError if a field has an invalid value."""
     for name in ("path", "source", "target"):
         if not isinstance(getattr(spec, name), str | None):
             raise ConfigError(f"{name} of a corpus is {getattr(spec, name)!r}; it must be the name of a file")
@@ -185,7 +185,7 @@ class Pair(NamedTuple):
 
 @dataclass
 class LineReport:
-    """What was read of a corpus and what was not: bad lines raise, or are counted and left out.
+    """Report of reading a corpus: bad lines raise an error, or are counted and left out.
 
     Attributes:
         on_bad_line: `error` or `skip`.
@@ -193,9 +193,9 @@ class LineReport:
         cut: lines shortened, per reason.
         first: the first few places, per reason.
         details: more about the first of them, per reason.
-        notes: what was mended on the way (a byte order mark taken off).
-        bytes_read: how far reading has come in the files, as they lie on disk.
-        remedy: what a person can do about a bad line that is an error.
+        notes: what was fixed on the way (a byte order mark taken off).
+        bytes_read: reading position in each file, in bytes on disk.
+        remedy: what the user can do about a bad line that is an error.
     """
 
     on_bad_line: BadLinePolicy = "error"
@@ -211,10 +211,10 @@ class LineReport:
         """Raises, or counts, a line that cannot be used.
 
         Args:
-            reason: what is wrong, the same words for all lines of which it is true.
+            reason: what is wrong, in the same words for all such lines.
             place: file and line, `train.en:17`.
             detail: more about this line.
-            count: how many lines are meant.
+            count: number of such lines.
 
         Raises:
             DataError: `on_bad_line` is `error`.
@@ -236,10 +236,10 @@ class LineReport:
             places.append(place)
 
     def lines(self, *, detailed: bool = False) -> list[str]:
-        """The report for a person, a line per reason; empty if there is nothing to say.
+        """The report for the user, a line per reason; empty if there is nothing to report.
 
         Args:
-            detailed: tell more about the first line of each reason, as is wanted where no line could be used.
+            detailed: add details about the first line of each reason, for when no line could be used.
         """
         said = [
             f"{done} {counted(count, 'line')}: {reason}, "
@@ -252,19 +252,19 @@ class LineReport:
 
 
 class Corpus(ABC):
-    """A reader of text pairs: streams them and holds none."""
+    """A reader that streams text pairs without keeping them in memory."""
 
     files: int = 1
-    """How many files it reads: 1, which holds both sides, or 2, one for each."""
+    """How many files it reads: 1 that holds both sides, or 2, one for each side."""
 
     gives_references: bool = False
     """Whether its pairs have the references that `CorpusSpec.references_key` asks for."""
 
     labelled: bool = False
-    """Whether a source is words, single spaces between them, and its target as many labels. No other space is kept."""
+    """Whether a source is words with single spaces between them (no others are kept), and its target as many labels."""
 
     sides: tuple[Sides, ...] = ("source", "target")
-    """What its texts have. One of texts without a source gives them as targets, and the empty text as each source."""
+    """Sides of its texts. A reader of texts without sources returns them as targets, with empty sources."""
 
     def __init__(self, spec: CorpusSpec) -> None:
         self.spec = spec
@@ -272,7 +272,7 @@ class Corpus(ABC):
     @classmethod
     @abstractmethod
     def reads(cls, spec: CorpusSpec) -> bool:
-        """Whether files of these names are for this reader; asked when the spec names no reader."""
+        """Whether this reader handles files of these names; used when the spec names no reader."""
 
     @abstractmethod
     def pairs(self, report: LineReport) -> Iterator[Pair]:
@@ -318,7 +318,7 @@ def open_corpus(given: CorpusInput, sides: Sequence[Sides] = ()) -> Corpus:
 
 
 def open_text(given: CorpusInput) -> Corpus:
-    """The reader of a corpus for whoever takes any text: what has no format of its own is `AnyLines`.
+    """The reader of a corpus for commands that take any text: a file without a known format is read as `AnyLines`.
 
     Args:
         given: as for `open_corpus`; a file is one of lines if no reader takes its name, or `Lines` does.
@@ -332,7 +332,7 @@ def open_text(given: CorpusInput) -> Corpus:
 
 
 class AnyLines(Corpus):
-    """A file of lines, whatever its name. All of them are texts, empty ones too, which nothing can be learnt from."""
+    """A file of lines, whatever its name. Every line is a text, even an empty one, which training cannot use."""
 
     sides = ("target",)
 
@@ -399,7 +399,7 @@ class ToldLengths(Corpus):
 
 
 def reader_name(spec: CorpusSpec) -> str:
-    """Who reads a corpus, by name in the catalogue.
+    """Name of the reader of a corpus in the catalogue.
 
     Raises:
         ConfigError: no reader, or more than one, takes files of these names.
@@ -442,7 +442,7 @@ def shown(path: str) -> str:
 
 
 def plain_suffix(path: str) -> str:
-    """The suffix that tells a file's format, `.gz` put aside: ".tsv" for "pairs.tsv.gz"."""
+    """The suffix that shows a file's format, without `.gz`: ".tsv" for "pairs.tsv.gz"."""
     return Path(re.sub(r"\.gz$", "", path)).suffix.lower()
 
 
@@ -467,12 +467,12 @@ def read_lines(path: str, report: LineReport) -> Iterator[tuple[int, str | None]
 
 
 def raw_lines(path: str, report: LineReport, opened: io.BufferedReader | None = None) -> Iterator[bytes]:
-    """The lines that `read_lines` decodes, as bytes, without their ends; all that reads lines reads these.
+    """The lines that `read_lines` decodes, as bytes, without line ends; all line readers use this.
 
     Args:
-        path: of a file; `-` is standard input.
-        report: is told of a byte order mark, and how far reading has come.
-        opened: the file, where whoever calls has opened it and will close it.
+        path: path of a file; `-` is standard input.
+        report: receives notes about a byte order mark, and the reading position.
+        opened: the file, if the caller has opened it and will close it.
 
     Raises:
         DataError: the file cannot be opened, its compression is damaged, it is UTF-16, or a line is longer than

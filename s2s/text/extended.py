@@ -1,4 +1,4 @@
-"""The extended vocabulary of a sentence: what a model that copies can say beyond the vocabulary it has learnt."""
+"""The extended vocabulary of a sentence: the words that a copying model can output beyond its learnt vocabulary."""
 
 from __future__ import annotations
 

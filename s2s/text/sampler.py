@@ -1,4 +1,4 @@
-"""Which pairs make up which batch: a pure function of (seed, epoch), and where in it training stands."""
+"""Assigns pairs to batches, as a pure function of (seed, epoch), and tracks the position of training in them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,13 @@ import numpy.typing as npt
 from s2s.errors import ConfigError, DataError
 
 # Sentences are sorted by source length in steps of 8 %, and within a step by target length with 8 % of
-# noise; which of two steps a sentence falls into is drawn. So padding stays near 5 %, and in each epoch
-# others meet in a batch.
+# noise; which of two neighbouring steps a sentence falls into is random. So padding stays near 5 %, and
+# batches mix different sentences in each epoch.
 _STEP = 1.08
 _NOISE = 0.08
 
-# Batches are made of so many pairs at once, some ten megabytes of numbers, and of runs of neighbours: long enough to be
-# read quickly, so many that a pool holds something of everywhere, so few that their list is small.
+# Batches are made from a pool of this many pairs, about ten megabytes of numbers, and from runs of neighbours: long
+# enough to be read quickly, enough of them that a pool samples the whole corpus, few enough that their list is small.
 _POOL = 2**17
 _RUN = 64
 _RUNS = 2**17
@@ -25,7 +25,7 @@ Numbers = npt.NDArray[np.int64]
 
 
 class SentenceLengths(Protocol):
-    """Tokens of each sentence; an array is one, and so is what a store reads from disk when it is asked."""
+    """Tokens of each sentence: an array, or a view that a store reads from disk on demand."""
 
     def __len__(self) -> int: ...
 
@@ -33,11 +33,11 @@ class SentenceLengths(Protocol):
 
 
 class BatchLimits(NamedTuple):
-    """How large a batch may be; at least one of the two is given.
+    """Maximum size of a batch; at least one of the two is given.
 
     Attributes:
-        tokens: most padded tokens, rows x (longest source + longest target with its eos).
-        sentences: most rows.
+        tokens: maximum padded tokens, rows x (longest source + longest target with its eos).
+        sentences: maximum rows.
     """
 
     tokens: int | None = None
@@ -76,7 +76,7 @@ class Batches(NamedTuple):
 def cut(source_lengths: Numbers, target_lengths: Numbers, order: Numbers, limits: BatchLimits) -> Batches:
     """Cuts pairs, in the order given, into batches as large as the limits allow.
 
-    A pair that alone is beyond `limits.tokens` becomes a batch of its own.
+    A pair that alone exceeds `limits.tokens` becomes a batch of its own.
 
     Args:
         source_lengths: tokens of each source, [all pairs].
@@ -107,16 +107,16 @@ def cut(source_lengths: Numbers, target_lengths: Numbers, order: Numbers, limits
 class Epoch:
     """The batches of an epoch in the order of training, a pure function of the arguments.
 
-    A corpus of weight w is seen w times; of a fractional part other pairs are drawn in each epoch. Pairs of like length
-    come together, chance decides among them, and the batches are shuffled. A pair that alone is beyond `limits.tokens`
-    is left out: no batch exceeds its budget.
+    A corpus of weight w is seen w times per epoch; for a fractional part, other pairs are drawn in each epoch. Pairs of
+    similar length are batched together in random order, and the batches are shuffled. A pair that alone exceeds
+    `limits.tokens` is left out, so that no batch exceeds its budget.
 
-    A large corpus is never in memory as a whole, not even as numbers: it is cut into runs of neighbouring pairs, chance
-    deals the runs to pools, and what is said above happens within each pool when its turn comes. Up to _POOL pairs,
-    there is one pool, and a run is a pair.
+    A large corpus is never in memory as a whole, not even as lengths: it is cut into runs of neighbouring pairs, the
+    runs are randomly assigned to pools, and the batches of each pool are made when its turn comes. Up to _POOL pairs,
+    there is one pool, and a run is a single pair.
 
     Args:
-        source_lengths: tokens of each source, [all pairs]; asked for by slices.
+        source_lengths: tokens of each source, [all pairs]; read in slices.
         target_lengths: tokens of each target without bos and eos, [all pairs].
         limits: how large a batch may be.
         seed: of the whole training.
@@ -175,7 +175,7 @@ class Epoch:
         return self._made[1].pairs(batch - before)
 
     def _make(self, pool: int) -> tuple[Batches, int, int]:
-        """The batches of a pool, which are kept until another is made, with all and with real positions."""
+        """The batches of a pool (cached until another is made), and its numbers of all and of real positions."""
         runs = self._pools[pool]
         random = np.random.default_rng([*self._seed, 1 + pool])  # a 0 at the end would not count
         pairs = np.sort(_spread(runs))
@@ -247,7 +247,7 @@ def _gather(lengths: SentenceLengths, pairs: Numbers) -> Numbers:
 
 
 def by_length(source_lengths: Numbers, target_lengths: Numbers, limits: BatchLimits) -> Batches:
-    """All pairs once, longest first (so that what does not fit into memory fails at once), for evaluation."""
+    """All pairs once, longest first (so that running out of memory happens at once), for evaluation."""
     folded = np.where(source_lengths % 2 == 0, target_lengths, -target_lengths)
     order = np.lexsort((folded, source_lengths))[::-1].astype(np.int64)
     return cut(source_lengths, target_lengths, order, limits)
@@ -267,17 +267,17 @@ def beyond_budget(
 
 
 class Place:
-    """Where training stands in an order of batches: `epoch` and `position`, the number of batches consumed.
+    """Position of training in an order of batches: `epoch` and `position`, the number of batches consumed.
 
     Args:
-        seed: decides the order.
-        fingerprint: of the data and of everything else that decides about batches.
-        rank: which process this is.
-        ranks: how many there are.
+        seed: determines the order.
+        fingerprint: of the data and of everything else that determines the batches.
+        rank: rank of this process.
+        ranks: number of ranks.
 
     Attributes:
-        moved_to: batches of this rank that are behind, where training goes on with another number of ranks than in the
-            checkpoint, by whose count it would be elsewhere; else None.
+        moved_to: batches that this rank has done, recomputed if training resumes with another number of ranks than in
+            the checkpoint; else None.
     """
 
     def __init__(self, *, seed: int, fingerprint: str, rank: int = 0, ranks: int = 1) -> None:
@@ -293,7 +293,7 @@ class Place:
         """Goes to an epoch: to the saved position if it is the saved epoch, else to its beginning.
 
         Returns:
-            How many of this rank's batches are behind.
+            How many of this rank's batches are done.
         """
         if epoch != self.epoch:
             self.epoch, self.position = epoch, 0
@@ -304,7 +304,7 @@ class Place:
         self.position += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """Where training stands; `position` counts the batches of one rank."""
+        """The position of training; `position` counts the batches of one rank."""
         return {
             "seed": self.seed,
             "epoch": self.epoch,
@@ -317,32 +317,32 @@ class Place:
         """Goes where a checkpoint says.
 
         Raises:
-            DataError: the checkpoint's order of training cannot be gone on with here.
+            DataError: the checkpoint's training order cannot be continued here.
         """
         if state["fingerprint"] != self.fingerprint:
             raise DataError(
-                "the checkpoint was made with other training data, tokenizers or batch sizes, or by an s2s that "
-                f"orders otherwise (fingerprint {state['fingerprint'][:12]}, here {self.fingerprint[:12]}), so its "
-                "place in the epoch means nothing here; restore them, or start a new run from the bundle"
+                "the checkpoint was made with other training data, tokenizers or batch sizes, or by an s2s with "
+                f"another batch order (fingerprint {state['fingerprint'][:12]}, here {self.fingerprint[:12]}), so its "
+                "position in the epoch is not valid here; restore them, or start a new run from the bundle"
             )
         if state["seed"] != self.seed:
             raise DataError(
                 f"the checkpoint's order of training comes from seed {state['seed']}, here the seed is "
-                f"{self.seed}; set it to {state['seed']} to go on"
+                f"{self.seed}; set it to {state['seed']} to resume"
             )
         self.epoch, self.position = state["epoch"], state["position"]
         if self.position and state["ranks"] != self.ranks:
             self.deal_anew(state)
 
     def deal_anew(self, state: Mapping[str, Any]) -> None:
-        """Goes on in the middle of an epoch with another number of processes than a checkpoint was made by.
+        """Resumes in the middle of an epoch with another number of processes than in the checkpoint.
 
         Raises:
             DataError: the order cannot be kept.
         """
         raise DataError(
-            f"the checkpoint was made in the middle of an epoch by {state['ranks']} process(es), here "
-            f"are {self.ranks}; resume with {state['ranks']}, or from a checkpoint of an epoch's end"
+            f"the checkpoint was made in the middle of an epoch by {state['ranks']} process(es), now "
+            f"there are {self.ranks}; resume with {state['ranks']}, or from a checkpoint of an epoch's end"
         )
 
 
@@ -383,7 +383,7 @@ class Sampler(Place):
         self.weights = weights
         self._made: tuple[int, Epoch] | None = None
         self._dealt_from = (0, 0, 0)
-        """Epoch, position and batches of the list that were behind when it was dealt out."""
+        """Epoch, position and number of batches that were done when the list was distributed."""
 
     def batches(self, epoch: int) -> Epoch:
         """All batches of an epoch, before they are dealt out."""
@@ -412,20 +412,20 @@ class Sampler(Place):
         return (place[0], place[1]) if dealt_in == epoch else (0, 0)
 
     def state_dict(self) -> dict[str, Any]:
-        """As of `Place`, and how many batches of the list were behind, at which position, when it was dealt out."""
+        """As of `Place`, and the position and number of batches done when the list was last distributed."""
         return {**super().state_dict(), "dealt_from": list(self._behind(self.epoch))}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes where a checkpoint says.
 
         Raises:
-            DataError: the checkpoint's order of training cannot be gone on with here.
+            DataError: the checkpoint's training order cannot be continued here.
         """
         self._dealt_from = (state["epoch"], *state.get("dealt_from", (0, 0)))
         super().load_state_dict(state)
 
     def deal_anew(self, state: Mapping[str, Any]) -> None:
-        """Deals what is left of the epoch to as many ranks as there are now.
+        """Distributes the rest of the epoch over the current number of ranks.
 
         The position then is how many batches each of them would have had.
         """

@@ -1,9 +1,9 @@
 """Vocabulary shortlists: which target pieces may translate which source pieces, learnt from parallel text.
 
-IBM Model 1 (Brown et al. 1993, section 4.2) says how probable each target piece is beside each source piece; a
-sentence's own list is the most probable target pieces of each of its pieces, and the most frequent ones of all (Jean et
-al. 2015, section 4.1). Co-occurrence alone, however it is weighed, covered less of unseen text with as many pieces
-(benchmarks/README.md).
+IBM Model 1 (Brown et al. 1993, section 4.2) estimates the probability of each target piece given each source piece. The
+shortlist of a sentence is the most probable target pieces for each of its pieces, plus the most frequent ones overall
+(Jean et al. 2015, section 4.1). Co-occurrence counts alone, however weighted, covered less of unseen text with as many
+pieces (benchmarks/README.md).
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ Encoded = tuple[Sequence[int], Sequence[int]]
 
 @dataclass(frozen=True)
 class Shortlist:
-    """What may be said of what.
+    """The candidate target pieces for each source piece.
 
     Attributes:
-        beside: the most probable target pieces of each source piece, `EOS` where there are fewer, [source
-            vocabulary, per piece] of int32.
-        always: target pieces of every list, ascending; the reserved ids are among them. [pieces] of int32.
+        beside: the most probable target pieces of each source piece, filled up with `EOS`, [source vocabulary,
+            per piece] of int32.
+        always: target pieces of every list, ascending, including the reserved ids. [pieces] of int32.
     """
 
     beside: Array
@@ -105,11 +105,11 @@ class Shortlist:
 
 @dataclass(frozen=True)
 class Learnt:
-    """A shortlist and what is known of it.
+    """A shortlist and its statistics.
 
     Attributes:
-        shortlist: itself.
-        read: sentence pairs that were given and are not empty on a side.
+        shortlist: the shortlist.
+        read: sentence pairs that were given and have text on both sides.
         used: pairs that it was learnt from.
         covered: share of the target pieces of the used pairs that are on their sentences' lists.
         pieces: mean length of these lists.

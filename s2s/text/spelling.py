@@ -1,4 +1,4 @@
-"""The pieces of words: from sentences of words to what a labeller reads."""
+"""Converts sentences of words to the input of a labeller: word ids, and the pieces of each word."""
 
 import warnings
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from s2s.text.batch import pad
 from s2s.text.tokenizer import UNK, Tokenizer
 
 MOST_PIECES = 256
-"""Of a word, that are read. A longer one is an address or an accident, and its label does not hang on its end."""
+"""Maximum pieces per word. Longer words are URLs or accidents, and their labels do not depend on the end."""
 
 MOST_WORDS = 100_000
-"""Whose pieces are remembered."""
+"""Maximum number of words whose pieces are cached."""
 
 
 class Spelling:
@@ -56,8 +56,8 @@ class Spelling:
             if len(found) > MOST_PIECES and not self._told:
                 self._told = True
                 warnings.warn(
-                    f"the word {word[:20]}... has {len(found):,} pieces; the first {MOST_PIECES} are read of such "
-                    "words",
+                    f"the word {word[:20]}... has {len(found):,} pieces; only the first {MOST_PIECES} of such words "
+                    "are read",
                     stacklevel=3,
                 )
             found = found[:MOST_PIECES]

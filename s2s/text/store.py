@@ -1,4 +1,4 @@
-"""Token store: text pairs and their ids in files that are read where they are needed, by epochs and workers."""
+"""Token store: text pairs and their ids in files, read on demand by the training process and its workers."""
 
 import os
 import threading
@@ -19,9 +19,9 @@ _COUNTED = 2**20  # ids read at once where all are gone through
 
 
 class Column:
-    """Numbers in a file. A part is read when it is asked for, and forgotten.
+    """Numbers in a file. Slices are read on demand, and not cached.
 
-    Not a memory map: its pages count as the process's own from when they are touched to its end.
+    Not a memory map: its pages would count as memory of the process from first use to its end.
 
     Args:
         path: the file.
@@ -36,7 +36,7 @@ class Column:
         self.dtype = dtype
         self._lock = threading.Lock()
         try:
-            self._file = ordinary(path).detach()  # stays open, and reads only what it is asked for
+            self._file = ordinary(path).detach()  # stays open, and reads without buffering
         except OSError as error:
             raise DataError(f"{path} is missing or damaged; delete the folder") from error
         size = os.fstat(self._file.fileno()).st_size
@@ -64,7 +64,7 @@ class Column:
         return numbers
 
     def _read(self, into: memoryview, position: int) -> int:
-        """Fills a part of a buffer; how much, only the system knows."""
+        """Fills a buffer, possibly only in part; returns how many bytes were read."""
         if hasattr(os, "preadv"):
             return os.preadv(self._file.fileno(), [into], position)
         # Windows and old macOS, where a worker process opens the file anew instead of sharing it.
@@ -74,7 +74,7 @@ class Column:
 
 
 class Lengths:
-    """Differences of the neighbours in a column of offsets: the tokens of each sentence."""
+    """Tokens of each sentence, as differences of neighbours in a column of offsets."""
 
     def __init__(self, offsets: Column) -> None:
         self._offsets = offsets
@@ -89,13 +89,13 @@ class Lengths:
         lengths = np.diff(ends)
         if len(lengths) and (ends[0] < 0 or ends[-1] > self._whole or lengths.min() < 0):
             raise DataError(
-                f"{self._offsets.path} is damaged: what it holds does not rise; delete the folder"
+                f"{self._offsets.path} is damaged: its offsets do not increase; delete the folder"
             )
         return lengths
 
 
 class PairStore:
-    """Read access to a finished store; costs no memory to speak of, whatever its size.
+    """Read access to a finished store; takes almost no memory, whatever its size.
 
     Attributes:
         folder: where the files are.
@@ -133,7 +133,7 @@ class PairStore:
         return offsets
 
     def __reduce__(self) -> tuple[type["PairStore"], tuple[Path, list[tuple[str, ...]]]]:
-        """A worker process maps the files anew."""
+        """A worker process opens the files anew."""
         return PairStore, (self.folder, self._paths)
 
     def __len__(self) -> int:
@@ -141,7 +141,7 @@ class PairStore:
         return self._pairs
 
     def lengths(self, side: Sides) -> Lengths:
-        """Tokens per sentence, without bos and eos, [pairs]; to be asked for by slices."""
+        """Tokens per sentence, without bos and eos, [pairs]; to be read in slices."""
         return Lengths(self._id_offsets[side])
 
     def tokens(self, side: Sides) -> int:
@@ -189,7 +189,7 @@ class PairStore:
         return f"{','.join(paths)}:{line}"
 
     def line(self, pair: int) -> tuple[tuple[str, ...], int]:
-        """The file or files that a pair stands in, and its line there, from 1: whoever wants more of it looks there."""
+        """The file or files of a pair, and its line there, from 1."""
         corpus = next(i for i, (start, stop) in enumerate(self.bounds) if start <= pair < stop)
         return self._paths[corpus], int(self._lines[pair : pair + 1][0])
 
@@ -223,17 +223,17 @@ def _about(folder: Path) -> _About:
 
 
 def further_references(store: PairStore, corpora: Sequence[CorpusSpec]) -> list[list[str]]:
-    """References beside the targets (`CorpusSpec.references_key`), read anew of the files, for scores are made rarely.
+    """Additional references (`CorpusSpec.references_key`); not stored, but read from the files, because it is rare.
 
     Args:
         store: of the corpora.
         corpora: as they were stored.
 
     Returns:
-        sets of them, each with one for each pair.
+        sets of references, each with one for each pair.
 
     Raises:
-        DataError: not all pairs have as many.
+        DataError: pairs have different numbers of references.
     """
     rows: list[tuple[str, ...]] = []
     for spec, (start, stop) in zip(corpora, store.bounds, strict=True):

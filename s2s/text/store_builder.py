@@ -1,4 +1,4 @@
-"""Builds token stores: corpora read and encoded once, by all cores, by one process of several that want the same."""
+"""Builds token stores: corpora are read and encoded once, on all cores, by one of several processes that need them."""
 
 import errno
 import hashlib
@@ -45,7 +45,7 @@ _SETTLED_NS = 2_000_000_000  # a file changed less than 2 s before it was read m
 
 
 def file_digest(path: str, cache: Path) -> str:
-    """The SHA-256 of a file's contents; not computed again while size and time of change stay the same.
+    """The SHA-256 of a file's contents; cached while size and modification time stay the same.
 
     Raises:
         DataError: the file cannot be read, or is a pipe or the like, which can be read only once.
@@ -55,7 +55,7 @@ def file_digest(path: str, cache: Path) -> str:
         known = parse_json(known_path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         known = {}
-    if not isinstance(known, dict):  # only a memory: without it the digest is computed
+    if not isinstance(known, dict):  # only a cache: without it the digest is computed
         known = {}
     key = str(Path(path).resolve())
     try:
@@ -100,10 +100,10 @@ def pair_store(
     one_to_one: bool = False,
     sides: Sequence[Sides] = SIDES,
 ) -> PairStore:
-    """The store of some corpora: opened if it is there, built first if not.
+    """The store of some corpora, built first if it is not in the cache.
 
-    It is built anew when the files' contents, a tokenizer, an option or the store's format changed. A build
-    is there when it is whole; of several processes one builds and the others wait.
+    It is rebuilt when the files' contents, a tokenizer, an option or the store's format changed. A store
+    appears only when it is complete; of several processes one builds and the others wait.
 
     Args:
         cache: folder that holds stores.
@@ -111,12 +111,12 @@ def pair_store(
         corpora: what to read, in order.
         source_tokenizer: gives the ids of sources.
         target_tokenizer: gives the ids of targets.
-        on_bad_line: what happens to lines that cannot be used.
+        on_bad_line: what to do with lines that cannot be used.
         max_source_tokens: longest source, in tokens; None: no limit.
         max_target_tokens: longest target, in tokens without bos and eos; None: no limit.
-        on_too_long: what happens to pairs beyond these limits.
-        one_to_one: a pair is bad if its sides have unequal numbers of tokens, as words and their labels must not.
-        sides: that are stored; of the other each text is empty.
+        on_too_long: what to do with pairs beyond these limits.
+        one_to_one: a pair is bad if its sides have different numbers of tokens, as for words and their labels.
+        sides: sides to store; texts of the other side are empty.
 
     Raises:
         DataError: a file cannot be read, a line is bad, or no pair is left.
@@ -153,12 +153,12 @@ def pair_store(
 
 @contextmanager
 def one_builder(folder: Path) -> Iterator[None]:
-    """What is built in a cache, built by one process; others wait, and say for whom.
+    """Let one process build a cache folder, while others wait and print a note.
 
-    Where the disk knows no locks, nobody waits: each builds, and the last to end stands.
+    Where the file system has no locks, nobody waits: each process builds, and the last to finish wins.
 
     Args:
-        folder: that is built; while it is, there is a file NAME.lock beside it.
+        folder: folder to build; meanwhile there is a file NAME.lock beside it.
 
     Raises:
         WriteError: the lock cannot be made.
@@ -179,7 +179,7 @@ def _waited_for(path: Path, folder: Path) -> Lock:
             return Lock.of_new_file(path, folder_too=True)
         except BlockingIOError:
             if not told:
-                print(f"s2s: waiting for another process, which makes {folder}", file=sys.stderr)
+                print(f"s2s: waiting for another process that is building {folder}", file=sys.stderr)
             told = True
             time.sleep(_POLL_SECONDS)
 
@@ -212,7 +212,7 @@ class _Builder:
         self.ends = {name: 0 for side in SIDES for name in (f"{side}.offsets", f"{side}.text_offsets")}
 
     def build(self, name: str, corpora: Sequence[CorpusSpec]) -> None:
-        """Reads all corpora and leaves a whole store in the folder."""
+        """Reads all corpora and writes a complete store to the folder."""
         started = time.monotonic()
         console = Console(stderr=True)
         names = [*self.ends, *(f"{side}.{what}" for side in SIDES for what in ("ids", "text")), "lines"]
@@ -264,12 +264,12 @@ class _Builder:
         progress.update(task, completed=before + _size(spec))
 
     def _encoded(self, chunks: Iterator[list[Pair]], size: int) -> Iterator["_Chunk"]:
-        """Chunks in their order, encoded by all cores if the text is so large that starting processes pays."""
+        """Encoded chunks, in order; on all cores if the text is large enough to make starting processes worthwhile."""
         processes = available_cores(os.cpu_count() or 1) if hasattr(os, "sched_getaffinity") else 1
         if processes == 1 or size < _PARALLEL_BYTES or "fork" not in multiprocessing.get_all_start_methods():
             yield from map(self.encode, chunks)
             return
-        # Forked: they inherit the tokenizers, which need not be able to travel, and ask nothing of the main module.
+        # Forked: they inherit the tokenizers, which need not be picklable, and do not import the main module.
         context = multiprocessing.get_context("fork")
         with ProcessPoolExecutor(processes, context, initializer=_Worker.begin, initargs=(self,)) as pool:
             waiting: deque[Future[_Chunk]] = deque()
@@ -284,7 +284,7 @@ class _Builder:
                 pool.shutdown(cancel_futures=True)
 
     def encode(self, pairs: list[Pair]) -> "_Chunk":
-        """What is written of some pairs; changes nothing, so that any process may do it."""
+        """The encoded columns of some pairs; changes no state, so that any process may do it."""
         texts = {"source": [pair.source for pair in pairs], "target": [pair.target for pair in pairs]}
         texts |= {side: [""] * len(pairs) for side in SIDES if side not in self.sides}
         ids: dict[Sides, list[list[int]]] = {
@@ -332,7 +332,7 @@ class _Builder:
         self.pairs += chunk.pairs
 
     def _tell(self, place: str, counts: dict[Sides, int]) -> None:
-        """Says why a pair is not used, or not whole."""
+        """Reports why a pair is skipped or cut."""
         for side in counts:
             if not counts[side]:  # a normalization may delete characters; attention over nothing is no number
                 self.report.bad(f"no tokens in the {side}", place)
@@ -401,7 +401,7 @@ class _Worker:
 
     @staticmethod
     def _end_with_parent() -> None:
-        """A parent that was killed tells nobody: its workers would wait for more for ever."""
+        """End this worker when its parent was killed: it would wait forever otherwise."""
         parent = multiprocessing.parent_process()
         while parent is not None and os.getppid() == parent.pid:
             time.sleep(_WATCH_SECONDS)
@@ -416,7 +416,7 @@ class _Worker:
 def corpus_lines(
     corpora: Sequence[CorpusSpec], sides: Sequence[Sides], on_bad_line: BadLinePolicy
 ) -> Iterator[str]:
-    """The text of some sides of corpora, for a tokenizer to learn from; a bar shows the progress."""
+    """The text of some sides of corpora, to train a tokenizer on; a bar shows the progress."""
     console = Console(stderr=True)
     with _progress(console) as progress:
         size = sum(_size(spec) for spec in corpora)
@@ -440,7 +440,7 @@ def corpus_lines(
 
 
 def _size(spec: CorpusSpec) -> int:
-    """Bytes of a corpus on disk; 0 for what is missing, which its reader will say better."""
+    """Bytes of a corpus on disk; missing files count as 0, because the reader gives a better error."""
     return sum(os.path.getsize(path) for path in spec.paths if os.path.exists(path))
 
 

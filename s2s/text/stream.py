@@ -15,19 +15,19 @@ from s2s.text.tokenizer import BOS, EOS
 HALF_SHARE = 0.05
 DEVIATION = 5.0
 SHORTEST = 5
-"""Of segments that vary: how many are about half as long, the standard deviation of their lengths in tokens, and the
-fewest that one has; what Merity et al. 2018 took (section 4.1; the last from their program)."""
+"""For segments of varying length: the share that is about half as long, the standard deviation of lengths in tokens,
+and the minimum length, as in Merity et al. 2018 (section 4.1; the last from their code)."""
 
 
 class StreamBatch(NamedTuple):
     """A segment of every track.
 
     Attributes:
-        inputs: tokens that are read, [tracks, time]. Where a text begins, that is the begin mark.
-        gold: tokens to predict, [tracks, time]. Where a text ends, that is the end mark.
-        begins: whether the tracks begin here; else the state after the segment before is carried on.
-        share: length of the segment, as a share of the length that is asked for.
-        lines: the texts that are read, each where it stands in its split, [texts], int64, from 0.
+        inputs: input tokens, [tracks, time]; each text begins with the begin mark.
+        gold: tokens to predict, [tracks, time]; each text ends with the end mark.
+        begins: whether the tracks begin here; else the state is carried over from the previous segment.
+        share: length of the segment, as a share of the configured length.
+        lines: indices in the split of the texts that are read, [texts], int64, from 0.
     """
 
     inputs: Padded
@@ -120,8 +120,8 @@ def segments(longest: int, length: int, random: np.random.Generator | None = Non
     Args:
         longest: tokens of the longest track.
         length: tokens of a segment.
-        random: draws other lengths near it, and a few near its half, so that the cuts fall elsewhere in each epoch
-            (Merity et al. 2018, section 4.1); None: all have this one.
+        random: draws varying lengths near it, and a few near half of it, so that the cuts differ in each epoch
+            (Merity et al. 2018, section 4.1); None: all segments have this length.
     """
     return list(_segments(longest, length, random))
 
@@ -167,12 +167,12 @@ class StreamOrder(Place):
 
 
 class StreamBatches(torch.utils.data.Dataset[StreamBatch]):
-    """Segment number i of all tracks, made when it is asked for.
+    """Segments of all tracks, by index, made on demand.
 
     Args:
         stream: what is read.
         segments: where it is cut.
-        length: of which `StreamBatch.share` is a share; None: it is 1.
+        length: reference length of `StreamBatch.share`; None: the share is 1.
     """
 
     def __init__(self, stream: Stream, segments: list[Segment], length: int | None = None) -> None:

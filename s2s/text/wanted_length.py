@@ -1,7 +1,7 @@
-"""How long an output shall be, told to the model in front of the source (Kikuchi et al. 2016; Fan et al. 2018).
+"""Requests an output length by a token in front of the source (Kikuchi et al. 2016; Fan et al. 2018).
 
-In training, `tell_length` of a corpus puts the length of each target there; at inference, a person puts what he wants.
-A model that shall be asked with and without reads its corpus twice, with and without.
+In training, `tell_length` of a corpus puts the length of each target there; at inference, the user gives the length.
+To support inputs with and without a length, list the corpus twice, with and without `tell_length`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from s2s.text.words import words
 
 _LONG = (18, 21, 25, 30, 36, 43, 52, 62, 75, 90, 108, 130, 156, 187, 224, 270, 324, 390)
 BUCKETS: tuple[int, ...] = (*range(1, 16), *_LONG)
-"""Lengths in words that are told apart: all short ones; long ones by a fifth, since few texts have each."""
+"""Length buckets in words: every short length; long ones in steps of a fifth, because few texts have each length."""
 
 
 def bucket(length: int) -> int:
-    """The nearest length that is told apart.
+    """The nearest length bucket.
 
     Args:
         length: words, at least 1.

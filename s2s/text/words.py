@@ -1,4 +1,4 @@
-"""Words of a text in any script, for those who count or compare them; tokenizers of models are another matter."""
+"""Splits text in any script into words to count or compare; not related to the tokenizers of models."""
 
 from __future__ import annotations
 

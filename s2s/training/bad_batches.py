@@ -1,4 +1,4 @@
-"""Batches that training learnt nothing from: what they are made of, kept as small corpora to be looked at and tried."""
+"""Skipped training batches: their examples are saved as small corpora, to be inspected and tried again."""
 
 import json
 import shlex
@@ -11,10 +11,10 @@ from s2s.durable import make_folder, write_durably
 from s2s.training.datamodule import Example
 
 KEPT = 5
-"""Files, at most; the latest ones. Weights stand still over skipped steps, so that a later one shows as much."""
+"""Maximum number of files, the latest ones. Skipped steps leave the weights unchanged, so later ones show as much."""
 
 NAMED = 3
-"""Examples that a message names; the file has all."""
+"""Number of examples that a message names; the file has all."""
 
 FOLDER = "bad_batches"
 
@@ -24,7 +24,7 @@ class Troubles:
     """What went wrong since training began, kept in checkpoints.
 
     Attributes:
-        in_a_row: latest steps from which nothing was learnt.
+        in_a_row: latest consecutive steps without an update.
         skipped_steps: steps without a finite loss and gradient.
         split_batches: batches that did not fit into memory as a whole.
         skipped_examples: examples that did not fit alone.
@@ -45,17 +45,17 @@ class Troubles:
         if self.skipped_steps:
             kept = f"; see {folder / FOLDER}" if (folder / FOLDER).is_dir() else ""
             lines.append(
-                f"{counted(self.skipped_steps, 'step')} skipped for want of a finite loss and gradient{kept}"
+                f"{counted(self.skipped_steps, 'step')} skipped because loss or gradient was not finite{kept}"
             )
         if self.split_batches:
             lines.append(
-                f"{counted(self.split_batches, 'batch', 'batches')} split for want of memory; "
-                "a lower data.batch_tokens or data.batch_sentences saves the time that this takes"
+                f"{counted(self.split_batches, 'batch', 'batches')} split for lack of memory; "
+                "a lower data.batch_tokens or data.batch_sentences saves the time that splitting takes"
             )
         if self.skipped_examples:
             lines.append(
-                f"{counted(self.skipped_examples, 'example')} left out, each too large for the memory alone; "
-                "limit their length, as by data.max_source_tokens, or take a smaller model"
+                f"{counted(self.skipped_examples, 'example')} left out, too large for the memory even alone; "
+                "limit their length (for example data.max_source_tokens), or use a smaller model"
             )
         return lines
 
@@ -91,12 +91,12 @@ def keep(run_folder: Path, step: int, examples: Sequence[Example]) -> Path:
 
 
 def command(run_folder: Path, corpus: Path, bundle: Path | None) -> str:
-    """What trains on such a corpus alone.
+    """The command that trains on such a corpus only.
 
     Args:
-        run_folder: of the run that it is of.
-        corpus: that `keep` wrote.
-        bundle: the model as it was; None: a new one.
+        run_folder: folder of the run that it comes from.
+        corpus: the file that `keep` wrote.
+        bundle: the model at that time; None: a new one.
     """
     words = ["s2s", "fit", "-c", f"{run_folder}/config.yaml", "--data.train", str(corpus)]
     words += ["--run_folder", f"{run_folder}-{corpus.stem}"]

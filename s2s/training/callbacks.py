@@ -1,4 +1,4 @@
-"""What accompanies a training: progress, checkpoints, early stopping, averaged weights, the bundle at the end."""
+"""Training callbacks: progress, checkpoints, early stopping, averaged weights, the bundle at the end."""
 
 import math
 import os
@@ -29,24 +29,24 @@ from s2s.inference.checkpoint import read_checkpoint
 from s2s.inference.model_bundle import has_weights, read_config, stored_weights
 
 LINE_SECONDS = 30.0
-"""Where no terminal shows a bar, one line of progress is printed this often."""
+"""Interval of progress lines where there is no terminal to show a bar."""
 
 DUE_STEPS = 20
 DUE_SECONDS = 1.0
-"""With several ranks it is asked so often, and once in DUE_STEPS, whether a checkpoint is due or a signal came."""
+"""How often several ranks check, at least once in DUE_STEPS, whether a checkpoint is due or a signal arrived."""
 
 SIGNALS = [signal.SIGINT, *ENDING]
-"""Ctrl-C, and what tells a training that its time is up."""
+"""Ctrl-C, and the signals that end a job."""
 
 
 class DurableCheckpoints(TorchCheckpointIO):
-    """Checkpoints that are written whole or not at all: a crash leaves the previous one readable."""
+    """Writes checkpoints atomically: a crash leaves the previous one intact."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write `checkpoint` at `path`.
 
         Raises:
-            WriteError: it cannot be written; the one that was there is as it was.
+            WriteError: it cannot be written; the existing one is unchanged.
         """
         make_folder(Path(path).parent)
         with durable_file(path) as file:
@@ -54,9 +54,9 @@ class DurableCheckpoints(TorchCheckpointIO):
 
 
 class DeferredSignals:
-    """Holds SIGNALS back until what is running is done; Ctrl-C after one of them acts at once.
+    """Defers SIGNALS until the current work is done; a Ctrl-C after one of them acts at once.
 
-    Only in the main thread, where Python lets signals be handled; elsewhere it does nothing.
+    Works in the main thread only, where Python handles signals; elsewhere it does nothing.
 
     Attributes:
         asked: The signal that came first since `hold`; 0: none.
@@ -68,7 +68,7 @@ class DeferredSignals:
         self._process = 0
 
     def hold(self) -> None:
-        """From now on a signal only sets `asked`, unless it is ignored, as Ctrl-C by what a script runs with `&`."""
+        """From now on signals only set `asked`, except ignored ones, such as Ctrl-C in a script's background jobs."""
         if self._process or threading.current_thread() is not threading.main_thread():
             return
         self.asked = 0
@@ -80,17 +80,17 @@ class DeferredSignals:
         }
 
     def release(self) -> None:
-        """Signals do what they did before."""
+        """Restore the previous signal handlers."""
         if self._process == os.getpid():
             self._process = 0
             for number, before in self._before.items():
-                if before is None:  # it was not handled by Python, which cannot put that back
+                if before is None:  # it was not handled by Python, which cannot restore such a handler
                     before = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
                 signal.signal(number, before)
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
-            return  # a worker that was forked: it is ended by its parent, which may need one more batch of it
+            return  # a forked worker: its parent ends it, and may need one more batch from it
         if self.asked:
             if number == signal.SIGINT:
                 self.release()
@@ -99,25 +99,25 @@ class DeferredSignals:
         self.asked = number
         name = f"{signal.Signals(number).name}: " if number != signal.SIGINT else ""
         told = f"\n{name}stopping after this batch or validation; Ctrl-C now stops at once, without saving\n"
-        with suppress(OSError):  # nobody reads it: the terminal was closed
-            os.write(2, told.encode())  # not print: the signal may have come in the middle of one
+        with suppress(OSError):  # the terminal was closed
+            os.write(2, told.encode())  # not print: the signal may have interrupted one
 
 
 class BestAndLast(Checkpoint):
-    """Keeps `best.ckpt`, by the module's monitored figure (of equal ones, that of the lower loss), and `last.ckpt`.
+    """Saves `best.ckpt`, chosen by the module's monitored metric (ties: the lower loss), and `last.ckpt`.
 
     Both are written after a validation; `last.ckpt` also before it, after the last batch of an epoch, after the last
-    step of all, and every `last_every_minutes`. Neither is ever written between the batches of one accumulated step:
-    their gradients are in no checkpoint. (Where training validates and ends is the loop's to see to: loop.py.)
+    step of training, and every `last_every_minutes`. Neither is ever written between the batches of one accumulated
+    step, because checkpoints do not hold gradients. (Where training validates and ends is decided in loop.py.)
 
     Ctrl-C and the signals of `ENDING` wait for the end of such a step, where `last.ckpt` is written before training
-    stops: a checkpoint of half a step, or half a checkpoint, would not resume. In a validation they wait for the batch
-    alone. Several ranks hear them at different moments, or only one of them does: the first decides for all, at
-    batches that all of them have: each of a validation, the last of an epoch, else once in DUE_SECONDS or DUE_STEPS.
+    stops: a checkpoint of half a step, or half a checkpoint, could not be resumed. In a validation they wait for the
+    current batch only. Ranks receive signals at different times, or only one of them does, so rank 0 decides for all,
+    at batches that all ranks have: each of a validation, the last of an epoch, else once in DUE_SECONDS or DUE_STEPS.
 
     Args:
-        folder: where they lie.
-        last_every_minutes: how much work a crash may cost at most.
+        folder: where checkpoints are saved.
+        last_every_minutes: maximum time between saves, and so the most work that a crash can lose.
     """
 
     def __init__(self, folder: Path, last_every_minutes: float = 10.0) -> None:
@@ -134,41 +134,41 @@ class BestAndLast(Checkpoint):
 
     @property
     def best(self) -> Path:
-        """The best checkpoint, whether there is one or not."""
+        """Path of the best checkpoint, which need not exist."""
         return self.folder / "best.ckpt"
 
     @property
     def last(self) -> Path:
-        """The last checkpoint, whether there is one or not."""
+        """Path of the last checkpoint, which need not exist."""
         return self.folder / "last.ckpt"
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Begin."""
+        """Reset the counters."""
         self._saved_step = -1
         self._next_step = 0
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Note whether it is our last: then no signal need wait for the validation that training may begin with."""
+        """Note whether it is our `last.ckpt`: then signals need not wait for the validation that may come first."""
         if self.last.is_file() and self.last.samefile(trainer.ckpt_path):
             self._saved_step = checkpoint["global_step"]
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """Hold signals back; before loaders fork their workers, which inherit that."""
+        """Defer signals, before loaders fork their workers, which inherit the handlers."""
         if not self.best.is_file():  # the run that was here was deleted to make room
             self.best_model_score = None
         if not trainer.fast_dev_run:
             self._signals.hold()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        """Signals act at once again."""
+        """Stop deferring signals."""
         self._signals.release()
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """As at the end of training, which a training that has nothing left to do never reaches."""
+        """Stop deferring signals also in a run with nothing left to train, which never reaches `on_train_end`."""
         self._signals.release()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """As at the end of training."""
+        """Stop deferring signals."""
         self._signals.release()
 
     def _stop(self, trainer: Any, pl_module: Any, asked: int) -> None:
@@ -180,16 +180,16 @@ class BestAndLast(Checkpoint):
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write `last.ckpt` when it is due, before a validation, and after the last batch of an epoch and of all.
+        """Write `last.ckpt` when it is due, before a validation, and after the last batch of an epoch or of training.
 
-        There, and not at the end of training: by then Lightning has closed the epoch, and who went on with more steps
-        would miss the rest of it.
+        This is done here and not at the end of training: by then Lightning has closed the epoch, and a run resumed
+        with more steps would miss the rest of it.
         """
         if not trainer.is_last_batch and (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
         stopping = trainer.should_stop or trainer.global_step == trainer.max_steps
         asked, due = 0, False
-        # All ranks must save and stop together; the first decides, seldom, for asking it costs time.
+        # All ranks must save and stop together; rank 0 decides, rarely, because the broadcast costs time.
         if trainer.world_size == 1 or trainer.is_last_batch or trainer.global_step >= self._next_step:
             now = time.monotonic()
             due = now - self._written >= self.last_every_seconds
@@ -204,14 +204,14 @@ class BestAndLast(Checkpoint):
             self._stop(trainer, pl_module, asked)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        """Write `best.ckpt` when the figure is better than ever, and `last.ckpt`."""
+        """Write `best.ckpt` if the monitored metric is the best so far, and `last.ckpt`."""
         if trainer.sanity_checking or trainer.fast_dev_run or trainer.state.fn != "fit":
             return
         value = trainer.callback_metrics.get(pl_module.monitor)
         if value is None:
             known = ", ".join(sorted(name for name in trainer.callback_metrics if name.startswith("val")))
             warnings.warn(
-                f"no best checkpoint: {pl_module.monitor!r} was not logged; there are: {known}", stacklevel=2
+                f"no best checkpoint: {pl_module.monitor!r} was not logged; logged are: {known}", stacklevel=2
             )
         elif self._better(float(value), pl_module.higher_is_better, loss := self._loss(trainer)):
             self.best_model_score, self._best_loss = float(value), loss
@@ -221,7 +221,7 @@ class BestAndLast(Checkpoint):
             self._stop(trainer, pl_module, asked)
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
-        """Learn how many batches of the validation all ranks have."""
+        """Find the number of validation batches that all ranks have."""
         self._shared_batches = sum(int(batches) for batches in trainer.num_val_batches)
         if trainer.world_size > 1:
             mine = torch.tensor(self._shared_batches, device=trainer.strategy.root_device)
@@ -236,7 +236,7 @@ class BestAndLast(Checkpoint):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """No signal need wait for the whole validation: `last.ckpt` holds the step that it is of."""
+        """Stop on a signal without finishing the validation: `last.ckpt` already holds the step being validated."""
         if self._saved_step != trainer.global_step or batch_idx >= self._shared_batches:
             return
         if asked := trainer.strategy.broadcast(self._signals.asked):
@@ -255,7 +255,7 @@ class BestAndLast(Checkpoint):
             return False
         if self.best_model_score is None:
             return True
-        if value == self.best_model_score:  # as BLEU is 0 for some epochs, in which much is learnt
+        if value == self.best_model_score:  # BLEU may stay 0 for the first epochs, in which much is learnt
             return loss < self._best_loss
         return (value > self.best_model_score) == higher_is_better
 
@@ -264,36 +264,35 @@ class BestAndLast(Checkpoint):
         return float(trainer.callback_metrics.get("val_loss", math.inf))
 
     def state_dict(self) -> dict[str, Any]:
-        """The best score so far, and the validation loss beside it."""
+        """The best score so far, and its validation loss."""
         return {"best_model_score": self.best_model_score, "loss": self._best_loss}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The best score so far, if its checkpoint is here: a run may go on in another folder."""
+        """The best score so far, if its checkpoint is here: a run may be resumed in another folder."""
         self.best_model_score = state_dict["best_model_score"] if self.best.is_file() else None
         self._best_loss = state_dict.get(
             "loss", -math.inf
-        )  # of a checkpoint made before it was kept: unknown
+        )  # missing in old checkpoints
 
 
 class CountBatches(pl.Callback):
-    """Tells data and module which batches are done, before a checkpoint is written (those callbacks come last)."""
+    """Tells data and module that a batch is done, before a checkpoint is written (checkpoint callbacks run last)."""
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """One more."""
+        """Count the batch."""
         trainer.datamodule.batch_done()
         pl_module.log_pace()
 
 
 class StopEarly(EarlyStopping):
-    """Stops when the monitored figure has not improved for some validations.
+    """Stops when the monitored metric has not improved for some validations.
 
-    How long it has waited survives a resume, and that it has stopped: training goes on after that only with more
-    patience.
+    The waiting count, and whether it has stopped, are saved: a stopped run trains on only with more patience.
 
     Args:
-        monitor: the figure.
+        monitor: the metric.
         patience: validations without improvement.
         higher_is_better: direction of improvement.
     """
@@ -313,7 +312,7 @@ class StopEarly(EarlyStopping):
         return {**super().state_dict(), "stopped": self.stopped}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """From the checkpoint; the patience is what is asked for now."""
+        """From the checkpoint; the patience is the one configured now."""
         super().load_state_dict({**state_dict, "patience": self.patience})
         more = (
             self.stopping_reason == EarlyStoppingReason.PATIENCE_EXHAUSTED and self.wait_count < self.patience
@@ -321,13 +320,13 @@ class StopEarly(EarlyStopping):
         self.stopped = state_dict.get("stopped", False) and not more
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """Stop where the run that goes on had stopped: it may have been killed before it ended."""
+        """Stop again if the resumed run had stopped: it may have been killed before it ended."""
         if self.stopped:
             trainer.should_stop = True
             self._say(trainer, pl_module)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        """Stop when it is time, and say so."""
+        """Stop when patience is exhausted, and say so."""
         stopping = trainer.should_stop
         super().on_validation_end(trainer, pl_module)
         if stopping or not trainer.should_stop:
@@ -337,7 +336,7 @@ class StopEarly(EarlyStopping):
 
     def _say(self, trainer: Any, pl_module: Any) -> None:
         if self.wait_count >= self.patience:
-            why = f"no better {self.monitor} in {self.patience} validations (model.patience)"
+            why = f"{self.monitor} did not improve in {self.patience} validations (model.patience)"
         else:
             why = f"{self.monitor} is {float(trainer.callback_metrics.get(self.monitor, math.nan))}"
         pl_module.say(f"stopped: {why}")
@@ -347,17 +346,17 @@ class AverageWeights(WeightAveraging):
     """A moving average of the weights, used in validation, in checkpoints and in the bundle.
 
     The first steps count as in TensorFlow's ExponentialMovingAverage: with n steps averaged so far, the average keeps
-    min(decay, (1 + n) / (10 + n)) of itself. Else the weights that training began with would stay in it for several
-    times 1 / (1 - decay) steps, which is more than a small training has. Buffers are no weights: what a part keeps
-    there, such as a temperature that falls, goes along as it is. A step that was skipped is none.
+    min(decay, (1 + n) / (10 + n)) of itself. Otherwise the initial weights would stay in it for several times
+    1 / (1 - decay) steps, which is more than a small training run has. Buffers, such as an annealed temperature, are
+    not averaged but copied. Skipped steps are not counted.
 
     Args:
-        decay: share of the average that each step keeps, at most.
+        decay: largest share of the average that each step keeps.
     """
 
     def __init__(self, decay: float) -> None:
         def average(averages: list[Tensor], weights: list[Tensor], steps: Tensor) -> None:
-            # A tensor, as torch gives it; torch itself reads it at every step, for which an accelerator waits.
+            # `steps` stays a tensor: reading its value at every step, as torch does, makes an accelerator wait.
             kept = ((1 + steps) / (10 + steps)).clamp(max=decay)
             torch._foreach_mul_(averages, kept)
             torch._foreach_add_(averages, torch._foreach_mul(weights, 1 - kept))
@@ -365,24 +364,24 @@ class AverageWeights(WeightAveraging):
         super().__init__(use_buffers=False, multi_avg_fn=average)
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """As Lightning does it, without its warning about sharded models, which these are not."""
+        """As in Lightning, without its warning about sharded models, which does not apply."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*overrides the configure_model.*")
             super().setup(trainer, pl_module, stage)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *arguments: Any) -> None:
-        """Take the weights in after a step; Lightning would after one that was skipped, too."""
+        """Update the average after a step, but not after a skipped one, as Lightning would."""
         if getattr(pl_module, "skipped", False):  # of a `TaskModule`
             self._latest_update_step = trainer.global_step
         super().on_train_batch_end(trainer, pl_module, *arguments)
 
 
 class BundleWriter(pl.Callback):
-    """Ships the best checkpoint as a bundle when training ends, whether it ran out or was stopped early.
+    """Writes the best checkpoint as a bundle when training ends, at its limit or by early stopping.
 
     Args:
         folder: the bundle.
-        checkpoints: where the best checkpoint is; the last one is shipped where nothing was validated.
+        checkpoints: where the best checkpoint is; without validation, the last one is used.
     """
 
     def __init__(self, folder: Path, checkpoints: BestAndLast) -> None:
@@ -390,7 +389,7 @@ class BundleWriter(pl.Callback):
         self.checkpoints = checkpoints
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
-        """Go back to the checkpoint that is shipped, with its scores, and write the bundle.
+        """Load the chosen checkpoint, with its scores, and write the bundle.
 
         Raises:
             BundleError: the checkpoint is damaged, or of another run.
@@ -406,7 +405,7 @@ class BundleWriter(pl.Callback):
             except (RuntimeError, KeyError) as error:
                 reason = " ".join(str(error).split())
                 raise BundleError(
-                    f"no bundle is written: {path} does not fit this run: {reason[:500]}; ship another checkpoint: "
+                    f"no bundle is written: {path} does not fit this run: {reason[:500]}; use another checkpoint: "
                     f"s2s convert {path.parent.parent} BUNDLE --checkpoint last"
                 ) from error
             epoch, step = checkpoint["epoch"] + 1, checkpoint["global_step"]
@@ -415,7 +414,7 @@ class BundleWriter(pl.Callback):
             epoch, step = trainer.current_epoch, trainer.global_step
         scores = "".join(f", {score.figure}" for score in pl_module.scores)
         if self._is_there(pl_module, step):
-            print(f"bundle: {self.folder} (epoch {epoch}{scores}), as it was")
+            print(f"bundle: {self.folder} (epoch {epoch}{scores}), unchanged")
             return
         before = self._config()
         pl_module.save_bundle(self.folder, epoch=epoch, step=step)
@@ -424,34 +423,34 @@ class BundleWriter(pl.Callback):
             print(line)
 
     def _is_there(self, pl_module: Any, step: int) -> bool:
-        """Whether the bundle holds these weights already: what people have added to it since is theirs."""
+        """Whether the bundle already holds these weights: then it is kept, with all that users have added to it."""
         same_step = self._config().get("training", {}).get("step") == step
         return same_step and has_weights(self.folder, stored_weights(pl_module.model))
 
     def _config(self) -> dict[str, Any]:
-        """Of the bundle that is there, if there is a sound one."""
+        """The configuration of the existing bundle; empty if there is no valid one."""
         try:
             return read_config(self.folder)
         except BundleError:
             return {}
 
     def _lost(self, before: dict[str, Any]) -> list[str]:
-        """What people had added to the bundle that was replaced, and how they add it again."""
+        """Notes on what users had added to the replaced bundle, and how to add it again."""
         lines = []
         if SHORTLIST in before.get("sha256", {}):
-            lines.append("the bundle before had a shortlist; to learn it again: s2s shortlist")
+            lines.append("the replaced bundle had a shortlist; to learn it again: s2s shortlist")
         cards = [config.get("card", {}) for config in (before, self._config())]
         if any(
             cards[0].get(name) not in (None, "", cards[1].get(name)) for name in ("licence", "intended_use")
         ):
-            lines.append("the bundle before stated a licence or a use; to state it again: s2s convert")
+            lines.append("the replaced bundle stated a licence or an intended use; to state it again: s2s convert")
         return lines
 
 
 class Progress(ProgressBar):
-    """One bar for the whole training where there is a terminal, else a line now and then.
+    """One progress bar for the whole training on a terminal, otherwise a line at intervals.
 
-    Shows epoch, loss and perplexity per token, what is counted per second (`TaskModule.unit`), and the time left.
+    Shows epoch, loss and perplexity per token, the speed in units per second (`TaskModule.unit`), and the time left.
     """
 
     def __init__(self) -> None:
@@ -466,7 +465,7 @@ class Progress(ProgressBar):
         self._enabled = False
 
     def enable(self) -> None:
-        """The counterpart."""
+        """Enable it again."""
         self._enabled = True
 
     _enabled = True
@@ -493,7 +492,7 @@ class Progress(ProgressBar):
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Go on."""
+        """Update the bar, or print a line when one is due."""
         if not self._enabled:
             return
         done = trainer.fit_loop.total_batch_idx + 1

@@ -1,11 +1,11 @@
-"""What differs between the configuration that a run was begun with and the one that it is to go on with."""
+"""Differences between the configuration that a run was begun with and the one that it is resumed with."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from s2s.untrusted import parse_yaml
 
-_SHOWN = 200  # letters of a value: whoever made a checkpoint decides how many it has
+_SHOWN = 200  # characters of a value: an untrusted checkpoint may hold any number
 
 HARMLESS = {
     # where training ends
@@ -15,7 +15,7 @@ HARMLESS = {
     "trainer.min_steps",
     "trainer.max_time",
     "model.patience",
-    # what it says, and where it writes
+    # what it prints, and where it writes
     "run_folder",
     "data.cache",
     "trainer.logger",
@@ -26,7 +26,7 @@ HARMLESS = {
     "trainer.profiler",
     "trainer.fast_dev_run",
     "model.show_translations",
-    # what it runs on: other kernels are told of (TaskModule), other ranks are seen to (Sampler)
+    # what it runs on: TaskModule reports other kernels, Sampler handles another number of ranks
     "data.num_workers",
     "trainer.accelerator",
     "trainer.strategy",
@@ -37,13 +37,13 @@ HARMLESS = {
     "data.test",
     "model.test_search",
     "trainer.limit_test_batches",
-    # the text itself is held against the checkpoint, wherever it is
+    # the text itself is compared with the checkpoint, wherever it is
     "data.train",
 }
-"""Options that a run may go on with another value of, and is still the run."""
+"""Options that may change when a run is resumed, without asking."""
 
 ENDS = {"trainer.max_epochs", "trainer.max_steps"}
-"""Those of which a schedule that falls until the end depends."""
+"""Options that the cosine schedule depends on."""
 
 
 FIXED = {
@@ -54,12 +54,12 @@ FIXED = {
     "data.batch_tokens",
     "data.tokenizer",
 }
-"""What the order of training, the weights of a checkpoint or its best figure depend on: no run goes on with another
-value."""
+"""Options that the training order, the weights of a checkpoint or its best score depend on: a resumed run must have the
+same values."""
 
 
 class Change(NamedTuple):
-    """An option that differs, and why it matters where that is not plain."""
+    """An option that differs, and why it matters where that is not obvious."""
 
     key: str
     then: Any
@@ -68,7 +68,7 @@ class Change(NamedTuple):
 
     @property
     def is_fixed(self) -> bool:
-        """Whether it must be what it was."""
+        """Whether the option must not change within a run."""
         return self.key in FIXED or self.key.startswith("data.tokenizer.")
 
     def __str__(self) -> str:
@@ -77,26 +77,26 @@ class Change(NamedTuple):
 
 
 def changes(then: str, now: str) -> list[Change]:
-    """What differs, but for what is harmless.
+    """The differences, except for harmless ones.
 
     Args:
-        then: the configuration that the run was begun with, YAML of whomever the checkpoint is from.
-        now: the one that it is to go on with.
+        then: the configuration that the run was begun with, as untrusted YAML from the checkpoint.
+        now: the one that it is resumed with.
 
     Raises:
-        yaml.YAMLError: it is no YAML.
-        ValueError: it holds what cannot be, or no mapping.
+        yaml.YAMLError: it is not YAML.
+        ValueError: it holds invalid values, or no mapping.
     """
     before, after = _trees(then, now)
     cosine = after.get("model", {}).get("schedule") == "cosine"
     harmless = HARMLESS - ENDS if cosine else HARMLESS
     found = [change for change in _differences("", before, after) if change.key not in harmless]
-    why = "the learning rate of the cosine schedule falls to the end"
+    why = "the cosine schedule depends on when training ends"
     return [change._replace(why=why) if change.key in ENDS else change for change in found]
 
 
 def other_text(then: str, now: str) -> list[Change]:
-    """Where the training text is to be read, if not where it was; arguments and errors as of `changes`."""
+    """The change of the location of the training text, if any; arguments and errors as of `changes`."""
     why = "it must be the same text, line by line"
     found = _differences("", *_trees(then, now))
     return [change._replace(why=why) for change in found if change.key == "data.train"]
@@ -114,9 +114,9 @@ def _differences(key: str, then: Any, now: Any, *, options: bool = True) -> Iter
 
     Args:
         key: dotted.
-        then: what stood there.
-        now: what stands there.
-        options: whether it is options by name: what only one of them has, an s2s of another version brought along.
+        then: the old value.
+        now: the new value.
+        options: whether these are options by name: those that only one side has come from another version of s2s.
     """
     if not isinstance(then, Mapping) or not isinstance(now, Mapping):
         if then != now:

@@ -1,4 +1,4 @@
-"""`s2s fit`, `validate` and `test`, and `s2s.fit`: what happens around a trainer's work, and what is said of it."""
+"""`s2s fit`, `validate` and `test`, and `s2s.fit`: they run the trainer and report to the user."""
 
 import logging
 import math
@@ -59,9 +59,9 @@ class Fitted:
 
     Attributes:
         module: The trained LightningModule.
-        score: The best value of what the checkpoints watch; None if nothing was watched.
-        bundle: The folder that `s2s translate` and `s2s.Translator` load; None if the task ships none.
-        run_folder: Checkpoints, logs and the configuration of the run.
+        score: The best value of the monitored metric; None if nothing was monitored.
+        bundle: The folder that `s2s translate` and `s2s.Translator` load; None if the task writes none.
+        run_folder: The folder with checkpoints, logs and the configuration of the run.
     """
 
     module: LightningModule = field(repr=False)
@@ -81,7 +81,7 @@ def fit(
 
     Args:
         config: A recipe's name, a YAML file, or a mapping; its keys may be dotted.
-        callbacks: Lightning callbacks of your own, beside those of the task; one, or several.
+        callbacks: Lightning callbacks of your own, in addition to those of the task; one, or several.
         **overrides: Options, by their dotted keys (`**{"model.encoder.cell": "GRU"}`) or as mappings
             (`trainer={"max_epochs": 3}`).
 
@@ -161,7 +161,7 @@ class _Run:
             print(f"s2s: {slow}{'' if checkpoint is None else ' --accept_changes true'}", file=sys.stderr)
         begun = None if checkpoint is None else progress_of(checkpoint)
         if begun is not None and cli.trainer.is_global_zero:
-            print(f"going on from epoch {begun.epoch}, step {begun.step}: {checkpoint}", file=sys.stderr)
+            print(f"resuming from epoch {begun.epoch}, step {begun.step}: {checkpoint}", file=sys.stderr)
             with suppress(ValueError, yaml.YAMLError):  # who accepts changes accepts that they cannot be read
                 for change in other_text(begun.config, cli.config_text()):
                     print(f"s2s: {change}", file=sys.stderr)
@@ -177,7 +177,7 @@ class _Run:
                 raise
             saved = (cli.run_folder / CHECKPOINTS / "last.ckpt").is_file()
             if saved and cli.trainer.is_global_zero:
-                print(f"To go on later: {_command_to_go_on(cli.run_folder)}", file=sys.stderr)
+                print(f"To resume later: {_command_to_go_on(cli.run_folder)}", file=sys.stderr)
             if told:
                 launcher = cli.trainer.strategy.launcher
                 if isinstance(launcher, _SubprocessScriptLauncher):
@@ -207,7 +207,7 @@ class _Run:
         ]
         checkpoint = named_checkpoint(cli.config.ckpt_path or [*kept, "best"][0], cli.run_folder)
         assert checkpoint is not None
-        # The tokenizers that the weights were trained with: of the checkpoint's own run, if it lies in one.
+        # The tokenizers that the weights were trained with: those of the checkpoint's own run, if it is in one.
         for run in (Path(checkpoint).parent.parent, cli.run_folder):
             if isinstance(cli.datamodule, KeepsTokenizers) and (run / TOKENIZERS).is_dir():
                 cli.datamodule.load_tokenizers(run / TOKENIZERS)
@@ -236,11 +236,11 @@ class _Run:
 
 @contextmanager
 def _trainers_limits() -> Iterator[None]:
-    """What Lightning finds out only when the batches are counted, or when something is logged, is the user's to mend.
+    """Turn Lightning's late configuration errors, raised when it counts batches or logs, into a `ConfigError`.
 
     Raises:
-        ConfigError: a part of the batches that is none, a validation after more than there are, a figure that is
-            watched and not logged.
+        ConfigError: a limit that leaves no batch, a validation interval longer than the epoch, or a monitored metric
+            that is not logged.
     """
     try:
         yield
@@ -258,12 +258,12 @@ def _trainers_limits() -> Iterator[None]:
 
 @contextmanager
 def _told_how_to_go_on(folder: Path) -> Iterator[None]:
-    """A run that cannot write says where it stands; what writes logs is not ours, and raises what the system says."""
+    """Report the last saved step if a run cannot write; loggers are not ours, and raise the system's own errors."""
     try:
         try:
             yield
         except OSError as error:
-            # TensorBoard's is bytes, and what was opened already has but a number.
+            # TensorBoard's file name is bytes, and for a file that is already open it is only a number.
             named = isinstance(error.filename, (str, bytes, Path))
             path = os.fsdecode(error.filename) if named else None
             if error.errno not in CANNOT_WRITE and not lies_in(path, folder):
@@ -276,20 +276,20 @@ def _told_how_to_go_on(folder: Path) -> Iterator[None]:
             raise
         stands = progress_of(str(last))
         raise WriteError(
-            f"{error}. Nothing is lost up to epoch {stands.epoch}, step {stands.step}; go on from there: "
+            f"{error}. Training is saved up to epoch {stands.epoch}, step {stands.step}; to resume from there: "
             f"{_command_to_go_on(folder)}"
         ) from error
 
 
 def _command_to_go_on(folder: Path) -> str:
-    """It needs nothing of how the run was begun: by a command, the demo or in Python."""
+    """The command that resumes a run, no matter whether it was started by a command, the demo or in Python."""
     plugins = [word for path in catalogue().plugin_dirs for word in ("--plugin-dir", str(path))]
     return shlex.join(["s2s", *plugins, "fit", "-c", str(folder / "config.yaml"), "--ckpt_path", "last"])
 
 
 @contextmanager
 def _ctrl_c_as_before() -> Iterator[None]:
-    """Lightning leaves Ctrl-C without effect when it was pressed, and else as it was inside of training."""
+    """Restore the Ctrl-C handler: Lightning leaves its own in place, or ignores Ctrl-C once it was pressed."""
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -305,13 +305,13 @@ def _limits_reached(begun: Progress, trainer: Trainer) -> str:
         return f"already at epoch {begun.epoch} of {trainer.max_epochs}; raise --trainer.max_epochs"
     timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
     if any((timer.time_remaining() or math.inf) <= 0 for timer in timers):
-        return f"already at epoch {begun.epoch}, and its time is used up; raise --trainer.max_time"
+        return f"already at epoch {begun.epoch}, and the maximum time is used up; raise --trainer.max_time"
     return f"already at epoch {begun.epoch}, step {begun.step}, where training stopped"
 
 
 _NOT_THE_USERS = [
-    # Lightning 2.6 calls what jsonargparse 4.53 and torch 2.13 deprecate, and recommends workers that batches
-    # made of stored ids do not need.
+    # Lightning 2.6 calls functions that jsonargparse 4.53 and torch 2.13 deprecate, and recommends workers, which
+    # batches made of stored ids do not need.
     r".*jsonargparse.*",
     r".*does not have many workers.*",
     # All ranks compute the same scores from what all of them have decoded.
@@ -327,7 +327,7 @@ _NOT_THE_USERS = [
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the warnings that no user can mend, and without Lightning's advertisements."""
+    """Suppress warnings that users can do nothing about, and Lightning's advertisements."""
     log = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     seeds = logging.getLogger("lightning_fabric.utilities.seed")
     levels = log.level, seeds.level

@@ -1,4 +1,4 @@
-"""When the coverage loss begins to count."""
+"""The schedule of the coverage loss."""
 
 from torch import nn
 
@@ -28,5 +28,5 @@ class CoverageLoss(nn.Module):
         self.factor = 0.0 if after else weight
 
     def at_step(self, step: int) -> None:
-        """It is a function of the step alone, so nothing of it need be kept."""
+        """Set the factor of this step; it depends on the step only, so there is no state to save."""
         self.factor = self.weight if step >= self.after else 0.0

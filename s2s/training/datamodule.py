@@ -1,4 +1,4 @@
-"""Text pairs for Lightning: tokenizers and stores made once, an order of training that resumes anywhere."""
+"""Text pairs for Lightning: cached tokenizers and token stores, and a training order that can resume at any batch."""
 
 import hashlib
 import json
@@ -33,11 +33,11 @@ _FORMAT = 3  # part of the fingerprints: raise it when the treatment of text or 
 
 
 _MOST_TOKENS = 2**15
-"""Padded tokens of a batch where `batch_tokens` sets no limit: hundreds of sentences of the usual lengths. Attention of
-a pair that fills it holds a gigabyte; with more, one monstrous sentence would end a run."""
+"""Padded tokens of a batch where `batch_tokens` sets no limit: hundreds of sentences of usual length. The attention of
+a single pair that fills it takes a gigabyte; with a higher limit, one huge sentence could end a run."""
 
 _FEWEST_OF_EACH = 3
-"""Tokens of text for each entry of a vocabulary; with fewer on average, most entries occur once or never."""
+"""Tokens of text per vocabulary entry; with fewer on average, most entries occur once or never."""
 
 _SPLITS: dict[TrainerFn | None, tuple[Split, ...]] = {
     TrainerFn.FITTING: ("train", "validation"),
@@ -54,7 +54,7 @@ _NEEDED: dict[TrainerFn | None, Split] = {
 
 @runtime_checkable
 class KeepsTokenizers(Protocol):
-    """A data module whose tokenizers go into the run's folder, so that a checkpoint is scored with its own."""
+    """A data module that saves its tokenizers in the run folder, so that checkpoints are scored with the same ones."""
 
     def save_tokenizers(self, folder: Path) -> None:
         """Writes them; the folder is replaced."""
@@ -64,11 +64,11 @@ class KeepsTokenizers(Protocol):
 
 
 class Example(NamedTuple):
-    """One of a batch, for a person.
+    """One example of a batch, in readable form.
 
     Attributes:
-        origin: the file or files that it stands in, and its line.
-        record: its texts, under the keys that a .jsonl corpus has by default.
+        origin: the file or files that it comes from, and its line.
+        record: its texts, under the default keys of a .jsonl corpus.
     """
 
     origin: str
@@ -77,49 +77,49 @@ class Example(NamedTuple):
 
 @runtime_checkable
 class NamesExamples(Protocol):
-    """A data module that tells what a training batch is made of, so that a bad one can be looked at."""
+    """A data module that can list the examples of a training batch, so that a bad batch can be inspected."""
 
     def examples(self, batch: Any) -> list[Example]:
-        """The examples of a training batch as they stand in the files."""
+        """The examples of a training batch as they are in the files."""
 
 
 class PairData(pl.LightningDataModule):
-    """Text pairs from files to batches.
+    """Reads text pairs from files and makes batches of them.
 
-    Tokenizers are trained on the training text, and texts are stored with their ids, in `cache`, once; both
-    are made anew when text or options change. The order of training is a function of (seed, epoch); where
-    training stands in it is kept in checkpoints (`state_dict`).
+    Tokenizers are trained on the training text, and texts are stored with their ids in `cache`; both are
+    rebuilt when text or options change. The training order is a function of (seed, epoch); the position in it
+    is saved in checkpoints (`state_dict`).
 
     Args:
         train: training text: `pairs.tsv`, `pairs.jsonl` (plain or .gz), `train.en,train.de`, or a mapping
             with path | source and target, weight, source_key, target_key, reader, tell_length; or a list of
             these.
-        validation: text for validation, in the same forms; with references_key, further references for scores.
-        test: text for the test, in the same forms as that for validation.
-        tokenizer: how text becomes tokens.
-        joint: one tokenizer, trained on both sides, instead of one for each.
-        batch_tokens: most padded tokens in a batch, rows x (longest source + longest target), measured on
-            plain segmentations, not on sampled ones, which are longer; training pairs that alone have more are
+        validation: validation text, in the same forms; with references_key, further references for scores.
+        test: test text, in the same forms as validation.
+        tokenizer: how text is split into tokens.
+        joint: share one tokenizer, trained on both sides, instead of one for each.
+        batch_tokens: maximum padded tokens in a batch, rows x (longest source + longest target), measured on
+            plain segmentations, not on sampled ones, which are longer; training pairs that exceed it alone are
             left out, counted and reported; null: 32,768.
-        batch_sentences: most pairs in a batch; null: no such limit.
-        max_source_tokens: longest training source, in tokens; null: no limit.
-        max_target_tokens: longest training target, in tokens; null: no limit.
-        on_too_long: what happens to training pairs beyond these limits; skipped and cut ones are counted and
-            reported.
-        on_bad_line: what happens to lines that are empty, not UTF-8, or without a partner: an error that
+        batch_sentences: maximum pairs in a batch; null: no limit.
+        max_source_tokens: maximum length of a training source, in tokens; null: no limit.
+        max_target_tokens: maximum length of a training target, in tokens; null: no limit.
+        on_too_long: what to do with training pairs beyond these limits; skipped and truncated ones are counted
+            and reported.
+        on_bad_line: what to do with lines that are empty, not UTF-8, or without a partner: an error that
             names file and line, or a counted and reported skip.
         cache: folder for tokenizers and stored text.
-        num_workers: processes that prepare training batches beside the training process.
-        seed: decides the order of training and sampled segmentations.
+        num_workers: worker processes that prepare training batches.
+        seed: determines the order of training and sampled segmentations.
 
     Attributes:
         copies: whether batches hold ids beyond the vocabulary, see `Batch.words`; for a model that copies.
-        one_to_one: whether each source token has its target token, see `pair_store`; a task that labels says so.
+        one_to_one: whether each source token has one target token, see `pair_store`; true for labelling tasks.
     """
 
     one_to_one = False
     default_parts: Mapping[str, str] = {"tokenizer": DEFAULT_TOKENIZER}
-    """Parts that are taken where none is given, by option; the help shows them."""
+    """Default parts, by option; the help shows them."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class PairData(pl.LightningDataModule):
         seed: int = 1,
     ) -> None:
         super().__init__()
-        # A process without a batch of validation or test text is no mistake.
+        # A process without a validation or test batch is not an error.
         self.allow_zero_length_dataloader_with_multiple_devices = True
         given = {"train": train, "validation": validation, "test": test}
         self.corpora: dict[str, list[CorpusSpec]] = {
@@ -150,14 +150,14 @@ class PairData(pl.LightningDataModule):
             unused := next((spec for spec in self.corpora["train"] if spec.references_key), None)
         ) is not None:
             raise ConfigError(
-                f"data.train: references_key of {','.join(unused.paths)} is for scores, and training learns the target "
-                "alone; name it in data.validation and data.test"
+                f"data.train: references_key of {','.join(unused.paths)} is only for scoring, and training uses the "
+                "target alone; set it in data.validation and data.test"
             )
         for split in ("validation", "test"):
             if weighted := next((spec for spec in self.corpora[split] if spec.weight != 1), None):
                 raise ConfigError(
-                    f"data.{split}: {','.join(weighted.paths)} has a weight, which is for training; scores are of all "
-                    "text, each line once; leave it out"
+                    f"data.{split}: {','.join(weighted.paths)} has a weight, which only training uses; scoring counts "
+                    "each line once; remove it"
                 )
         self.tokenizer: Callable[[], Tokenizer] = (
             tokenizer
@@ -191,15 +191,15 @@ class PairData(pl.LightningDataModule):
         self._restored: dict[str, Any] | None = None
 
     sides: tuple[Sides, ...] = ("source", "target")
-    """Of the pairs; a task without sources has targets alone, and every source is empty."""
+    """Sides of the pairs; a task without sources has targets only, and every source is empty."""
 
     further_tokenizers: tuple[str, ...] = ()
-    """Names of those that a task has beside those of the sides; see `named_tokenizers`."""
+    """Names of a task's tokenizers other than those of the sides; see `named_tokenizers`."""
 
     # --- tokenizers ---
 
     def tokenizer_of(self, side: Sides) -> Callable[[], Tokenizer]:
-        """The factory of a side's tokenizer; a task whose targets are labels has another for these."""
+        """The factory of a side's tokenizer; a task whose targets are labels overrides it for them."""
         return self.tokenizer
 
     @property
@@ -216,12 +216,12 @@ class PairData(pl.LightningDataModule):
     def use_tokenizers(
         self, source: Tokenizer, target: Tokenizer, tokenizer: Callable[[], Tokenizer] | None = None
     ) -> None:
-        """Takes trained tokenizers, those of a bundle, instead of training any; to be called first.
+        """Uses trained tokenizers, such as those of a bundle, instead of training any; to be called first.
 
         Args:
-            source: of the sources.
-            target: of the targets; the same object if they are joint.
-            tokenizer: the factory that they came from, as the next bundle will describe it; None: as
+            source: tokenizer of the sources.
+            target: tokenizer of the targets; the same object if they are joint.
+            tokenizer: the factory that made them, as the next bundle will describe it; None: as
                 configured.
         """
         self._tokenizers = Tokenizers(source, target)
@@ -230,7 +230,7 @@ class PairData(pl.LightningDataModule):
             self.tokenizer = tokenizer
 
     def use_named_tokenizers(self, named: Mapping[str, tuple[Tokenizer, Callable[[], Tokenizer]]]) -> None:
-        """Takes trained tokenizers, all that `named_tokenizers` names, instead of training any; to be called first."""
+        """Uses trained tokenizers, all that `named_tokenizers` names, instead of training any; to be called first."""
         source = named.get("tokenizer") or named["source_tokenizer"]
         target = named.get("tokenizer") or named["target_tokenizer"]
         self.use_tokenizers(source[0], target[0], source[1])
@@ -252,7 +252,7 @@ class PairData(pl.LightningDataModule):
             folder: holds config.json, and tokenizer/ or source_tokenizer/ and target_tokenizer/.
 
         Raises:
-            WriteError: they cannot be written; those that were there are as they were.
+            WriteError: they cannot be written; existing ones are unchanged.
         """
         named = self.named_tokenizers()
         config = {name: describe(made_by) for name, (_, made_by) in named.items()}
@@ -262,7 +262,7 @@ class PairData(pl.LightningDataModule):
             (new / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
     def load_tokenizers(self, folder: Path) -> None:
-        """Takes the tokenizers that `save_tokenizers` wrote, instead of training any; to be called first.
+        """Uses the tokenizers that `save_tokenizers` wrote, instead of training any; to be called first.
 
         Raises:
             DataError: they are damaged.
@@ -276,8 +276,8 @@ class PairData(pl.LightningDataModule):
         """A tokenizer that `save_tokenizers` wrote, and its factory.
 
         Args:
-            folder: that they are in.
-            name: of one of them, see `named_tokenizers`.
+            folder: where `save_tokenizers` wrote them.
+            name: name of the tokenizer, see `named_tokenizers`.
 
         Raises:
             DataError: it is damaged.
@@ -287,7 +287,7 @@ class PairData(pl.LightningDataModule):
             made_by = factory("tokenizer", config[name])
             tokenizer: Tokenizer = made_by()
         except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
-            raise DataError(f"{folder} holds no tokenizers of a run: {error}") from error
+            raise DataError(f"{folder} does not contain the tokenizers of a run: {error}") from error
         tokenizer.load(folder / name)
         return tokenizer, made_by
 
@@ -309,12 +309,12 @@ class PairData(pl.LightningDataModule):
         return Tokenizers(made[0], made[-1])
 
     def trained(self, name: str, made_by: Callable[[], Tokenizer], sides: list[Sides]) -> Tokenizer:
-        """A tokenizer that has learnt from the training text, or what the cache has of it.
+        """A tokenizer trained on the training text, taken from the cache if it is there.
 
         Args:
-            name: tells it from others.
+            name: distinguishes it from others.
             made_by: its factory.
-            sides: of the text, that it learns from.
+            sides: sides of the text to train on.
 
         Raises:
             ConfigError: there is no training text.
@@ -322,7 +322,7 @@ class PairData(pl.LightningDataModule):
         """
         if not self.corpora["train"]:
             raise ConfigError(
-                "data.train names no text; the tokenizers are trained on it: --data.train pairs.tsv"
+                "data.train is not set, but the tokenizers are trained on it: --data.train pairs.tsv"
             )
         tokenizer = made_by()
         if not tokenizer.trained:
@@ -348,16 +348,16 @@ class PairData(pl.LightningDataModule):
     def store(self, split: Split) -> PairStore:
         """The stored pairs of a split, built at the first use if they are not in the cache.
 
-        Length limits hold for training alone: nothing of validation and test is left out or cut.
+        Length limits apply to training only: nothing of validation and test is left out or cut.
 
         Raises:
-            ConfigError: the configuration names no text for this split.
+            ConfigError: no text is configured for this split.
             DataError: a file cannot be read, a line is bad, or no pair is left.
         """
         if split not in self.corpora:
             raise ConfigError(unknown("split", split, self.corpora))
         if not self.corpora[split]:
-            raise ConfigError(f"data.{split} names no text: --data.{split} pairs.tsv")
+            raise ConfigError(f"data.{split} is not set: --data.{split} pairs.tsv")
         if split not in self._stores:
             training = split == "train"
             self._stores[split] = pair_store(
@@ -375,12 +375,12 @@ class PairData(pl.LightningDataModule):
         return self._stores[split]
 
     def sources(self, split: Split) -> list[str]:
-        """The source lines of a split as they stand in the files; `Batch.lines` counts in this list."""
+        """The source lines of a split as they are in the files; `Batch.lines` holds indices into this list."""
         store = self.store(split)
         return [store.text("source", pair) for pair in range(len(store))]
 
     def references(self, split: Split) -> list[list[str]]:
-        """Sets of references of a split as they stand in the files; `Batch.lines` counts in each of these lists.
+        """Sets of references of a split as they are in the files; `Batch.lines` holds indices into each of these lists.
 
         The first set are the targets, others what `references_key` of the corpora names.
         """
@@ -390,7 +390,7 @@ class PairData(pl.LightningDataModule):
         return [[store.text("target", pair) for pair in range(len(store))], *self._further[split]]
 
     def unknown_targets(self, split: Split) -> list[str]:
-        """What the targets of a split have that their tokenizer does not know, each once, in the order of its name."""
+        """Texts in the targets of a split that are unknown to their tokenizer, each once, sorted."""
         store, tokenizer = self.store(split), self.tokenizers.target
         if not store.id_counts("target")[UNK : UNK + 1].any():  # most often: no text need be read
             return []
@@ -402,19 +402,19 @@ class PairData(pl.LightningDataModule):
         return sorted(found)
 
     def examples(self, batch: Any) -> list[Example]:
-        """The examples of a training batch as they stand in the files; `batch.lines` says which they are."""
+        """The examples of a training batch as they are in the files; `batch.lines` holds their indices."""
         store = self.store("train")
         return [Example(store.origin(pair), self._record(store, pair)) for pair in batch.lines.tolist()]
 
     def _record(self, store: PairStore, pair: int) -> dict[str, str]:
-        # Whoever reads pairs wants to find a source, also where a task has none.
+        # Readers of pairs expect a source, even where a task has none.
         texts = {side: store.text(side, pair) for side in self.sides}
         return {"source": texts.get("source", texts["target"]), "target": texts["target"]}
 
     # --- what Lightning calls ---
 
     def prepare_data(self) -> None:
-        """Trains tokenizers and builds stores that are missing; one process of a machine does it."""
+        """Trains tokenizers and builds stores that are missing; called in one process per machine."""
         self._open_stores()
 
     def setup(self, stage: str | None = None) -> None:
@@ -435,7 +435,7 @@ class PairData(pl.LightningDataModule):
             if self.corpora[split]:
                 self.store(split)
             if any(spec.references_key for spec in self.corpora[split]):
-                self.references(split)  # what is wrong with them is told before training
+                self.references(split)  # so that errors in them are raised before training
 
     def _make_sampler(self) -> Place:
         store = self.store("train")
@@ -453,14 +453,14 @@ class PairData(pl.LightningDataModule):
         )
 
     def _report(self) -> None:
-        """Says what was left out, and how well batches are filled."""
+        """Reports what was left out, and how well batches are filled."""
         sampler = self.sampler
         lines = self._left_out()
         batches = sampler.batches(0)
         if not len(batches) and all(spec.weight < 1 for spec in self.corpora["train"]):
             raise DataError(
-                f"no epoch has one of the {counted(len(self.store('train')), 'pair')}, so small are the weights in "
-                "data.train; a weight of 0.5 takes half of a corpus"
+                f"no epoch would contain any of the {counted(len(self.store('train')), 'pair')}: the weights in "
+                "data.train are too small; a weight of 0.5 takes half of a corpus"
             )
         rows = batches.pairs_seen / max(1, len(batches))
         unit = "pairs" if len(self.sides) == 2 else "texts"
@@ -480,7 +480,7 @@ class PairData(pl.LightningDataModule):
         self._tell(lines + self._too_many_pieces())
 
     def _too_many_pieces(self) -> list[str]:
-        """That a vocabulary is so large for its text that most of it occurs once or never."""
+        """A note if a vocabulary is so large for its text that most of it occurs once or never."""
         tokens = [self.store("train").tokens(side) for side in ("source", "target")]
         of_each = (
             [(self.tokenizers.source, sum(tokens))]
@@ -489,7 +489,7 @@ class PairData(pl.LightningDataModule):
         )
         told = []
         for tokenizer, number in of_each:
-            learnt = any(tokenizer is one for one in self._learnt)  # else nobody chose its size here
+            learnt = any(tokenizer is one for one in self._learnt)  # else its size was not chosen here
             size = tokenizer.vocabulary_size
             if (
                 learnt
@@ -497,8 +497,9 @@ class PairData(pl.LightningDataModule):
                 and "vocabulary_size" in options(type(tokenizer))
             ):
                 told.append(
-                    f"train: a vocabulary of {size:,} is large for {number:,} tokens of text: most of it is seen too "
-                    f"seldom to be learnt; smaller: --data.tokenizer.vocabulary_size {max(500, number // 2000 * 100)}"
+                    f"train: a vocabulary of {size:,} is large for {number:,} tokens of text: most entries occur too "
+                    "rarely to be learnt; use a smaller one: --data.tokenizer.vocabulary_size "
+                    f"{max(500, number // 2000 * 100)}"
                 )
         return told
 
@@ -515,7 +516,7 @@ class PairData(pl.LightningDataModule):
 
     @property
     def place(self) -> Place:
-        """Where training stands."""
+        """The current position in the training order."""
         if self._sampler is None:
             raise DataError(
                 "the data module is not set up for training; call prepare_data() and setup('fit')"
@@ -524,7 +525,7 @@ class PairData(pl.LightningDataModule):
 
     @property
     def sampler(self) -> Sampler:
-        """The order of training and the place in it."""
+        """The training order and the position in it."""
         sampler = self.place
         assert isinstance(sampler, Sampler)
         return sampler
@@ -543,9 +544,9 @@ class PairData(pl.LightningDataModule):
         self.place.batch_done()
 
     def train_dataloader(self) -> PairLoader[Batch]:
-        """The batches of the trainer's current epoch from the saved position on.
+        """The batches of the trainer's current epoch, starting at the saved position.
 
-        The trainer must ask anew in each epoch: `reload_dataloaders_every_n_epochs=1`.
+        The trainer must call this in each epoch: `reload_dataloaders_every_n_epochs=1`.
         """
         epoch = self.trainer.current_epoch if self.trainer is not None else self.sampler.epoch
         start = self.sampler.start(epoch)
@@ -558,10 +559,10 @@ class PairData(pl.LightningDataModule):
         return PairLoader(dataset, start=start, num_workers=self.num_workers)
 
     def val_dataloader(self) -> PairLoader[Batch] | list[PairLoader[Batch]]:
-        """The validation text, the longest batch first, then any order, the same each time; nothing if there is none.
+        """The validation text, the longest batch first, then a fixed random order; nothing if there is none.
 
-        Sentences of like length share a batch. Were batches in the order of length too, `limit_val_batches` would
-        score the longest sentences alone.
+        Sentences of similar length share a batch. If batches were sorted by length too, `limit_val_batches` would
+        score only the longest sentences.
         """
         return self._evaluated("validation", shuffled=True) if self.corpora["validation"] else []
 
@@ -573,10 +574,10 @@ class PairData(pl.LightningDataModule):
         store = self.store(split)
         batches = by_length(store.lengths("source")[:], store.lengths("target")[:], self.limits)
         chosen = np.arange(len(batches))
-        if shuffled:  # but for the longest: what does not fit into memory fails at once
+        if shuffled:  # except for the longest, so that running out of memory happens at once
             chosen[1:] = np.random.default_rng(0).permutation(chosen[1:])
         if self.trainer is not None:
-            # not padded to equal shares: a sentence that two processes scored would count twice
+            # not padded to equal shares: a sentence scored by two processes would count twice
             chosen = chosen[self.trainer.global_rank :: self.trainer.world_size]
         return PairLoader(PairBatches(store, batches, chosen, extended=self._extended()))
 
@@ -588,7 +589,7 @@ class PairData(pl.LightningDataModule):
         return self._sampler.state_dict() if self._sampler is not None else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes to the place in the order of training that a checkpoint tells.
+        """Moves to the position in the training order that a checkpoint holds.
 
         Raises:
             DataError: the checkpoint was made with other data, batch sizes or seed.

@@ -1,4 +1,4 @@
-"""Training that starts from a bundle: its weights, its tokenizers, its labels; only the data are others."""
+"""Fine-tuning: training that starts from the weights, tokenizers and labels of a bundle, on other data."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -49,12 +49,12 @@ def named_tokenizers(bundle: ModelBundle[Any]) -> dict[str, tuple[Tokenizer, Cal
 def model_of(
     wanted: type[Model], given: Mapping[str, Any], bundle: ModelBundle[Any] | None
 ) -> tuple[Model, dict[str, Any]]:
-    """The model that is trained, and what it is made of: that of the bundle, or a new one.
+    """The model to train and its configuration: that of the bundle, or a new one.
 
     Args:
         wanted: its class.
-        given: what the configuration makes it of.
-        bundle: that training starts from, if any.
+        given: its configured arguments.
+        bundle: the bundle that training starts from, if any.
 
     Raises:
         ConfigError: a new one cannot be made.
@@ -65,12 +65,12 @@ def model_of(
 
 
 def not_used(given: Any, used: Any, path: str = "model") -> list[str]:
-    """Lines that name where the configuration differs from the model, or from a tokenizer, of a bundle.
+    """Lines that list where the configuration differs from the model, or from a tokenizer, of a bundle.
 
     Args:
-        given: what the configuration makes one of.
-        used: what the bundle's is made of.
-        path: option that both are the values of.
+        given: the value in the configuration.
+        used: the value in the bundle.
+        path: option that both are values of.
     """
     if isinstance(given, Mapping) and isinstance(used, Mapping):
         names = given.get("class_path"), used.get("class_path")
@@ -82,12 +82,12 @@ def not_used(given: Any, used: Any, path: str = "model") -> list[str]:
             for line in not_used(given.get(key), used[key], path if key == "init_args" else f"{path}.{key}")
         ]
     return (
-        [] if given == used else [f"  {path} is {used!r}; {given!r}, as the configuration says, is not used"]
+        [] if given == used else [f"  {path} is {used!r}; {given!r} from the configuration is not used"]
     )
 
 
 def check_labels(start_from: str, unknown: list[str], known: list[str]) -> None:
-    """See that a bundle has all labels of the training text.
+    """Check that a bundle has all labels of the training text.
 
     Args:
         start_from: the bundle, as `model.start_from` names it.
@@ -95,7 +95,7 @@ def check_labels(start_from: str, unknown: list[str], known: list[str]) -> None:
         known: those that it knows.
 
     Raises:
-        ConfigError: there is one that it has not.
+        ConfigError: there is one that it lacks.
     """
     if not unknown:
         return
@@ -105,5 +105,5 @@ def check_labels(start_from: str, unknown: list[str], known: list[str]) -> None:
 
     raise ConfigError(
         f"model.start_from {start_from} does not know these labels of data.train: {names(unknown)}; it knows "
-        f"{names(known)}. Rename or leave out what it cannot learn, or train anew, without model.start_from"
+        f"{names(known)}. Rename or leave out the unknown labels, or train from scratch, without model.start_from"
     )

@@ -1,4 +1,4 @@
-"""Help that a person can read: one line per option, the most used first, catalogue names instead of types."""
+"""Readable help: one line per option, the most used first, catalogue names instead of types."""
 
 import inspect
 import re
@@ -18,12 +18,12 @@ WIDTH = 110
 INDENT = 34
 
 _FILES = {"train": "FILE", "validation": "FILE", "test": "FILE", "cache": "FOLDER", "start_from": "BUNDLE"}
-"""What text is, of options that have these names in every task."""
+"""Placeholders of text options that have these names in every task."""
 _MOST_VALUES = 5
-"""So many are shown beside an option's name."""
+"""Up to this many values are shown beside an option's name."""
 _VALUES = {float: "NUMBER", int: "INT", bool: "true|false", dict: "MAPPING", list: "LIST", tuple: "LIST"}
 _TAKEN_FOR_NULL = re.compile(r"\b[Dd]efault(?:s to|:) ``(?:\w+ = )?['\"]?([\w.-]+)['\"]?``")
-"""How Lightning documents what it makes of null: "Default: ``'32-true'``", "defaults to ``max_epochs = 1000``"."""
+"""How Lightning documents the effect of null: "Default: ``'32-true'``", "defaults to ``max_epochs = 1000``"."""
 
 
 def option_lines(
@@ -42,7 +42,7 @@ def option_lines(
         holder: The class.
         only: The options to show, in this order; default: all.
         defaults: Defaults that are not in the signature, by option.
-        told: What an option does, where its docstring does not say it well, by option.
+        told: Help texts that replace those of the docstring, by option.
         brief: First sentences only.
     """
     known = options(holder)
@@ -63,7 +63,7 @@ def option_lines(
 
 
 def part_help(kind: str, name: str, prefix: str) -> str:
-    """What a part is and what can be set of it.
+    """Help of a part: its description and options.
 
     Args:
         kind: Kind of the part.
@@ -83,7 +83,7 @@ def part_help(kind: str, name: str, prefix: str) -> str:
 
 
 def with_options(kind: str, name: str) -> str:
-    """A part and what its options are unasked, in one line: `SentencePiece, vocabulary_size 8000, ...`."""
+    """A part and the defaults of its options, in one line: `SentencePiece, vocabulary_size 8000, ...`."""
     settable = options(catalogue().load(kind, name))
     told = [f"{one} {_shown(of.default)}" for one, of in settable.items() if of.default is not None]
     return ", ".join([name, *told])
@@ -135,7 +135,7 @@ def _placeholder(name: str, annotation: Any, default: Any) -> str:
         value for kind, value in _VALUES.items() if kind in kinds and (kind is not int or float not in kinds)
     ]
     if str in kinds and name not in _FILES:
-        # Beside numbers a text is most often the default's one word: `auto`, or so many devices.
+        # Beside numbers, the only text is most often the default, such as `auto`.
         shown.append(default if shown and isinstance(default, str) else "TEXT")
     return "|".join(shown) or "VALUE"
 
@@ -165,7 +165,7 @@ def _default(name: str, default: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """As it is written on the command line."""
+    """A value as written on the command line."""
     if isinstance(value, tuple):
         value = list(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -175,7 +175,7 @@ def explain_part_help(key: str, name: str | None) -> str:
     """The answer to `--model.encoder.cell.help[=NAME]`."""
     kind = kind_of_option(key)
     if kind is None:
-        raise ConfigError(f"--{key}.help: {key!r} takes no part; see the help of the command")
+        raise ConfigError(f"--{key}.help: {key!r} is not an option that takes a part; see the help of the command")
     if name is None:
         return f"--{key} takes a part of kind {kind}: {choices(kind)}\nIts options: --{key}.help NAME"
     return part_help(kind, name, f"--{key}")

@@ -1,4 +1,4 @@
-"""Values that Lightning takes without a word, and that cannot be meant."""
+"""Checks for option values that Lightning accepts silently although they make no sense."""
 
 from collections.abc import Sequence
 
@@ -11,16 +11,16 @@ from s2s.training.options import Config, Written, as_text
 from s2s.training.task import Task
 
 _ROUNDED = ("bf16-true", "16-true")
-"""Precisions in which the weights themselves have 16 bits: small steps vanish, and they cannot be drawn on the CPU."""
+"""Precisions whose weights are 16-bit: small updates are rounded away, and the CPU cannot initialize such weights."""
 
 
 def refuse_the_impossible(
     task: type[Task], config: Namespace, command: str, written: Sequence[Written]
 ) -> None:
-    """What Lightning takes without a word, and trains on nothing or not as it is told.
+    """Reject values that Lightning accepts silently, but with which it trains on nothing or not as configured.
 
     Raises:
-        ConfigError: no data, or a value that cannot be.
+        ConfigError: there is no data, or a value is invalid.
     """
     named = any(isinstance(item, Config) for item in written)
     empty = "train" in options(task.data) and not config.data.train
@@ -31,17 +31,17 @@ def refuse_the_impossible(
         (
             "enable_checkpointing",
             trainer.enable_checkpointing is not False,
-            "true: what is shipped is a checkpoint; for room, delete the folder checkpoints after training",
+            "true: the bundle is made from a checkpoint; to save space, delete the folder checkpoints after training",
         ),
         (
             "barebones",
             not trainer.barebones,
-            "false: it keeps no checkpoint to ship; without logs: --trainer.logger false",
+            "false: it saves no checkpoint for the bundle; to turn off logging: --trainer.logger false",
         ),
     ]
     if command != "fit":
         limit = {"validate": "limit_val_batches", "test": "limit_test_batches"}[command]
-        _refuse(trainer, [*checkpoints, (limit, trainer[limit] != 0, "above 0: there is nothing to score")])
+        _refuse(trainer, [*checkpoints, (limit, trainer[limit] != 0, "above 0, or there is nothing to score")])
         return
     _refuse(
         trainer,
@@ -54,17 +54,17 @@ def refuse_the_impossible(
             (
                 "gradient_clip_val",
                 (trainer.gradient_clip_val or 0) >= 0,
-                "at least 0, which is no clipping",
+                "0 (no clipping) or more",
             ),
             (
                 "overfit_batches",
                 not trainer.overfit_batches,
-                "0: limit the batches, and validate on the same text",
+                "0: instead, limit the training batches and validate on the same text",
             ),
             (
                 "precision",
                 trainer.precision not in _ROUNDED,
-                "32-true, bf16-mixed or another that rounds no weights",
+                "32-true, bf16-mixed or another that does not round the weights",
             ),
         ],
     )
@@ -73,13 +73,13 @@ def refuse_the_impossible(
     ends = (trainer.max_epochs or -1) > 0 or trainer.max_steps > 0 or trainer.fast_dev_run
     if config.model.get("schedule") == "cosine" and not ends:
         raise ConfigError(
-            "schedule 'cosine' falls until the end of training, and nothing says when that is; set "
+            "schedule 'cosine' needs to know when training ends, but epochs and steps are unlimited; set "
             "trainer.max_epochs or trainer.max_steps, or choose model.schedule: inverse_sqrt, plateau or constant"
         )
 
 
 def _refuse(trainer: Namespace, options_of_trainer: Sequence[tuple[str, bool, str]]) -> None:
-    """Of each its name, whether its value is possible, and what is."""
+    """Raise for the first option that is not possible; each entry is (name, whether it is possible, what must be)."""
     for name, possible, words in options_of_trainer:
         if not possible:
             value = as_text(trainer[name])

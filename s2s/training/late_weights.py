@@ -1,4 +1,4 @@
-"""Weights that a part makes after its constructor: the optimizer has none of them, and no bundle can hold them."""
+"""Detects weights that a part makes after its constructor: the optimizer and bundles do not include them."""
 
 from torch import nn
 
@@ -8,10 +8,10 @@ _SAID = 3  # weights that a message names
 
 
 class WeightsAtStart:
-    """The weights that a training begins with, to be held against those that there are later.
+    """The weights at the start of training, to be compared with later ones.
 
     Args:
-        module: what is trained.
+        module: the module to train.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -19,7 +19,7 @@ class WeightsAtStart:
         self._modules = dict(module.named_modules())
 
     def refuse_others(self, module: nn.Module) -> None:
-        """Compare, by names and by identity: a weight that is made anew at each step learns nothing either.
+        """Compare by name and identity: a weight that is made anew at each step is never trained either.
 
         Args:
             module: the same one.
@@ -36,7 +36,7 @@ class WeightsAtStart:
         told = ", ".join(f"{maker} made {', '.join(names)}" for maker, names in makers.items())
         more = f", and {len(made) - _SAID} more" if len(made) > _SAID else ""
         raise PluginError(
-            f"{told}{more} in `step` or `forward`, where no optimizer knows it and it learns nothing; make it in "
+            f"{told}{more} in `step` or `forward`, so the optimizer does not know it and never trains it; make it in "
             "__init__. See: s2s plugins check"
         )
 

@@ -1,8 +1,8 @@
-"""LightningCLI for one task: its options are read, its parts are built.
+"""LightningCLI for one task: parses its options and builds its parts.
 
-The task named in the configuration decides the LightningModule and the DataModule before the parser is built,
-so these are fixed classes and only their parts vary. What LightningCLI does not do is done before it parses
-(names, typos, recipes: options.py) and after it fails (one line for an error: parser_errors.py).
+The task named in the configuration determines the LightningModule and the DataModule before the parser is built,
+so these are fixed classes and only their parts vary. What LightningCLI lacks is done before it parses (names,
+typos, recipes: options.py) and after it fails (errors in one line: parser_errors.py).
 """
 
 import os
@@ -42,13 +42,13 @@ RUNS = Path("runs")
 
 
 class _Parser(LightningArgumentParser):
-    """A parser whose errors are ours to tell."""
+    """A parser that raises its errors instead of exiting, so that we can report them."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "exit_on_error": False})
 
     def add_class_arguments(self, *args: Any, **kwargs: Any) -> Any:
-        """Without `sub_configs`: a value that is the name of a file would be read as a configuration, unchecked."""
+        """Disable `sub_configs`, which would read any value that is a file name as an unchecked configuration."""
         return super().add_class_arguments(*args, **{**kwargs, "sub_configs": False})
 
 
@@ -60,7 +60,7 @@ class TaskCLI(LightningCLI):
         written: Configurations and options, in order.
         command: `fit`, `validate` or `test`.
         callbacks: Callbacks beside those of the task and of the configuration.
-        instantiate: False: read the configuration and stop there.
+        instantiate: False: only read the configuration.
     """
 
     def __init__(
@@ -93,11 +93,11 @@ class TaskCLI(LightningCLI):
         )
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """A seed that is a number: a run that cannot be repeated is never what is wanted."""
+        """The seed, always a number, so that every run is reproducible."""
         parser.add_argument("--seed_everything", type=int, default=DEFAULT_SEED)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """The options of a run that belong to neither model, data nor trainer."""
+        """Add the options of a run that belong to neither model, data nor trainer."""
         parser.add_argument("--task", type=str, default=DEFAULT_TASK)
         parser.add_argument("--run_folder", type=str | None, default=None)
         parser.add_argument("--ckpt_path", type=str | None, default=None)
@@ -126,10 +126,10 @@ class TaskCLI(LightningCLI):
         return RUNS / (named[0] if named else str(self.config.task).lower())
 
     def config_text(self) -> str:
-        """The whole configuration as YAML, with catalogue names: what `-c` reads again."""
+        """The whole configuration as YAML, with catalogue names, so that `-c` can read it."""
         config = self.config.clone()
         config.pop("config", None)
-        # What is null is kept: it may override a default (`attention: null`).
+        # Null values are kept: they may override a default (`attention: null`).
         tree = yaml.safe_load(
             self.parser.dump(config, skip_link_targets=True, skip_unset=False, format="yaml")
         )
@@ -160,7 +160,7 @@ class TaskCLI(LightningCLI):
             raise
 
     def release(self) -> None:
-        """Let another run have the folder."""
+        """Unlock the run folder for other runs."""
         if self.keeper is not None:
             self.keeper.release()
 
@@ -201,8 +201,8 @@ class TaskCLI(LightningCLI):
         alone = isinstance(trainer._accelerator_connector.cluster_environment, LightningEnvironment)
         if trainer.num_nodes > 1 and alone and "MASTER_ADDR" not in os.environ:
             raise ConfigError(
-                f"trainer.num_nodes is {trainer.num_nodes}, and nothing says where the other machines are: start s2s "
-                "on each with torchrun, by SLURM, or with MASTER_ADDR, MASTER_PORT and NODE_RANK set"
+                f"trainer.num_nodes is {trainer.num_nodes}, but no cluster environment is set up: start s2s on "
+                "each machine with torchrun, by SLURM, or with MASTER_ADDR, MASTER_PORT and NODE_RANK set"
             )
         stop_and_validate_between_steps(trainer)
         train_in_parts_what_does_not_fit(trainer)
@@ -210,43 +210,43 @@ class TaskCLI(LightningCLI):
         return trainer
 
     def scored_set(self, checkpoint: str, scored: Progress) -> ScoredSet:
-        """What a test of a checkpoint is of, and what its files are called."""
+        """Describes what a test scores, and how its output files are named."""
         test_set = yaml.safe_load(self.config_text())["data"].get("test")
         folder = Path(self.trainer.default_root_dir)
         name = name_of(test_set, set_of_run(self.run_folder), folder)
         return ScoredSet(name, test_set, checkpoint, scored.epoch, scored.step)
 
     def without_end(self) -> str | None:
-        """That nobody said when training ends; None if somebody did."""
+        """A note if no limit of training is set, else None."""
         trainer = self.config.trainer
         if trainer.fast_dev_run or trainer.max_epochs or trainer.max_time or trainer.max_steps != -1:
             return None
         if self.config.model.get("patience") is not None:
             return None
         return (
-            "training goes on for 1000 epochs, for nothing says when it ends; set --trainer.max_epochs, "
+            "no training limit is set, so training runs for 1000 epochs; set --trainer.max_epochs, "
             "--trainer.max_steps, --trainer.max_time or --model.patience"
         )
 
     def slow_precision(self) -> str | None:
-        """That the precision asked for is slow on this machine; None if it is not."""
+        """A note if the configured precision is slow on this machine, else None."""
         trainer = self.config.trainer
         return slow_precision(trainer.precision, trainer.accelerator)
 
     def without_validation(self) -> str | None:
-        """What a training that is not validated loses; None if it is validated, or if nothing is kept of it."""
+        """A note on the effects of training without validation; None if there is validation, or nothing is saved."""
         model, data, trainer = self.config.model, self.config.get("data"), self.config.trainer
         if trainer.fast_dev_run or "validation" not in options(self.task.data):
             return None
         if (data.validation and trainer.limit_val_batches != 0) or not data.get("train"):
             return None
-        why = "trainer.limit_val_batches is 0" if data.validation else "data.validation names no text"
+        why = "trainer.limit_val_batches is 0" if data.validation else "data.validation is not set"
         idle = ["model.patience"] if model.get("patience") is not None else []
         idle += ["model.schedule plateau"] if model.get("schedule") == "plateau" else []
         if model.get("monitor") != self.parser.get_default("model.monitor"):
             idle.append("model.monitor")
         effect = f"; without effect: {', '.join(idle)}" if idle else ""
-        return f"no validation ({why}): the last checkpoint is what is shipped{effect}"
+        return f"no validation ({why}): the bundle is made from the last checkpoint{effect}"
 
 
 def vocabulary(task: type[Task], command: str, *, accelerator: object = "auto") -> Vocabulary:

@@ -1,15 +1,14 @@
-"""Lightning's training loop, made to stop, validate and resume at the ends of optimizer steps alone.
+"""Lightning's training loop, changed to stop, validate and resume only at the end of optimizer steps.
 
-Lightning ends a training that was told to stop, and validates, after any batch, though the gradients of half an
-accumulated step are in no checkpoint. At its limit of steps or epochs it does not validate unless the interval
-happens to end there, so that the steps since the last validation are lost to the best checkpoint. And a validation
-that was due when a checkpoint was written is never run when training goes on from there, so that early stopping and
-the best checkpoint miss it.
+Lightning stops and validates after any batch, although no checkpoint holds the gradients of a half-accumulated step.
+At its limit of steps or epochs it does not validate unless the interval happens to end there, so that the best
+checkpoint misses the steps since the last validation. And a validation that was due when a checkpoint was written is
+never run when training resumes from it, so that early stopping and the best checkpoint miss it.
 
-Of several ranks one that has no batch of a validation leaves it out, while the others wait for it.
+With several ranks, one that has no batch of a validation skips it, while the others wait for it.
 
-It also handles signals of its own, by which clusters end jobs: SIGTERM it answers by leaving at the end of the batch,
-unsaved, with all ranks or one; SIGUSR1, under SLURM, by saving at once, in the middle of whatever a step is doing.
+Lightning also handles the signals by which clusters end jobs: on SIGTERM it exits at the end of the batch, without
+saving, on all ranks or only one; on SIGUSR1, under SLURM, it saves at once, in the middle of a step.
 """
 
 from functools import partial
@@ -27,7 +26,7 @@ _DUE = "validation_due"
 
 
 class EvaluationLoop(_EvaluationLoop):
-    """Is gone through by all ranks or none: one that has no batch still adds up the scores with the others."""
+    """Runs on all ranks or none: a rank without a batch still takes part in reducing the scores."""
 
     @property
     def skip(self) -> bool:
@@ -37,7 +36,7 @@ class EvaluationLoop(_EvaluationLoop):
 
 
 class ValidationLoop(EvaluationLoop):
-    """Counts the batches that it has seen, and none that it has not."""
+    """Counts only the batches that it has actually run."""
 
     def __init__(self, trainer: Trainer) -> None:
         super().__init__(
@@ -45,14 +44,14 @@ class ValidationLoop(EvaluationLoop):
         )
 
     def increment_progress_to_evaluation_end(self) -> None:
-        """Nothing: where Lightning counts a validation as run that was due, it has been made up for, and counted."""
+        """Do nothing: Lightning would count a missed validation here, but it has already been rerun and counted."""
 
 
 class EpochLoop(_TrainingEpochLoop):
     """Waits for the end of an accumulated step before it validates, or ends because `should_stop` was set.
 
-    Where training ends, by a limit or because `should_stop` was set, it is validated, whatever the interval between
-    validations.
+    It always validates where training ends, by a limit or because `should_stop` was set, whatever the validation
+    interval.
     """
 
     _due_in_step = False
@@ -68,7 +67,7 @@ class EpochLoop(_TrainingEpochLoop):
 
     @property
     def _stops(self) -> bool:
-        """Whether training ends here, be it inside an epoch."""
+        """Whether training ends here, possibly inside an epoch."""
         loop = self.trainer.fit_loop
         out_of_steps = self.max_steps != -1 and self.global_step >= self.max_steps
         epochs = loop.epoch_progress.current.processed + 1  # this one counted
@@ -90,14 +89,14 @@ class EpochLoop(_TrainingEpochLoop):
             self._due_in_step = False
 
     def go_to(self, batches: int) -> None:
-        """Count anew how many batches of the epoch are behind: other ranks have had other numbers of them."""
+        """Set how many batches of the epoch are done: it differs after resuming with another number of ranks."""
         counts = self.batch_progress.current
         moved = batches - counts.ready
         for name in ("ready", "started", "processed", "completed"):
             setattr(counts, name, getattr(counts, name) + moved)
 
     def validation_follows(self, data_fetcher: Any) -> bool:
-        """Whether the batch whose end this is will be validated after: what a checkpoint must know."""
+        """Whether a validation follows the batch that ends here; checkpoints save this."""
         batches: Any = self.batch_progress.current
         # Lightning counts a batch as completed when the callbacks of its end have run.
         at_its_end = self.trainer.training and batches.processed > batches.completed
@@ -105,13 +104,13 @@ class EpochLoop(_TrainingEpochLoop):
 
 
 class FitLoop(_FitLoop):
-    """Begins with the validation that was due when the checkpoint was written from which training goes on."""
+    """Begins a resumed run with the validation that was due when its checkpoint was written."""
 
     epoch_loop: EpochLoop
     _validation_due = False
 
     def on_save_checkpoint(self) -> dict[str, Any]:
-        """Tell whether a validation comes next."""
+        """Save whether a validation comes next."""
         return {**super().on_save_checkpoint(), _DUE: self.validation_follows}
 
     def on_load_checkpoint(self, state_dict: dict[str, Any]) -> None:
@@ -120,10 +119,10 @@ class FitLoop(_FitLoop):
         self._validation_due = state_dict.get(_DUE, False)
 
     def reset(self) -> None:
-        """Begin the next epoch where the checkpoint was written after the last batch of one.
+        """Begin the next epoch if the checkpoint was written after the last batch of one.
 
-        Lightning counts that epoch as done, but takes the next for the same: it is never begun, and the count of epochs
-        lags behind, by which the next resume finds its place.
+        Lightning counts that epoch as done, but continues it instead of beginning the next, so that its epoch count,
+        by which the next resume finds its position, lags behind.
         """
         super().reset()
         epochs: Any = self.epoch_progress.current
@@ -132,14 +131,14 @@ class FitLoop(_FitLoop):
 
     @property
     def validation_follows(self) -> bool:
-        """Whether the batch whose end this is will be validated after."""
+        """Whether a validation follows the batch that ends here."""
         return self.epoch_loop.validation_follows(self._data_fetcher)
 
     def run(self) -> None:
-        """Make up for the validation, and train.
+        """Run the missed validation, then train.
 
-        Before anything else: the counts are still those of the step that is validated, and where nothing is left to
-        train, the last validation is made up too.
+        It comes first because the counts are still those of the validated step, and so that it is also run where
+        nothing is left to train.
         """
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         moved_to = getattr(data, "moved_to", None)
@@ -156,7 +155,7 @@ class FitLoop(_FitLoop):
 
 
 class NoSignals(_SignalConnector):
-    """Leaves all signals to others: `BestAndLast` saves and stops when it is told to, at the end of a step."""
+    """Handles no signals: `BestAndLast` does, and saves and stops at the end of a step."""
 
     def register_signal_handlers(self) -> None:
         """None."""

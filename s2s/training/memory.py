@@ -1,4 +1,4 @@
-"""Memory that a training step frees is kept for the next step."""
+"""Keeps the memory that a training step frees for the next step."""
 
 import ctypes
 import os
@@ -11,16 +11,16 @@ _LARGEST = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library keep what is freed, for this process, instead of giving it back to the system.
+    """Let the C library keep freed memory in this process, instead of returning it to the system.
 
-    A step takes and frees the same hundreds of large tensors as the step before. By default each of them is mapped
-    anew, so that every page of it is faulted in and zeroed again: a tenth of a step's time on a processor. The price is
-    memory: what lies between blocks in use is not given back (13.8 million parameters, 450 steps: 1,983 MiB at the most
-    instead of 1,820).
+    Every step allocates and frees the same hundreds of large tensors. By default each of them is mapped anew, so that
+    all its pages are faulted in and zeroed again, which takes a tenth of a step's time on a CPU. The price is memory:
+    gaps between blocks in use are not returned (13.8 million parameters, 450 steps: a peak of 1,983 MiB instead of
+    1,820).
 
     Returns:
-        Whether it is so. False without the GNU C library, and where a variable of the environment says how memory is
-        to be kept (`MALLOC_…`, `GLIBC_TUNABLES`), which then holds.
+        Whether it was enabled. False without the GNU C library, and where an environment variable (`MALLOC_…`,
+        `GLIBC_TUNABLES`) already configures this.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,4 +1,4 @@
-"""metrics.csv: what a run has logged, whatever happens to it."""
+"""metrics.csv: all metrics that a run has logged, even if it is killed."""
 
 import csv
 import io
@@ -13,11 +13,11 @@ from s2s.durable import make_folder, write_durably
 
 
 class MetricsTable(Logger):
-    """A row each time that something is logged, in the file at once; a new column is a new file beside, renamed.
+    """Appends a row to the file whenever something is logged; for a new column, the file is rewritten atomically.
 
-    So after a kill it holds all rows that were there when the last checkpoint was written, whose number that tells:
-    `keep` them, and the run that goes on logs the same as one that was never killed. Lightning's CSVLogger holds rows
-    back, and empties the file to write it anew.
+    So after a kill it has all rows that were there when the last checkpoint was written. The checkpoint holds their
+    number: `keep` them, and the resumed run logs the same as one that was never killed. Lightning's CSVLogger buffers
+    rows, and truncates the file to rewrite it.
 
     Args:
         path: the file; its folder is made when there is something to log.
@@ -31,7 +31,7 @@ class MetricsTable(Logger):
 
     @property
     def rows(self) -> int:
-        """In the file; none if that has vanished, with its folder."""
+        """Number of rows in the file; 0 if it was deleted."""
         return self._rows if self.path.is_file() else 0
 
     @property
@@ -45,7 +45,7 @@ class MetricsTable(Logger):
         return ""
 
     def keep(self, rows: int) -> None:
-        """Begin behind the first rows of the file that is there; later ones, and half a row, are dropped."""
+        """Continue after the first rows of the existing file; later ones, and incomplete rows, are dropped."""
         kept: list[dict[str, Any]] = []
         if rows and self.path.is_file():
             with open(self.path, encoding="utf-8", newline="") as file:
@@ -61,7 +61,7 @@ class MetricsTable(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *_: Any, **__: Any) -> None:
-        """Nothing: config.yaml tells them."""
+        """Nothing: they are in config.yaml."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:

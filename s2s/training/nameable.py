@@ -1,8 +1,8 @@
 """Which classes of Lightning a configuration may name, and with which options.
 
-The parser would import whatever module a configuration names, and only then look at what it found there. So names are
-held against this list before it sees them. A class of one's own comes from a plugin, whose code is trusted: what was
-installed, or named with --plugin-dir.
+The parser would import any module that a configuration names before it checks what it found there. So names are checked
+against this list first. User-defined classes come from plugins, whose code is trusted: they were installed, or named
+with --plugin-dir.
 """
 
 import datetime
@@ -54,7 +54,7 @@ LIGHTNING = {
     ),
     "trainer.accelerator": ("pytorch_lightning.accelerators", ()),
 }
-"""Options of the trainer that hold objects: where their classes are, and those that may be named."""
+"""Trainer options that hold objects: the module of their classes, and the classes that may be named."""
 
 _PLAIN = {
     bool,
@@ -97,11 +97,11 @@ def is_plain(annotation: Any) -> bool:
 
 
 def checked(key: str, value: Any) -> Any:
-    """A value of an option that holds objects, its classes by their whole paths.
+    """A checked value of an option that holds objects, with classes given by their full paths.
 
     Args:
         key: the option, `trainer.callbacks`.
-        value: as a configuration gives it: text or numbers, {class_path: NAME, init_args: {...}}, or a list of these.
+        value: from the configuration: text or numbers, {class_path: NAME, init_args: {...}}, or a list of these.
 
     Raises:
         ConfigError: a class that may not be named, or an option of it that takes more than numbers and text.
@@ -133,7 +133,7 @@ def checked(key: str, value: Any) -> Any:
 
 
 def _words_of_defaults(part: Any) -> dict[str, str]:
-    """Defaults that are members of an enumeration where a word is declared, as words: the parser takes no other."""
+    """Enum defaults of options declared as `str`, converted to strings, because the parser accepts nothing else."""
     defaults = {name: one.default for name, one in inspect.signature(part).parameters.items()}
     hints = _hints(part)
     return {
@@ -144,7 +144,7 @@ def _words_of_defaults(part: Any) -> dict[str, str]:
 
 
 def _class(key: str, name: str) -> tuple[str, Any]:
-    """The import path of what may be named, and the class; None: it is a plugin's, which the parser may import."""
+    """The import path and the class of an allowed name; class None: it is a plugin's, which the parser may import."""
     home, names = LIGHTNING[key]
     if name.partition(".")[0] in _plugins():
         return name, None
@@ -157,18 +157,18 @@ def _class(key: str, name: str) -> tuple[str, Any]:
     raise ConfigError(
         f"{key}: "
         + unknown(what, name, [*names, *_words(key)])
-        + " A class of your own is named by a plugin's module: --plugin-dir"
+        + " To use a class of your own, bring it in a plugin: --plugin-dir"
     )
 
 
 def _plugins() -> set[str]:
-    """The top modules of what other distributions and folders bring."""
+    """Top-level modules of plugins from other distributions and folders."""
     modules = {plugin.module.partition(".")[0] for plugin in catalogue().plugins if plugin.status == "ok"}
     return modules - {"s2s_plugins", ""}
 
 
 def _words(key: str) -> set[str]:
-    """Text that is no class: what Lightning has a word for."""
+    """Keywords that Lightning accepts instead of a class."""
     if key == "trainer.accelerator":
         from pytorch_lightning.accelerators import AcceleratorRegistry
 
@@ -183,13 +183,13 @@ def _words(key: str) -> set[str]:
 def check_plain(
     what: str, part: Callable[..., Any], given: Mapping[str, Any], parts: Mapping[str, str] = {}
 ) -> None:  # noqa: B006
-    """See that options are given numbers and text only: what takes a function would have the parser import one.
+    """Check that options are given numbers and text only: for a function, the parser would import one.
 
     Args:
-        what: of which they are options, for the message.
+        what: owner of the options, for the message.
         part: a class.
         given: values by option.
-        parts: those that take parts of the catalogue, which are checked otherwise.
+        parts: options that take parts of the catalogue, which are checked elsewhere.
 
     Raises:
         ConfigError: one takes something else.
@@ -207,7 +207,7 @@ def check_plain(
 
 
 def _hints(part: Callable[..., Any]) -> dict[str, Any]:
-    # One that names what is not installed, such as an object of the library that a logger writes to, is no plain one.
+    # An annotation whose type is not installed, such as an object of a logger's library, is not plain.
     function = part.__init__ if inspect.isclass(part) else part
     hints: dict[str, Any] = {}
     for name, annotation in inspect.get_annotations(function).items():
@@ -220,17 +220,17 @@ def _hints(part: Callable[..., Any]) -> dict[str, Any]:
 
 
 def refuse_classes_elsewhere(key: str, value: Any) -> None:
-    """See that nothing in a value is written like an object.
+    """Check that no part of a value is written like an object.
 
     Raises:
-        ConfigError: it is.
+        ConfigError: one is.
     """
     for mapping in _mappings(value):
         if "class_path" in mapping or "dict_kwargs" in mapping:
             path = mapping.get("class_path", "dict_kwargs")
             raise ConfigError(
-                f"{key}: {path!r:.100} stands where no object may; numbers, text, lists and mappings of them may. "
-                "Parts go where they are asked for. See: s2s plugins list"
+                f"{key}: {path!r:.100} is not allowed here; only numbers, text, lists and mappings of them are. "
+                "Parts are given to the options that take them. See: s2s plugins list"
             )
 
 

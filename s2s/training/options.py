@@ -1,7 +1,7 @@
-"""What the user wrote, in YAML and on the command line, made ready for the parser.
+"""Prepares what the user wrote, in YAML and on the command line, for the parser.
 
-The parser would accept any importable callable, and answers a typo with a page of types. So all names are
-held against the catalogue and the known options first; names of parts become the paths that the parser needs.
+The parser would accept any importable callable, and answers a typo with a page of types. So all names are first
+checked against the catalogue and the known options; names of parts are replaced by the import paths it needs.
 """
 
 import re
@@ -28,11 +28,11 @@ DEFAULT_SEED = 1
 LINKED = "data.seed"
 """Not an option of its own: it follows `seed_everything`, so that a run has one seed."""
 _SEVERAL = {"metric": "Several score finished outputs: s2s evaluate OUTPUTS REFERENCES --metrics NAME NAME"}
-"""Where one part is taken, what does its work with several, by kind."""
+"""How to use several parts where an option takes only one, by kind."""
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as the parser reads it: `1e-3` is a number (YAML 1.2), not text (YAML 1.1)."""
+    """YAML as the parser reads it: `1e-3` is a number (YAML 1.2), not a string (YAML 1.1)."""
 
 
 _Loader.add_implicit_resolver(
@@ -43,10 +43,10 @@ _Loader.add_implicit_resolver(
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what people give from Python: paths too, as text."""
+    """Writes values given from Python, including paths, as text."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Never write an anchor: each value stands for itself."""
+        """Never write anchors: each value is written in full."""
         return True
 
 
@@ -136,7 +136,7 @@ def read_command_line(argv: Sequence[str]) -> list[Written]:
     """Configurations and options, in the order in which they were given.
 
     Raises:
-        ConfigError: a word that is no option, or an option without a value.
+        ConfigError: an unexpected word, or an option without a value.
     """
     written: list[Written] = []
     words = iter(argv)
@@ -156,7 +156,7 @@ def read_command_line(argv: Sequence[str]) -> list[Written]:
 
 
 def _meant(word: str, written: Sequence[Written]) -> str:
-    """What a word is probably meant for that follows a complete option."""
+    """A hint about the probable meaning of a word that follows a complete option."""
     before = written[-1] if written else None
     configuration = word in recipes() or word.endswith((".yaml", ".yml"))
     if isinstance(before, Option) and before.key.startswith("data.") and not configuration:
@@ -177,7 +177,7 @@ def given_value(written: Iterable[Written], key: str) -> Any:
 
 
 def _dotted(prefix: str, tree: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
-    """The values of a tree, whose keys may have dots already, by their whole keys."""
+    """The values of a tree by their full dotted keys; keys in the tree may already have dots."""
     for name, value in tree.items():
         yield f"{prefix}{name}", value
         if isinstance(value, Mapping):
@@ -185,7 +185,7 @@ def _dotted(prefix: str, tree: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def task_name(written: Iterable[Written]) -> str:
-    """The name of the task that is asked for."""
+    """The name of the configured task."""
     return str(given_value(written, "task") or DEFAULT_TASK)
 
 
@@ -194,13 +194,13 @@ class Vocabulary:
 
     Args:
         options: Dotted keys, `model.encoder`.
-        parts: Those among them that take a part: key -> kind.
-        specs: Those that take a part's spec as it stands, to be checked but not to be replaced.
-        several: Those that take a list of parts, too.
-        open_ended: Those that hold classes of Lightning, with options of their own (`trainer.callbacks`).
-        closed: Those that hold other objects, which cannot be given here.
-        lists: Those that may hold several objects: `--trainer.callbacks+=NAME` adds one to what was given before.
-        stand_ins: Words that the parser does not know, by option, and what tells their meaning here.
+        parts: Options that take a part: key -> kind.
+        specs: Options that take the spec of a part, which is checked but not replaced.
+        several: Options that also take a list of parts.
+        open_ended: Options that hold Lightning classes, with options of their own (`trainer.callbacks`).
+        closed: Options that hold other objects, which cannot be configured.
+        lists: Options that may hold several objects: `--trainer.callbacks+=NAME` adds one to those given before.
+        stand_ins: Values that the parser does not know, by option, and functions that return their replacement.
         command: The command, for the remedy in errors.
     """
 
@@ -232,7 +232,7 @@ class Vocabulary:
         """The parser's arguments, with all names checked and replaced.
 
         Raises:
-            ConfigError: an option or a part that does not exist, or a part that is in no plugin's hook.
+            ConfigError: an option or a part that does not exist, or a part that no plugin registers.
         """
         arguments = []
         for item in written:
@@ -358,7 +358,7 @@ class Vocabulary:
 
 
 def _translated(kind: str, value: Any) -> Any:
-    """A spec with import paths for names, checked through and through."""
+    """A spec with names replaced by import paths, fully checked."""
     if isinstance(value, Mapping) and set(value) == {"init_args"}:
         # Options for the part that an earlier configuration chose: its class is not known here.
         given = value["init_args"] or {}

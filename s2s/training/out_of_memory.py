@@ -1,9 +1,9 @@
-"""A batch that does not fit into memory is trained in parts, and the step is the same.
+"""Trains a batch that does not fit into memory in parts, with the same resulting step.
 
-Lightning calls forward and backward in a closure. Where it fails for want of memory, no one knows which weights have
-got a part of their gradient already. So all gradients of the step are dropped; the batches of the step that were done
-before (where batches are accumulated) are computed again, each with its own seed, and then the halves of the one that
-failed. Nothing need be kept beside the token ids, and a step that fits costs nothing.
+Lightning calls forward and backward in a closure. If it runs out of memory, some weights may already have a part of
+their gradient, and it is unknown which. So all gradients of the step are dropped; earlier batches of the step (with
+gradient accumulation) are computed again, each with its own seed, and then the halves of the batch that failed. Only
+the token ids need be kept, and steps that fit cost nothing extra.
 """
 
 from collections import OrderedDict
@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from s2s.errors import DataError
 
 _ALLOCATORS = ("DefaultCPUAllocator", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
-"""What else a RuntimeError says when there is no memory: torch's on the CPU, and libraries that have their own."""
+"""Parts of other RuntimeErrors that mean out of memory: of torch on the CPU, and of libraries with their own errors."""
 
 
 @runtime_checkable
@@ -38,7 +38,7 @@ class Piece(NamedTuple):
 
     Attributes:
         batch: what is trained.
-        number: of the batch in the whole training, from 0, which its random numbers are a function of.
+        number: of the batch in the whole training, from 0; its random numbers are a function of it.
     """
 
     batch: Any
@@ -46,10 +46,10 @@ class Piece(NamedTuple):
 
 
 class StepInParts(Protocol):
-    """What a module must do so that its steps can be done again in parts; `TaskModule` does."""
+    """Interface of a module whose steps can be repeated in parts; `TaskModule` implements it."""
 
     def pieces(self) -> list[Piece]:
-        """What the step has a gradient of already."""
+        """The batches whose gradients the step already contains."""
 
     def drop_step(self) -> None:
         """Forget all gradients and sums of the step."""
@@ -65,21 +65,21 @@ class StepInParts(Protocol):
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether this is what libraries raise when there is no memory."""
+    """Whether an error means that memory ran out."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(name in str(error) for name in _ALLOCATORS)
 
 
 class OptimizationInParts(_AutomaticOptimization):
-    """Lightning's forward and backward, and again in parts if there is no memory."""
+    """Lightning's forward and backward, repeated in parts if memory runs out."""
 
     def _make_closure(self, kwargs: OrderedDict[str, Any], optimizer: Optimizer, batch_idx: int) -> Closure:
         whole = super()._make_closure(kwargs, optimizer, batch_idx)
         return _ClosureInParts(self, whole, kwargs, optimizer)
 
     def part(self, kwargs: OrderedDict[str, Any], optimizer: Optimizer, batch: Any) -> Closure:
-        """Forward and backward of a part; gradients are added to those that there are."""
+        """Forward and backward of a part; its gradients are added to the existing ones."""
         first = next(iter(kwargs))
         step = self._make_step_fn(OrderedDict(kwargs, **{first: batch}))
         return Closure(step, self._make_backward_fn(optimizer), zero_grad_fn=None)
@@ -107,7 +107,7 @@ class _ClosureInParts(Closure):
             if not out_of_memory(error):
                 raise
             self._refuse_the_indivisible(batch, error)
-        return self._in_parts(batch)  # here, for the error holds what the batch took
+        return self._in_parts(batch)  # outside of `except`, because the error holds the batch's memory
 
     def _in_parts(self, batch: Any) -> ClosureResult:
         module: Any = self._trainer.lightning_module
@@ -122,17 +122,17 @@ class _ClosureInParts(Closure):
         return ClosureResult(torch.stack(losses).sum() if losses else None)
 
     def _refuse_the_indivisible(self, batch: Any, error: BaseException) -> None:
-        remedy = "lower data.batch_tokens or data.batch_sentences, or take a smaller model"
+        remedy = "lower data.batch_tokens or data.batch_sentences, or use a smaller model"
         ranks = self._trainer.world_size
         if ranks > 1:
             raise DataError(
-                f"a batch does not fit into memory, and with {ranks} processes, which wait for each other, it cannot "
-                f"be split; {remedy}, and go on: --ckpt_path last ({_brief(error)})"
+                f"a batch does not fit into memory, and cannot be split because {ranks} processes train in step with "
+                f"each other; {remedy}, and resume: --ckpt_path last ({_brief(error)})"
             ) from error
         if not isinstance(batch, Divisible):
             raise DataError(
-                f"a batch does not fit into memory, and a {type(batch).__name__} cannot be split; {remedy}, and go "
-                f"on: --ckpt_path last ({_brief(error)})"
+                f"a batch does not fit into memory, and a {type(batch).__name__} cannot be split; {remedy}, and "
+                f"resume: --ckpt_path last ({_brief(error)})"
             ) from error
 
     def _train(self, module: StepInParts, pieces: list[Piece]) -> "_Trained":
@@ -140,10 +140,10 @@ class _ClosureInParts(Closure):
         module.drop_step()
         losses: list[Tensor] = []
         if torch.cuda.is_initialized():
-            torch.cuda.empty_cache()  # what is free in pieces that are too small for anything
+            torch.cuda.empty_cache()  # release memory that is free but fragmented
         seeded = -1
         for place, piece in enumerate(pieces):
-            if piece.number != seeded:  # the second half goes on drawing where the first one ended
+            if piece.number != seeded:  # the second half continues the random numbers of the first
                 seeded = piece.number
                 module.seed_batch(seeded)
             try:
@@ -165,7 +165,7 @@ class _Trained(NamedTuple):
 
 
 def _halves(module: StepInParts, piece: Piece) -> list[Piece]:
-    """What is trained in the place of a part that did not fit."""
+    """The halves to train instead of a part that did not fit."""
     batch = piece.batch
     if batch.size < 2:
         module.was_left_out(batch)
@@ -179,5 +179,5 @@ def _brief(error: BaseException) -> str:
 
 
 def train_in_parts_what_does_not_fit(trainer: Trainer) -> None:
-    """Give a new trainer this in the place of Lightning's."""
+    """Replace Lightning's automatic optimization in a new trainer."""
     trainer.fit_loop.epoch_loop.automatic_optimization = OptimizationInParts(trainer)

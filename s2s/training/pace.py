@@ -1,4 +1,4 @@
-"""What training has learnt from since it was last asked: loss, gradient and speed."""
+"""Loss, gradient norm and speed of training since the last reading."""
 
 import math
 import time
@@ -41,7 +41,7 @@ class Measured(NamedTuple):
 
 
 class Pace:
-    """Loss, gradient and speed of training since they were last read, validation not counted."""
+    """Loss, gradient norm and speed of training since the last reading, without validation."""
 
     tokens: Tensor | int
     nll: Tensor | float
@@ -68,7 +68,7 @@ class Pace:
         self.steps += 1
 
     def restart(self) -> None:
-        """Begin to measure anew, after something else than training."""
+        """Start measuring again, for example after a validation."""
         self.tokens = self.clipped = self.steps = 0
         self.nll = self.norms = 0.0
         self.began = time.perf_counter()
@@ -87,7 +87,7 @@ class Pace:
         return self.latest
 
     def state_dict(self) -> dict[str, float]:
-        """For the checkpoint: what the next reading will be of."""
+        """For the checkpoint: the sums of the next reading."""
         sums = {"nll": float(self.nll), "norms": float(self.norms)}
         counts = {"tokens": int(self.tokens), "clipped": int(self.clipped), "steps": self.steps}
         return {**sums, **counts, "seconds": time.perf_counter() - self.began}

@@ -1,4 +1,4 @@
-"""Batches of text pairs, made when they are asked for, in processes beside the training where there are some."""
+"""Batches of text pairs, made on demand, in worker processes if there are any."""
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ from s2s.text.store import PairStore
 from s2s.text.tokenizer import UNK, Tokenizer
 
 Made = TypeVar("Made")
-"""What a task calls a batch."""
+"""A task's type of batch."""
 _Ids: TypeAlias = Sequence[int] | np.ndarray[Any, Any]
 
 
@@ -30,7 +30,7 @@ class Tokenizers(NamedTuple):
 
 
 class Sampling(NamedTuple):
-    """What decides a sampled segmentation beside the line, and how long (source, target) it may get."""
+    """What determines a sampled segmentation beside the line, and its maximum lengths (source, target)."""
 
     tokenizers: Tokenizers
     seed: int
@@ -39,15 +39,15 @@ class Sampling(NamedTuple):
 
 
 class PairBatches(Dataset[Batch]):
-    """Batch number i of this process, made when it is asked for.
+    """The batches of this process, by index, made on demand.
 
     Args:
         store: the pairs.
-        batches: all batches, before they were dealt out.
-        chosen: those of this process, [batches of this process].
-        sampling: how tokenizers that sample segment anew; None: the stored ids are used.
-        extended: the tokenizer of both sides, where words of a source that it lacks have ids of their own; None: they
-            are unknown.
+        batches: all batches, before they are distributed over ranks.
+        chosen: indices of those of this process, [batches of this process].
+        sampling: settings of sampled segmentation; None: the stored ids are used.
+        extended: the tokenizer of both sides, if source words outside of its vocabulary get ids of their own; None:
+            they are unknown.
     """
 
     def __init__(
@@ -98,14 +98,14 @@ class PairBatches(Dataset[Batch]):
         line_seed = np.random.SeedSequence([seed, epoch, pair, which]).generate_state(1)[0]
         sampled = tokenizers[which].encode_sampled(self.store.text(side, pair), int(line_seed))
         limit = limits[which]
-        # beyond the limit stands the plain segmentation, which is within it (or was cut to it)
+        # beyond the limit, use the plain segmentation, which is within it (or was cut to it)
         return sampled if limit is None or len(sampled) <= limit else stored
 
 
 class PairLoader(DataLoader[Made]):
-    """Yields batches from `start` on; its length is that of the whole epoch, as Lightning counts.
+    """Yields batches from `start` on; its length is that of the whole epoch, as Lightning expects.
 
-    Draws nothing from the global random generator.
+    Does not use the global random generator.
     """
 
     def __init__(self, batches: Dataset[Made], *, start: int = 0, num_workers: int = 0) -> None:
@@ -127,7 +127,7 @@ class PairLoader(DataLoader[Made]):
             return super().__iter__()
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: the data module keeps the place; Lightning asks to know that a resume is possible."""
+        """Nothing: the data module saves the position; Lightning calls this to see whether a resume is possible."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -136,7 +136,7 @@ class PairLoader(DataLoader[Made]):
 
 @contextmanager
 def _held_back() -> Iterator[None]:
-    """SIGTERM waits until this is left; in workers that are started meanwhile, until they can outlive it."""
+    """Block SIGTERM within this context, and in workers started in it until they have their own handler."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -148,10 +148,10 @@ def _held_back() -> Iterator[None]:
 
 
 def _outlive_a_signal(worker: int) -> None:
-    """SIGTERM to a whole process group, as clusters send it, leaves workers alive: the last step needs their batches.
+    """Let workers survive a SIGTERM to the process group, as clusters send it: the last step needs their batches.
 
-    Their parent ends them. The second one ends a worker: where it hangs, DataLoader and multiprocessing send one each.
-    One that came before this is heard now, not by torch's handler, which ends the worker.
+    Their parent ends them. A second SIGTERM ends a worker: if it hangs, DataLoader and multiprocessing send one each.
+    One that arrived earlier is handled now, and not by torch's handler, which would end the worker.
     """
 
     def heard(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What the parser says of an option that does not fit, as one line that tells what to do."""
+"""Turns the parser's errors about an invalid option into one line that says what to do."""
 
 import re
 

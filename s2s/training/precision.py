@@ -1,4 +1,4 @@
-"""Which precision to train in, where the configuration leaves it to the machine."""
+"""The training precision for `trainer.precision: auto`."""
 
 import yaml
 from pytorch_lightning.accelerators import CUDAAccelerator, MPSAccelerator
@@ -21,27 +21,27 @@ def precision_here(accelerator: object) -> str:
         accelerator: `trainer.accelerator`; as by Lightning, "auto" is a GPU where there is one.
     """
     if accelerator in ("auto", "gpu", "cuda") and CUDAAccelerator.is_available():
-        return BFLOAT16  # to ask the GPU would begin its use, after which Lightning cannot fork ranks
+        return BFLOAT16  # not checked: querying the GPU initializes CUDA, after which Lightning cannot fork ranks
     return BFLOAT16 if _is_cpu(accelerator) and bfloat16_is_fast() else FLOAT32
 
 
 def precision_to_go_on(run: str, here: str | None) -> str | None:
-    """What `auto` means for a run that goes on: what it meant where the run was begun.
+    """What `auto` means for a resumed run: what it meant when the run was begun.
 
     Args:
-        run: the configuration that the run was begun with, YAML of whomever the checkpoint is from.
+        run: the configuration that the run was begun with, as untrusted YAML from the checkpoint.
         here: what `auto` means on this machine.
     """
     try:
         begun = parse_yaml(run)
         then = begun["trainer"]["precision"]
     except (ValueError, TypeError, KeyError, yaml.YAMLError):
-        return here  # whether the run may go on so is asked elsewhere
+        return here  # whether the run may be resumed so is checked elsewhere
     return then if then in (None, FLOAT32, BFLOAT16) else here
 
 
 def slow_precision(precision: object, accelerator: object) -> str | None:
-    """That the precision asked for costs time here and brings none, for torch has no kernels; None if it has some.
+    """A note if the configured precision is slow here, because torch has no kernels for it; else None.
 
     Args:
         precision: `trainer.precision`.
@@ -50,8 +50,8 @@ def slow_precision(precision: object, accelerator: object) -> str | None:
     if precision not in _NARROW or not _is_cpu(accelerator) or multiplies_bfloat16():
         return None
     return (
-        f"{PRECISION} {precision} is many times slower than float32 on this processor, for which torch has no "
-        f"products of bfloat16; faster: --{PRECISION} {FLOAT32}"
+        f"{PRECISION} {precision} is many times slower than float32 on this processor, because torch has no "
+        f"bfloat16 kernels for it; faster: --{PRECISION} {FLOAT32}"
     )
 
 

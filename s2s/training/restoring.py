@@ -1,4 +1,4 @@
-"""Lightning's way back from a checkpoint, told in one line where a checkpoint does not fit the run."""
+"""Restores checkpoints with Lightning, with one-line errors where a checkpoint does not fit the run."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class Restoring(_CheckpointConnector):
             super()._restore_modules_and_callbacks(checkpoint_path, *args, **kwargs)
 
     def restore_training_state(self) -> None:
-        """Take back loops, optimizers and schedules."""
+        """Restore loops, optimizers and schedules."""
         with self._told():
             super().restore_training_state()
 
@@ -39,22 +39,22 @@ class Restoring(_CheckpointConnector):
                 raise
             if (difference := _of_another_model(str(error))) is not None:
                 raise ConfigError(
-                    f"{self._path} has the weights of another model: {difference}; set the options of the model to "
-                    "what they were, or begin a new run with what it learnt: --model.start_from BUNDLE"
+                    f"{self._path} has the weights of another model: {difference}; set the model options back to "
+                    "their old values, or start a new run from its bundle: --model.start_from BUNDLE"
                 ) from error
             reason = " ".join(str(error).split())
             raise ConfigError(
-                f"{self._path} does not fit this run: {type(error).__name__}: {reason[:500]}; go on with a checkpoint "
-                "of this run (--ckpt_path last), or begin a new one with what it learnt: --model.start_from BUNDLE"
+                f"{self._path} does not fit this run: {type(error).__name__}: {reason[:500]}; resume from a "
+                "checkpoint of this run (--ckpt_path last), or start a new run from a bundle: --model.start_from BUNDLE"
             ) from error
 
 
 def _of_another_model(message: str) -> str | None:
-    """What torch found first when it compared the weights of a checkpoint with those of the model."""
+    """The first difference that torch reports between the weights of a checkpoint and of the model."""
     if found := _SIZES.search(message):
-        return f"{found[1]} is {found[2]} there and {found[3]} here"
+        return f"{found[1]} is {found[2]} in the checkpoint and {found[3]} in the model"
     if found := _NAMES.search(message):
-        return f"{found[2]} is {'here alone' if found[1] == 'Missing' else 'there alone'}"
+        return f"{found[2]} is {'only in the model' if found[1] == 'Missing' else 'only in the checkpoint'}"
     return None
 
 

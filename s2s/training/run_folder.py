@@ -1,4 +1,4 @@
-"""The folder of a run: one run at a time in it, and none that is overwritten or gone on with unawares."""
+"""The run folder: used by one run at a time, and never overwritten or resumed by accident."""
 
 import os
 import platform
@@ -26,33 +26,32 @@ BUNDLE = "bundle"
 TOKENIZERS = "tokenizers"
 METRICS = "metrics.csv"
 REPLACED = ".replaced"
-"""Where the run that is to be replaced lies until the new one has made its first step."""
+"""Where the replaced run is kept until the new one has made its first step."""
 _OF_A_RUN = (CHECKPOINTS, BUNDLE, bad_batches.FOLDER, TOKENIZERS, METRICS, "config.yaml", "hparams.yaml")
 
 
 class RunFolder(Callback):
-    """Keeps a run's folder: one run at a time, and the configuration that made it.
+    """Manages a run folder: locks it for one run at a time, and saves the run's configuration.
 
-    It is held from when this is made until `release`.
+    The lock is held from construction until `release`.
 
     Args:
         folder: The folder.
-        config_text: What `config.yaml` shall hold; a resumed run writes it anew.
-        resume_from: The checkpoint that training goes on from, if any: one in the folder is of the run that is there.
-        overwrite: Whether the run that is there may be deleted.
+        config_text: The contents of `config.yaml`; a resumed run rewrites it.
+        resume_from: The checkpoint to resume from, if any; one in the folder belongs to the run there.
+        overwrite: Whether an existing run may be deleted.
         start_from: The bundle that training starts from, if any.
-        accept_changes: Whether the run may go on with another configuration than it was begun with.
+        accept_changes: Whether the run may be resumed with a changed configuration.
         table: What the run has logged.
 
     Attributes:
-        replaces: Whether a run is there, which will be deleted when the new one has made a step.
-        goes_on: Whether the run that is there goes on.
+        replaces: Whether there is a run that will be deleted once the new one has made a step.
+        goes_on: Whether the existing run is resumed.
 
     Raises:
-        BundleError: the checkpoint is damaged, or something else.
-        ConfigError: there is a run, and it may neither go on nor be deleted, or the new run starts from it; or it is
-            at work just now; or what it is to go on with differs from what it was begun with, and nobody says that it
-            may.
+        BundleError: the checkpoint is damaged, or is no checkpoint.
+        ConfigError: there is a run that may neither be resumed nor deleted, or that the new run starts from; or it is
+            running now; or the configuration differs from that of the run to resume, and the changes are not accepted.
         WriteError: nothing can be written there.
     """
 
@@ -75,7 +74,7 @@ class RunFolder(Callback):
         try:
             if getattr(rank_zero_only, "rank", 0) == 0:
                 self._hold()
-                self._put_back()  # it was killed before the first step of a run that was to replace this one
+                self._put_back()  # a run that was to replace this one was killed before its first step
             self._decide(resume_from, overwrite, start_from)
             if resume_from is not None and not accept_changes:
                 _ask_about_changes(resume_from, config_text)
@@ -90,7 +89,7 @@ class RunFolder(Callback):
                 self._lock = Lock.of_new_file(path, folder_too=True)
             except BlockingIOError as error:
                 raise ConfigError(
-                    f"a run is at work in {self._folder} (process {_holder(path)}). Let it end, stop it, or name "
+                    f"another run is using {self._folder} (process {_holder(path)}). Let it end, stop it, or choose "
                     "another folder: --run_folder ANOTHER"
                 ) from error
             path.write_text(f"{os.getpid()} on {platform.node()}", encoding="utf-8")
@@ -110,26 +109,26 @@ class RunFolder(Callback):
             )
         if self.replaces and not overwrite and resume_from is not None:
             raise ConfigError(
-                f"{folder} holds another run than that of {resume_from}. Keep it: --run_folder ANOTHER; replace it: "
+                f"{folder} holds a different run than {resume_from}. To keep it: --run_folder ANOTHER; to replace it: "
                 "--overwrite true"
             )
         if self.replaces and not overwrite:
             raise ConfigError(
-                f"{folder} holds a run already. Go on with it: --ckpt_path last; keep it: --run_folder ANOTHER; "
-                "replace it: --overwrite true"
+                f"{folder} already holds a run. To resume it: --ckpt_path last; to keep it: --run_folder ANOTHER; "
+                "to replace it: --overwrite true"
             )
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Keep what the run is, and how much of its table belongs to the checkpoint."""
+        """Save the run's configuration, and how many rows of its table belong to the checkpoint."""
         rows = 0 if self._table is None else self._table.rows
         checkpoint["run"] = {"config": self._config_text, "rows": rows}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Make room and write, on the first process.
+        """Move the old run aside and write the new one's files, on the first process.
 
-        What fails at a typo fails before this, or at the first step, until which the run that was here lies aside.
+        Most errors occur before this, or at the first step, up to which the old run can be restored.
         """
         if not trainer.is_global_zero:
             return
@@ -148,12 +147,12 @@ class RunFolder(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """The new run has begun: what it replaces is deleted."""
+        """Delete the replaced run after the first step of the new one."""
         if trainer.global_step > 0:
             self._delete_replaced()
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The same for a run that had nothing to train."""
+        """Delete the replaced run also if there was nothing to train."""
         self._delete_replaced()
 
     def _delete_replaced(self) -> None:
@@ -170,7 +169,7 @@ class RunFolder(Callback):
                 old.rename(aside / old.name)
 
     def _put_back(self) -> None:
-        """The run that was here, if there is one that was put aside and not deleted."""
+        """Restore the old run, if one was put aside and not deleted."""
         aside = self._folder / REPLACED
         if not aside.is_dir():
             return
@@ -182,7 +181,7 @@ class RunFolder(Callback):
         aside.rmdir()
 
     def release(self) -> None:
-        """Let another run have the folder, which is removed if nothing has come into it."""
+        """Unlock the folder for other runs; it is removed if it is empty."""
         if self._aside:
             self._aside = False
             with suppress(OSError):  # the next run in the folder tries again
@@ -201,7 +200,7 @@ def _holder(path: Path) -> str:
 
 
 def lies_in(path: str | None, folder: Path) -> bool:
-    """Whether a path, if there is one, leads into a folder."""
+    """Whether a path is given and is inside a folder."""
     return path is not None and Path(path).resolve().is_relative_to(folder.resolve())
 
 
@@ -221,16 +220,16 @@ def _instead(there: list[str], run_folder: Path) -> str:
         return f"There are: {', '.join(there)}"
     if (run_folder / "config.yaml").is_file():
         return (
-            f"There are none: the run in {run_folder} was ended before its first one, and nothing is lost; begin it "
-            "again, with the same command without --ckpt_path"
+            f"There are none: the run in {run_folder} ended before its first checkpoint; start it again with the same "
+            "command without --ckpt_path"
         )
-    return f"There are none; which run is it? -c FOLDER/config.yaml, or --run_folder (here {run_folder})"
+    return f"There are none; name the run: -c FOLDER/config.yaml, or --run_folder (now {run_folder})"
 
 
 class Progress(NamedTuple):
-    """How far a checkpoint is: the epoch that it is in, from 1, and the optimizer steps done.
+    """Progress of a checkpoint: its epoch, from 1, and the optimizer steps done.
 
-    And what `RunFolder` keeps of the run: its configuration, and rows of its table.
+    Also what `RunFolder` saves of the run: its configuration, and the number of rows of its table.
     """
 
     epoch: int
@@ -240,10 +239,10 @@ class Progress(NamedTuple):
 
 
 def progress_of(checkpoint: str) -> Progress:
-    """What a checkpoint says of its run.
+    """Read the progress of a checkpoint.
 
     Raises:
-        BundleError: it is damaged, or something else.
+        BundleError: it is damaged, or is no checkpoint.
     """
     loaded = read_checkpoint(Path(checkpoint))
     run = loaded.get("run", {})  # none of a Trainer without a run folder
@@ -253,11 +252,11 @@ def progress_of(checkpoint: str) -> Progress:
 
 
 def _ask_about_changes(checkpoint: str, now: str) -> None:
-    """Ask whether a run may go on with another configuration, where somebody can answer.
+    """Ask on a terminal whether a run may be resumed with a changed configuration.
 
     Raises:
-        BundleError: the checkpoint is damaged, or something else.
-        ConfigError: nobody can, or says no.
+        BundleError: the checkpoint is damaged, or is no checkpoint.
+        ConfigError: there is no terminal, or the answer is no.
     """
     then = progress_of(checkpoint).config
     try:
@@ -265,26 +264,26 @@ def _ask_about_changes(checkpoint: str, now: str) -> None:
     except (ValueError, yaml.YAMLError) as error:
         raise BundleError(
             f"{checkpoint} is damaged: the configuration in it cannot be read "
-            f"({getattr(error, 'problem', None) or error}); go on with another checkpoint of the run, or get it again"
+            f"({getattr(error, 'problem', None) or error}); resume from another checkpoint of the run, or get it again"
         ) from error
     if not found:
         return
     fixed = [change.key for change in found if change.is_fixed]
     if fixed:
         raise ConfigError(
-            f"the configuration is not that of the run to go on with: {'; '.join(map(str, found))}. Within a run "
-            f"{' and '.join(fixed)} cannot change: set what was, or start a new run with --model.start_from BUNDLE"
+            f"the configuration differs from that of the run to resume: {'; '.join(map(str, found))}. Within a run "
+            f"{' and '.join(fixed)} cannot change: set the old value, or start a new run with --model.start_from BUNDLE"
         )
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ConfigError(
-            f"the configuration is not that of the run to go on with: {'; '.join(map(str, found))}. Set what was, or "
-            "go on all the same: --accept_changes true; or start a new run with --model.start_from BUNDLE"
+            f"the configuration differs from that of the run to resume: {'; '.join(map(str, found))}. Set the old "
+            "values, or resume anyway: --accept_changes true; or start a new run with --model.start_from BUNDLE"
         )
     if getattr(rank_zero_only, "rank", 0) != 0:
         return  # the first asks
-    print("The configuration is not that of the run to go on with:", file=sys.stderr)
+    print("The configuration differs from that of the run to resume:", file=sys.stderr)
     for change in found:
         print(f"  {change}", file=sys.stderr)
-    print("Go on with it all the same? [y/N] ", end="", file=sys.stderr, flush=True)
+    print("Resume anyway? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise ConfigError("not gone on with; set what was, or start a new run with --model.start_from BUNDLE")
+        raise ConfigError("not resumed; set the old values, or start a new run with --model.start_from BUNDLE")

@@ -19,7 +19,7 @@ def learning_rate_factor(
         step: counted from 0.
         warmup_steps: steps in which the learning rate rises linearly from 0.
         total: steps of the whole training, which the cosine needs to know.
-        plateau: what the schedule of this name has come to.
+        plateau: state of the plateau schedule.
     """
     rise = min(1.0, (step + 1) / max(1, warmup_steps))
     if schedule == "cosine":
@@ -64,14 +64,14 @@ class Plateau:
 
 
 class Schedule(LambdaLR):
-    """Goes on with the learning rate and the other options that its optimizer is made with now.
+    """Resumes with the learning rate and the other optimizer options that are configured now.
 
-    A checkpoint has those of the run so far, in the optimizer's state and in the schedule's; `load_state_dict` is told
-    them last.
+    A checkpoint holds the old ones, in the states of optimizer and schedule; the schedule's `load_state_dict` is called
+    last, and sets the new ones.
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """From the checkpoint: how far it has come. Where the rate is the same, all numbers stay as they were."""
+        """Restore the position of the schedule; with an unchanged rate, all numbers stay as they were."""
         asked = self.base_lrs
         super().load_state_dict(state_dict)
         changed = self.base_lrs != asked

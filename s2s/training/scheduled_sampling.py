@@ -1,4 +1,4 @@
-"""How the share of gold tokens that the decoder reads falls over training."""
+"""Scheduled sampling: the decreasing share of gold tokens that the decoder reads during training."""
 
 import math
 from typing import Literal
@@ -42,7 +42,7 @@ class ScheduledSampling(nn.Module):
         self.epsilon = 1.0
 
     def at_step(self, step: int) -> None:
-        """It is a function of the step alone, so nothing of it need be kept."""
+        """Set the probability of this step; it depends on the step only, so there is no state to save."""
         self.epsilon = max(self.floor, self._curve(step))
 
     def _curve(self, step: int) -> float:

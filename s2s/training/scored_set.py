@@ -1,4 +1,4 @@
-"""What a test leaves in the folder of a run: outputs and scores, under a name that tells the test set."""
+"""Output files of a test in the run folder: outputs and scores, with names that identify the test set."""
 
 import json
 import math
@@ -15,21 +15,21 @@ from s2s.inference.card import command_of_this_process
 from s2s.untrusted import parse_yaml, read_bytes, read_json
 
 OWN = "test"
-"""The name of the test set that the run's own configuration names."""
+"""Name of the run's configured test set."""
 
 SCORES = "scores.json"
 
 
 @dataclass(frozen=True)
 class ScoredSet:
-    """What is tested, and on what.
+    """The test set and the checkpoint of a test.
 
     Attributes:
-        name: what the names of its files begin with: "test", or of another set "test.flickr2017".
+        name: prefix of the names of its files: "test", or "test.flickr2017" for another set.
         test_set: `data.test`.
-        checkpoint: the file of the weights; "" for those of a training that has just ended.
-        epoch: that they are of, from 1.
-        step: the optimizer step that they are of.
+        checkpoint: the file of the weights; "" for those of a training run that has just ended.
+        epoch: epoch of the weights, from 1.
+        step: optimizer step of the weights.
     """
 
     name: str = OWN
@@ -39,7 +39,7 @@ class ScoredSet:
     step: int = 0
 
     def scores_text(self, scores: Iterable[Score]) -> str:
-        """The scores as JSON, with what they are of; one that is not finite is null, for JSON has no such number."""
+        """The scores as JSON, with what was scored; non-finite scores are null, because JSON has no such numbers."""
         entries = [
             {**asdict(score), "value": score.value if math.isfinite(score.value) else None}
             for score in scores
@@ -57,10 +57,10 @@ class ScoredSet:
 
 
 def name_of(test_set: Any, own: Any, folder: Path) -> str:
-    """What the names of a test's files begin with.
+    """Prefix of the names of a test's files.
 
-    Two sets whose files have one name are told apart by their folders, or else by a number: what has been written is
-    replaced by another test of the same set alone.
+    Two sets with equal file names are distinguished by their folders, or else by a number: existing files are replaced
+    only by another test of the same set.
 
     Args:
         test_set: `data.test` of this test.
@@ -77,7 +77,7 @@ def name_of(test_set: Any, own: Any, folder: Path) -> str:
 
 
 def set_of_run(folder: Path) -> Any:
-    """`data.test` of the run in a folder; None where it names none, or there is no configuration that can be read."""
+    """`data.test` of the run in a folder; None if it is not set, or the configuration cannot be read."""
     try:
         return parse_yaml(read_bytes(folder / "config.yaml"))["data"]["test"]
     except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
@@ -102,7 +102,7 @@ def _labels(test_set: Any) -> Iterator[str]:
 
 
 def _is_free(scores: Path, test_set: Any) -> bool:
-    """Whether a name is not that of another set."""
+    """Whether a name is not used by another set."""
     if not scores.exists():
         return True
     try:

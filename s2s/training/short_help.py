@@ -1,4 +1,4 @@
-"""The help of `s2s fit`, `validate` and `test`: in a page, or all of it where it is asked for by its group."""
+"""The help of `s2s fit`, `validate` and `test`: one page, or all options of a group where that is requested."""
 
 import textwrap
 from collections.abc import Sequence
@@ -49,17 +49,17 @@ MOST_USED_OPTIONS = {
     "validate": ["search", "metric", "show_translations", "validation"],
     "test": ["test_search", "metric", "test"],
 }
-"""Of model and data: what somebody changes who scores a run; a task that has none of a name shows none."""
+"""Model and data options that are useful when scoring a run; those that a task lacks are not shown."""
 
 
 TOLD_OF_TRAINER = {
-    "max_epochs": "stop after so many epochs; -1: never; the default holds where no max_steps and no max_time is given",
-    "val_check_interval": "validate after so many batches (a whole number) or such a share of an epoch (a fraction)",
-    "precision": "32-true: float32; bf16-mixed: products in bfloat16; auto: bf16-mixed on a GPU or a processor with "
+    "max_epochs": "stop after this many epochs; -1: never; the default applies without max_steps and max_time",
+    "val_check_interval": "validate every N batches (an integer) or after this share of an epoch (a fraction)",
+    "precision": "32-true: float32; bf16-mixed: matrix products in bfloat16; auto: bf16-mixed on a GPU or a CPU with "
     "instructions for it, else 32-true; 16-mixed: float16, on a GPU; 64-true: float64",
-    "gradient_clip_val": "longest gradient of a step; 0: any",
+    "gradient_clip_val": "largest norm of a step's gradient; 0: no clipping",
 }
-"""Instead of Lightning's words, which leave out what is meant or what it is measured in."""
+"""Help texts instead of Lightning's, which leave out the meaning or the unit."""
 
 
 ALL_OF_FIT = "all others: s2s fit --help; "
@@ -93,7 +93,7 @@ def _short_help(command: str, argv: Sequence[str]) -> str:
     task = task_of(argv)
     what = {"fit": "Train a model.", "validate": "Score a checkpoint on the validation set."}
     fits = command == "fit"
-    checkpoint = "go on with a run" if fits else "which checkpoint (default: best, else last)"
+    checkpoint = "resume a run" if fits else "which checkpoint (default: best, else last)"
     lines = [
         f"usage: s2s {command} -c {'RECIPE' if fits else 'RUN/config.yaml'} [-c MORE.yaml ...] [--OPTION VALUE ...]",
         "",
@@ -109,7 +109,7 @@ def _short_help(command: str, argv: Sequence[str]) -> str:
             subsequent_indent=" " * 34,
         ),
         *(["  --overwrite true                replace the run that is in the folder"] if fits else []),
-        *(["  --accept_changes true           go on with another configuration, unasked"] if fits else []),
+        *(["  --accept_changes true           resume with a changed configuration, without asking"] if fits else []),
         "  --print_config                  print the whole configuration and stop",
         "",
         *textwrap.wrap(f"recipes: {', '.join(recipes()) or 'none'}", WIDTH, break_on_hyphens=False),
@@ -138,7 +138,7 @@ def _trainer_lines(task: type[Task], only: Sequence[str] | None = None) -> list[
 
 
 def _defaults(task: type[Task], group: str) -> dict[str, Any]:
-    """What options of a group are that nobody gives, where the signature does not say it."""
+    """Defaults of a group's options that are not in the signature."""
     named = getattr(task.data, "default_parts", {}) if group == "data" else {}
     parts = {option: with_options(kind_of_option(option) or option, part) for option, part in named.items()}
     return {**parts, **{key.removeprefix(f"{group}."): value for key, value in task.defaults.items()}}

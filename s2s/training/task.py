@@ -1,4 +1,4 @@
-"""What a task is, and what the Lightning modules of all tasks share: the step, its randomness, its schedule."""
+"""Tasks, and what their Lightning modules share: the training step, its random seeds, the learning rate schedule."""
 
 import math
 import sys
@@ -39,33 +39,33 @@ MIX = 0x9E3779B97F4A7C15
 """2**64 / golden ratio: spreads neighbouring (seed, step, rank) over the seeds (Knuth, TAOCP 3, section 6.4)."""
 
 LOG_STEPS = 20
-"""Loss and speed are read, shown and written once in so many optimizer steps: reading makes an accelerator wait."""
+"""Interval, in optimizer steps, of reading and logging loss and speed: reading makes an accelerator wait."""
 
 SMALL = 100_000
-"""Of a model with fewer parameters their exact number is told."""
+"""For models with fewer parameters, the exact number is printed."""
 
 CLIP_EPSILON = 1e-6
 """Added to the norm that a gradient is divided by, as torch.nn.utils.clip_grad_norm_ does."""
 
 BAD_STEPS = 20
-"""Training stops after so many steps in a row without a finite loss and gradient: it would not recover."""
+"""Training stops after this many steps in a row without a finite loss and gradient: it would not recover."""
 
 SPLITS_SAID = 5
-"""Batches that were split, and examples that were left out, are told one by one so often; then they are counted."""
+"""This many split batches, and examples left out, are reported one by one; further ones are only counted."""
 
 
 class Task:
-    """A task: the Lightning module that learns and the data module that feeds it.
+    """A task: a Lightning module to train, and the data module that provides its batches.
 
-    A task whose batches hold more than pairs, such as tags, has a data module of its own. Lightning asks it
-    (`on_before_batch_transfer`) what is to be made of each batch: `Batch.lines` says which pairs they are, and
-    `PairStore.line` where in the files these stand. The module's `batch_loss` is given what it makes.
+    A task whose batches hold more than pairs, such as tags, has a data module of its own. Its Lightning hook
+    `on_before_batch_transfer` turns each batch into what the module's `batch_loss` receives: `Batch.lines` gives the
+    pairs in the batch, and `PairStore.line` their location in the files.
 
     Attributes:
         module: a `TaskModule`.
         data: a LightningDataModule with `seed`, `batches_per_epoch()` and `batch_done()` (called after each batch).
-        defaults: options that this task sets otherwise than their classes do, by dotted keys.
-        reads: what it learns from, and the option that names it, for who has named nothing.
+        defaults: option defaults of this task that differ from those of the classes, by dotted keys.
+        reads: kind of training data and the option that sets it, for the error when no data is given.
     """
 
     module: type["TaskModule"]
@@ -82,7 +82,7 @@ class Task:
 
     @classmethod
     def callbacks(cls, folder: Path) -> list[pl.Callback]:
-        """What accompanies every training: progress, checkpoints `best` and `last`, the bundle.
+        """The callbacks of every training run: progress, checkpoints `best` and `last`, the bundle.
 
         Args:
             folder: the run's folder.
@@ -94,11 +94,11 @@ class Task:
 
     @classmethod
     def answers(cls, bundle: Path, lines: Sequence[str]) -> list[str]:
-        """What the bundle of a training answers to sources, one for each: how the kit tries it.
+        """The outputs of a trained bundle, one for each source; the conformance kit calls this to try a task.
 
         Args:
             bundle: the folder.
-            lines: of text. A task whose sources are none gives itself others.
+            lines: source texts. A task whose sources are not text uses its own instead.
         """
         from s2s.inference.translator import Translator
 
@@ -106,9 +106,9 @@ class Task:
 
     @classmethod
     def connect(cls, module: "TaskModule", data: Any) -> None:
-        """Called once when both are made: for what the one must know of the other before data is prepared.
+        """Called once when module and data module exist, to connect them before data is prepared.
 
-        Who writes another calls this one: fine-tuning uses the tokenizers of the bundle.
+        An override must call this one: fine-tuning uses the tokenizers of the bundle.
 
         Raises:
             BundleError: there is no bundle where `model.start_from` says, or it cannot be used here.
@@ -124,10 +124,10 @@ class Task:
 
 
 def check_monitor(monitor: str, figures: Iterable[str]) -> None:
-    """Refuse to watch what is not measured.
+    """Check that the monitored metric exists.
 
     Raises:
-        ConfigError: `monitor` is none of the figures that a task logs at the end of a validation.
+        ConfigError: `monitor` is none of the metrics that a task logs at the end of a validation.
     """
     if monitor not in (known := list(figures)):
         raise ConfigError(
@@ -137,50 +137,50 @@ def check_monitor(monitor: str, figures: Iterable[str]) -> None:
 
 
 def seed_of(seed: int, step: int, rank: int) -> int:
-    """The seed of one step on one rank: a function of nothing else."""
+    """The seed of one step on one rank, which depends on these three numbers only."""
     return ((seed * MIX + step * 2 + 1) * MIX + rank) % 2**63
 
 
 class TaskModule(pl.LightningModule):
-    """Trains `self.model` on the sum of a loss over tokens, whatever the task.
+    """Base class that trains `self.model` on a loss summed over tokens, for any task.
 
-    The gradient is that of the mean over the real tokens of the whole step: over accumulated batches and over ranks.
-    Random numbers are a function of (seed, step, rank), so that a resumed run is the run. A part that changes over
-    training has a method `at_step`, see `s2s.nn.Scheduled`.
+    The gradient is that of the mean over all real (non-padding) tokens of a step, across accumulated batches and ranks.
+    Random numbers are a function of (seed, step, rank), so that a resumed run equals an uninterrupted one. A part that
+    changes during training has a method `at_step`, see `s2s.nn.Scheduled`.
 
     Args:
         learning_rate: highest learning rate of AdamW.
         weight_decay: decoupled weight decay (Loshchilov & Hutter 2019); 0 makes AdamW Adam.
-        adam_betas: decay of the means of gradient and squared gradient (Kingma & Ba 2015).
+        adam_betas: decay rates of the running means of gradient and squared gradient (Kingma & Ba 2015).
         warmup_steps: steps in which the learning rate rises linearly from 0.
-        schedule: what follows the warm-up: constant; cosine (to 1 % at the end of training); inverse_sqrt of the step
-            (Vaswani et al. 2017, section 5.3); plateau (halved when `monitor` has not improved for `plateau_patience`
-            validations).
+        schedule: learning rate after the warm-up: constant; cosine (to 1 % at the end of training); inverse_sqrt of
+            the step (Vaswani et al. 2017, section 5.3); plateau (halved when `monitor` has not improved for
+            `plateau_patience` validations).
         plateau_patience: validations without improvement before the plateau schedule halves the learning rate.
         patience: validations without improvement of `monitor` before training stops; None: never.
-        monitor: the validation figure that decides which checkpoint is best, when to stop, and the plateau schedule.
-        higher_is_better: direction of the monitored figure.
-        average_decay: keep a moving average of the weights with this decay per step, and validate and ship that
-            (Polyak & Juditsky 1992); 0: the weights themselves.
+        monitor: the validation metric that decides which checkpoint is best, when to stop, and the plateau schedule.
+        higher_is_better: whether a higher value of the monitored metric is better.
+        average_decay: decay per step of a moving average of the weights, which validation and the bundle then use
+            (Polyak & Juditsky 1992); 0: use the weights themselves.
     """
 
     likelihood = True
     """Whether the loss is a negative log-likelihood in nats, so that its exponential is the perplexity."""
 
     unit = "tokens"
-    """What the loss is a mean over, as people call it."""
+    """Name of the unit that the loss is averaged over."""
 
     start_from: str | None = None
-    """The bundle that training starts from, of a task that has this option."""
+    """The bundle that training starts from, for a task that has this option."""
 
     ships: type[nn.Module]
-    """The class of the model, of a task that has the option `start_from`."""
+    """The class of the model in the bundle, for a task that has the option `start_from`."""
 
     bundle: ModelBundle[Any] | None = None
-    """What `start_from` names, read."""
+    """The loaded bundle that `start_from` names."""
 
     scored_set = ScoredSet()
-    """What `s2s test` tests."""
+    """The test set and checkpoint of `s2s test`."""
 
     def __init__(
         self,
@@ -210,7 +210,7 @@ class TaskModule(pl.LightningModule):
                 raise ConfigError(f"model.{name} {value} is impossible; it must be {words}")
         self.model: nn.Module | None = None
         self.goes_on = (
-            False  # whether training goes on from a checkpoint, which is not yet read when the model is made
+            False  # whether training resumes from a checkpoint, which is not yet read when the model is made
         )
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
@@ -227,7 +227,7 @@ class TaskModule(pl.LightningModule):
         self.kernels_before: dict[str, Any] = {}
         self.pending: Learnt | None = None  # until its gradient is there
         self.step: list[Learnt] = []
-        self.not_used: list[str] = []  # lines that name what `start_from` brings otherwise, beside the model
+        self.not_used: list[str] = []  # notes on options other than the model's that `start_from` overrides
         self.troubles = Troubles()
         self.skipped = False  # whether the latest step was
         self.pace = Pace()
@@ -271,7 +271,7 @@ class TaskModule(pl.LightningModule):
     # --- a step -----------------------------------------------------------------------------------------------------
 
     def on_fit_start(self) -> None:
-        """Say how large the model is, and note how it is trained: a callback may change the trainer's settings."""
+        """Print the model size and record the training settings: a callback may change the trainer's settings."""
         self.choices = self._choices()
         self.scheduled = [part for part in self.modules() if isinstance(part, Scheduled)]
         self.scheduled_step = -1
@@ -288,7 +288,7 @@ class TaskModule(pl.LightningModule):
 
         Args:
             wanted: its class.
-            given: what the configuration makes it of; where the bundle's is made of something else, it is told.
+            given: its configured arguments; where the bundle's model differs from these, a note is printed.
 
         Raises:
             ConfigError: a new one cannot be made.
@@ -296,7 +296,7 @@ class TaskModule(pl.LightningModule):
         model, self.model_config = model_of(wanted, given, self.bundle)
         if self.bundle is not None:
             told = [
-                f"the model is that of {self.start_from}",
+                f"starting from the model in {self.start_from}",
                 *not_used(given, self.model_config),
                 *self.not_used,
             ]
@@ -305,7 +305,7 @@ class TaskModule(pl.LightningModule):
         return model
 
     def begin(self, embedding: Embedding, tokenizer: Tokenizer) -> None:
-        """Let the embedding of a new model take over what others have learnt; nothing where it is not new."""
+        """Initialize the embedding of a new model from pretrained vectors; does nothing for any other model."""
         new = self.bundle is None and not self.goes_on
         if self.trainer.state.fn == TrainerFn.FITTING and new:
             said = embedding.begin_with(tokenizer.tokens(range(tokenizer.vocabulary_size)))
@@ -323,7 +323,7 @@ class TaskModule(pl.LightningModule):
             bar.print(text)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Seed the step, and tell it to the parts that change over training, once for all its batches."""
+        """Seed the step, and tell scheduled parts its number, once for all its accumulated batches."""
         self._seed()
         step = self.trainer.global_step
         if step != self.scheduled_step:
@@ -334,7 +334,7 @@ class TaskModule(pl.LightningModule):
             self.unused = [parameter for part in late for parameter in part.unused_parameters()]
 
     def at_step(self, step: int) -> None:
-        """What changes over training, see `s2s.nn.Scheduled`; here nothing does."""
+        """Update what changes during training, see `s2s.nn.Scheduled`; does nothing by default."""
 
     def _seed(self) -> None:
         self.seed_batch(self.trainer.fit_loop.total_batch_idx)
@@ -358,7 +358,7 @@ class TaskModule(pl.LightningModule):
         return total * self.trainer.accumulate_grad_batches  # Lightning divides by it
 
     def on_after_backward(self) -> None:
-        """A batch counts when its gradient is there."""
+        """Add the batch to the step, now that its gradient has been computed."""
         assert self.pending is not None
         self.step.append(self.pending)
         self.pending = None
@@ -366,9 +366,9 @@ class TaskModule(pl.LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Make the summed gradients the mean over all tokens of the step (ranks, accumulated batches), and clip it.
 
-        By the global norm (Pascanu et al. 2013) or by value, as the trainer says; a step without a finite loss and
-        gradient is skipped. Mean and norm are one multiplication: each pass over the gradients costs a hundredth of a
-        step.
+        Clips by the global norm (Pascanu et al. 2013) or by value, as the trainer is configured; a step without a
+        finite loss and gradient is skipped. Mean and clipping are a single multiplication, because each pass over the
+        gradients costs 1 % of a step.
 
         Raises:
             DataError: BAD_STEPS such steps came in a row.
@@ -408,7 +408,7 @@ class TaskModule(pl.LightningModule):
             nn.utils.clip_grad_value_(self.parameters(), most, foreach=True)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Take the step, and remember its learning rate: the schedule goes on before the step is logged."""
+        """Take the step, and store its learning rate: the schedule moves on before the step is logged."""
         super().optimizer_step(*args, **kwargs)
         optimizer: Any = self.trainer.optimizers[0]
         self.used_learning_rate = float(optimizer.param_groups[0]["lr"])
@@ -421,7 +421,7 @@ class TaskModule(pl.LightningModule):
         """Nothing: `on_before_optimizer_step` has clipped. Lightning's own refuses fused optimizers."""
 
     def _skip_step(self, norm: float, loss: float, step: list[Learnt]) -> None:
-        """Go on without a step, with its batches kept where somebody can look at them.
+        """Skip a step, and save its batches so that they can be inspected.
 
         Args:
             norm: of its gradient, over all ranks.
@@ -437,7 +437,7 @@ class TaskModule(pl.LightningModule):
         finite = math.isfinite(loss)
         why = f"the norm of its gradient is {norm}" if finite else f"its loss is {loss}"
         if finite and not stops and getattr(self.trainer.precision_plugin, "scaler", None) is not None:
-            self.say(f"step {number} skipped: {why}; the scale of the loss in float16 is lowered")
+            self.say(f"step {number} skipped: {why}; the float16 loss scale is lowered")
             return
         bad = [batch for batch in step if finite or not bool(batch.total.isfinite())]
         examples = self._of_all_ranks([one for batch in bad for one in self._examples(batch.batch)])
@@ -449,7 +449,7 @@ class TaskModule(pl.LightningModule):
         if stops:
             raise DataError(
                 f"{BAD_STEPS} steps in a row had no finite loss and gradient; lower model.learning_rate or "
-                "trainer.gradient_clip_val, or train in float32 (trainer.precision: 32-true), and go on from the last "
+                "trainer.gradient_clip_val, or train in float32 (trainer.precision: 32-true), and resume from the last "
                 f"good checkpoint: --ckpt_path best{self._again(corpus if examples and examples[0].record else None)}"
             )
 
@@ -457,12 +457,12 @@ class TaskModule(pl.LightningModule):
         self.troubles.in_a_row += 1
         if self.troubles.in_a_row >= BAD_STEPS:
             raise DataError(
-                f"of {BAD_STEPS} steps in a row no example fits into memory; limit their length, as by "
-                "data.max_source_tokens, take a smaller model, or see what else takes the memory"
+                f"for {BAD_STEPS} steps in a row no example fit into memory; limit their length (for example "
+                "data.max_source_tokens), use a smaller model, or check what else uses the memory"
             )
 
     def _again(self, corpus: Path | None) -> str:
-        """How the latest bad batch is trained again, by the model as it is: it has learnt nothing from it."""
+        """The command that trains the current model on the latest bad batch again."""
         if corpus is None:
             return ""
         folder = Path(self.trainer.default_root_dir)
@@ -470,7 +470,7 @@ class TaskModule(pl.LightningModule):
         if "start_from" in options(type(self)):
             bundle = folder / bad_batches.FOLDER / "bundle"
             self.save_bundle(bundle, epoch=self.current_epoch + 1, step=self.global_step)
-        return f". To see it again: {bad_batches.command(folder, corpus, bundle)}"
+        return f". To reproduce it: {bad_batches.command(folder, corpus, bundle)}"
 
     def _examples(self, batch: Any) -> list[Example]:
         return self.data.examples(batch) if isinstance(self.data, NamesExamples) else []
@@ -485,7 +485,7 @@ class TaskModule(pl.LightningModule):
     # --- a step in parts, see out_of_memory.py ---
 
     def pieces(self) -> list[Piece]:
-        """What the step has a gradient of already."""
+        """The batches whose gradients the step already contains."""
         return [Piece(batch.batch, batch.number) for batch in self.step]
 
     def drop_step(self) -> None:
@@ -495,7 +495,7 @@ class TaskModule(pl.LightningModule):
             parameter.grad = None
 
     def was_split(self, batch: Any) -> None:
-        """Count it, and say so."""
+        """Count a split batch, and report it."""
         self.troubles.split_batches += 1
         if self.troubles.split_batches <= SPLITS_SAID:
             self.say(
@@ -504,22 +504,21 @@ class TaskModule(pl.LightningModule):
             )
 
     def was_left_out(self, batch: Any) -> None:
-        """Count it, and name it."""
+        """Count an example that was left out, and report it."""
         self.troubles.skipped_examples += 1
         if self.troubles.skipped_examples <= SPLITS_SAID:
             what = bad_batches.named(self._examples(batch)) or "an example"
-            self.say(f"step {self.global_step + 1}: {what} does not fit into memory alone; it is left out")
+            self.say(f"step {self.global_step + 1}: {what} does not fit into memory even alone; it is left out")
 
     def on_train_end(self) -> None:
-        """Say what went wrong on the way."""
+        """Print a summary of skipped steps, split batches and examples left out."""
         for line in self.troubles.told(Path(self.trainer.default_root_dir)):
             self.say(line)
 
     def log_pace(self) -> None:
-        """Log now and then; to be called at the end of a training batch, before a checkpoint that includes it is made.
+        """Log at intervals; to be called at the end of a training batch, before a checkpoint that includes it is made.
 
-        Lightning writes what is logged when all callbacks are done: a run that goes on from that checkpoint would lack
-        the row.
+        Lightning would write the row only after all callbacks: a run resumed from that checkpoint would lack it.
         """
         trainer: Any = self.trainer
         due = trainer._logger_connector.should_update_logs
@@ -548,7 +547,7 @@ class TaskModule(pl.LightningModule):
 
         Args:
             figures: what is logged; the monitored one among them.
-            scores: for the card of the bundle; one that is not finite is left out, for JSON has no such number.
+            scores: for the card of the bundle; non-finite ones are left out, because JSON has no such numbers.
 
         Raises:
             PluginError: a part has made a weight since training began.
@@ -583,18 +582,18 @@ class TaskModule(pl.LightningModule):
         if not self.trainer.is_global_zero:
             return
         path = Path(self.trainer.default_root_dir) / f"{self.scored_set.name}.{ending}"
-        replaced = " (in place of an earlier test's)" if path.exists() else ""
+        replaced = " (replaces that of an earlier test)" if path.exists() else ""
         make_folder(path.parent)
         write_durably(path, content)
         self.say(f"{what}: {path}{replaced}")
 
     def on_validation_start(self) -> None:
-        """Seed the validation, for a strategy that draws: one that is made up for after a resume draws the same."""
+        """Seed the validation, for search strategies that sample: one that is rerun after a resume samples the same."""
         self._seed()
         self.pace.restart()  # now, and not when checkpoints are written
 
     def on_validation_end(self) -> None:
-        """Leave validation out of the pace."""
+        """Exclude validation from the speed measurement."""
         self.pace.restart()
 
     # --- the schedule -----------------------------------------------------------------------------------------------
@@ -617,7 +616,7 @@ class TaskModule(pl.LightningModule):
         return limit
 
     def long_warmup(self) -> str | None:
-        """What is wrong if training is over before the warm-up, or soon after; None if it is not."""
+        """A warning if training ends before the warm-up or soon after it, else None."""
         total = self.most_steps()
         if 2 * self.warmup_steps <= total:
             return None
@@ -628,16 +627,16 @@ class TaskModule(pl.LightningModule):
         )
         return (
             f"model.warmup_steps is {self.warmup_steps}, but the whole training has only "
-            f"{counted(int(total), 'step')}{product}: most of it runs at a low learning rate. Set "
-            f"--model.warmup_steps {max(1, int(total) // 10)}; or take more steps: smaller "
+            f"{counted(int(total), 'step')}{product}, so most of it runs at a low learning rate. Set "
+            f"--model.warmup_steps {max(1, int(total) // 10)}; or train for more steps: smaller "
             "--data.batch_sentences or --data.batch_tokens, more --trainer.max_epochs"
         )
 
     def total_steps(self) -> int:
-        """Optimizer steps of the whole training, which must have an end.
+        """Optimizer steps of the whole training, which must be limited.
 
         Raises:
-            ConfigError: it has none.
+            ConfigError: there is no limit.
         """
         limit = self.most_steps()
         if limit == math.inf:
@@ -648,7 +647,7 @@ class TaskModule(pl.LightningModule):
         return int(limit)
 
     def learning_rate_factor(self, step: int, total: int | None) -> float:
-        """Share of `learning_rate` used at an optimizer step, counted from 0, of so many in all."""
+        """Factor on `learning_rate` at an optimizer step, counted from 0, of `total` steps."""
         return learning_rate_factor(
             self.schedule, step, warmup_steps=self.warmup_steps, total=total, plateau=self.plateau
         )
@@ -670,7 +669,7 @@ class TaskModule(pl.LightningModule):
     # --- checkpoints ------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """What Lightning does not keep."""
+        """Add the state that Lightning does not save."""
         checkpoint["plateau"] = self.plateau.state_dict()
         checkpoint["scores"] = [asdict(score) for score in self.scores]
         checkpoint["troubles"] = asdict(self.troubles)
@@ -680,15 +679,15 @@ class TaskModule(pl.LightningModule):
         checkpoint["versions"] = versions_of(type(part) for part in self.modules())
 
     def _choices(self) -> dict[str, Any]:
-        # What a resumed run must have in common with the run that it goes on with, beside data and parts: their states
-        # do not fit. Of all else that differs its folder tells (`RunFolder`), and it may.
+        # Settings that must not change when a run is resumed, beside data and parts, whose states would not fit.
+        # `RunFolder` asks about all other changes, which are allowed.
         return {
             "model.average_decay": self.average_decay,
             "model.monitor": self.monitor,  # the best figure so far is of it
         }
 
     def _kernels(self) -> dict[str, Any]:
-        # What the machine chooses: a run can go on with others, but they round otherwise.
+        # Chosen by the machine: a run can be resumed with other kernels, but they round differently.
         device = self.trainer.strategy.root_device
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         return {**kernels_here(), "device": name}
@@ -702,28 +701,28 @@ class TaskModule(pl.LightningModule):
         if not differing:
             return None
         told = ", ".join(differing)
-        return f"training goes on with other kernels than before ({told}): it is the same run, but not bit for bit"
+        return f"training resumes with different kernels ({told}): results will be close, but not bit for bit the same"
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The counterpart of `on_save_checkpoint`.
 
         Raises:
-            ConfigError: training is to go on in another way than it was begun, or a part has changed since.
+            ConfigError: a setting that cannot change within a run was changed, or a part has another version.
         """
         now = versions_of(type(part) for part in self.modules())
         for part, before in checkpoint.get("versions", {}).items():
             if now.get(part, before) != before:
                 raise ConfigError(
-                    f"the checkpoint was made with version {before} of {part}, and the installed one is version "
-                    f"{now[part]}. Install the former, or {self._anew('which is brought up to date')}"
+                    f"the checkpoint was made with version {before} of {part}, but the installed version is "
+                    f"{now[part]}. Install version {before}, or {self._anew('which is upgraded')}"
                 )
         if self.trainer.state.fn == TrainerFn.FITTING:
             for name, value in self._choices().items():
                 before = checkpoint["choices"].get(name, value)  # in one of an earlier s2s some lack
                 if value != before:
                     raise ConfigError(
-                        f"{name} is {value}, but the run to go on with was begun with {before}, and a resumed "
-                        f"run is the same run; set --{name} {before}, or {self._anew()}"
+                        f"{name} is {value}, but the run to resume was begun with {before}, and it cannot change "
+                        f"within a run; set --{name} {before}, or {self._anew()}"
                     )
             self.kernels_before = checkpoint.get("kernels", {})
         self.plateau.load_state_dict(checkpoint["plateau"])
@@ -739,7 +738,7 @@ class TaskModule(pl.LightningModule):
         return f"start a new run from the bundle{bundle and f', {bundle}'}: --model.start_from BUNDLE"
 
     def load_scores(self, checkpoint: dict[str, Any]) -> None:
-        """What the validation before a checkpoint gave, for the card of the bundle."""
+        """Restore the scores of the validation before a checkpoint, for the card of the bundle."""
         self.scores = [Score(**score) for score in checkpoint["scores"]]
 
 

@@ -10,10 +10,10 @@ from s2s.cores import available_cores
 
 @contextmanager
 def no_more_threads_than_cores() -> Iterator[None]:
-    """Within, torch uses no more threads than there are cores to run them.
+    """Within this context, torch uses no more threads than there are cores available.
 
-    Threads that share a product wait for each other, busily: where a container may keep 2 of 64 cores busy, 64 threads
-    spend its quota on waiting.
+    Threads that share a matrix product busy-wait for each other: in a container limited to 2 of 64 cores, 64 threads
+    would spend its CPU quota on waiting.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(available_cores(before))

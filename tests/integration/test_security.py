@@ -137,7 +137,7 @@ def test_a_checkpoint_that_calls_something_is_refused(copy):
             s2s.fit(str(run / "config.yaml"), run_folder=str(run), ckpt_path="last")
     torch.save({"state_dict": {"model.x": torch.zeros(3)}, "epoch": 0, "global_step": 1}, path)
     with pytest.raises(
-        ConfigError, match="last.ckpt does not fit this run: .*; go on with a checkpoint of this run"
+        ConfigError, match="last.ckpt does not fit this run: .*; resume from a checkpoint of this run"
     ):
         s2s.fit(str(run / "config.yaml"), run_folder=str(run), ckpt_path="last")
     torch.save({"state_dict": {"weight": torch.zeros(10**6)}, "epoch": 0, "global_step": 1}, path)

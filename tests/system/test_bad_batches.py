@@ -108,7 +108,7 @@ def test_a_bad_batch_is_skipped_counted_named_and_kept(
             assert lines[int(line) - 1] == f"{record['source']}\t{record['target']}"
         named = ", ".join(record["origin"] for record in records[:3])
         assert f"step {step} skipped: {why}; {named} and 3 more, kept in {kept}\n" in said
-    assert f"2 steps skipped for want of a finite loss and gradient; see {kept.parent}\n" in said
+    assert f"2 steps skipped because loss or gradient was not finite; see {kept.parent}\n" in said
     with open(tmp_path / "run" / "metrics.csv", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["skipped_steps"]]
     assert [float(row["skipped_steps"]) for row in rows] == [1, 2]
@@ -124,12 +124,12 @@ def test_what_stops_training_can_be_seen_again(
     seen = spoil(monkeypatch, lambda loss: loss._replace(total=loss.total * torch.nan))
     with pytest.raises(s2s.DataError, match="20 steps in a row had no finite loss and gradient") as stopped:
         s2s.fit({**options, "data.batch_sentences": 40, "trainer.max_epochs": 30})
-    command = shlex.split(str(stopped.value).split("To see it again: ")[1])
+    command = shlex.split(str(stopped.value).split("To reproduce it: ")[1])
     capsys.readouterr()
     seen.clear()
     assert main(command[1:]) == 2
     said = "".join(capsys.readouterr())
-    assert f"the model is that of {options['run_folder']}/bad_batches/bundle" in said
+    assert f"starting from the model in {options['run_folder']}/bad_batches/bundle" in said
     assert "20 steps in a row had no finite loss and gradient" in said
     assert len(seen) == 20 and sorted(seen[0]) == sorted(seen[-1]) and len(seen[0]) == 36
 
@@ -289,7 +289,7 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(
     said = "".join(capsys.readouterr())
     assert "step 1: a batch of 6 examples does not fit into memory; it is trained in parts" in said
     assert (
-        "8 batches split for want of memory; a lower data.batch_tokens or data.batch_sentences saves" in said
+        "8 batches split for lack of memory; a lower data.batch_tokens or data.batch_sentences saves" in said
     )
     with open(tmp_path / "run" / "metrics.csv", newline="") as file:
         assert [float(row["split_batches"]) for row in csv.DictReader(file)] == [2, 4, 6, 8]
@@ -348,13 +348,13 @@ def test_what_does_not_fit_alone_is_left_out(
         torch.testing.assert_close(gradients[1][name], value, rtol=1e-10, atol=1e-14)
     said = "".join(capsys.readouterr())
     line = (tmp_path / "pairs.tsv").read_text().splitlines().index("c h\th c c") + 1
-    assert f"step 1: {options['data.train']}:{line} does not fit into memory alone; it is left out" in said
-    assert "1 example left out, each too large for the memory alone" in said
+    assert f"step 1: {options['data.train']}:{line} does not fit into memory even alone; it is left out" in said
+    assert "1 example left out, too large for the memory even alone" in said
 
 
 def test_where_nothing_fits_training_stops(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
     starve(monkeypatch, CPU, 0, backward=False)
-    with pytest.raises(s2s.DataError, match="of 20 steps in a row no example fits into memory; limit their"):
+    with pytest.raises(s2s.DataError, match="for 20 steps in a row no example fit into memory; limit their"):
         s2s.fit({**options, "data.batch_sentences": 1})
 
 

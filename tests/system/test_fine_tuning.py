@@ -73,8 +73,8 @@ def test_it_learns_on_and_names_what_is_not_used(
         }
     )
     said = "".join(capsys.readouterr())
-    assert "  model.encoder.hidden_size is 4; 9, as the configuration says, is not used\n" in said
-    assert "  data.tokenizer is 'Characters'; 'Words', as the configuration says, is not used\n" in said
+    assert "  model.encoder.hidden_size is 4; 9 from the configuration is not used\n" in said
+    assert "  data.tokenizer is 'Characters'; 'Words' from the configuration is not used\n" in said
     assert fitted.bundle is not None
     before, after = (load_file(folder / "weights.safetensors") for folder in (bundle, fitted.bundle))
     assert not all(before[name].equal(after[name]) for name in before)
@@ -187,7 +187,7 @@ def test_every_shape_starts_from_its_bundle(
     task, bundle = shape
     start = {"model.start_from": str(bundle)}
     still = fitted_on(task, SHAPES[task].other, tmp_path / "still", **start, **{"model.learning_rate": 0.0})
-    assert f"the model is that of {bundle}\n" in "".join(capsys.readouterr())
+    assert f"starting from the model in {bundle}\n" in "".join(capsys.readouterr())
     before, after = (load_file(folder / "weights.safetensors") for folder in (bundle, still))
     assert before.keys() == after.keys() and all(before[name].equal(after[name]) for name in before)
     configs = [json.loads((folder / "config.json").read_text()) for folder in (bundle, still)]

@@ -256,8 +256,8 @@ def test_a_precision_that_a_machine_chose_is_kept_on_another(
     assert all(torch.equal(weights, whole.weights[step]) for step, weights in rest.weights.items())
     assert "precision: bf16-mixed\n" in (rest.folder / "config.yaml").read_text()
     assert (
-        "s2s: trainer.precision bf16-mixed is many times slower than float32 on this processor, for which torch has "
-        "no products of bfloat16; faster: --trainer.precision 32-true --accept_changes true"
+        "s2s: trainer.precision bf16-mixed is many times slower than float32 on this processor, because torch has "
+        "no bfloat16 kernels for it; faster: --trainer.precision 32-true --accept_changes true"
     ) in capsys.readouterr().err
 
 
@@ -272,9 +272,9 @@ def test_another_configuration_is_told_and_waits_for_a_word(
     others = {"trainer.precision": "bf16-mixed", "model.encoder.dropout": 0.1, "trainer.max_steps": 5}
     with pytest.raises(
         s2s.ConfigError,
-        match="the configuration is not that of the run to go on with: "
+        match="the configuration differs from that of the run to resume: "
         "(model.encoder.dropout was 0.3, now 0.1|; |trainer.precision was null, now bf16-mixed){3}"
-        r"\. Set what was, or go on all the same: --accept_changes true; or start a new run with --model.start_from",
+        r"\. Set the old values, or resume anyway: --accept_changes true; or start a new run with --model.start_from",
     ):
         go_on(**others)
     assert max(go_on(accept_changes=True, **others).weights) == 5
@@ -299,12 +299,12 @@ def test_another_configuration_is_told_and_waits_for_a_word(
             go_on(accept_changes=True, **others, **cannot)
         (key,) = cannot
         with pytest.raises(
-            s2s.ConfigError, match=f"Within a run {key} cannot change: set what was, or start"
+            s2s.ConfigError, match=f"Within a run {key} cannot change: set the old value, or start"
         ):
             go_on(**others, **cannot)
     with pytest.raises(
         s2s.ConfigError,
-        match=r"last.ckpt has the weights of another model: model.encoder\S+ is \[\d.* there and \[\d.* here; set the",
+        match=r"last.ckpt has the weights of another model: model.encoder\S+ is \[\d.* in the checkpoint and \[\d.* in",
     ):
         go_on(accept_changes=True, **others, **{"model.encoder.hidden_size": 7})
 
@@ -609,7 +609,7 @@ def test_ctrl_c_loses_nothing(
     assert f"stopped; saved at {saved}" in told and "config.yaml --ckpt_path last" in told
     assert [signal.getsignal(each) for each in signal.valid_signals()] == handlers
     rest = train(corpus, Recorder(tmp_path / "part"), monkeypatch, ckpt_path="last", **options)
-    assert f"going on from {saved}" in capsys.readouterr().err
+    assert f"resuming from {saved}" in capsys.readouterr().err
     step = int(saved.rpartition(" ")[2])
     assert {*range(step + 1, max(whole.weights) + 1)} == {*rest.weights} - {step}
     for later, weights in rest.weights.items():

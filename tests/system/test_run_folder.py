@@ -170,7 +170,7 @@ def test_each_test_set_has_outputs_and_scores_of_its_own(
         assert (bleu["name"], bleu["sentences"]) == ("BLEU", size)
     assert main([*test, "--data.test", str(tmp_path / "2017" / "flickr.tsv")]) == 0
     said = "".join(capsys.readouterr())
-    assert f"hypotheses: {run / 'test.2017.flickr.hypotheses.txt'} (in place of an earlier test's)" in said
+    assert f"hypotheses: {run / 'test.2017.flickr.hypotheses.txt'} (replaces that of an earlier test)" in said
 
 
 def test_summaries_are_scored_against_all_references_and_beside_extracts(
@@ -199,7 +199,7 @@ def test_summaries_are_scored_against_all_references_and_beside_extracts(
     scores = {line.split()[0]: float(line.split()[1]) for line in lines[first + 1 : first + 4]}
     # By hand: "The b was here" is "b was here" and a word more, F 6/7, and is chosen for its pairs; "C h" is "h c".
     assert scores == {"model": pytest.approx(own.value, abs=0.01), "lead-1": 42.86, "oracle-1": 92.86}
-    assert lines.count("intervals and p-values of 2 sentences say little; a bootstrap wants 20 and more") == 1
+    assert lines.count("intervals and p-values of 2 sentences are not reliable; a bootstrap needs 20 or more") == 1
     metrics = [line.split()[0] for line in lines if line.startswith("ROUGE-")]
     assert metrics == ["ROUGE-1", "ROUGE-2", "ROUGE-L", "ROUGE-Lsum"]
 

@@ -48,8 +48,8 @@ def test_a_full_disk_in_the_middle_of_training(options: dict[str, Any], tmp_path
     run = tmp_path / "run"
     with pytest.raises(
         WriteError,
-        match=rf"^cannot write {run}/checkpoints/last.ckpt: File too large; .*\. Nothing is lost up to epoch 2, step 12"
-        rf"; go on from there: s2s fit -c {run}/config.yaml --ckpt_path last$",
+        match=rf"^cannot write {run}/checkpoints/last.ckpt: File too large; .*\. Training is saved up to epoch 2, "
+        rf"step 12; to resume from there: s2s fit -c {run}/config.yaml --ckpt_path last$",
     ):
         s2s.fit(options, callbacks=[Full()])
     resource.setrlimit(resource.RLIMIT_FSIZE, usual)
@@ -71,7 +71,7 @@ def test_what_others_cannot_write_is_told_as_well(options: dict[str, Any], tmp_p
     log = str(tmp_path / "run" / "metrics.csv")
     for error in (OSError(errno.ENOSPC, "full", log), FileNotFoundError(errno.ENOENT, "gone", log)):
         with pytest.raises(
-            WriteError, match=f"^cannot write {log}: .* Nothing is lost up to epoch 1, step 6"
+            WriteError, match=f"^cannot write {log}: .* Training is saved up to epoch 1, step 6"
         ):
             s2s.fit({**options, "overwrite": True}, callbacks=[Logging(error)])
     with pytest.raises(FileNotFoundError, match="gone"):  # of another file: that is no matter of writing
@@ -85,7 +85,7 @@ def test_a_disk_that_is_full_from_the_start(options: dict[str, Any], tmp_path: P
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
     with (
         pytest.raises(
-            WriteError, match=r"cannot write .*: File too large; files may not be so large here"
+            WriteError, match=r"cannot write .*: File too large; the limit on the size of files is reached"
         ) as failed,
         redirect_stdout(io.StringIO()),
         redirect_stderr(io.StringIO()),
@@ -138,7 +138,7 @@ def test_two_runs_in_one_folder(options: dict[str, Any], tmp_path: Path) -> None
     whose = rf"process {os.getpid()} on {platform.node()}"
     with pytest.raises(
         s2s.ConfigError,
-        match=rf"^a run is at work in {run} \({whose}\)\. Let it end, stop it, or name another folder: --run_folder",
+        match=rf"^another run is using {run} \({whose}\)\. Let it end, stop it, or choose another folder: --run_folder",
     ):
         s2s.fit(options)
     assert os.listdir(run) == ["run.lock"]
@@ -152,9 +152,9 @@ def test_a_run_that_was_killed_holds_nothing(options: dict[str, Any], tmp_path: 
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.lock").write_text("1 on a machine of long ago")
     assert s2s.fit(options).bundle is not None
-    with pytest.raises(s2s.ConfigError, match="holds a run already"):
+    with pytest.raises(s2s.ConfigError, match="already holds a run"):
         s2s.fit(options)
-    with pytest.raises(s2s.ConfigError, match="holds a run already"):  # and not that one is at work
+    with pytest.raises(s2s.ConfigError, match="already holds a run"):  # and not that one is at work
         s2s.fit(options)
 
 

@@ -138,10 +138,10 @@ def test_a_folder_that_stood_aside_when_its_writer_was_killed_is_put_back(tmp_pa
     ("number", "remedy"),
     [
         ("ENOSPC", r"No space left on device; free space on its disk \(df -h\), or choose another place"),
-        ("EROFS", "Read-only file system; its disk is mounted for reading only; choose another place"),
-        ("EACCES", r"Permission denied; get leave to write there \(ls -ld of its folder\), or choose"),
-        ("EFBIG", r"File too large; files may not be so large here; raise the limit \(ulimit -f\)"),
-        ("EIO", r"Input/output error; its disk does not work \(dmesg tells more\); choose another one"),
+        ("EROFS", "Read-only file system; its disk is mounted read-only; choose another place"),
+        ("EACCES", r"Permission denied; get write permission there \(ls -ld of its folder\), or choose"),
+        ("EFBIG", r"File too large; the limit on the size of files is reached; raise it \(ulimit -f\)"),
+        ("EIO", r"Input/output error; its disk has failed \(dmesg tells more\); choose another one"),
         ("ENXIO", "No such device or address; choose another place"),
     ],
 )

@@ -89,7 +89,7 @@ def test_few_sentences_are_told():
     assert bootstrap_note(1, 1000).startswith("1 sentence has no interval and no p-value")
     assert (
         bootstrap_note(19, 2)
-        == "intervals and p-values of 19 sentences say little; a bootstrap wants 20 and more"
+        == "intervals and p-values of 19 sentences are not reliable; a bootstrap needs 20 or more"
     )
     assert bootstrap_note(20, 1000) is None
     assert bootstrap_note(19, 0) is None

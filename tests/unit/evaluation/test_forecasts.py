@@ -66,6 +66,6 @@ def test_a_backtest_never_shows_what_is_to_be_forecast(steps: int) -> None:
 
 def test_a_season_longer_than_the_training_part() -> None:
     with pytest.raises(
-        DataError, match=r"has 4 time steps, not more than data.season 4, so that MASE has nothing"
+        DataError, match=r"has 4 time steps, not more than data.season 4, so that MASE is undefined"
     ):
         in_sample_error(np.zeros((4, 1)), 4)

@@ -59,7 +59,7 @@ def test_dates_may_be_missing_where_nobody_named_them_here(tmp_path: Path) -> No
     [
         (
             PLAIN.replace("1.5", ""),
-            "{path}:2: column 'warm' has no value (''); fill it in, for a forecast needs one",
+            "{path}:2: column 'warm' has no value (''); fill it in, because a forecast needs one",
         ),
         (PLAIN.replace("2e3", "NA"), "{path}:3: column 'warm' has no value ('NA')"),
         (
@@ -124,7 +124,7 @@ def test_a_series_without_a_column_of_numbers(tmp_path: Path) -> None:
 def test_dates_that_are_not_understood_are_told_of(tmp_path: Path) -> None:
     path = written(tmp_path, "date,v\n31.01.2020,0\n30.01.2020,1\n29.01.2020,2\n")
     with pytest.warns(
-        UserWarning, match=r"csv:2: whether the dates rise was not checked, for '31.01.2"
+        UserWarning, match=r"csv:2: the order of the dates was not checked, because '31.01.2"
     ) as told:
         assert len(read_table(path, date="date")) == 3
     assert len(told) == 1

@@ -247,7 +247,7 @@ WRONG: list[tuple[type[Seq2SeqTask], str, str]] = [
     (
         OptionsAreMissing,
         "training",
-        "cannot be trained: data.train names no text.*; expected .*sample_options",
+        "cannot be trained: data.train is not set.*; expected .*sample_options",
     ),
     (
         Failing,

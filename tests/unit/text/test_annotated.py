@@ -75,7 +75,7 @@ def test_a_label_goes_no_further_than_the_first_column_that_is_missing() -> None
         (lambda: ConlluLayout("11"), "unknown column of CoNLL-U '11'"),
         (lambda: ColumnsLayout("word"), "column 'word' is not a number from 1"),
         (lambda: ColumnsLayout(None, "0"), "column '0' is not a number from 1"),
-        (lambda: ColumnsLayout("2"), "column 2 is to hold words and labels; name another"),
+        (lambda: ColumnsLayout("2"), "column 2 cannot hold both words and labels; name another"),
     ],
 )
 def test_columns_that_there_are_not(make: object, message: str) -> None:

@@ -286,7 +286,7 @@ def test_an_order_that_cannot_be_dealt_anew_is_refused() -> None:
     first, others = Place(seed=3, fingerprint="abc"), Place(seed=3, fingerprint="abc", ranks=2)
     first.batch_done()
     with pytest.raises(
-        DataError, match=r"by 1 process\(es\), here are 2; resume with 1, or from a checkpoint of"
+        DataError, match=r"by 1 process\(es\), now there are 2; resume with 1, or from a checkpoint of"
     ):
         others.load_state_dict(first.state_dict())
 

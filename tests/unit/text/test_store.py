@@ -172,7 +172,7 @@ def test_one_builds_and_others_wait(tmp_path: Path, capsys: pytest.CaptureFixtur
             done.append("the first")
         waits.result()
     assert done == ["the first", "the other"]
-    assert capsys.readouterr().err == f"s2s: waiting for another process, which makes {folder}\n"
+    assert capsys.readouterr().err == f"s2s: waiting for another process that is building {folder}\n"
     assert os.listdir(tmp_path / "cache") == []
 
 

@@ -223,10 +223,10 @@ def test_the_checkpoint_that_is_shipped_is_read_with_care(tmp_path: Path) -> Non
     no_scores = {name: value for name, value in good.items() if name != "scores"}
     for spoilt, message in (
         (no_epoch, "best.ckpt is no checkpoint of `s2s fit`: it has no weights, epoch and step"),
-        (no_scores, "no bundle is written: .*best.ckpt does not fit this run: 'scores'; ship another"),
+        (no_scores, "no bundle is written: .*best.ckpt does not fit this run: 'scores'; use another"),
         (
             {**good, "state_dict": {}},
-            "best.ckpt does not fit this run: .*Missing key.*; ship another checkpoint: ",
+            "best.ckpt does not fit this run: .*Missing key.*; use another checkpoint: ",
         ),
     ):
         torch.save(spoilt, checkpoints.best)
@@ -264,7 +264,7 @@ def test_a_checkpoint_of_another_version_of_a_part_is_refused(monkeypatch: pytes
     monkeypatch.setattr(LSTM, "version", 2, raising=False)
     with pytest.raises(
         ConfigError,
-        match="with version 1 of cell LSTM, and the installed one is version 2.*model.start_from BUNDLE",
+        match="with version 1 of cell LSTM, but the installed version is 2.*model.start_from BUNDLE",
     ):
         module.on_load_checkpoint(checkpoint)
     module.on_load_checkpoint({**checkpoint, "versions": {}})  # one that was written when they were not noted
@@ -273,7 +273,7 @@ def test_a_checkpoint_of_another_version_of_a_part_is_refused(monkeypatch: pytes
 @pytest.mark.parametrize(
     ("losses", "said"),
     [
-        ([3.0, 2.0, 2.5, 2.5], ["stopped: no better val_loss in 2 validations (model.patience)"]),
+        ([3.0, 2.0, 2.5, 2.5], ["stopped: val_loss did not improve in 2 validations (model.patience)"]),
         ([3.0, math.nan], ["stopped: val_loss is nan"]),
         ([3.0, 2.0, 1.0, 0.5], []),
     ],
@@ -558,6 +558,6 @@ def test_a_scale_of_float16_that_is_too_large_is_no_bad_batch(tmp_path: Path) ->
     module.on_before_optimizer_step(None)
     assert module.weight.grad is None and module.troubles.skipped_steps == 1
     assert said == [
-        "step 7 skipped: the norm of its gradient is inf; the scale of the loss in float16 is lowered"
+        "step 7 skipped: the norm of its gradient is inf; the float16 loss scale is lowered"
     ]
     assert not list(tmp_path.iterdir())

@@ -67,7 +67,7 @@ def test_what_is_told(before: str, after: str, told: str | None) -> None:
 def test_a_schedule_that_falls_to_the_end_depends_on_where_it_is() -> None:
     cosine = RUN.replace("SCHEDULE", "cosine")
     found = changes(cosine, cosine.replace("max_epochs: 3", "max_epochs: 4"))
-    told = "trainer.max_epochs was 3, now 4 (the learning rate of the cosine schedule falls to the end)"
+    told = "trainer.max_epochs was 3, now 4 (the cosine schedule depends on when training ends)"
     assert [str(change) for change in found] == [told]
 
 

@@ -98,7 +98,7 @@ def test_a_second_run_does_not_write_into_the_first_unasked(capsys: pytest.Captu
     assert main(["fit", "-c", "mini.yaml"]) == 0
     before = Path("runs/mini/checkpoints/last.ckpt").stat().st_mtime_ns
     assert main(["fit", "-c", "mini.yaml"]) == 2
-    assert "runs/mini holds a run already. Go on with it: --ckpt_path last" in capsys.readouterr().err
+    assert "runs/mini already holds a run. To resume it: --ckpt_path last" in capsys.readouterr().err
     assert Path("runs/mini/checkpoints/last.ckpt").stat().st_mtime_ns == before
     assert main(["fit", "-c", "mini.yaml", "--overwrite", "true"]) == 0
     assert Path("runs/mini/checkpoints/last.ckpt").stat().st_mtime_ns > before
@@ -202,7 +202,7 @@ def contents(folder: str) -> dict[str, bytes]:
 def test_a_bundle_alone_is_a_run_too(capsys: pytest.CaptureFixture[str]) -> None:
     Path("runs/mini/bundle").mkdir(parents=True)
     assert main(["fit", "-c", "mini.yaml"]) == 2
-    assert "runs/mini holds a run already" in capsys.readouterr().err
+    assert "runs/mini already holds a run" in capsys.readouterr().err
 
 
 def test_the_score_is_that_of_the_runs_own_checkpoints(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_a_run_is_scored_with_its_own_tokenizers_and_without_its_training_text(
     shutil.copy("pairs/checkpoints/last.ckpt", "copy.ckpt")
     assert main(["validate", *options, "--ckpt_path", "copy.ckpt"]) == 0
     assert main(["validate", *options, "--data.validation", "null"]) == 2
-    assert "s2s: error: data.validation names no text" in capsys.readouterr().err
+    assert "s2s: error: data.validation is not set" in capsys.readouterr().err
 
 
 def test_what_training_starts_from_is_not_overwritten() -> None:
@@ -264,18 +264,18 @@ def test_what_training_starts_from_is_not_overwritten() -> None:
 
 
 def test_training_without_validation_says_what_that_means(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ConfigError, match=r"data\.train names no text"):
+    with pytest.raises(ConfigError, match=r"data\.train is not set"):
         s2s.fit({**SMALL})
     assert "no validation" not in capsys.readouterr().err  # first things first
     train = pairs("train.tsv", 4)
     idle = {"model.patience": 2, "model.schedule": "plateau", "model.monitor": "val_loss"}
     s2s.fit({**SMALL, **idle, "data.train": train})
     assert (
-        "s2s: no validation (data.validation names no text): the last checkpoint is what is shipped; "
+        "s2s: no validation (data.validation is not set): the bundle is made from the last checkpoint; "
         "without effect: model.patience, model.schedule plateau, model.monitor\n"
     ) in capsys.readouterr().err
     s2s.fit({**SMALL, "data.train": train, "run_folder": "second"})
-    assert "the last checkpoint is what is shipped\n" in capsys.readouterr().err
+    assert "the bundle is made from the last checkpoint\n" in capsys.readouterr().err
 
 
 def test_null_is_saved_because_it_may_override_a_default() -> None:
@@ -335,7 +335,7 @@ def test_a_checkpoint_of_another_run_is_not_mixed_with_the_run_that_is_there() -
     assert kept["checkpoints/best.ckpt"] and best["global_step"] == 2
     going_on = {**one, "run_folder": "two", "ckpt_path": "one/checkpoints/last.ckpt", "trainer.max_steps": 3}
     with pytest.raises(
-        ConfigError, match="two holds another run than that of one/checkpoints/last.ckpt. Keep"
+        ConfigError, match="two holds a different run than one/checkpoints/last.ckpt. To keep"
     ):
         s2s.fit(going_on)
     assert contents("two") == kept
@@ -351,12 +351,12 @@ def test_a_checkpoint_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> N
     going_on = ["fit", "-c", "mini.yaml", "--ckpt_path", "last"]
     assert main(going_on) == 2
     assert (
-        "no checkpoint runs/mini/checkpoints/last.ckpt. There are none; which run" in capsys.readouterr().err
+        "no checkpoint runs/mini/checkpoints/last.ckpt. There are none; name the run" in capsys.readouterr().err
     )
     Path("runs/mini").mkdir(parents=True)
     Path("runs/mini/config.yaml").touch()
     assert main(going_on) == 2
-    assert "There are none: the run in runs/mini was ended before its first one" in capsys.readouterr().err
+    assert "There are none: the run in runs/mini ended before its first checkpoint" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["validate", "test"])
@@ -478,7 +478,7 @@ def test_help_fits_people(capsys: pytest.CaptureFixture[str]) -> None:
     for line in (
         "  --model.encoder ENCODER         What reads the sequence (default: Recurrent)",
         "  --data.size INT                 How many (default: 8)",
-        "  --trainer.max_epochs INT        stop after so many epochs; -1: never; the default holds where no max_steps",
+        "  --trainer.max_epochs INT        stop after this many epochs; -1: never; the default applies without",
     ):
         assert line in printed.splitlines()
     assert "Callable" not in printed
@@ -565,11 +565,11 @@ def test_ctrl_c_tells_how_to_go_on(
     monkeypatch.setattr(stand_in.Mini, "callbacks", lambda folder: [Interrupt(), *real(folder)])
     assert main(["fit", "-c", "mini.yaml", "--ckpt_path", "last", "--trainer.max_epochs", "3"]) == 130
     told = capsys.readouterr().err
-    (command,) = re.findall("To go on later: s2s (.*)\n", told)
+    (command,) = re.findall("To resume later: s2s (.*)\n", told)
     assert told.endswith("s2s: stopped\n")
     monkeypatch.setattr(stand_in.Mini, "callbacks", real)
     assert main(shlex.split(command)) == 0
-    assert "going on from epoch" in capsys.readouterr().err
+    assert "resuming from epoch" in capsys.readouterr().err
 
 
 def test_fit_says_what_a_configuration_cannot_hold() -> None:
@@ -609,11 +609,11 @@ def test_at_a_terminal_another_configuration_is_asked_about(
     status = main([*going_on, *other[:2]])
     told = sys.stderr.getvalue()  # type: ignore[attr-defined]
     assert told.startswith(
-        "The configuration is not that of the run to go on with:\n  model.learning_rate was 0.01, now 0.5\n"
-        "Go on with it all the same? [y/N] "
+        "The configuration differs from that of the run to resume:\n  model.learning_rate was 0.01, now 0.5\n"
+        "Resume anyway? [y/N] "
     )
     assert status == (0 if goes_on else 2)
-    assert ("not gone on with; set what was, or start a new run" in told) != goes_on
+    assert ("not resumed; set the old values, or start a new run" in told) != goes_on
     # the same configuration is nothing to ask about
     monkeypatch.setattr("sys.stdin", Terminal(""))
     again = [*going_on[:-1], "3", *(other[:2] if goes_on else [])]
@@ -661,7 +661,7 @@ def test_what_a_checkpoint_says_is_told_in_short(capsys: pytest.CaptureFixture[s
     capsys.readouterr()
     assert main(["fit", "-c", "mini.yaml", "--ckpt_path", "r.ckpt", "--run_folder", "other"]) == 2
     told = capsys.readouterr().err
-    assert "the configuration is not that of the run to go on with: " in told and len(told) < 2_000
+    assert "the configuration differs from that of the run to resume: " in told and len(told) < 2_000
 
 
 def test_without_a_terminal_another_configuration_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -671,10 +671,10 @@ def test_without_a_terminal_another_configuration_is_refused(capsys: pytest.Capt
     assert main(other) == 2
     told = capsys.readouterr().err
     assert told.startswith(
-        "s2s: error: the configuration is not that of the run to go on with: model.encoder was "
+        "s2s: error: the configuration differs from that of the run to resume: model.encoder was "
     )
     assert (
-        "Recurrent, now Transformer. Set what was, or go on all the same: --accept_changes true; or" in told
+        "Recurrent, now Transformer. Set the old values, or resume anyway: --accept_changes true; or" in told
     )
     assert contents("runs/mini") == kept
 
@@ -695,7 +695,7 @@ def test_the_end_of_a_job_tells_how_to_go_on(
     assert main(["fit", "-c", "mini.yaml", "--ckpt_path", "last", "--trainer.max_epochs", "3"]) == status
     told = capsys.readouterr().err
     command = r"s2s --plugin-dir 'my cells.py' fit -c \S+ --ckpt_path last"
-    assert re.search(rf"To go on later: {command}\ns2s: stopped by {sent}\n$", told)
+    assert re.search(rf"To resume later: {command}\ns2s: stopped by {sent}\n$", told)
     assert signal.getsignal(signal.Signals[sent]) is signal.SIG_DFL
 
 
@@ -718,7 +718,7 @@ def test_a_run_whose_time_is_used_up_says_so(capsys: pytest.CaptureFixture[str])
     limits = ["--trainer.max_epochs", "100000", "--trainer.max_time", "00:00:00:01"]
     assert main(["fit", "-c", "mini.yaml", *limits]) == 0
     assert main(["fit", "-c", "mini.yaml", *limits, "--ckpt_path", "last"]) == 0
-    assert "and its time is used up; raise --trainer.max_time" in capsys.readouterr().err
+    assert "and the maximum time is used up; raise --trainer.max_time" in capsys.readouterr().err
 
 
 def test_a_callback_is_added_to_those_of_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
@@ -752,7 +752,7 @@ def test_machines_that_nothing_is_said_of_are_not_waited_for(
 ) -> None:
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     assert main(["fit", "-c", "mini.yaml", "--trainer.num_nodes", "2"]) == 2
-    assert "trainer.num_nodes is 2, and nothing says where the other" in capsys.readouterr().err
+    assert "trainer.num_nodes is 2, but no cluster environment is" in capsys.readouterr().err
     assert not Path("runs/mini").exists()
 
 
@@ -802,7 +802,7 @@ def test_the_scored_checkpoint_is_named(capsys: pytest.CaptureFixture[str]) -> N
         (["--trainer.max_epochs", "0"], "trainer.max_epochs 0 is impossible; it must be at least 1"),
         (
             ["--model.schedule", "cosine", "--trainer.max_epochs", "-1", "--model.patience", "3"],
-            "schedule 'cosine' falls until the end of training, and nothing says when that is; set trainer.max_ep",
+            "schedule 'cosine' needs to know when training ends, but epochs and steps are unlimited; set",
         ),
         (["--trainer.max_steps", "0"], "trainer.max_steps 0 is impossible; it must be at least 1"),
         (
@@ -812,15 +812,15 @@ def test_the_scored_checkpoint_is_named(capsys: pytest.CaptureFixture[str]) -> N
         (["--trainer.accumulate_grad_batches", "0"], "trainer.accumulate_grad_batches 0 is impossible"),
         (
             ["--trainer.overfit_batches", "2"],
-            "trainer.overfit_batches 2 is impossible; it must be 0: limit the",
+            "trainer.overfit_batches 2 is impossible; it must be 0: instead, limit the",
         ),
         (
             ["--trainer.enable_checkpointing", "false"],
-            "trainer.enable_checkpointing false is impossible; it must be true: what is shipped is a checkpoint; for",
+            "trainer.enable_checkpointing false is impossible; it must be true: the bundle is made from a checkpoint",
         ),
         (
             ["--trainer.barebones", "true"],
-            "trainer.barebones true is impossible; it must be false: it keeps no checkpoint to ship; without logs",
+            "trainer.barebones true is impossible; it must be false: it saves no checkpoint for the bundle",
         ),
         (
             ["--model.metric", "[BLEU, ChrF]"],

@@ -110,7 +110,7 @@ def test_references_beside_the_targets(folder: Path) -> None:
     with pytest.raises(DataError, match=message):
         ready(folder, test=[several, str(folder / "train.tsv")])
     with pytest.raises(
-        ConfigError, match=r"data.train: references_key of .* is for scores, and training learns the"
+        ConfigError, match=r"data.train: references_key of .* is only for scoring, and training uses the"
     ):
         data(folder, train=several)
 
@@ -127,7 +127,7 @@ def test_a_part_of_the_validation_text_is_not_its_longest_sentences(folder: Path
 def test_without_validation_text(folder: Path) -> None:
     made = ready(folder, validation=None)
     assert made.val_dataloader() == []
-    with pytest.raises(ConfigError, match=r"data\.validation names no text"):
+    with pytest.raises(ConfigError, match=r"data\.validation is not set"):
         made.references("validation")
     with pytest.raises(ConfigError, match="unknown split 'valid'; did you mean 'validation'"):
         made.references("valid")  # type: ignore[arg-type]
@@ -212,7 +212,7 @@ def test_tokenizers_are_kept_and_taken_up_again_without_the_training_text(folder
     again.save_tokenizers(folder / "copy")
     assert (folder / "copy" / "config.json").read_text() == (kept / "config.json").read_text()
     (kept / "config.json").write_text("[]")
-    with pytest.raises(DataError, match="tokenizers holds no tokenizers of a run"):
+    with pytest.raises(DataError, match="tokenizers does not contain the tokenizers of a run"):
         data(folder).load_tokenizers(kept)
 
 
@@ -402,20 +402,20 @@ def test_another_order_is_refused(folder: Path, options: dict[str, int], message
 
 
 def test_validation_without_text_is_refused(folder: Path) -> None:
-    with pytest.raises(ConfigError, match=r"data\.validation names no text"):
+    with pytest.raises(ConfigError, match=r"data\.validation is not set"):
         trainer(folder).validate(Recorder(), datamodule=data(folder, validation=None), verbose=False)
 
 
 def test_weights_so_small_that_nothing_is_drawn_are_refused(folder: Path) -> None:
     with pytest.raises(
-        DataError, match=r"no epoch has one of the 90 pairs, so small are the weights in data\.train"
+        DataError, match=r"no epoch would contain any of the 90 pairs: the weights in data\.train are"
     ):
         ready(folder, train=[{"path": str(folder / "train.tsv"), "weight": 0.001}])
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_a_weight_of_what_is_scored_is_refused(folder: Path, split: str) -> None:
-    with pytest.raises(ConfigError, match=rf"data\.{split}: .*more.tsv has a weight, which is for training"):
+    with pytest.raises(ConfigError, match=rf"data\.{split}: .*more.tsv has a weight, which only training uses"):
         data(folder, **{split: [{"path": str(folder / "more.tsv"), "weight": 2}]})
 
 
@@ -481,7 +481,7 @@ def test_impossible_options(folder: Path, options: dict[str, Any], message: str)
 
 
 def test_no_training_text(folder: Path) -> None:
-    with pytest.raises(ConfigError, match=r"data\.train names no text; the tokenizers are trained on it"):
+    with pytest.raises(ConfigError, match=r"data\.train is not set, but the tokenizers are trained on it"):
         data(folder, train=None).prepare_data()
     with pytest.raises(DataError, match="there is no file"):
         data(folder, train=str(folder / "none.tsv")).prepare_data()

@@ -123,7 +123,7 @@ def test_the_part_is_named_that_was_there_at_the_start() -> None:
     model[0][0].extra = nn.Bilinear(1, 1, 1)
     model.late = nn.Sequential(nn.Linear(1, 1, bias=False))
     message = (
-        "^Linear made extra.weight, extra.bias, Sequential made late.0.weight in `step` or `forward`, where"
+        "^Linear made extra.weight, extra.bias, Sequential made late.0.weight in `step` or `forward`, so"
     )
     with pytest.raises(PluginError, match=message):
         start.refuse_others(model)

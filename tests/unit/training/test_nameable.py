@@ -139,6 +139,6 @@ def test_an_option_that_takes_a_function_is_given_none():
     check_plain("part", Part, {"activation": "LSTM"}, {"activation": "cell"})  # a part of the catalogue
     with pytest.raises(ConfigError, match="part: option 'activation' is 'torch.relu', but takes an object"):
         check_plain("part", Part, {"activation": "torch.relu"})
-    with pytest.raises(ConfigError, match="part: option 'cell': 'os.system' stands where no object may"):
+    with pytest.raises(ConfigError, match="part: option 'cell': 'os.system' is not allowed here"):
         check_plain("part", Part, {"cell": [{"a": {"class_path": "os.system"}}]})
     refuse_classes_elsewhere("data.train", {"path": "a.tsv", "weights": [1, {"b": "class_path"}]})

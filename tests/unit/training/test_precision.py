@@ -122,8 +122,8 @@ def test_a_run_goes_on_in_what_it_was_begun_in(begun, expected):
 def test_what_is_slow_here_is_said(monkeypatch):
     a_machine(monkeypatch, fast=False)
     assert slow_precision("bf16-mixed", "auto") == (
-        "trainer.precision bf16-mixed is many times slower than float32 on this processor, for which torch has no "
-        "products of bfloat16; faster: --trainer.precision 32-true"
+        "trainer.precision bf16-mixed is many times slower than float32 on this processor, because torch has no "
+        "bfloat16 kernels for it; faster: --trainer.precision 32-true"
     )
     assert "trainer.precision bf16 is" in (slow_precision("bf16", "cpu") or "")
     assert slow_precision("32-true", "auto") is slow_precision(None, "auto") is None

@@ -83,7 +83,7 @@ def test_a_sentence_without_an_end(tmp_path, monkeypatch):
     monkeypatch.setattr("s2s.text.annotated.LONGEST_SENTENCE", 10 * 70)
     path = tmp_path / "a.conll"
     path.write_bytes(b"a X\n\n" + b"b Y\n" * 11 + b"\nc Z\n")
-    message = r"a\.conll:3: a sentence of more lines than can be; an empty line ends each.*on_bad_line"
+    message = r"a\.conll:3: a sentence with too many lines; an empty line ends each.*on_bad_line"
     with pytest.raises(DataError, match=message):
         list(open_corpus(str(path)).pairs(LineReport()))
     report = LineReport("skip")

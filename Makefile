@@ -1,5 +1,5 @@
-# Every target makes the environment first; `make env` does nothing when .venv is up to date.
-# Real text for test-real and bench: export S2S_DATA=FOLDER (data/catalogue.yaml tells where it is to be had).
+# Every target creates the environment first; `make env` does nothing if .venv is up to date.
+# Real text for test-real and bench: export S2S_DATA=FOLDER (data/catalogue.yaml lists where to get it).
 PYTHON ?= python3
 STAMP := .venv/s2s.stamp
 BIN := .venv/bin
@@ -21,8 +21,8 @@ demo: env
 test: env
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal -m 'not real'
 
-# Attacks on what is promised, for hours; goes on where it was stopped. One alone: .venv/bin/python -m soak NAME
-# Where there is no atheris for this machine, files are mutated blindly.
+# Stress tests of the promises, for hours; resumed where stopped. A single one: .venv/bin/python -m soak NAME
+# If atheris is not available for this machine, files are mutated without coverage feedback.
 soak: env
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m soak
@@ -51,7 +51,7 @@ bench: env
 	$(BIN)/python benchmarks/peers/measure.py --again --what training --minutes 10
 	$(MAKE) bench-summary
 
-# Long ones: what is in benchmarks/results and runs already is not done again.
+# Long ones: existing results in benchmarks/results and runs are not computed again.
 bench-full: env
 	$(BIN)/python benchmarks/memory.py full
 	$(BIN)/python benchmarks/peers/measure.py --minutes 240

@@ -2,10 +2,10 @@
 
     python benchmarks/aeslc.py             the recipe
     python benchmarks/aeslc.py ablations   the recipe, without coverage, without pointer, at one shorter budget
-    python benchmarks/aeslc.py scores      what has been trained is scored again
+    python benchmarks/aeslc.py scores      score what has been trained again
 
-Needs $S2S_DATA (see data/catalogue.yaml). Runs lie in runs/aeslc*; one that has a bundle is not trained again. Writes
-results/aeslc.json. The test split is scored with what was chosen on the development split.
+Needs $S2S_DATA (see data/catalogue.yaml). Runs are kept in runs/aeslc*; one with a bundle is not trained again. Writes
+results/aeslc.json. The test split is scored with the settings chosen on the development split.
 """
 
 import csv
@@ -44,9 +44,9 @@ RESAMPLES = 1000
 
 
 def train(name: str) -> dict[str, Any]:
-    """Train a run, if it has no bundle, and tell how long it took."""
+    """Train a run unless it has a bundle; return its provenance, training time and validation scores."""
     run = ROOT / "runs" / name
-    log = run.with_suffix(".log")  # with e-mails in it, which are not ours
+    log = run.with_suffix(".log")  # contains e-mails, which are not ours to publish
     options = [word for key, value in RUNS[name].items() for word in (f"--{key}", str(value))]
     command = [sys.executable, "-m", "s2s", "fit", "-c", RECIPE, "--run_folder", f"runs/{name}", *options]
     if not (run / "bundle").is_dir():
@@ -78,9 +78,9 @@ def mails(split: str) -> list[dict[str, Any]]:
 
 
 def score(split: str, names: list[str]) -> dict[str, Any]:
-    """All runs and the extracts against the senders' subjects, and against those of the annotators.
+    """Score all runs and the extracts against the senders' subjects, and against the annotators' subjects.
 
-    The first system is the one that others are compared with.
+    The first system is the baseline of the comparisons.
     """
     records = mails(split)
     bodies = [record["body"] for record in records]

@@ -1,11 +1,11 @@
-"""Train the recipe airline-passengers with several seeds, and measure its forecasts of the last 48 months.
+"""Train the recipe airline-passengers with several seeds, and evaluate its forecasts of the last 48 months.
 
     python benchmarks/airline.py
 
-Needs $S2S_DATA with series/airline-passengers.csv. Writes results/airline.json, and plots/airline.png of the first
+Needs $S2S_DATA with series/airline-passengers.csv. Writes results/airline.json, and plots/airline.png for the first
 seed.
 
-Three protocols, each with the weights that were learnt on the first 72 months and chosen on the 24 after them. MASE is
+Three protocols, each with the weights trained on the first 72 months and selected on the following 24. MASE is
 scaled by the mean absolute error of the seasonal naive forecast (m = 12) within the first 96 months.
 """
 

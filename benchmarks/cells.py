@@ -1,14 +1,14 @@
-"""The shoot-out: every registered cell, with equal parameters and equal updates.
+"""Comparison of all registered cells, with equal parameter counts and equal updates.
 
-    python benchmarks/cells.py                   all of it, into results/cells.json; hours, resumable
+    python benchmarks/cells.py                   everything, into results/cells.json; hours, resumable
     python benchmarks/cells.py quality [CELL …]  BLEU after training on each corpus; may run beside other work
-    python benchmarks/cells.py speed             training and decoding speed and memory; wants a quiet machine
+    python benchmarks/cells.py speed             training and decoding speed and memory; needs an idle machine
     python benchmarks/cells.py table             the table and the plot of docs/cells.md, from the results alone
 
-A cell joins by being registered; what is measured already is not measured again. The model is the recipes' (recurrent
-encoder in both directions, recurrent decoder, attention), made smaller; the cells' width is chosen so that the whole
-model has the parameters of the one with LSTMs. Learning rate and dropout are the recipe's for all: no cell is tuned.
-BLEU is greedy, on the test split, with a 95 % interval (bootstrap over sentences), in all and by length of the source.
+Every registered cell is included; existing results are not measured again. The model is that of the recipes
+(bidirectional recurrent encoder, recurrent decoder, attention), made smaller; the cells' width is chosen so that the
+whole model has as many parameters as the one with LSTMs. Learning rate and dropout are the recipe's: no cell is tuned.
+BLEU is greedy, on the test split, with a 95 % interval (bootstrap over sentences), overall and by source length.
 """
 
 import gzip
@@ -43,11 +43,11 @@ PAGE = ROOT / "docs" / "cells.md"
 BEGIN, END = "<!-- begin of the table -->", "<!-- end of the table -->"
 REFERENCE, WIDTH, EMBEDDING, PIECES = "LSTM", 256, 192, 4000
 LIKE = 0.01
-"""Parameters of two models are equal when they differ by at most this share."""
+"""Parameter counts of two models are equal if they differ by at most this share."""
 
 
 class Corpus(NamedTuple):
-    """What is trained on, how long, and what is translated: a longest source sentence is short up to `short` words."""
+    """Training data, number of updates, and test data; source sentences of up to `short` words count as short."""
 
     recipe: str
     updates: int
@@ -78,7 +78,7 @@ CORPORA = {
 
 
 def parts(cell: str, width: int) -> dict[str, Any]:
-    """The parts that hold the cell, for a bundle or a recipe."""
+    """The parts that contain the cell, for a bundle or a recipe."""
     return {
         "embedding": {"class_path": "Lookup", "init_args": {"size": EMBEDDING, "dropout": 0.2}},
         "encoder": {
@@ -93,20 +93,20 @@ def parts(cell: str, width: int) -> dict[str, Any]:
 
 
 def model_config(cell: str, width: int, pieces: int = PIECES) -> dict[str, Any]:
-    """The whole model."""
+    """The configuration of the whole model."""
     sizes = {"source_vocabulary_size": pieces, "target_vocabulary_size": pieces}
     shared = {"share_embeddings": True, "tie_head": True}  # as in the recipes
     return {**sizes, **parts(cell, width), **shared, "bridge": "Linear", "head": "Softmax"}
 
 
 def parameters(cell: str, width: int) -> int:
-    """Of the whole model."""
+    """Parameter count of the whole model."""
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in build_model(model_config(cell, width)).parameters())
 
 
 def width_of(cell: str) -> int:
-    """The even width at which the model has most nearly the parameters of the one with LSTMs."""
+    """The even width at which the model's parameter count is closest to that of the one with LSTMs."""
     wanted = parameters(REFERENCE, WIDTH)
     low, high = 32, 2048
     while high - low > 2:
@@ -172,7 +172,7 @@ def _lines(path: str) -> Iterator[str]:
 
 
 def speed(cell: str) -> dict[str, Any]:
-    """One sample, in a process of its own: target tokens and sentences per second, and the peak of memory."""
+    """One sample, in a separate process: target tokens and sentences per second, and peak memory."""
     command = [sys.executable, __file__, "child", cell]
     found: dict[str, Any] = json.loads(
         subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
@@ -181,9 +181,9 @@ def speed(cell: str) -> dict[str, Any]:
 
 
 def child(cell: str, warm_up: int = 5, steps: int = 30, sentences: int = 512) -> None:
-    """What `speed` measures on Multi30k: training in what s2s trains in here, and greedy search in float32.
+    """What `speed` measures on Multi30k: training in the default precision of this machine, greedy search in float32.
 
-    What is searched says as many tokens as its source has, so that all cells do the same work and none must be trained.
+    Outputs are as long as their sources, so that all cells do the same work and none needs training.
     """
     torch.manual_seed(0)
     model = build_model(model_config(cell, width_of(cell), pieces=workload.PIECES)).train()
@@ -226,13 +226,13 @@ def translate(model: Prepared, source: Padded) -> None:
 
 
 def known() -> dict[str, Any]:
-    """What has been measured: {"quality": {corpus: {cell: ...}}, "speed": {...}}."""
+    """The existing results: {"quality": {corpus: {cell: ...}}, "speed": {...}}."""
     found: dict[str, Any] = json.loads(PATH.read_text()) if PATH.is_file() else {}
     return {"quality": {name: {} for name in CORPORA}, "speed": {}, **found}
 
 
 def keep(*path: str, value: Any) -> None:
-    """Write one result beside the others; read again first, for another process may measure too."""
+    """Add one result to the file, which is read again first, as another process may be measuring too."""
     results = known()
     place = results
     for name in path[:-1]:
@@ -268,21 +268,21 @@ def main() -> None:
 
 
 def publish(results: dict[str, Any]) -> None:
-    """The table into the page, the plot beside it."""
+    """Write the table into the page, and the plot beside it."""
     page = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(with_table(page, results), encoding="utf-8")
     plot(results)
 
 
 def with_table(page: str, results: dict[str, Any]) -> str:
-    """The page with the table that the results give."""
+    """The page with the table computed from the results."""
     before, rest = page.split(BEGIN)
     after = rest.split(END)[1]
     return f"{before}{BEGIN}\n{table(results)}\n{END}{after}"
 
 
 def plot(results: dict[str, Any]) -> None:
-    """BLEU with its interval, short and long sources apart, one panel for each corpus."""
+    """Plot BLEU with its interval, for short and long sources, one panel per corpus."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -316,7 +316,7 @@ def plot(results: dict[str, Any]) -> None:
 
 
 def table(results: dict[str, Any]) -> str:
-    """The results as Markdown; speed and memory are medians, as shares of the LSTM's."""
+    """The results as Markdown; speed and memory are medians, relative to the LSTM."""
     head = ["cell", "width"]
     head += [f"{corpus}: {group}" for corpus in CORPORA for group in ("all", "short", "long")]
     head += ["training", "decoding", "memory"]

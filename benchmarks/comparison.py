@@ -1,4 +1,4 @@
-"""s2s and its peers side by side: one row for each program, from the raw results alone."""
+"""Comparison of s2s and its peers: one row per program, from the raw results alone."""
 
 import statistics
 from collections.abc import Callable
@@ -14,9 +14,9 @@ class Program(NamedTuple):
     """A row.
 
     Attributes:
-        name: as it is shown.
-        peer: key in peers.json; "" is s2s.
-        precision: "bf16", "float32", or "" for a peer that has but one.
+        name: as displayed.
+        peer: key in peers.json; "" for s2s.
+        precision: "bf16", "float32", or "" for a peer with only one.
         decodes: whether translations were measured in this precision.
     """
 
@@ -26,13 +26,13 @@ class Program(NamedTuple):
     decodes: bool = True
 
     def training(self, raw: Raw, variant: str) -> Raw:
-        """What was measured of a peer's training."""
+        """The training results of a peer."""
         entries: Raw = raw["peers"]["training"][self.peer]
         entry: Raw = entries[f"{variant}, {self.precision}" if self.precision else variant]
         return entry
 
     def decoding(self, raw: Raw, beam: int) -> list[Raw]:
-        """What was measured of a peer's translations, by batch size."""
+        """The decoding results of a peer, by batch size."""
         if not self.decodes:
             raise KeyError(self.name)
         entries = raw["peers"]["decoding"][self.peer].values()
@@ -50,11 +50,11 @@ PROGRAMS = [
 
 
 class Failed(Exception):
-    """A peer could not do what was asked; its last words."""
+    """A peer failed; the message is the last line of its output."""
 
 
 def checked(entry: Raw) -> Raw:
-    """The entry, unless it tells of a failure."""
+    """The entry; raises `Failed` if it records a failure."""
     if "failed" in entry:
         raise Failed(entry["failed"])
     return entry
@@ -70,7 +70,7 @@ def training(raw: Raw, program: Program, variant: str) -> str:
 
 
 def memory(raw: Raw, program: Program, variant: str) -> str:
-    """Peak of a training in MiB."""
+    """Peak memory of training in MiB."""
     if program.peer:
         return f"{checked(program.training(raw, variant))['peak_memory_mib']:,.0f}"
     return f"{raw['training']['memory'][f'{variant}, {program.precision}']:,.0f}"
@@ -95,7 +95,7 @@ def translation(raw: Raw, program: Program, search: str) -> str:
 
 
 def alone(raw: Raw, program: Program) -> str:
-    """Milliseconds of one sentence, greedy: median and 95th percentile."""
+    """Milliseconds per single sentence, greedy: median and 95th percentile."""
     if program.peer:
         entry = checked(next(entry for entry in program.decoding(raw, 1) if entry["batch"] == 1))
         return f"{entry['latency_ms']['median']:.0f} ({entry['latency_ms']['percentile_95']:.0f})"
@@ -111,7 +111,7 @@ def cold_start(raw: Raw, program: Program) -> str:
             raise KeyError(program.name)
         entry = checked(raw["peers"]["decoding"][program.peer]["cold start"])
         return f"{entry['seconds']['median']:.1f}"
-    if program.precision != "float32":  # what the command does unless it is asked for the other
+    if program.precision != "float32":  # the command's default
         raise KeyError(program.name)
     return f"{middle(raw['start']['translation'], lambda one: one['translation_seconds']):.1f}"
 

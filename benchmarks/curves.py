@@ -1,10 +1,10 @@
-"""How cost grows with the length of sentences, the batch, the model, the vocabulary, and the beam.
+"""How cost grows with sentence length, batch size, model size, vocabulary size, and beam size.
 
     python benchmarks/curves.py
 
-Training: seconds per step (bf16 where the processor has it, no feeding, random tokens, all sentences of one length),
-the median of STEPS. Decoding: sentences per second with the model of trained.py in float32. How memory and time of
-preparation grow with the corpus is in memory.py.
+Training: seconds per step (bf16 if the processor supports it, no input feeding, random tokens, sentences of one
+length), the median of STEPS. Decoding: sentences per second with the model of trained.py in float32. Growth of memory
+and preparation time with the corpus is measured in memory.py.
 """
 
 import statistics
@@ -36,7 +36,7 @@ SENTENCES = 256
 
 
 def training(curve: str, value: int) -> dict[str, Any]:
-    """One point."""
+    """One point of a curve."""
     chosen = {
         "sentence length": LENGTH,
         "batch": BATCH,
@@ -68,7 +68,7 @@ def training(curve: str, value: int) -> dict[str, Any]:
 
 
 def random_batch(sentences: int, time_steps: int, vocabulary: int) -> Batch:
-    """Sentences of one length."""
+    """Random sentences of one length."""
     source = torch.randint(4, vocabulary, (sentences, time_steps))
     target = torch.randint(4, vocabulary, (sentences, time_steps + 2))
     target[:, 0], target[:, -1] = BOS, EOS
@@ -77,7 +77,7 @@ def random_batch(sentences: int, time_steps: int, vocabulary: int) -> Batch:
 
 
 def decoding() -> list[dict[str, Any]]:
-    """One point per beam."""
+    """One point per beam size."""
     translator = Translator.load(bundle())
     sources = lines("test", "en")[:SENTENCES]
     points = []

@@ -1,14 +1,14 @@
-"""How fast s2s translates Multi30k's test set of 2016, and one sentence at a time.
+"""Decoding speed of s2s on Multi30k's test set of 2016, in batches and one sentence at a time.
 
-    python benchmarks/decoding.py                all of it, into results/decoding.json
-    python benchmarks/decoding.py speed          only what is named: speed, batches, latency, shortlist
+    python benchmarks/decoding.py                everything, into results/decoding.json
+    python benchmarks/decoding.py speed          only the named parts: speed, batches, latency, shortlist
 
-* speed: sentences per second, greedy and with beam 5, in float32 and (where the processor has it)
-  bfloat16, in turns; the machine's limit (limits.py) is measured before and after each sample. BLEU beside each.
-* batches: the same at other batch sizes, with BLEU and the number of outputs that differ from those of one at a time.
-* latency: seconds of each sentence alone, greedy and with beam 5, and the time that it takes to read from memory what
-  the decoder must read once per token: its weights, the output layer and a row of the embedding.
-* shortlist: seconds and BLEU with and without a shortlist learnt from the training text, in turns.
+* speed: sentences per second, greedy and with beam 5, in float32 and (if the processor supports it)
+  bfloat16, alternating; the machine's limit (limits.py) is measured before and after each sample. With BLEU.
+* batches: the same at other batch sizes, with BLEU and the number of outputs that differ from those of batch size 1.
+* latency: seconds per sentence, one at a time, greedy and with beam 5, and the time to read from memory what the
+  decoder must read once per token: its weights, the output layer and a row of the embedding.
+* shortlist: seconds and BLEU with and without a shortlist learnt from the training text, alternating.
 
 The model is that of trained.py.
 """
@@ -48,7 +48,7 @@ BYTES_EACH = {"float32": 4, "bf16": 2}
 
 
 def translators() -> dict[str, Translator]:
-    """One for each precision."""
+    """One per precision."""
     return {name: Translator.load(bundle(), precision=precision) for name, precision in PRECISIONS.items()}
 
 
@@ -62,7 +62,7 @@ def scores(outputs: Sequence[str]) -> dict[str, Any]:
 
 
 def speed() -> dict[str, Any]:
-    """Samples of each search and precision, at the translator's own batch size."""
+    """Samples of each search and precision, at the translator's default batch size."""
     ready = translators()
     sources = lines("test", "en")
     measured: dict[str, Any] = {}
@@ -72,9 +72,7 @@ def speed() -> dict[str, Any]:
             name = f"{search}, {precision}"
             found = translator.translate(sources, beam=beam, results=True)
             pairs = [(len(one.source_tokens), len(one.tokens) + one.finished) for one in found]
-            rows = round(
-                2048 * len(pairs) / sum(source for source, _ in pairs)
-            )  # a batch is of so many tokens
+            rows = round(2048 * len(pairs) / sum(source for source, _ in pairs))  # a batch holds 2048 tokens
             products = Architecture().decoding_shapes(pairs, rows, beam=beam)
             limits[name] = Limit(products, precision)
             measured[name] = {
@@ -101,7 +99,7 @@ def speed() -> dict[str, Any]:
 
 
 def batches() -> dict[str, Any]:
-    """One sample at each batch size; the beam one at a time is left out, for it takes a minute."""
+    """One sample per batch size; beam search with batch size 1 is left out, as it takes a minute."""
     sources = lines("test", "en")
     measured: dict[str, Any] = {}
     for precision, translator in translators().items():
@@ -123,14 +121,14 @@ def batches() -> dict[str, Any]:
 
 
 def latency() -> dict[str, Any]:
-    """Each of the first sentences on its own, in turns; and what memory gives, before and after."""
+    """Each of the first sentences by itself, alternating; and memory bandwidth, before and after."""
     ready = translators()
     chosen = lines("test", "en")[:SINGLE]
     needed = Architecture().read_per_token()
     measured: dict[str, Any] = {}
     for search, beam in SEARCHES.items():
         for precision, translator in ready.items():
-            translator.translate(lines("test", "en"), beam=beam)  # a translator at work, not one that begins
+            translator.translate(lines("test", "en"), beam=beam)  # warm up
             before = {name: read_rate(size) for name, size in BYTES.items()}
             samples = repeated(lambda t=translator, b=beam: one_by_one(t, chosen, b), 3)
             after = {name: read_rate(size) for name, size in BYTES.items()}
@@ -143,7 +141,7 @@ def latency() -> dict[str, Any]:
 
 
 def one_by_one(translator: Translator, sources: Sequence[str], beam: int) -> dict[str, Any]:
-    """Seconds and output tokens (the end counted) of each sentence."""
+    """Seconds and output tokens (including the end) of each sentence."""
     seconds, tokens = [], []
     for source in sources:
         began = time.perf_counter()
@@ -154,7 +152,7 @@ def one_by_one(translator: Translator, sources: Sequence[str], beam: int) -> dic
 
 
 def shortlist() -> dict[str, Any]:
-    """Samples of each search and precision, each with and without."""
+    """Samples of each search and precision, with and without the shortlist."""
     ready = translators()
     sources = lines("test", "en")
     began = time.perf_counter()
@@ -198,7 +196,7 @@ def shortlist() -> dict[str, Any]:
 
 
 def learn(translator: Translator) -> Learnt:
-    """From the text that the model was trained on."""
+    """Learn the shortlist from the text that the model was trained on."""
     bundle = translator.bundle
     sizes = bundle.source_tokenizer.vocabulary_size, bundle.target_tokenizer.vocabulary_size
     pairs = zip(lines("train", "en"), lines("train", "de"), strict=True)

@@ -1,4 +1,4 @@
-"""What is installed along with a distribution, and how large it is."""
+"""Dependencies of a distribution, and installed sizes."""
 
 import importlib.metadata
 import subprocess
@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 
 def closure(requirements: Iterable[str]) -> set[str]:
-    """Names of distributions and of all that they require here, with the extras that are asked for.
+    """Names of distributions and all their installed dependencies, including those of requested extras.
 
     Args:
         requirements: as pip reads them, such as "jsonargparse[signatures]>=4.49".
@@ -36,7 +36,7 @@ def closure(requirements: Iterable[str]) -> set[str]:
 
 
 def installed_bytes(names: Iterable[str]) -> int:
-    """Of all files of distributions that are installed here."""
+    """Total size of all files of installed distributions."""
     return sum(
         path.stat().st_size
         for name in names
@@ -46,7 +46,7 @@ def installed_bytes(names: Iterable[str]) -> int:
 
 
 def bytes_when_installed(checkout: Path) -> int:
-    """Of all files of the distribution that a checkout makes, without those that it requires."""
+    """Total size of the files of the distribution built from a checkout, without dependencies."""
     with tempfile.TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         alone = ["--no-deps", "--no-index", "--no-build-isolation"]

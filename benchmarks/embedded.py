@@ -1,10 +1,10 @@
-"""What the embedded corpus teaches: attention against a fixed vector, cell against cell, short against long.
+"""Ablations on the embedded corpus: attention against a fixed vector, cell against cell, short against long.
 
     python benchmarks/embedded.py [VARIANT ...]
 
-Trains the demo recipe, in batches of a quarter of its size, with each variant (equal sizes, equal batches and updates),
-translates the test split with beam 5 and scores it, in all and by length of the source, with 95 % intervals (bootstrap
-over sentences). Writes results/embedded.json; resumable: a variant that is there already is not trained again.
+Trains the demo recipe, with a quarter of its batch size, with each variant (equal sizes, equal batches and updates),
+translates the test split with beam 5 and scores it, overall and by source length, with 95 % intervals (bootstrap over
+sentences). Writes results/embedded.json; resumable: existing variants are not trained again.
 """
 
 import json
@@ -35,7 +35,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
 }
 LENGTHS = [(3, 8), (9, 14), (15, 40)]
-"""Words of the source, first and last of each group."""
+"""Source length in words, first and last of each group."""
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def known() -> dict[str, Any]:
-    """What has been measured."""
+    """The existing results."""
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     return results
 

@@ -1,8 +1,8 @@
-"""Train the recipe ewt-upos, label the test split with its bundle, and write down what came of it.
+"""Train the recipe ewt-upos, label the test split with its bundle, and save the results.
 
     python benchmarks/ewt.py [--run-folder FOLDER] [--skip-training] [OPTIONS OF s2s fit]
 
-Needs $S2S_DATA (see data/catalogue.yaml). Writes results/ewt.json. What was chosen was chosen on the validation split.
+Needs $S2S_DATA (see data/catalogue.yaml). Writes results/ewt.json. All choices were made on the validation split.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Language models of English text: captions one by one, and e-mails as a stream.
+"""Language models of English text: captions as single sentences, and e-mails as a stream.
 
     python benchmarks/language_models.py multi30k-en-lm [--skip-training] [OPTION...]
     python benchmarks/language_models.py aeslc-lm
 
-Needs $S2S_DATA (see data/catalogue.yaml). The checkpoint is chosen on the validation split; the test split is scored
-once, at the end, from the bundle. Further options are handed to `s2s fit`. Adds its result to
-results/language_models.json and leaves the training's log beside it.
+Needs $S2S_DATA (see data/catalogue.yaml). The checkpoint is selected on the validation split; the test split is scored
+once, at the end, from the bundle. Further options are passed to `s2s fit`. Adds its result to
+results/language_models.json and writes the training log beside it.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def train(name: str, run: Path, options: list[str]) -> None:
-    """Train the recipe; how long it took, and what share of the machine others had meanwhile, is noted in the run."""
+    """Train the recipe; save training time and the CPU share used by other programs in the run folder."""
     command = [sys.executable, "-m", "s2s", "fit", "-c", name, "--run_folder", str(run), *options]
     with open(RESULTS / f"{name}.log", "w", encoding="utf-8") as log, Stopwatch() as watch:
         subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=True)
@@ -70,7 +70,7 @@ def train(name: str, run: Path, options: list[str]) -> None:
 
 
 def test(name: str, generator: Generator) -> dict[str, Any]:
-    """Score the test split from the bundle, read as in training; a stream from its begin to its end in one."""
+    """Score the test split from the bundle, read as in training; a stream is scored as one sequence."""
     options = yaml.safe_load(recipe(name).read_text())["data"]
     stream = "segment_tokens" in options
     data = LanguageModelData(test=options["test"])

@@ -1,18 +1,18 @@
-"""What this machine can do at best: multiply-adds per second, and bytes read per second.
+"""Peak performance of this machine: multiply-adds per second, and bytes read per second.
 
     python benchmarks/limits.py
 
-A matrix product is that of x [rows, inner] and w [columns, inner], in float32 or (where the processor has it) bfloat16,
-on all cores, by the fastest way that torch has: `torch.nn.functional.linear`, or oneDNN with weights packed beforehand
-(the first is MKL in float32, which on processors that are not Intel's is less than half as fast). Its rate is that of
+A matrix product is that of x [rows, inner] and w [columns, inner], in float32 or (if the processor supports it)
+bfloat16, on all cores, by the fastest method in torch: `torch.nn.functional.linear`, or oneDNN with prepacked weights
+(the former is MKL in float32, less than half as fast on processors that are not Intel's). Its rate is that of
 the median call. The *limit* is the time that the model's own products would take, each at the rate of its own shape, in
 the largest pieces that a recurrence allows (products.py); the *peak* is the time that they would take at the rate of
-the best shape of all. All are measured anew before and after each sample of what is compared with them, in the same
+the best of all shapes. All are measured again before and after each sample that is compared with them, in the same
 process.
 
-Reading is a product of a [n, 512] matrix with a vector, which touches every weight once, as a single sentence's step
-does: of 1 GiB (from memory), and of 28 MB again and again (as much as the decoder and the output layer hold in float32:
-they may stay in a cache). The faster of that and of `torch.sum` counts.
+Reading is a product of a [n, 512] matrix with a vector, which reads every weight once, like a decoding step of a single
+sentence: of 1 GiB (from memory), and of 28 MB repeatedly (the size of the decoder and the output layer in float32,
+which may stay in a cache). The faster of that and `torch.sum` counts.
 """
 
 import statistics
@@ -35,7 +35,7 @@ BYTES = {"memory": 2**30, "cache": 28_000_000}
 
 
 def calls_per_second(call: Callable[[], object], seconds: float) -> float:
-    """The rate of the median call, of at least three."""
+    """The rate of the median call, of at least three calls."""
     call()
     taken: list[float] = []
     began = last = time.perf_counter()
@@ -59,10 +59,10 @@ def product_rate(shape: Shape, precision: str, seconds: float = 0.04) -> float:
 
 
 class Limit:
-    """The least time that some products could take on this machine.
+    """The minimum time for a set of products on this machine.
 
     Args:
-        products: shapes and the multiply-adds to be done in each.
+        products: shapes and the multiply-adds in each.
         precision: "float32" or "bf16".
     """
 

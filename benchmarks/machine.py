@@ -1,4 +1,4 @@
-"""Where and with what a figure was measured: without it no figure is worth anything."""
+"""Provenance of measurements (machine, versions, commit), and timing that detects other load."""
 
 import json
 import os
@@ -20,12 +20,12 @@ MADE = [
     "soak/results",
     "docs/reliability.md",
 ]
-"""What benchmarks and attacks write themselves: no uncommitted change of what is measured."""
+"""Outputs of benchmarks and attacks, which do not count as uncommitted changes of the measured code."""
 PACKAGES = ["torch", "pytorch-lightning", "sentencepiece", "sacrebleu", "jsonargparse", "numpy"]
 
 
 def cpu_name() -> str:
-    """The processor as the operating system names it."""
+    """The processor's name as reported by the operating system."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
@@ -33,11 +33,11 @@ def cpu_name() -> str:
 
 
 OTHERS = 0.05
-"""A sample counts as undisturbed when other programs took at most this share of the machine."""
+"""A sample counts as undisturbed if other programs used at most this share of the machine."""
 
 
 class Stopwatch:
-    """Wall-clock seconds of a block, and the share of the machine's cores that other programs took meanwhile."""
+    """Wall-clock seconds of a block, and the share of the machine's cores used by other programs meanwhile."""
 
     def __enter__(self) -> "Stopwatch":
         self._began = (time.perf_counter(), _busy_seconds(), _own_seconds())
@@ -62,7 +62,7 @@ def _own_seconds() -> float:
 
 
 def repeated(measure: Callable[[], dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """Samples until `count` of them are undisturbed, at most twice as many; each says what others took."""
+    """Sample until `count` samples are undisturbed, at most twice as often; each records the load of other programs."""
     samples: list[dict[str, Any]] = []
     while len(quiet(samples)) < count and len(samples) < 2 * count:
         with Stopwatch() as watch:
@@ -77,7 +77,7 @@ def quiet(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def middle(samples: list[dict[str, Any]], figure: Callable[[dict[str, Any]], float]) -> float:
-    """The median of a figure over the undisturbed samples, if there are three, else over the less disturbed half."""
+    """The median of a figure over the undisturbed samples if there are three, else over the less disturbed half."""
     chosen = quiet(samples)
     if len(chosen) < 3:
         chosen = sorted(samples, key=lambda sample: sample["others"])[: max(3, (len(samples) + 1) // 2)]
@@ -85,9 +85,9 @@ def middle(samples: list[dict[str, Any]], figure: Callable[[dict[str, Any]], flo
 
 
 def peak_mebibytes() -> float:
-    """The most memory that this process ever held.
+    """The peak memory of this process.
 
-    Not by `getrusage`: what that says of a process begins with what the one held that started it.
+    `getrusage` is not used: its value starts at the memory of the parent process.
     """
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
@@ -96,10 +96,10 @@ def peak_mebibytes() -> float:
 
 
 def provenance(command: list[str]) -> dict[str, Any]:
-    """Machine, versions, commit and command.
+    """Machine, versions, commit and command of a measurement.
 
     Args:
-        command: as it can be given again, from the root of the checkout.
+        command: as run from the root of the checkout.
     """
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True
@@ -122,7 +122,7 @@ def provenance(command: list[str]) -> dict[str, Any]:
 
 
 def save(name: str, measured: dict[str, Any], command: list[str]) -> None:
-    """Write what was measured, with its provenance, to results/NAME.json."""
+    """Write results, with their provenance, to results/NAME.json."""
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps({**provenance(command), **measured}, indent=1) + "\n", encoding="utf-8")
     print(f"wrote {path.relative_to(ROOT)}")

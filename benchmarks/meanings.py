@@ -1,15 +1,15 @@
-"""What each figure of the summary is, and in which unit: one line each, by patterns of names."""
+"""Description and unit of each figure of the summary: one line each, by name pattern."""
 
 import re
 from typing import NamedTuple
 
 
 class Meaning(NamedTuple):
-    """What a figure says.
+    """Description of a figure.
 
     Attributes:
-        text: in a line.
-        unit: "ratio" and "share" have none; a share is at most 1 of something.
+        text: one line.
+        unit: "ratio" and "share" are dimensionless; a share is a part of a whole, at most 1.
     """
 
     text: str
@@ -39,7 +39,7 @@ WORDS = {
     "truncated": "gradients truncated",
     **SEARCH,
 }
-"""What the variable parts of names are called."""
+"""Display names of the variable parts of figure names."""
 
 FEED = "(?P<feed>feed|nofeed)"
 PRECISION = "(?P<precision>|_float32|_bf16)"
@@ -189,15 +189,15 @@ MEANINGS: dict[str, tuple[str, str]] = {
 
 
 def word(key: str, part: str) -> str:
-    """What a variable part of a name is called. Names without a precision are of bf16, that of latency of float32."""
+    """Display name of a variable part. Names without a precision mean bf16, for latency float32."""
     return "float32" if (key, part) == ("default", "") else WORDS.get(part, part)
 
 
 def meaning(name: str) -> Meaning:
-    """What the figure of this name is.
+    """The description of a figure.
 
     Raises:
-        KeyError: no pattern, or more than one, is of this name.
+        KeyError: no pattern, or more than one, matches the name.
     """
     found = [
         Meaning(text.format(**{key: word(key, part) for key, part in match.groupdict().items()}), unit)

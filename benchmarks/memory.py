@@ -1,11 +1,11 @@
-"""What a training holds in memory as its corpus grows, what building the token store takes, what the loss holds.
+"""Memory of training as the corpus grows, of building the token store, and of the loss.
 
     python benchmarks/memory.py           30 thousand, 300 thousand and 3 million generated pairs
-    python benchmarks/memory.py full      10 million too; what is in results/memory.json already is not measured again
+    python benchmarks/memory.py full      10 million too; existing results in results/memory.json are not measured again
 
-Every figure is of a process of its own. Per size: one learns the pieces and builds the store; another, which finds
-these, trains the benchmark's model for STEPS steps. The loss is that of `linear_cross_entropy`, of many tokens over a
-large vocabulary. A sentence is two of 50,000 half sentences, drawn at random; those are made of 20,000
+Every figure is from a separate process. Per size: one process learns the pieces and builds the store; another, which
+reuses these, trains the benchmark's model for STEPS steps. The loss is that of `linear_cross_entropy`, of many tokens
+with a large vocabulary. A sentence is two of 50,000 half sentences, drawn at random; those consist of 20,000
 made-up words, whose frequency falls with their rank (Zipf).
 """
 
@@ -39,10 +39,10 @@ LOSS_TOKENS, LOSS_VOCABULARY = 8_192, 32_000
 
 
 def generate(folder: Path, pairs: int) -> str:
-    """Write a corpus of so many pairs.
+    """Write a corpus with the given number of pairs.
 
     Returns:
-        It as the data module is given it.
+        The corpus as an argument of the data module.
     """
     random = np.random.default_rng(1)
     syllables = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
@@ -90,7 +90,7 @@ def build(folder: str) -> dict[str, Any]:
 
 
 def train(folder: str) -> dict[str, Any]:
-    """Train on what `build` left, without a validation."""
+    """Train on the output of `build`, without validation."""
     given = options(Path(folder) / "run", feeding=False)
     given = {key: value for key, value in given.items() if not key.startswith("data.")}
     given |= {f"data.{key}": value for key, value in data_options(Path(folder)).items()}
@@ -107,12 +107,12 @@ def train(folder: str) -> dict[str, Any]:
 
 
 def loss(label_smoothing: str) -> dict[str, Any]:
-    """What loss and gradient of LOSS_TOKENS tokens add, beside what all their logits would take in float32."""
+    """Extra memory for loss and gradient of LOSS_TOKENS tokens, and the size of all their logits in float32."""
     hidden = torch.randn(LOSS_TOKENS, 512, requires_grad=True)
     weight = torch.randn(LOSS_VOCABULARY, 512, requires_grad=True)
     bias = torch.zeros(LOSS_VOCABULARY, requires_grad=True)
     gold = torch.randint(LOSS_VOCABULARY, (LOSS_TOKENS,))
-    gradients = [torch.ones_like(tensor) for tensor in (hidden, weight, bias)]  # held either way
+    gradients = [torch.ones_like(tensor) for tensor in (hidden, weight, bias)]  # needed in any case
     before = peak_mebibytes()
     del gradients
     total, _ = linear_cross_entropy(hidden, weight, bias, gold, label_smoothing=float(label_smoothing))
@@ -124,7 +124,7 @@ def loss(label_smoothing: str) -> dict[str, Any]:
 
 
 def in_process(function: str, argument: str) -> dict[str, Any]:
-    """Call a function of this file in a process of its own."""
+    """Call a function of this file in a separate process."""
     command = [sys.executable, __file__, function, argument]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     found: dict[str, Any] = json.loads(output.splitlines()[-1])

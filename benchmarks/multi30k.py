@@ -1,9 +1,9 @@
-"""Train a Multi30k recipe, translate test 2016 greedily and with beam 5, and write down what came of it.
+"""Train a Multi30k recipe, translate test 2016 greedily and with beam 5, and save the results.
 
     python benchmarks/multi30k.py multi30k-en-de
     python benchmarks/multi30k.py multi30k-de-en
 
-Needs $S2S_DATA (see data/catalogue.yaml). Adds its result to results/multi30k.json and leaves log and
+Needs $S2S_DATA (see data/catalogue.yaml). Adds its result to results/multi30k.json and writes log and
 hypotheses beside it.
 """
 
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    """Lines of the run's CSV log."""
+    """Rows of the run's CSV log."""
     with open(path, newline="") as file:
         return list(csv.DictReader(file))
 

@@ -1,10 +1,10 @@
-"""Sentiment of Korean film comments: the recipe nsmc beside logistic regression on bags of words, on the same split.
+"""Sentiment of Korean film comments: the recipe nsmc and logistic regression on bags of words, on the same split.
 
     python benchmarks/nsmc.py [--skip-training] [OPTION...]
 
-Needs $S2S_DATA. What is chosen, is chosen on the dev split: the checkpoint of the recipe, bag and penalty of the
-regression (peers/bag_of_words.py, in an environment of its own). The test split is looked at once for each at the end.
-Further options are handed to `s2s fit`. Writes results/nsmc.json and the training's log.
+Needs $S2S_DATA. All choices are made on the dev split: the recipe's checkpoint, and the regression's bag and penalty
+(peers/bag_of_words.py, in a separate environment). The test split is used once for each, at the end.
+Further options are passed to `s2s fit`. Writes results/nsmc.json and the training log.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def train(run: Path, options: list[str]) -> None:
-    """Train the recipe; how long it took, and what share of the machine others had meanwhile, is noted in the run."""
+    """Train the recipe; save training time and the CPU share used by other programs in the run folder."""
     command = [sys.executable, "-m", "s2s", "fit", "-c", RECIPE, "--run_folder", str(run), *options]
     with open(RESULTS / f"{RECIPE}.log", "w", encoding="utf-8") as log, Stopwatch() as watch:
         subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=True)
@@ -77,7 +77,7 @@ def test(bundle: Path) -> dict[str, Any]:
 
 
 def bag_of_words(folder: Path) -> dict[str, Any]:
-    """What the regression finds, by its family of bags."""
+    """Results of the regression, by family of bags."""
     script = Path(__file__).resolve().parent / "peers" / "bag_of_words.py"
     files = [locate(f"$S2S_DATA/nsmc/{name}.tsv.gz") for name in SPLITS.values()]
     found = folder / "bag_of_words.json"

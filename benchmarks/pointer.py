@@ -1,13 +1,13 @@
-"""What the pointer-generator costs, and what long sources cost: speed and memory against the length of the source.
+"""Cost of the pointer-generator and of long sources: speed and memory against source length.
 
     python benchmarks/pointer.py          about ten minutes; see results/pointer.json
-    python benchmarks/pointer.py quick    two lengths, few steps: shows that it runs, and saves nothing
+    python benchmarks/pointer.py quick    two lengths, few steps: a smoke test that saves nothing
 
-The model of the other speed benchmarks with Bahdanau's attention, its softmax against the pointer-generator; made-up
-tokens, one in twenty of them a word that the vocabulary lacks. A batch fills 4,096 tokens, as in the recipes: the
-longer the sources, the fewer. Both heads are timed in turns. Each figure of memory is of a process of its own, which
-trains a few steps. What an encoder in segments saves is shown with SEGMENT_ROWS sources of LONGEST tokens: one, the
-batch of the recipes, holds less than the model and its optimizer.
+The model of the other speed benchmarks with Bahdanau's attention, its softmax against the pointer-generator; random
+tokens, one in twenty of them out of vocabulary. A batch has 4,096 tokens, as in the recipes: the longer the sources,
+the fewer. The two heads are timed alternately. Each memory figure is from a separate process, which
+trains a few steps. What segmented encoding saves is measured with SEGMENT_ROWS sources of LONGEST tokens: a single one,
+the recipes' batch, takes less memory than the model and its optimizer.
 """
 
 import json
@@ -52,7 +52,7 @@ def model(head: str, **encoder: Any) -> Seq2Seq:
 
 
 def batch(length: int, *, own_words: bool, rows: int | None = None) -> Batch:
-    """Random tokens; own words are numbered from the size of the vocabulary on."""
+    """Random tokens; source words outside the vocabulary are numbered from its size on."""
     generator = torch.Generator().manual_seed(length)
     rows = rows or max(1, BUDGET // (length + TARGET))
 
@@ -72,7 +72,7 @@ def batch(length: int, *, own_words: bool, rows: int | None = None) -> Batch:
 
 
 def training(length: int, steps: int, samples: int) -> dict[str, Any]:
-    """Seconds per target token of both heads."""
+    """Seconds per target token with each head."""
     made = {}
     for head in HEADS:
         one = model(head)
@@ -94,7 +94,7 @@ def training(length: int, steps: int, samples: int) -> dict[str, Any]:
 
 @torch.inference_mode()
 def searching(beam: int, samples: int) -> dict[str, Any]:
-    """Seconds of a search over SEARCH_ROWS sources of SEARCH_LENGTH tokens; untrained models that never end."""
+    """Seconds of a search over SEARCH_ROWS sources of SEARCH_LENGTH tokens; untrained models that never stop."""
     made = {}
     for head in HEADS:
         prepared = Prepared(model(head).eval())
@@ -118,7 +118,7 @@ def searching(beam: int, samples: int) -> dict[str, Any]:
 
 
 def memory(head: str, length: str, rows: str = "", encoder: str = "{}") -> dict[str, Any]:
-    """The peak of a process that trains STEPS steps, and the seconds of the last one."""
+    """Peak memory of a process that trains STEPS steps, and the seconds of the last step."""
     one = model(head, **json.loads(encoder))
     given = batch(int(length), own_words=head == "pointer", rows=int(rows) if rows else None)
     optimizer, began = build_optimizer(one), 0.0
@@ -133,7 +133,7 @@ def memory(head: str, length: str, rows: str = "", encoder: str = "{}") -> dict[
 
 
 def in_process(*arguments: str) -> dict[str, Any]:
-    """`memory` in a process of its own."""
+    """Run `memory` in a separate process."""
     command = [sys.executable, __file__, "memory", *arguments]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     found: dict[str, Any] = json.loads(output.splitlines()[-1])

@@ -1,6 +1,6 @@
-"""The multiply-adds of the model's own matrix products, counted from the architecture alone.
+"""Multiply-adds of the model's own matrix products, computed from the architecture alone.
 
-Padding is not counted, looking up an embedding is no product, and additions of biases, gates and softmax are left out.
+Padding is not counted, nor are embedding lookups (no products), additions of biases, gates and softmax.
 With D the width of an embedding, H the units of a cell, V the pieces, and encoder outputs of width 2H, one layer each:
 
     once per source token    encoder, both directions        2 x 4H (D + H)
@@ -11,7 +11,7 @@ With D the width of an embedding, H the units of a cell, V the pieces, and encod
                              attentional vector              (H + 2H) H
                              output layer                    H V
 
-A further layer of the encoder reads 2H instead of D, one of the decoder H; each enlarges the bridge. Training costs
+A further encoder layer has input 2H instead of D, a further decoder layer H; each enlarges the bridge. Training costs
 three times the forward pass: the gradients of both factors of every product are products of the same size.
 """
 
@@ -35,7 +35,7 @@ class Part(NamedTuple):
     """A weight [columns, inner] that is applied `times` times to each source token, sentence or target token.
 
     Attributes:
-        stepped: whether the recurrence allows only one position of each sentence at once.
+        stepped: whether the recurrence requires one position of each sentence at a time.
     """
 
     inner: int
@@ -47,7 +47,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Architecture:
-    """The benchmark's model in its widths."""
+    """The widths of the benchmark's model."""
 
     embedding: int = 512
     hidden: int = 512
@@ -74,18 +74,18 @@ class Architecture:
         yield Part(hidden, self.vocabulary, "target")
 
     def forward(self, pairs: Pairs) -> int:
-        """One pass, every target token once."""
+        """The forward pass, with every target token once."""
         return sum(amount for _, _, amount in self._amounts(pairs))
 
     def training(self, pairs: Pairs) -> int:
-        """Forward and backward."""
+        """Forward and backward pass."""
         return 3 * self.forward(pairs)
 
     def decoding(self, pairs: Pairs, *, beam: int = 1) -> int:
-        """Translating; what a search drops on the way is not counted.
+        """Translation; hypotheses that the search discards are not counted.
 
         Args:
-            pairs: (source tokens, tokens of the output with its end).
+            pairs: (source tokens, output tokens including the end).
             beam: hypotheses per sentence; at the first step there is one.
         """
         return self.forward(_searched(pairs, beam))
@@ -112,7 +112,7 @@ class Architecture:
         return shapes
 
     def decoding_shapes(self, pairs: Pairs, batch: int, *, beam: int = 1) -> list[tuple[Shape, int]]:
-        """The products of `decoding`, in batches from which no sentence has left yet, and their multiply-adds."""
+        """The products of `decoding`, in batches that no sentence has left yet, and their multiply-adds."""
         shapes = []
         for part, rows, amount in self._amounts(_searched(pairs, beam)):
             at_once = {"source": round(rows * batch / len(pairs)), "sentence": batch, "target": batch * beam}
@@ -127,7 +127,7 @@ class Architecture:
         return weights + biases + self.embedding
 
     def _amounts(self, pairs: Pairs) -> Iterator[tuple[Part, int, int]]:
-        """Each part, the rows that it is applied to, its multiply-adds.
+        """Each part, the number of rows that it is applied to, and its multiply-adds.
 
         Attention's own products, 0.3 % of all, are counted with the attentional vector.
         """

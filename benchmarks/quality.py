@@ -1,12 +1,12 @@
-"""Does speed cost quality: s2s and its peers after equal training, translations of the test set side by side.
+"""Quality after equal training: s2s and its peers, compared on translations of the test set.
 
     python benchmarks/quality.py [joeynmt] [eole]
 
 For each peer s2s trains the same model with the peer's own recipe (peers/joeynmt.py, peers/eole.py: optimizer, rates,
-dropout, number of updates of 64 sentences, no label smoothing, no averaging), in bf16 where the processor has it, on
+dropout, number of updates of 64 sentences, no label smoothing, no averaging), in bf16 if the processor supports it, on
 its own batches; both translate Multi30k's test set of 2016 greedily, and are compared by paired bootstrap resampling
-(Koehn 2004) as sacreBLEU does it. The peer translates one sentence at a time, for Eole's output depends on the batch.
-Nothing is chosen by these figures. The log of each training lies beside them.
+(Koehn 2004) as in sacreBLEU. The peer translates one sentence at a time, as Eole's output depends on the batch.
+No choice is based on these figures. The log of each training is written beside them.
 """
 
 import json
@@ -33,7 +33,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "model.encoder.hidden_size": SIZE // 2,  # Eole has one hidden size for both sides
     },
 }
-"""What of the recipe differs between the peers. Their learning rate is 0.002, their dropout 0.1."""
+"""Recipe settings that differ between the peers. Their learning rate is 0.002, their dropout 0.1."""
 
 
 def train(peer: str) -> tuple[str, Path]:
@@ -53,7 +53,7 @@ def train(peer: str) -> tuple[str, Path]:
         "model.head.label_smoothing": 0.0,
         "model.average_decay": 0.0,
         "model.learning_rate": 0.002,
-        "data.validation": None,  # so that the last update is what is shipped, as of the peer
+        "data.validation": None,  # so that the last update is exported, as for the peer
         "trainer.max_epochs": -1,
         "trainer.max_steps": MODEL_STEPS[peer],
         **RECIPES[peer],
@@ -63,7 +63,7 @@ def train(peer: str) -> tuple[str, Path]:
 
 
 def compare(peer: str) -> dict[str, Any]:
-    """Scores of both, and how probable it is that they are equally good."""
+    """Scores of both, and the p-value of their difference."""
     sources, references = lines("test", "en"), lines("test", "de")
     given = {**next(iter(PEERS[peer].values())), "folder": str(MODELS / peer)}
     theirs = run(peer, "decode", **given, beam=1, batch=1, sentences=len(sources), samples=1, seconds=1.0)

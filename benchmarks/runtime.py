@@ -1,15 +1,15 @@
-"""Translating with an exported model, without torch, beside translating with its bundle.
+"""Translation with an exported model, without torch, compared to translation with its bundle.
 
-    python benchmarks/runtime.py                all of it, into results/runtime.json
-    python benchmarks/runtime.py start          only what is named: size, start, speed, latency
+    python benchmarks/runtime.py                everything, into results/runtime.json
+    python benchmarks/runtime.py start          only the named parts: size, start, speed, latency
 
-* size: bytes of all files of the distributions that each way needs (without torch: s2s.inference.exported says which),
-  and of the folders that are sent.
-* start: seconds of `s2s translate` for one line in a fresh process, all files in the page cache, in turns.
-* speed: seconds and BLEU of Multi30k's test set of 2016, greedy and with beam 5, in turns, on all cores.
-* latency: seconds of each of 100 sentences alone, in turns.
+* size: bytes of all files of the distributions that each variant needs (without torch: see s2s.inference.exported),
+  and of the deployed folders.
+* start: seconds of `s2s translate` for one line in a fresh process, all files in the page cache, alternating.
+* speed: seconds and BLEU of Multi30k's test set of 2016, greedy and with beam 5, alternating, on all cores.
+* latency: seconds of each of 100 single sentences, alternating.
 
-The ways: torch in float32, an export in float32, an export in int8. The model is that of trained.py.
+The variants: torch in float32, an export in float32, an export in int8. The model is that of trained.py.
 """
 
 import functools
@@ -39,7 +39,7 @@ STARTS, SAMPLES, SINGLE = 11, 4, 100
 
 @functools.cache
 def folders() -> dict[str, Path]:
-    """What each way translates with; exported anew by each process, for the exporter is what is measured."""
+    """The folder of each variant; exported again by each process, as the exporter is being measured."""
     own = bundle()
     return {
         "torch": own,
@@ -49,7 +49,7 @@ def folders() -> dict[str, Path]:
 
 
 def translators() -> dict[str, LineTranslator[Any]]:
-    """One for each way."""
+    """One per variant."""
     return {
         name: Translator.load(folder) if name == "torch" else OnnxTranslator.load(folder)
         for name, folder in folders().items()
@@ -57,7 +57,7 @@ def translators() -> dict[str, LineTranslator[Any]]:
 
 
 def size() -> dict[str, Any]:
-    """Bytes that are installed, and that are sent."""
+    """Installed bytes, and deployed bytes."""
     needed = {"torch": closure(["s2s"]) - {"s2s"}, "onnx": closure(RUNTIME_NEEDS.split())}
     own = bytes_when_installed(ROOT)
     return {
@@ -73,7 +73,7 @@ def size() -> dict[str, Any]:
 
 
 def start() -> list[dict[str, Any]]:
-    """One line in a fresh process."""
+    """Translate one line in a fresh process."""
     s2s = [sys.executable, "-m", "s2s", "translate"]
     commands = {name: [*s2s, str(folder)] for name, folder in folders().items()}
 
@@ -85,7 +85,7 @@ def start() -> list[dict[str, Any]]:
 
 
 def speed() -> dict[str, Any]:
-    """All of the test set, in turns."""
+    """Translate the whole test set, alternating."""
     ready, sources = translators(), lines("test", "en")
     measured: dict[str, Any] = {}
     for search, beam in SEARCHES.items():
@@ -111,7 +111,7 @@ def speed() -> dict[str, Any]:
 
 
 def latency() -> dict[str, Any]:
-    """Seconds of each sentence alone, the ways in turns."""
+    """Seconds per single sentence, the variants alternating."""
     ready, sources = translators(), lines("test", "en")[:SINGLE]
     measured: dict[str, Any] = {}
     for search, beam in SEARCHES.items():

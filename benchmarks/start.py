@@ -1,10 +1,10 @@
-"""How long it takes to begin: `s2s --help` beside a bare Python, the first translation beside `import torch`.
+"""Start-up time: `s2s --help` against a bare Python, the first translation against `import torch`.
 
-    python benchmarks/start.py            all of it, into results/start.json
-    python benchmarks/start.py plugins    only what is named: help, translation, plugins
+    python benchmarks/start.py            everything, into results/start.json
+    python benchmarks/start.py plugins    only the named parts: help, translation, plugins
 
-Every group is run in turns, each command in a fresh process with all files in the page cache, on all cores. plugins:
-`s2s plugins list`, and `s2s plugins check` of a cell with and without what torch.compile makes of it.
+The commands of a group alternate, each in a fresh process with all files in the page cache, on all cores. plugins:
+`s2s plugins list`, and `s2s plugins check` of a cell with and without its checks of torch.compile.
 """
 
 import json

@@ -2,9 +2,9 @@
 
     python benchmarks/summary.py
 
-Reads results/*.json; writes results/summary.json (one flat object), the table in README.md, and plots/*.png. A figure
-whose raw results are missing is missing. What was measured on another machine lies in a folder named after it,
-results/MACHINE/*.json, and has a column of its own in the table.
+Reads results/*.json; writes results/summary.json (one flat object), the table in README.md, and plots/*.png. Figures
+without raw results are left out. Results of another machine are kept in a folder named after it,
+results/MACHINE/*.json, and have a separate column in the table.
 """
 
 import json
@@ -60,14 +60,14 @@ TARGETS: dict[str, str] = {
     "aeslc_rouge2": "≥ 10.29",
     "aeslc_rougeL": "≥ 23.44",
 }
-"""What is to be reached, in the order of the table; other figures follow without a target."""
+"""The targets, in the order of the table; other figures follow without a target."""
 
 
 def compute(raw: Raw) -> dict[str, float]:
-    """All figures that can be had, by their names.
+    """All available figures, by name.
 
     Args:
-        raw: the contents of results/*.json by the files' names without suffix.
+        raw: the contents of results/*.json by file name without suffix.
     """
     figures = formulas(raw)
     found = {}
@@ -80,7 +80,7 @@ def compute(raw: Raw) -> dict[str, float]:
 
 
 class Watched(dict[str, Any]):
-    """Raw results that remember which files were looked at."""
+    """Raw results that record which files were accessed."""
 
     def __init__(self, raw: Raw) -> None:
         super().__init__(raw)
@@ -92,7 +92,7 @@ class Watched(dict[str, Any]):
 
 
 def machines(raw: Raw, names: Iterable[str]) -> dict[str, str]:
-    """On which processor each figure was measured; on several, if its results are of several."""
+    """The processor that each figure was measured on; several if its results are from several."""
     watched = Watched(raw)
     figures = formulas(watched)
     found = {}
@@ -105,7 +105,7 @@ def machines(raw: Raw, names: Iterable[str]) -> dict[str, str]:
 
 
 def processors_of(results: Any) -> set[str]:
-    """The processors and numbers of cores that a file of results tells, wherever it does."""
+    """All processors and core counts recorded in a file of results, at any depth."""
     if not isinstance(results, dict):
         return set()
     if "cpu" in results:
@@ -115,7 +115,7 @@ def processors_of(results: Any) -> set[str]:
 
 
 def formulas(raw: Raw) -> dict[str, Callable[[], float]]:
-    """How each figure is computed; a formula whose raw results are missing raises KeyError."""
+    """The formula of each figure; it raises KeyError if its raw results are missing."""
     figures: dict[str, Callable[[], float]] = {}
     for short, name in (
         ("feed", "feeding, bf16"),
@@ -131,7 +131,7 @@ def formulas(raw: Raw) -> dict[str, Callable[[], float]]:
             figures[f"train_{short}_vs_joeynmt{suffix}"] = lambda v=variant, p=precision: (
                 tokens_per_second(raw, f"{v}, {p}") / of_peer(raw, "joeynmt", v)
             )
-        # Eole has one hidden size for both sides: its encoder has half the units, and so has ours beside it
+        # Eole has one hidden size for both sides: its encoder has half the units, so ours has too
         figures[f"train_nofeed_vs_eole{suffix}"] = lambda p=precision: (
             tokens_per_second(raw, f"no feeding, {p}", "halved") / of_peer(raw, "eole", "no feeding")
         )
@@ -284,7 +284,7 @@ def formulas(raw: Raw) -> dict[str, Callable[[], float]]:
 
 
 def met(name: str, figures: dict[str, float]) -> str:
-    """Whether a figure reaches its target, yes or **no**; empty where it has none or was not measured."""
+    """Whether a figure reaches its target, yes or **no**; empty if it has none or was not measured."""
     relation, _, limit = TARGETS.get(name, "").partition(" ")
     needed = {name, limit} if limit.isidentifier() else {name}
     if not relation or not needed <= figures.keys():
@@ -295,7 +295,7 @@ def met(name: str, figures: dict[str, float]) -> str:
 
 
 def best_bag(chosen: Raw, of: str) -> float:
-    """The test accuracy of the bag of words, or of letters, that is best on the dev split, in per cent."""
+    """Test accuracy, in per cent, of the bag of words (or of letters) that is best on the dev split."""
     bags = [bag for family, bag in chosen.items() if family.startswith(of)]
     return 100 * float(max(bags, key=lambda one: one["dev_accuracy"])["test_accuracy"])
 
@@ -311,22 +311,22 @@ def of_peer(raw: Raw, peer: str, variant: str) -> float:
 
 
 def sentences_per_second(raw: Raw, name: str) -> float:
-    """Of the test set, at the translator's own batch size."""
+    """Speed on the test set, at the translator's default batch size."""
     return middle(raw["decoding"]["speed"][name]["samples"], lambda one: one["sentences"] / one["seconds"])
 
 
 def of_limit(samples: list[Raw], kind: str) -> float:
-    """The part of the time that the machine's limit would take; the faster of before and after counts."""
+    """The time at the machine's limit, relative to the measured time; the faster of before and after counts."""
     return middle(samples, lambda one: min(limit[kind] for limit in one["limits"]) / one["seconds"])
 
 
 def bleu_change(scores: Raw) -> float:
-    """Cased BLEU with the shortlist, less that without."""
+    """Cased BLEU with the shortlist minus that without."""
     return float(scores["with"]["cased"]["value"] - scores["without"]["cased"]["value"])
 
 
 def best_of_peer(raw: Raw, peer: str, search: str) -> float:
-    """Sentences per second at the peer's best batch size; one at a time alone is none."""
+    """Sentences per second at the peer's best batch size; results with batch size 1 alone do not count."""
     beam = {"greedy": 1, "beam 5": 5}[search]
     runs = [run for run in raw["peers"]["decoding"][peer].values() if run.get("beam") == beam]
     if all(run.get("batch") == 1 for run in runs):
@@ -335,7 +335,7 @@ def best_of_peer(raw: Raw, peer: str, search: str) -> float:
 
 
 def latency(raw: Raw, name: str, share: float) -> float:
-    """Milliseconds within which this share of single sentences is translated."""
+    """Milliseconds within which the given share of single sentences is translated."""
 
     def quantile(seconds: list[float]) -> float:
         return sorted(seconds)[min(len(seconds) - 1, int(share * len(seconds)))]
@@ -344,7 +344,7 @@ def latency(raw: Raw, name: str, share: float) -> float:
 
 
 def vs_read(measured: Raw) -> float:
-    """Seconds of single sentences, as a multiple of reading from memory what each token needs."""
+    """Seconds per single sentence, relative to the time to read from memory what each token needs."""
     rate = statistics.mean(reading["memory"] for reading in measured["bytes_per_second"])
     return middle(
         measured["samples"],
@@ -353,13 +353,13 @@ def vs_read(measured: Raw) -> float:
 
 
 def growth(raw: Raw, pairs: int) -> float:
-    """Growth of the memory of training from 30 thousand pairs to so many."""
+    """Growth of training memory from 30 thousand pairs to `pairs`."""
     measured = raw["memory"]["pairs"]
     return measured[str(pairs)]["train"]["mebibytes"] / measured["30000"]["train"]["mebibytes"] - 1
 
 
 def slope(points: list[list[float]]) -> float:
-    """MiB for a million lines more, by least squares, from a quarter of the lines on: what begins is not what grows."""
+    """MiB per million lines, by least squares, without the first quarter of the lines: start-up is no growth."""
     done = [(lines / 1e6, held) for lines, held in points if lines >= points[-1][0] / 4]
     return statistics.linear_regression(*zip(*done, strict=True)).slope
 
@@ -371,7 +371,7 @@ def waiting_speed(waiting: dict[str, Any], where: str, way: str) -> float:
 
 
 def threads(raw: Raw) -> dict[str, dict[int, float]]:
-    """Of results/threads.json: milliseconds of a sentence by its number of threads, by question and circumstances."""
+    """Milliseconds per sentence by number of threads, by question and circumstances, from results/threads.json."""
     found: dict[str, dict[int, float]] = {}
     for run in raw["threads"]["runs"]:
         for question in ("many", "single", "shared"):
@@ -383,7 +383,7 @@ def threads(raw: Raw) -> dict[str, dict[int, float]]:
 
 
 def validation_share(measured: Raw) -> float:
-    """Of an epoch that ends with one validation."""
+    """Share of the validation in an epoch that ends with one."""
     batches = measured["batches_per_epoch"]
     return middle(
         measured["samples"],
@@ -392,7 +392,7 @@ def validation_share(measured: Raw) -> float:
 
 
 def pointer_ratio(samples: list[Raw], figure: str) -> float:
-    """Time with the pointer-generator, as a multiple of that with the softmax."""
+    """Time with the pointer-generator, relative to the softmax."""
     return middle(samples, lambda one: one[f"pointer_{figure}"] / one[f"softmax_{figure}"])
 
 
@@ -400,9 +400,9 @@ def table(figures: dict[str, float], on: dict[str, str], elsewhere: dict[str, di
     """All figures as one Markdown table.
 
     Args:
-        figures: the figures that count.
-        on: and the machine that each was measured on.
-        elsewhere: measured on other machines, too, by their names.
+        figures: the main figures.
+        on: the machine that each was measured on.
+        elsewhere: figures of other machines, by machine name.
     """
     rows = [
         " | ".join(["| figure | what it is | unit | measured | on | target | met", *elsewhere]) + " |",
@@ -420,7 +420,7 @@ def table(figures: dict[str, float], on: dict[str, str], elsewhere: dict[str, di
 
 
 def made_table(raw: Raw, figures: dict[str, float], elsewhere: dict[str, dict[str, float]]) -> str:
-    """The table of these raw results."""
+    """The table for these raw results."""
     return table(figures, machines(raw, figures), elsewhere)
 
 
@@ -444,12 +444,12 @@ def read(folder: Path) -> Raw:
 
 
 def other_machines(folder: Path) -> dict[str, dict[str, float]]:
-    """The figures of other machines, by the names of their folders."""
+    """The figures of other machines, by folder name."""
     return {path.name: compute(read(path)) for path in sorted(folder.iterdir()) if path.is_dir()}
 
 
 def plot(raw: Raw) -> None:
-    """One picture of the curves, one of memory and corpus, one of threads."""
+    """Plot the curves, memory against corpus size, and threads, one file each."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -506,7 +506,7 @@ def plot(raw: Raw) -> None:
 
 
 def draw(axis: Any, points: dict[int, float], label: str | None = None) -> None:
-    """A curve on logarithmic axes, with numbers at its points and round ones beside."""
+    """Draw a curve on logarithmic axes, with its points' values as x ticks and round numbers as y ticks."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     axis.loglog(list(points), list(points.values()), "o-", label=label)
@@ -518,7 +518,7 @@ def draw(axis: Any, points: dict[int, float], label: str | None = None) -> None:
 
 
 def shortly(value: int) -> str:
-    """With k for thousands and M for millions, where they are whole."""
+    """Abbreviate whole thousands with k and whole millions with M."""
     for unit, name in ((1_000_000, "M"), (1_000, "k")):
         if value >= unit and value % unit == 0:
             return f"{value // unit}{name}"

@@ -1,16 +1,16 @@
-"""What CPU threads bring in translation, alone on the machine and beside other programs.
+"""The effect of CPU threads on translation, on an idle machine and beside other programs.
 
     python benchmarks/threads.py             1, 2, 4 ... threads up to all cores, into results/threads.json
-    python benchmarks/threads.py 1 2         only so many
+    python benchmarks/threads.py 1 2         only these numbers of threads
 
-Each number of threads is measured in processes of its own, in turns, greedy, float32, with the model of trained.py:
+Each number of threads is measured in separate processes, alternating, greedy, float32, with the model of trained.py:
 
-* many: seconds of the test set, a batch for each thread, as `Translator` does it;
-* single: seconds of single sentences, each searched by one thread, as `Translator` does it;
-* shared: the same, but torch shares the products of a sentence out among all threads, which `Translator` leaves.
+* many: seconds of the test set, one batch per thread, as `Translator` does it;
+* single: seconds per single sentence, each searched by one thread, as `Translator` does it;
+* shared: the same, but torch splits the products of a sentence among all threads, which `Translator` does not do.
 
-`beside` is the same while as many other programs as there are cores do nothing but run. The outputs of many are held
-against those of one thread.
+`beside` is the same while one busy-looping program per core is running. The outputs of many are compared with those
+of one thread.
 """
 
 import json
@@ -41,7 +41,7 @@ def child(threads: int) -> None:
 
     translator = Translator.load(bundle(), threads=threads)
     sources = lines("test", "en")
-    outputs = translator.translate(sources, beam=1)  # a translator at work, not one that begins
+    outputs = translator.translate(sources, beam=1)  # warm up
 
     def each() -> list[float]:
         seconds = []
@@ -55,13 +55,13 @@ def child(threads: int) -> None:
     translator.translate(sources, beam=1)
     found = {"many": [(time.perf_counter() - began) / len(sources)], "single": each()}
     torch.set_num_threads(threads)
-    with mock.patch.object(Workers, "start", lambda self, tasks: tasks):  # by the thread that calls
+    with mock.patch.object(Workers, "start", lambda self, tasks: tasks):  # runs in the calling thread
         found["shared"] = each()
     print(json.dumps({**found, "outputs": outputs}))
 
 
 def measure(threads: int) -> dict[str, Any]:
-    """One sample: seconds of a sentence for each question, and the outputs."""
+    """One sample: seconds per sentence for each question, and the outputs."""
     found = subprocess.run(
         [sys.executable, __file__, "child", str(threads)],
         env={name: value for name, value in os.environ.items() if not name.startswith("OMP_")},
@@ -75,7 +75,7 @@ def measure(threads: int) -> dict[str, Any]:
 
 @contextmanager
 def others(number: int) -> Iterator[None]:
-    """So many programs that take all they get."""
+    """Run the given number of busy-looping programs."""
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(number)]
     try:
         yield
@@ -86,7 +86,7 @@ def others(number: int) -> Iterator[None]:
 
 
 def numbers() -> list[int]:
-    """1, 2, 4 and so on, and all cores."""
+    """1, 2, 4 and so on, and the number of cores."""
     cores = os.cpu_count() or 1
     return sorted({cores, *(2**power for power in range(10) if 2**power <= cores)})
 
@@ -103,7 +103,7 @@ def main() -> None:
             for threads in chosen:
                 if where == "alone":
                     samples = repeated(lambda t=threads: measure(t), 1)
-                else:  # what others take is what is asked for
+                else:  # load of other programs is intended
                     with others(os.cpu_count() or 1):
                         samples = [{**measure(threads), "others": 0.0}]
                 new = {"where": where, "threads": threads, "differ": 0, "samples": []}

@@ -1,9 +1,9 @@
-"""The benchmark's model, trained long enough to end its sentences: what decoding is measured on.
+"""The benchmark's model, trained long enough to end its sentences; used to measure decoding.
 
     python benchmarks/trained.py [feeding]
 
-Trains the recipe multi30k-en-de, in its own way (dropout, label smoothing, averaged weights), with the model and the
-pieces of workload.py, for EPOCHS epochs, and keeps the bundle in .models.
+Trains the recipe multi30k-en-de, with its own settings (dropout, label smoothing, averaged weights), with the model and
+the pieces of workload.py, for EPOCHS epochs, and keeps the bundle in .models.
 """
 
 import shutil
@@ -29,7 +29,7 @@ def bundle(*, feeding: bool = False) -> Path:
 
 
 def options(folder: Path, *, feeding: bool, epochs: int = EPOCHS) -> dict[str, Any]:
-    """What differs from the recipe."""
+    """Changes to the recipe."""
     work = prepare()
     return {
         "run_folder": str(folder),

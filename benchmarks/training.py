@@ -1,16 +1,16 @@
-"""How fast s2s trains: against this machine's limit, against a bare loop, a step-only cell against torch's LSTM.
+"""Training speed of s2s: against this machine's limit and a bare loop; a step-only cell against torch's LSTM.
 
-    python benchmarks/training.py            all of it, into results/training.json
-    python benchmarks/training.py speed      only what is named: speed, halved, overhead, cells, memory
+    python benchmarks/training.py            everything, into results/training.json
+    python benchmarks/training.py speed      only the named parts: speed, halved, overhead, cells, memory
 
-All in bf16 and float32, or in float32 alone where the processor has no instructions for the other.
+All in bf16 and float32, or in float32 alone if the processor has no bf16 instructions.
 
-* speed: target tokens per second of the plainest loop (workload.train_step), with and without input feeding, in turns;
+* speed: target tokens per second of a minimal loop (workload.train_step), with and without input feeding, alternating;
   the machine's limit (limits.py) is measured before and after each sample.
-* halved: the same without input feeding and with half the encoder, which is what Eole makes of the model.
+* halved: the same without input feeding and with half the encoder, which is Eole's version of the model.
 * overhead: `s2s.fit` (Lightning, logging, data loading) and the bare loop on the same batches, in turns in one process.
-* cells: the LSTM below, which has only a `step`, and torch.nn.LSTM on padded input, forward and backward, in turns.
-* memory: the most memory of a process that trains, each variant in a process of its own.
+* cells: the LSTM below, which has only a `step`, and torch.nn.LSTM on padded input, forward and backward, alternating.
+* memory: peak memory of a training process, each variant in a separate process.
 """
 
 import json
@@ -59,7 +59,7 @@ VARIANTS = {
 
 
 def speed() -> dict[str, Any]:
-    """Samples of each variant; batches go on from sample to sample."""
+    """Samples of each variant; each sample continues with the next batches."""
     given = batches()
     trainers = {}
     for name, (feeding, precision) in VARIANTS.items():
@@ -129,10 +129,10 @@ def pairs(batch: Batch) -> list[tuple[int, int]]:
 
 
 class Turns(pl.Callback):
-    """Stops the clock of a Lightning training after every batch, and lets a bare loop train on the same one.
+    """Times every batch of a Lightning training, and trains a bare loop on the same batches alternately.
 
     Attributes:
-        samples: sums over `group` batches, as many as Lightning logs once.
+        samples: sums over `group` batches, Lightning's logging interval.
     """
 
     group = 20
@@ -169,7 +169,7 @@ class Turns(pl.Callback):
 
 
 def overhead(groups: int = 9) -> list[dict[str, Any]]:
-    """Without dropout and averaging of weights, which the bare loop does not have."""
+    """Compare without dropout and weight averaging, which the bare loop does not have."""
     turns = Turns()
     given = options(WORK / "overhead", feeding=False)
     given |= {
@@ -188,7 +188,7 @@ def overhead(groups: int = 9) -> list[dict[str, Any]]:
 
 
 class StepOnlyLSTM(RecurrentCell):
-    """An LSTM as the author of a plugin writes it: equations of one step, nothing else."""
+    """An LSTM as a plugin author would write it: the equations of one step, nothing else."""
 
     state_sizes = (SIZE, SIZE)
 
@@ -242,7 +242,7 @@ def cells(time_steps: int = 16, calls: int = 10) -> dict[str, Any]:
 
 
 def memory() -> dict[str, float]:
-    """MiB of a process that imports everything, of one that holds the model, and of those that train 60 steps."""
+    """MiB of a process that imports everything, of one that loads the model, and of those that train 60 steps."""
     found = {}
     for name in ("nothing", f"no feeding, {PRECISIONS[0]}", f"feeding, {PRECISIONS[0]}"):
         command = [sys.executable, __file__, "child", name]
@@ -251,7 +251,7 @@ def memory() -> dict[str, float]:
 
 
 def child(name: str) -> None:
-    """What `memory` measures."""
+    """The process that `memory` measures."""
     if name in VARIANTS:
         feeding, precision = VARIANTS[name]
         model = build_model(feeding)

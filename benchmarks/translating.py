@@ -1,13 +1,13 @@
-"""`s2s translate` beside the bare decoding benchmark, and what it holds in memory after many lines.
+"""`s2s translate` compared to the bare decoding benchmark, and its memory after many lines.
 
-    python benchmarks/translating.py           all of it, into results/translating.json
-    python benchmarks/translating.py speed     only what is named: speed, memory
+    python benchmarks/translating.py           everything, into results/translating.json
+    python benchmarks/translating.py speed     only the named parts: speed, memory
 
-* speed: the test set through the command (files in and out, all its counting) with a loaded model, and by
-  `Translator.translate` of a list, which is what decoding.py measures, in turns; and the command in a process of its
-  own, beginning and loading included.
-* memory: LINES lines of many lengths through the command in a process of its own, with a tiny model whose outputs are
-  of many lengths too, so that products have any number of rows, on one thread; what the process holds, again and again.
+* speed: the test set through the command (file input and output, all its counting) with a loaded model, and through
+  `Translator.translate` of a list, which decoding.py measures, alternating; and the command in a separate
+  process, including start-up and loading.
+* memory: LINES lines of varied length through the command in a separate process, with a tiny model whose outputs also
+  vary in length, so that products have any number of rows, on one thread; memory is sampled repeatedly.
 """
 
 import json
@@ -73,7 +73,7 @@ def speed() -> dict[str, Any]:
 
 
 def memory() -> dict[str, Any]:
-    """What a process holds, by the lines that it has translated."""
+    """Memory of a process, by lines translated."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, "child", folder, str(LINES)]
         given = Path(folder, "in.txt")
@@ -86,7 +86,7 @@ def memory() -> dict[str, Any]:
 
 
 def of_many_lengths(number: int) -> Iterator[str]:
-    """Lines of 1 to 60 words, most often of about 10, cut from the training text at random places."""
+    """Lines of 1 to 60 words, most often about 10, cut from the training text at random places."""
     words = " ".join(lines("train", "en")).split()
     random = Random(1)
     for _ in range(number):
@@ -96,7 +96,7 @@ def of_many_lengths(number: int) -> Iterator[str]:
 
 
 def tiny(folder: Path) -> None:
-    """A bundle of a small model with random weights, which says from 1 to a few dozen tokens, most often 2."""
+    """A bundle of a small model with random weights, whose outputs have from 1 to a few dozen tokens, most often 2."""
     config = model_config(size=TINY)
     pieces = tokenizer()
     torch.manual_seed(1)
@@ -104,7 +104,7 @@ def tiny(folder: Path) -> None:
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:
-                weight *= 8.0  # what is said depends on what was read
+                weight *= 8.0  # makes outputs depend on the source
         model.head.bias[EOS] = 8.0
     spec = {"class_path": "SentencePiece", "init_args": {"vocabulary_size": PIECES}}
     save_bundle(
@@ -119,7 +119,7 @@ def tiny(folder: Path) -> None:
 
 
 def child(folder: str, number: int) -> None:
-    """Translate, and print [lines, MiB] of several moments as JSON."""
+    """Translate, and print samples [lines, MiB] as JSON."""
     points: list[tuple[int, float]] = []
     ended = threading.Event()
     about = Path(folder, "out.txt.partial.json")
@@ -128,7 +128,7 @@ def child(folder: str, number: int) -> None:
         while not ended.wait(0.2):
             try:
                 done = json.loads(about.read_text())["lines"]
-            except (OSError, ValueError):  # not yet, or no more
+            except (OSError, ValueError):  # not started yet, or already ended
                 continue
             if done >= len(points) * number / 50:
                 points.append((done, held_mebibytes()))
@@ -136,7 +136,7 @@ def child(folder: str, number: int) -> None:
     watcher = threading.Thread(target=watch)
     watcher.start()
     words = ["translate", f"{folder}/bundle", f"{folder}/in.txt", "--output", f"{folder}/out.txt"]
-    # Of several threads what is held goes up and down with the batches that meet; of one it shows any growth.
+    # With several threads memory varies with the batches that run at once; with one thread any growth shows.
     s2s([*words, "--beam", "1", "--threads", "1"])
     ended.set()
     watcher.join()
@@ -144,7 +144,7 @@ def child(folder: str, number: int) -> None:
 
 
 def held_mebibytes() -> float:
-    """What this process holds now."""
+    """Current memory of this process."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024

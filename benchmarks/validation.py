@@ -1,9 +1,9 @@
-"""What a validation with real decoding costs beside an epoch of Multi30k.
+"""The cost of a validation with real decoding, compared to an epoch of Multi30k.
 
     python benchmarks/validation.py
 
-Goes on training the model of trained.py with the recipe as it is: some batches, then all of the validation text (loss,
-greedy translation, BLEU), and again. An epoch's training is counted from the seconds of its batches.
+Continues training the model of trained.py with the unchanged recipe: some batches, then all of the validation text
+(loss, greedy translation, BLEU), and again. An epoch's training time is computed from the seconds of its batches.
 """
 
 import statistics
@@ -21,7 +21,7 @@ TURNS, BATCHES, WARM_UP = 4, 60, 10
 
 
 class Clock(pl.Callback):
-    """Seconds of batches, and of validations with all that comes with them."""
+    """Times batches, and validations with all their overhead."""
 
     def __init__(self) -> None:
         self.samples: list[dict[str, Any]] = []

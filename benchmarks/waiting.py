@@ -1,15 +1,15 @@
-"""What it costs that threads wait for each other busily: training alone, and next to other programs.
+"""The cost of busy waiting between threads: training alone, and beside other programs.
 
     python benchmarks/waiting.py             into results/waiting.json
 
-Threads that share a product wait at its end for the slowest, and spin meanwhile: by default of GNU's OpenMP, torch's on
-Linux, 300,000 times (`library`), which is longer than the turn of a thread that the system has put aside. A variable of
-the environment lets them spin less (`short`). Both ways are measured in processes of their own, in turns, target tokens
-per second of the plainest loop (workload.train_step) with all cores:
+Threads that share a product wait for the slowest at its end, spinning meanwhile: by default GNU's OpenMP, used by torch
+on Linux, spins 300,000 times (`library`), which is longer than the time slice of a preempted thread. An environment
+variable makes them spin less (`short`). Both are measured in separate processes, alternating, in target tokens
+per second of a minimal loop (workload.train_step) with all cores:
 
 * alone;
-* programs: next to as many programs as there are cores that do nothing but run;
-* training: next to another one of the same kind.
+* programs: beside one busy-looping program per core;
+* training: beside another training of the same kind.
 """
 
 import json
@@ -30,7 +30,7 @@ CIRCUMSTANCES = ("alone", "programs", "training")
 
 
 def child() -> None:
-    """Print target tokens per second, of one step at least."""
+    """Print target tokens per second, measured over at least one step."""
     from workload import batches, build_model, build_optimizer, target_tokens, train_step
 
     model = build_model(False)
@@ -47,7 +47,7 @@ def child() -> None:
 
 
 def measure(way: str, number: int) -> dict[str, Any]:
-    """The mean of so many trainings at once."""
+    """The mean of the given number of simultaneous trainings."""
     waiting = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS"}
     clean = {name: value for name, value in os.environ.items() if name not in waiting}
     trainings = [
@@ -69,7 +69,7 @@ def main() -> None:
     }
     for _ in range(SAMPLES):
         for (where, way), run in runs.items():
-            if where == "programs":  # what others take is what is asked for
+            if where == "programs":  # load of other programs is intended
                 with others(os.cpu_count() or 1):
                     run["samples"].append({**measure(way, 1), "others": 0.0})
             else:

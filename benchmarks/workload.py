@@ -1,10 +1,10 @@
-"""What all speed benchmarks work on: text, pieces, batches, the model, and the plainest loop that trains it.
+"""The common basis of all speed benchmarks: text, pieces, batches, the model, and a minimal training loop.
 
 Multi30k (Elliott et al. 2016), English to German, 8,000 joint SentencePiece pieces; a bidirectional LSTM of 512 units
 per direction, an LSTM decoder of 512 with Luong's general attention, one embedding shared by both sides and the output
 layer: 13.8 million parameters, 14.9 with input feeding. No dropout.
 
-`prepare()` leaves in .work, for programs of other languages and environments, each split as lines of text
+`prepare()` writes to .work, for programs in other languages and environments, each split as lines of text
 (`train.en`), of pieces (`train.en.pieces`; white space inside a piece is written <U+00A0>) and of ids
 (`train.en.ids`), and the SentencePiece model. Needs $S2S_DATA (see data/catalogue.yaml).
 """
@@ -39,15 +39,15 @@ BATCH = 64
 SEED = 1
 LEARNING_RATE = 0.001
 PRECISIONS = ("bf16", "float32") if bfloat16_is_fast() else ("float32",)
-"""What is measured: bfloat16 only where the processor has instructions for it. In the first one s2s trains here."""
+"""Measured precisions: bfloat16 only if the processor has instructions for it. The first is s2s's default here."""
 CLIP = 1.0
 
 
 def prepare() -> Path:
-    """Make what is not there yet.
+    """Create the files that do not exist yet.
 
     Returns:
-        The folder that holds it.
+        The folder that contains them.
     """
     with one_builder(WORK / "done"):
         if not (WORK / "done").exists():
@@ -90,7 +90,7 @@ def lines(split: str, side: str) -> list[str]:
 
 @cache
 def ids(split: str, side: str) -> list[list[int]]:
-    """The same as ids of pieces, without marks of begin and end."""
+    """The same as ids of pieces, without begin and end tokens."""
     return [[int(word) for word in line.split()] for line in _read(prepare() / f"{split}.{side}.ids")]
 
 
@@ -102,7 +102,7 @@ def tokenizer() -> Tokenizer:
 
 
 def batches(split: str = "train", *, sentences: int = BATCH, epoch: int = 0) -> list[Batch]:
-    """A split in batches of sentences of like length; "train" in the order in which s2s trains."""
+    """A split in batches of sentences of similar length; "train" in the order in which s2s trains."""
     source, target = (ids(split, side) for side in SIDES)
     lengths = [np.array([len(one) for one in side]) for side in (source, target)]
     limits = BatchLimits(sentences=sentences)
@@ -119,7 +119,7 @@ def batches(split: str = "train", *, sentences: int = BATCH, epoch: int = 0) -> 
 
 
 def target_tokens(given: Sequence[Batch]) -> int:
-    """Target tokens that are predicted, ends of sentences counted, padding not."""
+    """The number of predicted target tokens, counting ends of sentences but not padding."""
     return sum(int(batch.gold.lengths.sum()) for batch in given)
 
 
@@ -132,7 +132,7 @@ def model_config(
     dropout: float = 0.0,
     encoder_size: int | None = None,
 ) -> dict[str, Any]:
-    """The model's parts, as a bundle or a recipe names them; the encoder has `encoder_size` (`size`) per direction."""
+    """The model's parts, as in a bundle or a recipe; the encoder has `encoder_size` (`size`) units per direction."""
     cells = {"cell": "LSTM", "hidden_size": size, "layers": layers, "dropout": dropout}
     return {
         "source_vocabulary_size": vocabulary,
@@ -162,20 +162,20 @@ def build_model(feeding: bool, *, seed: int = SEED) -> Seq2Seq:
 
 
 def build_optimizer(model: torch.nn.Module) -> torch.optim.Optimizer:
-    """What s2s trains with."""
+    """The optimizer that s2s trains with."""
     return torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.0, fused=True)
 
 
 def train_step(
     model: Seq2Seq, optimizer: torch.optim.Optimizer, batch: Batch, *, precision: str = PRECISIONS[0]
 ) -> torch.Tensor:
-    """One step of the plainest loop: loss, gradient of the mean over tokens, clipping, update.
+    """One step of a minimal loop: loss, gradient of the mean over tokens, clipping, update.
 
     Args:
-        model: to be trained.
-        optimizer: of its parameters.
+        model: the model to train.
+        optimizer: the optimizer of its parameters.
         batch: sentence pairs.
-        precision: "bf16" (mixed) or "float32"; by default as s2s trains here.
+        precision: "bf16" (mixed) or "float32"; by default s2s's default here.
 
     Returns:
         The summed loss, without gradient.

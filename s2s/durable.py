@@ -79,7 +79,7 @@ def write_durably(path: str | Path, content: str | bytes) -> None:
     """Write a file as `durable_file` does; text as UTF-8.
 
     Raises:
-        WriteError: it cannot be written; what was there is as it was.
+        WriteError: it cannot be written; an existing file is unchanged.
     """
     with durable_file(path) as file:
         file.write(content.encode("utf-8") if isinstance(content, str) else content)
@@ -171,7 +171,7 @@ def _error_number(error: BaseException) -> int | None:
         return int(told[1] or told[2])
     if (
         isinstance(error, RuntimeError) and error.__context__ is not None
-    ):  # torch, which ends its archive all the same
+    ):  # torch, which still closes its archive
         return _error_number(error.__context__)
     return None
 
@@ -237,7 +237,7 @@ class Lock:
                     path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
                 lock = cls(path)
-            except (FileNotFoundError, FileExistsError):  # its holder has removed it just now
+            except (FileNotFoundError, FileExistsError):  # its holder has just removed it
                 if tries == _TRIES:
                     raise
                 continue
@@ -246,7 +246,7 @@ class Lock:
             lock.release()
 
     def is_on_its_path(self) -> bool:
-        """Whether what is locked is still what has this name."""
+        """Whether the locked file is still the one at this path."""
         try:
             return self._file is None or os.path.samestat(os.fstat(self._file), os.stat(self._path))
         except FileNotFoundError:
@@ -303,7 +303,7 @@ def _made(place: Path, make: Callable[[Path], None]) -> tuple[Path, Lock]:
     while True:
         new = _name_beside(place, _PARTIAL)
         make(new)
-        with suppress(BlockingIOError, FileNotFoundError):  # another's sweep was faster
+        with suppress(BlockingIOError, FileNotFoundError):  # removed by the sweep of another writer
             lock = Lock(new)
             if lock.is_on_its_path():
                 return new, lock
@@ -426,7 +426,7 @@ def _name_beside(place: Path, suffix: str) -> Path:
 
 
 def _opened(path: Path) -> int:
-    """For writing, where that is allowed: NFS locks nothing else."""
+    """Open for writing if that is allowed: NFS locks nothing else."""
     try:
         return os.open(path, os.O_RDWR)
     except OSError:  # a folder

@@ -1,4 +1,4 @@
-"""Token sequences of different lengths as one tensor: the one form in which text reaches a model."""
+"""Token sequences of different lengths as one tensor: the only form in which text reaches a model."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What others may have made, read and shown: nothing waits for a pipe, fills memory, overflows the stack or commands a
-terminal.
-"""
+"""Reading and showing untrusted data: no waiting for pipes, full memory, stack overflow or control of the terminal."""
 
 import errno
 import json
@@ -11,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 MOST_BYTES = 2**28
-"""Of a file that is read as a whole: configurations and what tokenizers learn are far below; weights are mapped."""
+"""Largest file that is read as a whole: configurations and tokenizers are far smaller; weights are memory-mapped."""
 
 MOST_NODES = 1_000_000
-"""Of a YAML file: values, those of an alias at each of its places. No configuration comes near."""
+"""Most values of a YAML file, those of an alias counted at each use. No configuration comes near."""
 
 
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
-    """The contents of an ordinary file.
+    """The contents of a regular file.
 
     Args:
         path: the file.
-        most: bytes that it may have.
+        most: maximum size in bytes.
 
     Raises:
         OSError: it cannot be read, is a pipe, a device or a folder, or is larger.
@@ -35,7 +33,7 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
 
 
 def ordinary(path: Path) -> BufferedReader:
-    """An ordinary file, opened for reading.
+    """A regular file, opened for reading.
 
     Raises:
         OSError: it cannot be opened, or is a pipe, a device or a folder.
@@ -48,17 +46,17 @@ def ordinary(path: Path) -> BufferedReader:
 
 
 def _at_once(path: str, flags: int) -> int:
-    # A pipe without a writer must not make us wait.
+    # Do not wait for a pipe without a writer.
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def printable(text: str) -> str:
-    """Text for a terminal, which control characters in it would command; these are written as Python writes them."""
+    """Text for a terminal: control characters, which could control it, are escaped as in Python."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds.
+    """Read a JSON file.
 
     Raises:
         OSError: see `read_bytes`.
@@ -68,7 +66,7 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(data: bytes | str) -> Any:
-    """What JSON says.
+    """Parse JSON.
 
     Args:
         data: in UTF-8.
@@ -83,18 +81,18 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def parse_yaml(data: bytes | str, loader: Any = None) -> Any:
-    """What YAML says: numbers, text, lists and mappings, for a safe loader builds no other objects.
+    """Parse YAML into numbers, text, lists and mappings: a safe loader builds no other objects.
 
     Args:
         data: in UTF-8.
-        loader: a kind of `yaml.SafeLoader`; None: that one.
+        loader: a subclass of `yaml.SafeLoader`; None: that class.
 
     Raises:
         yaml.YAMLError: it is not YAML, or asks for an object.
-        ValueError: it is not UTF-8, holds a number or date that cannot be or a value that its tag does not allow, is
-            nested too deeply, or becomes huge where its aliases are followed.
+        ValueError: it is not UTF-8, holds an invalid number or date or a value that its tag does not allow, is nested
+            too deeply, or becomes huge when its aliases are expanded.
     """
-    import yaml  # what reads JSON does not need it
+    import yaml  # not needed to read JSON
 
     reader = (loader or yaml.SafeLoader)(data.decode("utf-8") if isinstance(data, bytes) else data)
     try:
@@ -106,16 +104,16 @@ def parse_yaml(data: bytes | str, loader: Any = None) -> Any:
         return reader.construct_document(node)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    except (LookupError, AttributeError, TypeError) as error:  # of yaml itself: `!!bool x`, `!!int ''`
+    except (LookupError, AttributeError, TypeError) as error:  # raised by yaml itself: `!!bool x`, `!!int ''`
         raise ValueError("it holds a value that its tag does not allow") from error
     finally:
         reader.dispose()
 
 
 def _nodes(node: Any, known: dict[int, int]) -> int:
-    """How many values there are below a node of YAML, those that are shared counted as often as they are met."""
+    """The number of values in a YAML node, shared ones counted at each use."""
     if id(node) not in known:
-        known[id(node)] = MOST_NODES + 1  # what holds itself has no end
+        known[id(node)] = MOST_NODES + 1  # a node that contains itself is infinite
         inside = node.value if isinstance(node.value, list) else []
         known[id(node)] = 1 + sum(
             sum(_nodes(one, known) for one in each) if isinstance(each, tuple) else _nodes(each, known)

@@ -1,4 +1,4 @@
-"""`python -m soak [NAME …]`: run the attacks named, or all, each to its end or `--attempts`."""
+"""`python -m soak [NAME …]`: run the named attacks, or all, each to completion or up to `--attempts`."""
 
 import argparse
 import math
@@ -13,7 +13,7 @@ from soak.catalogue import attacks
 
 
 def main() -> int:
-    """Run; the exit status says whether a promise was broken."""
+    """Run the attacks; the exit status tells whether a promise was broken."""
     for package in (s2s, s2s_plugins):
         if ROOT not in Path(str(package.__file__)).resolve().parents:
             raise SystemExit(
@@ -32,7 +32,7 @@ def main() -> int:
     unknown = [name for name in given.names if name not in known]
     if unknown:
         parser.error(f"unknown attack {unknown[0]!r}; known: {', '.join(known)}")
-    keep_few_kernels()  # as docs/translating.md tells programs to, or memory grows until 1,024 are kept
+    keep_few_kernels()  # recommended by docs/translating.md, else memory grows until 1,024 are kept
     broken = 0
     if not given.table:
         for name in given.names or known:

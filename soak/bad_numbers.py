@@ -1,4 +1,4 @@
-"""NaN and infinity at random steps and places of a training, against the training in which these steps are left out."""
+"""NaN and infinity at random steps and places of a training, compared to a training that skips these steps."""
 
 import json
 import math
@@ -27,11 +27,11 @@ PLACES = (
 
 
 class Injection(Callback):
-    """Puts a bad number into one batch of each of some steps.
+    """Puts a bad number into one batch of each of the given steps.
 
     Args:
-        steps: by number from 0, with the accumulated batch and the place that is spoilt.
-        chance: draws the number, and the parameter.
+        steps: the accumulated batch and the place to corrupt, by step number from 0.
+        chance: chooses the number, and the parameter.
     """
 
     def __init__(self, steps: dict[int, tuple[int, str]], chance: random.Random) -> None:
@@ -81,7 +81,7 @@ class Injection(Callback):
 
 
 class LeftOut(Callback):
-    """Takes the gradient of some steps away, and their part in the average; it knows nothing of what is bad in them."""
+    """Drops the gradient of given steps, and their part in the average, without knowing what is bad in them."""
 
     def __init__(self, steps: dict[int, Any]) -> None:
         self.steps = steps
@@ -98,7 +98,7 @@ class LeftOut(Callback):
         for callback in trainer.callbacks:
             if isinstance(
                 callback, WeightAveraging
-            ):  # it is called after this one, and takes the step for done
+            ):  # it is called after this one, and would count the step as done
                 callback._latest_update_step = trainer.global_step
 
 
@@ -117,7 +117,7 @@ class BadNumbers(Attack):
         write_pairs(folder)
 
     def attempt(self, number: int, folder: Path) -> Outcome:
-        """One training with some bad steps, and its twin."""
+        """Train with some bad steps, and compare to a training without these steps."""
         chance = random.Random(number)
         accumulated = chance.choice((1, 3))
         total = 2 * math.ceil(BATCHES / accumulated)

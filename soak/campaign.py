@@ -1,4 +1,4 @@
-"""Runs the attempts of an attack; what was done is kept, so that a campaign goes on where it stopped."""
+"""Runs the attempts of an attack and saves progress, so that an interrupted campaign is resumed."""
 
 import json
 import math
@@ -19,21 +19,21 @@ from soak.attack import Attack, Broken
 
 RESULTS = Path(__file__).resolve().parent / "results"
 MOST_TOLD = 20
-"""So many broken promises are told in full; all are counted."""
+"""The number of broken promises reported in full; all are counted."""
 SAVED_EVERY_SECONDS = 5.0
 
 
 @dataclass
 class Tally:
-    """What came of the attempts so far.
+    """Results of the attempts so far.
 
     Args:
-        attempts: done.
+        attempts: number done.
         counts: how often each thing happened.
         broken: attempts that broke the promise.
         told: the first MOST_TOLD of them: number and message.
-        figures: measured on the way.
-        seconds: that all took.
+        figures: measurements.
+        seconds: total time.
     """
 
     attempts: int = 0
@@ -52,15 +52,15 @@ def run(
     again: bool = False,
     results: Path = RESULTS,
 ) -> Tally:
-    """Do the attempts that are still to be done, and write results/NAME.json.
+    """Run the remaining attempts, and write results/NAME.json.
 
-    Attempts with other code are not taken over: they say nothing of this one.
+    Attempts made with different code are discarded, as they say nothing about this code.
 
     Args:
-        attack: what is run.
-        attempts: how many there shall be in the end.
-        seconds: no attempt is begun after so many; the next call goes on.
-        again: begin anew.
+        attack: the attack to run.
+        attempts: the total number of attempts in the end.
+        seconds: no attempt is started after that many; the next call resumes.
+        again: start over.
         results: folder of the results.
     """
     path = results / f"{attack.name}.json"
@@ -96,10 +96,10 @@ def _attempt(attack: Attack, tally: Tally, folder: Path) -> None:
         tally.figures |= outcome.figures
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # what the attack itself did not foresee, and panics of libraries in Rust
+    except BaseException as error:  # errors that the attack did not expect, and panics of Rust libraries
         tally.broken += 1
         why = str(error) if isinstance(error, Broken) else traceback.format_exc()
-        for place in (ROOT, sys.prefix, sys.base_prefix):  # a result is read on other machines
+        for place in (ROOT, sys.prefix, sys.base_prefix):  # results are read on other machines
             why = why.replace(f"{place}/", "")
         if len(tally.told) < MOST_TOLD:
             tally.told.append({"attempt": tally.attempts, "what": why})

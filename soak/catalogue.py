@@ -1,4 +1,4 @@
-"""All attacks, in the order of docs/reliability.md: `module:Class`, imported when it is run."""
+"""All attacks, in the order of docs/reliability.md: `module:Class`, imported when run."""
 
 from importlib import import_module
 
@@ -27,7 +27,7 @@ ATTACKS: list[str] = [
 
 
 def attacks() -> dict[str, Attack]:
-    """Name to attack."""
+    """All attacks by name."""
     loaded = [_load(path) for path in ATTACKS]
     return {attack.name: attack for attack in loaded}
 

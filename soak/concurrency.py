@@ -1,4 +1,4 @@
-"""Several at once: readers and writers of one place, runs of one folder, threads and forks of one translator."""
+"""Concurrent use: readers and writers of one path, runs in one folder, threads and forks of one translator."""
 
 import io
 import json
@@ -35,7 +35,7 @@ _SECONDS = 120.0
 
 
 def at_once(work: Callable[[int], Any], count: int = PROCESSES) -> list[Any]:
-    """What forked children return who begin together, something that JSON can hold; an S2SError as {"error": its text}.
+    """JSON-serializable return values of forked children that start together; an S2SError as {"error": its text}.
 
     Raises:
         Broken: one died, or does not end.
@@ -132,7 +132,7 @@ class Concurrency(Attack):
         place = tiny_bundle(folder / "bundle")
 
         def work(number: int) -> Any:
-            if number < 2:  # both writers write the same place
+            if number < 2:  # both writers use the same path
                 for turn in range(READS):
                     tiny_bundle(place, seed=turn % 2)
                 return []
@@ -172,7 +172,7 @@ class Concurrency(Attack):
             )
 
         def work(number: int) -> Any:
-            name = "ab"[number // (PROCESSES - 1)]  # one of them builds another
+            name = "ab"[number // (PROCESSES - 1)]  # one of them builds a different one
             corpus = CorpusSpec(path=str(folder / f"{name}.tsv"))
             store = pair_store(folder / "cache", "train", [corpus], tokenizer, tokenizer)
             return all(store.text("source", n) == f"{n} {name}" for n in range(LINES)) and len(store) == LINES
@@ -246,7 +246,7 @@ def _right_or_refused(
     if not done or len(done) + len(refused) != len(told):
         raise Broken(f"neither done nor refused: {told}")
     for message in refused:
-        if "(process " not in message and "another run is writing" not in message:  # it has only just begun
+        if "(process " not in message and "another run is writing" not in message:  # it has only just started
             raise Broken(f"it is not said who is at work: {message}")
     check()
     _expect_names(folder, names)

@@ -1,4 +1,4 @@
-"""Opens hostile files in a forked process that may neither execute anything nor take much memory, and may die."""
+"""Opens hostile files in a forked process that may crash, but neither execute anything nor use much memory."""
 
 import gc
 import json
@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 from s2s.errors import S2SError
 
 MOST_SECONDS = 20
-"""For one file."""
+"""Per file."""
 MOST_MEBIBYTES = 512
-"""That opening a tiny file may take, beside what the process had and pages of files that it maps: those of its parent's
-libraries are a forked child's only when it touches them."""
+"""Memory that opening a tiny file may add, not counting pages of mapped files: those of its parent's libraries become
+a forked child's only when it touches them."""
 MARK = "hostile_module"
-"""Name of a module that must never be imported; it stands in what is drawn."""
+"""Name of a module that must never be imported; random inputs contain it."""
 
 _FORBIDDEN = (
     "pickle.find_class",
@@ -41,11 +41,11 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
 class Executed(BaseException):
-    """Something was about to be executed, or written elsewhere."""
+    """Something was about to be executed, or written outside the allowed folder."""
 
 
 class Result(NamedTuple):
-    """What came of one opening.
+    """The result of one opening.
 
     Attributes:
         what: "refused", "opened" or "broken".
@@ -57,12 +57,12 @@ class Result(NamedTuple):
 
 
 def results(openings: Sequence[Callable[[], str]], own: Path) -> list[Result]:
-    """What came of each; broken: it died, took too long or too much memory, executed something, or raised no S2SError.
+    """The result of each; broken: it died, took too long or too much memory, executed something, or raised no S2SError.
 
-    All run in one forked process; when that dies, in another from the next on.
+    All run in one forked process; if that dies, a new one continues with the next opening.
 
     Args:
-        openings: each opens something and says what it found.
+        openings: each opens something and returns what it found.
         own: the only folder that may be written to.
     """
     found: list[Result] = []
@@ -107,7 +107,7 @@ def _child(openings: Sequence[Callable[[], str]], own: Path, writing: int) -> No
     os.dup2(quiet, 2)
     seen: list[str] = []
     gc.collect()
-    gc.freeze()  # what the parent had is gone through here, not in the midst of an opening
+    gc.freeze()  # the parent's objects are scanned here, not during an opening
     sys.addaudithook(_hook(own, seen))
     with os.fdopen(writing, "w", encoding="utf-8") as stream:
         for opening in openings:
@@ -158,7 +158,7 @@ def _hook(own: Path, seen: list[str]) -> Callable[[str, tuple[Any, ...]], None]:
 
 @contextmanager
 def _bounded_memory() -> Iterator[None]:
-    # A second fence: what asks for terabytes gets nothing, whatever the machine would promise.
+    # A second limit: requests for terabytes fail even if the machine would overcommit.
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
     if pages:
@@ -171,7 +171,7 @@ def _bounded_memory() -> Iterator[None]:
 
 
 def _mapped_mebibytes() -> float:
-    """What is in memory of files that are mapped; 0 where the system does not tell."""
+    """Resident memory of mapped files; 0 if the system does not report it."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
     return sum(int(line.split()[1]) / 2**10 for line in lines if line.startswith("RssFile:"))

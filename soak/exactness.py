@@ -1,4 +1,4 @@
-"""A sentence's result depends on that sentence alone: over all registered parts, pair by pair, in float32."""
+"""A sentence's result depends on that sentence alone: for all registered parts, pairwise, in float32."""
 
 import copy
 import inspect
@@ -29,26 +29,26 @@ from soak.attack import Attack, Broken, Outcome
 from soak.pairwise import Row, pairwise
 
 PER_TOKEN = 1e-5
-"""Of log-probabilities in float32: what docs promise."""
+"""Tolerance of log-probabilities in float32, as promised in the docs."""
 ROUNDINGS = 4
-"""Where parts magnify rounding, a sentence alone in float32 is off from float64 too; by so many times that it may be
-off from itself, and such sentences are counted."""
+"""Some parts magnify rounding: alone in float32, a sentence already deviates from float64. Up to this multiple of
+that deviation is tolerated, and such sentences are counted."""
 NEAR_TIE = 1e-4
-"""Hypotheses whose scores are as close may change places."""
+"""Hypotheses whose scores differ by no more may be swapped."""
 MOST_TIES = 1 / 1000
-"""Share of the sentences that may."""
+"""The maximum share of such sentences."""
 LIMIT = 7
 NONE = "none"
 
 
 class Setting(NamedTuple):
-    """How sentences are put into batches.
+    """How sentences are batched.
 
     Attributes:
         name: for messages.
-        batches: which sentences, in their order.
-        width: columns of padding beside what is needed, filled with garbage.
-        threads: of torch.
+        batches: which sentences, in order.
+        width: extra columns of padding, filled with garbage.
+        threads: number of torch threads.
     """
 
     name: str
@@ -58,13 +58,13 @@ class Setting(NamedTuple):
 
 
 def choices() -> dict[str, list[str]]:
-    """What there is to combine; the plainest comes first."""
+    """The parts to combine; the plainest comes first."""
 
     def first(plain: str, names: Sequence[str]) -> list[str]:
         return [plain, *sorted(set(names) - {plain})]
 
     known = {kind: first(models.PARTNERS[kind], catalogue().names(kind)) for kind in models.PARTNERS}
-    known["embedding"] = ["Lookup"]  # others need files
+    known["embedding"] = ["Lookup"]  # the others need files
     known["cell"] += ["odd", "slots"]
     known["attention"] += [NONE]
     known["search"] += ["Beam with coverage"]
@@ -72,7 +72,7 @@ def choices() -> dict[str, list[str]]:
 
 
 def part(kind: str, name: str) -> Any:
-    """A factory of it."""
+    """A factory of the part."""
     if name == NONE:
         return None
     if name in ("odd", "slots"):
@@ -81,7 +81,7 @@ def part(kind: str, name: str) -> Any:
 
 
 def build(row: Row, seed: int, *, dropout: float = 0.0, size: int = 6) -> Seq2Seq:
-    """A model of random weights.
+    """A model with random weights.
 
     Raises:
         ConfigError: these parts do not fit together.
@@ -96,7 +96,7 @@ def build(row: Row, seed: int, *, dropout: float = 0.0, size: int = 6) -> Seq2Se
 
 
 def possible(row: Row) -> bool:
-    """Whether these parts fit together; what does not says why."""
+    """Whether these parts fit together; those that do not raise an error that says why."""
     try:
         build(row, 0)
         strategy(row)
@@ -106,7 +106,7 @@ def possible(row: Row) -> bool:
 
 
 def strategy(row: Row) -> SearchStrategy:
-    """It searches with three beams, where it has any."""
+    """The search strategy, with three beams if it has any."""
     if row["search"] == "Beam with coverage":
         return models.with_options(factory("search", "Beam"), size=3, beta=0.3)()  # type: ignore[no-any-return]
     part = factory("search", row["search"])
@@ -114,7 +114,7 @@ def strategy(row: Row) -> SearchStrategy:
 
 
 class Exactness(Attack):
-    """All registered parts beside each other."""
+    """Combinations of all registered parts."""
 
     name = "exactness"
     promise = (
@@ -132,7 +132,7 @@ class Exactness(Attack):
         self.sentences = self.ties = 0
 
     def attempt(self, number: int, folder: Path) -> Outcome:
-        """A combination of parts, with weights and sentences of its own."""
+        """Test one combination of parts, with its own weights and sentences."""
         row = self._row(number)
         what = " ".join(f"{kind}={name}" for kind, name in row.items() if kind != "embedding")
         chance = random.Random(number)
@@ -158,7 +158,7 @@ class Exactness(Attack):
         return self.rows[number % len(self.rows)]
 
     def _same_twice(self, row: Row, number: int, what: str) -> None:
-        """A seed gives the same loss and the same gradients, dropout and all."""
+        """The same seed gives the same loss and the same gradients, including dropout."""
         found = []
         for _ in range(2):
             model = build(row, number, dropout=0.3).train()
@@ -217,10 +217,10 @@ class Exactness(Attack):
     def _same(one: Hypothesis, other: Hypothesis, search: SearchStrategy, what: str) -> str:
         if one.tokens == other.tokens and one.finished == other.finished:
             off = max((abs(a - b) for a, b in zip(one.log_probs, other.log_probs, strict=True)), default=0.0)
-            if off > NEAR_TIE * max(1.0, *map(abs, other.log_probs)):  # `score` has looked more closely
+            if off > NEAR_TIE * max(1.0, *map(abs, other.log_probs)):  # `score` has a stricter check
                 raise Broken(f"{what}: log-probabilities of {one.tokens} are off by {off:.2g}")
             return "outputs the same"
-        # What is drawn next to a border has any score.
+        # If rounding changes a sampled token, the score can be anything.
         if search.draws or abs(one.score - other.score) <= NEAR_TIE:
             return "near ties of outputs"
         raise Broken(
@@ -229,7 +229,7 @@ class Exactness(Attack):
 
 
 def draw(chance: random.Random, *, own: bool = False) -> list[list[int]]:
-    """Six sentences of one to nine tokens; with words of their own, numbered as they come, if `own`."""
+    """Six sentences of one to nine tokens; if `own`, with out-of-vocabulary words, numbered as they occur."""
     sentences = []
     for _ in range(6):
         tokens = [chance.choice(models.LETTERS) for _ in range(chance.randint(1, 9))]
@@ -241,7 +241,7 @@ def draw(chance: random.Random, *, own: bool = False) -> list[list[int]]:
 
 
 def sources(sentences: list[list[int]], batch: list[int], setting: Setting, chance: random.Random) -> Padded:
-    """A batch; what stands in padding is drawn."""
+    """A batch; padding contains random tokens."""
     padded = pad([sentences[place] for place in batch])
     width = padded.ids.size(1) + setting.width
     garbage = torch.tensor([[chance.choice(models.LETTERS) for _ in range(width)] for _ in batch])
@@ -279,7 +279,7 @@ def score(
     setting: Setting,
     chance: random.Random,
 ) -> dict[int, Tensor]:
-    """Log-probabilities of given outputs, teacher forced."""
+    """Log-probabilities of given outputs, with teacher forcing."""
     found: dict[int, Tensor] = {}
     with torch.inference_mode(), threads(setting.threads):
         for batch in setting.batches:
@@ -295,7 +295,7 @@ def score(
 
 @contextmanager
 def threads(number: int) -> Iterator[None]:
-    """So many threads of torch, for a while."""
+    """Set the number of torch threads temporarily."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

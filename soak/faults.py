@@ -1,4 +1,4 @@
-"""A child process whose k-th call to the disk fails, or that is killed there."""
+"""Runs a child process whose k-th disk operation fails, or that is killed there."""
 
 import builtins
 import errno
@@ -32,8 +32,8 @@ KILLS = {KILLED, KILLED_AFTER, KILLED_IN, KILLED_AT_BYTE}
 
 
 def faults_of(call: str) -> list[str]:
-    """What can befall a call of a kind."""
-    if call == "unlink":  # what cannot be deleted is left for the next to delete
+    """The possible faults of a kind of call."""
+    if call == "unlink":  # what cannot be deleted is left for the next run to delete
         return [KILLED, KILLED_AFTER]
     inside = [SHORT, KILLED_IN] if call == "write" else []
     return [*ERRORS, VANISHED, KILLED, KILLED_AFTER, *inside]
@@ -41,11 +41,11 @@ def faults_of(call: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Fault:
-    """What befalls a child.
+    """A fault injected into a child process.
 
     Args:
         what: of `faults_of`, `LIMITED` or `KILLED_AT_BYTE`.
-        at: the number of the call, from 0; or the size in bytes that no file may exceed.
+        at: the number of the call, from 0; or the maximum file size in bytes.
     """
 
     what: str
@@ -59,7 +59,7 @@ class Ended:
     Args:
         how: "done", "refused" by an S2SError, "crashed" by another error, or "killed".
         message: of the error.
-        calls: the kinds of calls to the disk that it made.
+        calls: the kinds of disk operations that it made.
     """
 
     how: str
@@ -68,12 +68,12 @@ class Ended:
 
 
 def run(work: Callable[[], object], folder: Path, fault: Fault | None) -> Ended:
-    """Do something in a child process.
+    """Call a function in a child process.
 
     Args:
-        work: what is done.
-        folder: calls for paths below it count; it is what vanishes.
-        fault: what befalls it; None: nothing.
+        work: the function.
+        folder: calls for paths below it count; it is also the folder that vanishes.
+        fault: the fault to inject; None: none.
     """
     read, write = os.pipe()
     child = os.fork()
@@ -118,7 +118,7 @@ def _child(work: Callable[[], object], folder: Path, fault: Fault | None) -> End
 
 
 class _Disk:
-    """Stands between the process and its disk."""
+    """Intercepts the process's disk operations."""
 
     def __init__(self, folder: Path, fault: Fault | None) -> None:
         self._folder = os.path.realpath(folder)
@@ -126,9 +126,9 @@ class _Disk:
         self.calls: list[str] = []
 
     def install(self) -> None:
-        """From now on calls count."""
+        """Count calls from now on."""
         if self._fault is not None and self._fault.what in (LIMITED, KILLED_AT_BYTE):
-            # What the system itself does to a file that grows too large, whatever library writes it.
+            # The system itself enforces this limit, whichever library writes the file.
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             how = signal.SIG_DFL if self._fault.what == KILLED_AT_BYTE else signal.SIG_IGN
             signal.signal(signal.SIGXFSZ, how)
@@ -161,7 +161,7 @@ class _Disk:
         s2s.durable._exchange = self._faulty("rename", s2s.durable._exchange)
 
     def write(self, write: Callable[[Any], int], data: Any) -> int:
-        """A write of bytes, of which a part may be all that comes."""
+        """Write bytes, possibly only a part of them."""
         fault = self._fault
         if fault is not None and fault.at == len(self.calls) and fault.what in (SHORT, KILLED_IN):
             self.calls.append("write")

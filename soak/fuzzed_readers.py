@@ -1,7 +1,7 @@
-"""Every reader of files is given files that are nearly right.
+"""Every reader of files is given files that are almost valid.
 
-With atheris installed (`make soak` does) its inputs are led by coverage; it takes a process over, so each attempt is a
-child. Without it, and in CI, they are drawn blindly, in this process.
+With atheris installed (`make soak` does) inputs are coverage-guided; it takes over a process, so each attempt is a
+child process. Without it, and in CI, they are random mutations, in this process.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from soak.mutated_contents import mutated
 from soak.readers import Reader, read, readers
 
 BLIND = 25
-"""Inputs of an attempt in CI."""
+"""Inputs per attempt in CI."""
 LONGEST_INPUT = 2**14
-"""Bytes, where they are led; drawn blindly some have 200,000."""
+"""Bytes of coverage-guided inputs; some random ones have 200,000."""
 MOST_MEBIBYTES = 4096
-"""That a reader may take of memory, a child with a bundle in it takes some 500."""
+"""Maximum memory of a reader; a child process with a bundle loaded needs about 500."""
 SECONDS = 1800
 
 
@@ -46,7 +46,7 @@ class FuzzedReaders(Attack):
         pass
 
     def attempt(self, number: int, folder: Path) -> Outcome:
-        # In CI the first of each reader; what is led by coverage begins behind them.
+        # CI runs the first turn of each reader, without coverage; later turns are coverage-guided.
         name, turn = self._names[number % len(self._names)], number // len(self._names)
         if turn == 0 or importlib.util.find_spec("atheris") is None:
             counts = _blind(name, number, folder, BLIND if turn == 0 else readers()[name].inputs)
@@ -99,11 +99,11 @@ def _in_child(name: str, seed: int, folder: Path) -> Counter[str]:
 
 
 def _led(name: str, seed: int, folder: Path, inputs: int) -> None:
-    """In a process of its own; writes result.json, and never returns."""
+    """Run in a separate process; writes result.json, and never returns."""
     import atheris
 
     with atheris.instrument_imports(include=["s2s", "s2s_plugins", "json", "csv", "gzip", "yaml"]):
-        import s2s.inference.bundle  # noqa: F401  (with all that readers need, or it is not instrumented)
+        import s2s.inference.bundle  # noqa: F401  (with everything that readers need, or it is not instrumented)
         import s2s.training.options  # noqa: F401
 
         reader = readers()[name]
@@ -137,7 +137,7 @@ def _led(name: str, seed: int, folder: Path, inputs: int) -> None:
         return led
 
     options = [
-        f"-seed={seed + 1}",  # 0 would be drawn
+        f"-seed={seed + 1}",  # 0 means a random seed
         f"-max_len={LONGEST_INPUT}",
         f"-rss_limit_mb={MOST_MEBIBYTES}",
         "-timeout=60",

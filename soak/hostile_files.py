@@ -1,4 +1,4 @@
-"""Files from others, spoilt: each is refused with a clear error, or gives a result; nothing is executed."""
+"""Corrupted files from others: each is refused with a clear error, or gives a result; nothing is executed."""
 
 import json
 import os
@@ -18,7 +18,7 @@ TEXT = ["abcdefghijklmnopqrstuvwxyz .,äßé", "the cat sat on the mat", "a dog 
 LINES = ["the cat", "äß dog mat", ""]
 MUTATIONS = 10_000
 EXPORT = Path(__file__).resolve().parents[1] / "tests" / "data" / "export_of_format_1"
-"""Of `tests.references.tiny.tiny_bundle(folder, decoder="Recurrent")`; to export that takes a quarter of a minute."""
+"""Of `tests.references.tiny.tiny_bundle(folder, decoder="Recurrent")`, whose export takes a quarter of a minute."""
 HARMLESS = {True: "harmless, equal result", False: "harmless, other result"}
 
 CONFIG = """
@@ -47,12 +47,12 @@ trainer:
 
 
 class Opening:
-    """A spoilt copy and what opens it.
+    """A corrupted copy and the function that opens it.
 
     Args:
-        opens: opens a file or folder, and says what it found.
-        path: of the spoilt copy.
-        told: how it is spoilt.
+        opens: opens a file or folder, and returns what it found.
+        path: of the corrupted copy.
+        told: how it is corrupted.
     """
 
     def __init__(self, opens: Callable[[Path], str], path: Path, told: str) -> None:
@@ -66,10 +66,10 @@ class Opening:
 
 
 class HostileFiles(Attack):
-    """Copies of one good file or folder, each spoilt in one place or two.
+    """Copies of a valid file or folder, each corrupted in one or two places.
 
     Attributes:
-        at_once: copies of an attempt, opened in one process.
+        at_once: copies per attempt, opened in one process.
         names_path: whether a refusal must name the path.
     """
 
@@ -81,24 +81,24 @@ class HostileFiles(Attack):
 
     @abstractmethod
     def make(self, folder: Path) -> Path:
-        """The good one."""
+        """Create the valid file or folder."""
 
     @abstractmethod
     def open(self, path: Path) -> str:
-        """Open what is at a path and use it; what came of it, as text."""
+        """Open a file or folder and use it; return the result as text."""
 
     def files(self, good: Path) -> list[Path]:
-        """Those that may be spoilt, relative; of a file itself only `.`."""
+        """Relative paths of the files that may be corrupted; for a single file only `.`."""
         if good.is_file():
             return [Path()]
         return sorted(path.relative_to(good) for path in good.rglob("*") if path.is_file())
 
     def warm(self, good: Path) -> None:
-        """Import all that opening needs: what is forked has it, and imports nothing more."""
+        """Import everything needed for opening, so that forked processes import nothing more."""
         self.open(good)
 
     def seal(self, path: Path) -> None:
-        """Make the checksums right again, as an attacker would."""
+        """Correct the checksums, as an attacker would."""
 
     def prepare(self, folder: Path) -> None:
         with warnings.catch_warnings():
@@ -179,7 +179,7 @@ class HostileExports(HostileFiles):
         seal_shipped(path, "export.json")
 
     def warm(self, good: Path) -> None:
-        import s2s.runtime.translator  # noqa: F401  (a session of onnxruntime's has threads, which are not forked)
+        import s2s.runtime.translator  # noqa: F401  (an onnxruntime session has threads, which do not survive a fork)
 
     def open(self, path: Path) -> str:
         from s2s.runtime.translator import OnnxTranslator
@@ -192,7 +192,7 @@ class HostileTokenizers(HostileFiles):
     promise = (
         "a spoilt tokenizer model is refused with its path, or splits text; no crafted one ends the process"
     )
-    attempts = 7 * HostileFiles.attempts  # there are seven models, of which each is spoilt as often
+    attempts = 7 * HostileFiles.attempts  # there are seven models, each corrupted equally often
 
     def make(self, folder: Path) -> Path:
         from s2s.registry.parts import factory
@@ -308,7 +308,7 @@ class HostileConfigs(HostileFiles):
     promise = "a configuration builds only parts of plugins and listed classes; a spoilt one is refused, or understood"
     at_once = 10
     attempts = MUTATIONS // at_once
-    names_path = False  # an option is named, for configurations are put on top of each other
+    names_path = False  # the error names an option instead, as configurations are merged
 
     def make(self, folder: Path) -> Path:
         path = folder / "run.yaml"
@@ -323,7 +323,7 @@ class HostileConfigs(HostileFiles):
 
 
 def seal_shipped(folder: Path, name: str) -> None:
-    """Write the right checksums into a bundle or export, where its configuration can still be read."""
+    """Write correct checksums into a bundle or export, if its configuration is still readable."""
     from s2s.inference import checksums
 
     path = folder / name

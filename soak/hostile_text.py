@@ -1,4 +1,4 @@
-"""Lines as broken as files are, through every door by which text comes in: one line out for one in, in order."""
+"""Lines as malformed as in files, through every entry point for text: one output line per input line, in order."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from soak.attack import Attack, Broken, Outcome
 from soak.strange import strange_lines
 
 FEW, MANY = 40, 2_300
-"""Lines of an attempt: of the first at each door, which CI makes, and of all others; a million in all."""
+"""Lines per attempt: in the first attempt of each entry point, which CI runs, and in all others; a million in all."""
 PROMPTS = 20
 LONGEST = 10**7
-"""Bytes of one line, in one of ten attempts."""
+"""Bytes of the longest line, in one of ten attempts."""
 LONGEST_READ = 2**24
-"""Bytes of a line that a corpus may have; JSON writes six for a mark of direction, which itself has three."""
+"""Maximum bytes per line of a corpus; JSON writes six for a direction mark, which itself has three."""
 ALONE = 100
-"""Every so manieth line is translated again, alone."""
+"""Every line with a number divisible by this is translated again, alone."""
 
 SHORT = ["--max-source-tokens", "48", "--limit-ratio", "0.5", "--limit-extra", "2"]
 WAYS = {
@@ -58,7 +58,7 @@ class HostileText(Attack):
             self._learnt_from,
             self._translated_without_torch,
         ]
-        self.short = len(self._doors) - 1  # to export a model takes longer than all others together
+        self.short = len(self._doors) - 1  # exporting a model takes longer than all others together
         self.attempts = 35 * len(self._doors)
 
     def prepare(self, folder: Path) -> None:
@@ -88,7 +88,7 @@ class HostileText(Attack):
 
     def _translating(self, tokenizer: str) -> Callable[[int, Path, list[bytes]], int]:
         def door(number: int, folder: Path, lines: list[bytes]) -> int:
-            if tokenizer == "SentencePiece":  # of its sentences only as many as are translated in a moment
+            if tokenizer == "SentencePiece":  # only as many sentences as it translates quickly
                 lines = [line[: 10**5] for line in lines]
             command = [str(self._folder / tokenizer), *SHORT, *WAYS[tokenizer]]
             return _translated(folder, lines, command, n_best=tokenizer == "Bytes", alone=_alone(tokenizer))
@@ -146,7 +146,7 @@ class HostileText(Attack):
         return len(lines)
 
     def _evaluated(self, number: int, folder: Path, lines: list[bytes]) -> int:
-        # Sentences of a score are what people have written: 10 MB are none, and TER or chrF of them take hours.
+        # Scored sentences are written by people: none have 10 MB, for which TER or chrF would take hours.
         lines = [line[:2_000] for line in lines]
         _write(folder / "broken", lines)
         first = next(place for place, (text, line) in enumerate(_texts(lines), 1) if text.encode() != line)
@@ -215,7 +215,7 @@ def _long_line(generator: random.Random, most: int) -> bytes:
 
 
 def _run(*words: str, status: int = 0) -> tuple[str, str]:
-    """A command as a person types it; what it writes to standard output and error."""
+    """Run a command line; return its standard output and error."""
     from s2s.__main__ import main
 
     out, errors = io.StringIO(), io.StringIO()
@@ -238,7 +238,7 @@ def _translated(
     command = ["translate", command[0], str(folder / "in"), *command[1:], "--output"]
     errors = _run(*command, str(folder / "out.jsonl"), "--jsonl")[1]
     rows = [json.loads(row) for row in _lines(folder / "out.jsonl", len(lines))]
-    # What they were, found out another way.
+    # The expected values, computed independently.
     texts = [text for text, _ in _texts(lines)]
     invalid = sum(text.encode() != line for text, line in _texts(lines))
     control = sum(any(unicodedata.category(s) == "Cc" and s < "\x80" and s != "\t" for s in t) for t in texts)
@@ -250,7 +250,7 @@ def _translated(
         (r"(\d+) of \d+ lines have more than 48", sum(row["truncated"] for row in rows)),
     ):
         _check(_counted(errors, pattern) == number, f"{number} of {pattern}: {errors}")
-    # Plain text is as many lines, the same ones.
+    # Plain text output has the same lines.
     _run(*command, str(folder / "out.txt"))
     wanted = [one["text"] for row in rows for one in ([row, *row["alternatives"]] if n_best else [row])]
     plain = _lines(folder / "out.txt", len(wanted))
@@ -273,7 +273,7 @@ def _alone(tokenizer: str) -> Callable[[str, str], str]:
 
 
 def _options(words: Sequence[str]) -> dict[str, Any]:
-    """Options of the command line as Python has them."""
+    """Command-line options as Python arguments."""
     given: dict[str, Any] = {}
     rest = iter(words)
     for word in rest:
@@ -296,7 +296,7 @@ def _object(line: bytes, text: str, generator: random.Random) -> bytes:
 
 
 def _source(row: bytes) -> str | None:
-    """The text of an object; None where there is none that can be used."""
+    """The text of a JSON object; None if it is unusable."""
     from s2s.errors import DataError
     from s2s.inference.line import Line
 
@@ -314,12 +314,12 @@ def _source(row: bytes) -> str | None:
 
 
 class _Corpus(NamedTuple):
-    """What a corpus is, found out another way.
+    """The expected contents of a corpus, computed independently.
 
     Attributes:
-        files: as a configuration names them.
-        pairs: that are whole.
-        skipped: lines that are not; of two files each has its own.
+        files: as named in a configuration.
+        pairs: the valid pairs.
+        skipped: number of invalid lines; with two files, both are counted.
     """
 
     files: str
@@ -370,12 +370,12 @@ def _decoded(line: bytes) -> str | None:
 
 
 def _whole(lines: Sequence[bytes]) -> list[str | None]:
-    """The lines of a file that can be read, in their places; a mark of the byte order is none of the first one's."""
+    """The readable lines of a file, at their positions; a byte order mark is not part of the first line."""
     return [_decoded(line) for line in [lines[0].removeprefix(b"\xef\xbb\xbf"), *lines[1:]]]
 
 
 def _fitted(folder: Path, files: str, pairs: list[tuple[str, str]], skipped: int) -> None:
-    """Two steps of training; the token store has these pairs, and the others are counted."""
+    """Train two steps; the token store must have these pairs, and the other lines must be counted."""
     import s2s
     from s2s.text.store import PairStore
 
@@ -412,7 +412,7 @@ def _write(path: Path, lines: Sequence[bytes]) -> None:
 
 
 def _lines(path: Path, number: int) -> list[str]:
-    """The lines of a file, which must be so many."""
+    """The lines of a file, which must have the given number."""
     written = path.read_bytes()
     found = written.decode("utf-8").split("\n")
     _check(found.pop() == "" and len(found) == number, f"{len(found)} lines out for {number} in")
@@ -420,7 +420,7 @@ def _lines(path: Path, number: int) -> list[str]:
 
 
 def _texts(lines: Sequence[bytes]) -> list[tuple[str, bytes]]:
-    """What each line says, and its bytes, without its end."""
+    """The text of each line, and its bytes, without its end."""
     whole = [line.removesuffix(b"\r") for line in lines]
     return [(line.decode("utf-8", "replace"), line) for line in whole]
 

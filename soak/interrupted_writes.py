@@ -1,4 +1,4 @@
-"""Whatever s2s saves, on a disk that fails at each call, and killed at each call and byte."""
+"""Everything that s2s saves, on a disk that fails at each operation, or killed at each operation and byte."""
 
 import io
 import os
@@ -38,17 +38,17 @@ from tests.references.tiny import tiny_bundle
 
 FAULTS_IN_AN_ATTEMPT = 10
 SIZES = 20
-"""So many limits of a file's size are tried of each thing that is saved."""
+"""Number of file size limits tried for each saved artifact."""
 
 
 class Saved(ABC):
-    """Something that s2s saves, in two versions: 0 and 1.
+    """An artifact that s2s saves, in two versions: 0 and 1.
 
     Attributes:
-        name: of what lies in the folder when it is saved.
-        beside: names that stay beside it, besides locks.
-        begun: names of what is kept to be gone on with when writing fails.
-        side_by_side: the versions lie beside each other, so that nothing is replaced.
+        name: the file or folder name.
+        beside: names that remain beside it, other than locks.
+        begun: names of partial results that are kept for resuming when writing fails.
+        side_by_side: both versions are kept side by side, so that nothing is replaced.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Saved(ABC):
     side_by_side = False
 
     def prepare(self, shared: Path) -> None:
-        """Make what both versions are made of, once; then learn how each reads."""
+        """Create the inputs of both versions once; then record what reading each version gives."""
         self.make(shared)
         self._versions = []
         for version in (0, 1):
@@ -67,7 +67,7 @@ class Saved(ABC):
             self._versions.append(self.read(folder / self.name))
 
     def found(self, folder: Path) -> set[int]:
-        """The versions that can be read."""
+        """The readable versions."""
         place = folder / self.name
         if not place.exists():
             return set()
@@ -83,7 +83,7 @@ class Saved(ABC):
     def read(self, place: Path) -> object: ...
 
     def go_on(self, folder: Path, version: int) -> None:
-        """What a person does when it has failed."""
+        """The user's action after a failure."""
         self.write(folder, version)
 
 
@@ -157,7 +157,7 @@ class SavedShortlist(Saved):
 
     def found(self, folder: Path) -> set[int]:
         if (folder / self.name).exists() and self.read(folder / self.name) is None:
-            return set()  # the bundle is there, and has none yet
+            return set()  # the bundle exists, but has none yet
         return super().found(folder)
 
 
@@ -168,7 +168,7 @@ class SavedExport(Saved):
         self._bundles = [tiny_bundle(shared / str(version), seed=version) for version in (0, 1)]
         weights = numpy_helper.from_array(np.arange(600, dtype=np.float32), "weights")
         graph = helper.make_graph([], "graph", [], [], [weights])
-        # Making the true graphs takes longer than a thousand attempts; what writes them does not look into them.
+        # Creating real graphs takes longer than a thousand attempts; the writing code does not inspect them.
         s2s.export.folder.to_onnx = lambda model: Graphs(  # type: ignore[attr-defined]
             *(helper.make_model(graph) for _ in Graphs._fields)
         )
@@ -306,7 +306,7 @@ SAVED: tuple[type[Saved], ...] = (
 
 
 class Case(NamedTuple):
-    """A fault while version 1 of something is written."""
+    """A fault while version 1 of an artifact is written."""
 
     saved: Saved
     replaces: bool
@@ -334,7 +334,7 @@ class InterruptedWrites(Attack):
             for replaces in (False, True):
                 kinds.append([Case(saved, replaces, fault) for fault in _faults(saved, replaces, shared)])
                 random.Random(1).shuffle(kinds[-1])
-        # In turns, so that the first attempts try something of each.
+        # Interleaved, so that the first attempts cover every artifact.
         self._cases = [case for cases in zip_longest(*kinds) for case in cases if case is not None]
 
     def attempt(self, number: int, folder: Path) -> Outcome:
@@ -352,7 +352,7 @@ class InterruptedWrites(Attack):
 
 
 def _faults(saved: Saved, replaces: bool, shared: Path) -> Iterator[Fault]:
-    """All that can befall the writing of version 1."""
+    """All possible faults while version 1 is written."""
     folder = shared / f"counted-{replaces}"
     folder.mkdir()
     with redirect_stderr(io.StringIO()):
@@ -369,7 +369,7 @@ def _faults(saved: Saved, replaces: bool, shared: Path) -> Iterator[Fault]:
 
 
 def _try(case: Case, folder: Path) -> str:
-    """Let a write fail, look at what is left, and write again.
+    """Let a write fail, check what remains, and write again.
 
     Raises:
         Broken: something was lost, half written or left over, or the error does not help.
@@ -395,7 +395,7 @@ def _try(case: Case, folder: Path) -> str:
             saved.go_on(folder, 1)
     if 1 not in saved.found(folder):
         raise Broken("it cannot be written afterwards")
-    if not (saved.side_by_side and 1 in found):  # else nobody writes it again
+    if not (saved.side_by_side and 1 in found):  # otherwise nobody writes it again
         _check_tidy(folder, saved.beside)
     return (
         "new version whole" if 1 in found else "version before whole" if before & found else "nothing there"

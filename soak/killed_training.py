@@ -1,4 +1,4 @@
-"""Training killed at any moment, again and again, and gone on with: it must be the training that was never killed."""
+"""Training killed at random moments, repeatedly, and resumed; it must equal a training that was never killed."""
 
 import csv
 import json
@@ -29,22 +29,22 @@ MOMENTS = [
     "in a save",
     "writing the bundle",
 ]
-"""What a training can be at; where several hold, the last."""
+"""The phases of a training; of nested ones the innermost counts."""
 
 PAIRS = 300
 BATCHES = 19
-"""Of an epoch: PAIRS in batches of 16."""
+"""Per epoch: PAIRS in batches of 16."""
 
 EPOCHS = 3
 LEAVE_SECONDS = 10.0
 WAIT_SECONDS = 120.0
-"""A training takes a few; one that takes so long hangs."""
+"""A training takes a few seconds; one that takes this long hangs."""
 
 TIMED = "tokens_per_second"
-"""The one column of metrics.csv that is no function of the run."""
+"""The only column of metrics.csv that differs between identical runs."""
 
 FRESH_EVERY = 8
-"""One attempt in so many starts Python anew for each training; the others fork a process that has imported all."""
+"""One attempt in this many starts a fresh Python for each training; the others fork a process with all imports done."""
 
 
 class Kill(NamedTuple):
@@ -52,8 +52,8 @@ class Kill(NamedTuple):
 
     Args:
         moment: one of MOMENTS.
-        time: that it is at it for so many times.
-        share: of how long that takes, at which it is killed.
+        time: at which occurrence of the moment.
+        share: after which part of its usual duration.
     """
 
     moment: int
@@ -62,7 +62,7 @@ class Kill(NamedTuple):
 
 
 class Clock:
-    """What a training is at, told by itself to whoever watches: in a file that both map."""
+    """The current phase of a training, reported by the training through a file that both processes map."""
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
@@ -73,12 +73,12 @@ class Clock:
 
     @property
     def moment(self) -> int:
-        """The moment that now is, a place in MOMENTS."""
+        """The current moment, an index into MOMENTS."""
         return int(self._table[0, 0])
 
     @contextmanager
     def at(self, moment: str) -> Iterator[None]:
-        """While it lasts; inside of another, which goes on after it."""
+        """Mark a moment for the duration of a block; the enclosing moment continues afterwards."""
         place, before, began = MOMENTS.index(moment), self._table[0, 0], time.monotonic()
         self._table[0, 0] = place
         self.times[place] += 1
@@ -89,12 +89,12 @@ class Clock:
             self._table[0, 0] = before
 
     def mean_seconds(self, moment: int) -> float:
-        """How long a moment lasts."""
+        """Mean duration of a moment."""
         return float(self.seconds[moment] / max(1.0, self.times[moment]))
 
 
 def train(argv: list[str], clock: str, said: str) -> None:
-    """One life of a training, in a process of its own: what `s2s fit` does, and telling the clock what it is at."""
+    """One life of a training, in a separate process: what `s2s fit` does, reporting its phase to the clock."""
     from pytorch_lightning.loops.evaluation_loop import _EvaluationLoop
 
     import s2s.training.cli
@@ -104,11 +104,11 @@ def train(argv: list[str], clock: str, said: str) -> None:
     from s2s.training.loop import EpochLoop, FitLoop
     from s2s_plugins.tokenizers.sentencepiece import SentencePiece
 
-    # A server of forks hands its own way of starting processes down; a command starts its workers by forking.
+    # A fork server passes on its start method; a command starts its workers by forking.
     multiprocessing.set_start_method("fork", force=True)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs with & ignores it
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and what runs under nohup this
-    os.setpgid(0, 0)  # a signal to it and its workers is none to whoever attacks
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs of a shell
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored under nohup
+    os.setpgid(0, 0)  # signals to it and its workers must not reach the attacking process
     watch = Clock(Path(clock))
 
     def told(holder: Any, name: str, moment: str) -> None:
@@ -120,7 +120,7 @@ def train(argv: list[str], clock: str, said: str) -> None:
 
         setattr(holder, name, timed)
 
-    told(s2s.training.cli, "run", "setting up")  # all of it, unless it is told more exactly below
+    told(s2s.training.cli, "run", "setting up")  # everything not covered more precisely below
     told(SentencePiece, "train", "learning the tokenizer")
     told(_Builder, "build", "building the store")
     told(FitLoop, "run", "between two steps")
@@ -146,7 +146,7 @@ def train(argv: list[str], clock: str, said: str) -> None:
 
 
 class KilledTraining(Attack):
-    """Kills by SIGKILL; where it hits is what is counted."""
+    """Kills by SIGKILL; counts are by the phase that it hits."""
 
     name = "killed-training"
     promise = (
@@ -188,7 +188,7 @@ class KilledTraining(Attack):
         run = folder / "run"
         fresh = number % FRESH_EVERY == FRESH_EVERY - 1
         for life, kill in enumerate([*kills, None]):
-            # another number of workers in each life, for it must not matter
+            # a different number of workers in each life, which must not matter
             config = self._config(folder, run, precision, (workers + life) % 3, patience)
             going_on = ["--ckpt_path", "last"] if (run / "checkpoints" / "last.ckpt").is_file() else []
             clock = folder / f"clock-{life}"
@@ -256,7 +256,7 @@ class KilledTraining(Attack):
         *,
         fresh: bool,
     ) -> str | None:
-        """One life of a training; at what it was killed, None if it came to its end.
+        """One life of a training; the phase in which it was killed, None if it finished.
 
         Raises:
             Broken: it ended otherwise.
@@ -277,7 +277,7 @@ class KilledTraining(Attack):
                 time.sleep(0.0002)
             time.sleep(kill.share * typical.mean_seconds(kill.moment))
             if not ended():
-                with suppress(ProcessLookupError):  # it ends at this very moment
+                with suppress(ProcessLookupError):  # it has just ended
                     died_at = self._end(process.pid, watch, kill)
         while not ended() and time.monotonic() < deadline:
             time.sleep(0.002)
@@ -293,19 +293,19 @@ class KilledTraining(Attack):
         return died_at
 
     statuses: tuple[int, ...] = (-signal.SIGKILL,)
-    """With which a training ends that was told to."""
+    """Expected exit statuses of a training that was ended."""
 
     def _end(self, pid: int, watch: Clock, kill: Kill) -> str:
-        """End a training; what it was at."""
+        """End a training; return its phase."""
         os.kill(pid, signal.SIGKILL)
         return MOMENTS[watch.moment]
 
     def _ended(self, said: Path, at: str) -> None:
-        """It has ended so."""
+        """Called after the training has been ended."""
 
 
 class EndedTraining(KilledTraining):
-    """Tells a training and all its workers to end, as clusters do."""
+    """Sends a signal to a training and all its workers, as clusters do."""
 
     name = "ended-training"
     promise = (
@@ -340,7 +340,7 @@ class EndedTraining(KilledTraining):
 
 
 def _kills(chance: random.Random) -> list[Kill]:
-    """One to four; in half of the cases two within one epoch."""
+    """One to four kills; in half of the cases two are within one epoch."""
     kills = []
     for _ in range(chance.randint(1, 3)):
         moment = chance.randrange(len(MOMENTS))
@@ -357,7 +357,7 @@ def _last_said(said: Path) -> str:
 
 
 def _compare(whole: Path, run: Path, how: str) -> None:
-    """Hold a run against the one that was never killed.
+    """Compare a run with the one that was never killed.
 
     Raises:
         Broken: they differ.
@@ -369,10 +369,10 @@ def _compare(whole: Path, run: Path, how: str) -> None:
             torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True) for folder in (run, whole)
         )
         for checkpoint in (ours, theirs):
-            del checkpoint["run"]["config"]  # other folders and workers
+            del checkpoint["run"]["config"]  # folders and workers differ
             del checkpoint["pace"]["seconds"]
-            # Where a validation is made up for, loaders have no state yet (it is empty, later), and Lightning has not
-            # counted the batch before it as completed, which it does when training goes on.
+            # If a missed validation is being made up for, loaders have no state yet (later an empty one) and Lightning
+            # has not counted the batch before it as completed, which it does once training continues.
             loops = checkpoint["loops"]["fit_loop"]
             loops["state_dict"].pop("combined_loader", None)
             for counts in ("total", "current"):

@@ -1,4 +1,4 @@
-"""An hour of translation and of training in one process: memory, descriptors, threads and files stay as they are."""
+"""An hour of translation and of training in one process: memory, descriptors, threads and files must not grow."""
 
 import gc
 import os
@@ -17,17 +17,17 @@ from soak.attack import Attack, Broken, Outcome
 from soak.short_training import BATCHES, train, write_pairs
 
 WARM_UP_SECONDS = 300.0
-"""Of an hour; in these, pools of the allocator and caches of libraries grow to what the largest texts need."""
+"""Per hour; meanwhile allocator pools and library caches grow to what the largest texts need."""
 
 JUDGED_AFTER_SECONDS = 1500.0
-"""Of measurements behind the warm-up. In less time a single pool of the allocator, some MiB, looks like a slope."""
+"""Time measured after the warm-up. In a shorter time a single allocator pool, some MiB, looks like a slope."""
 
 MOST_MEBIBYTES_PER_HOUR = 8.0
-"""A day adds 200 MiB, less than the libraries take at the start; a leak of a number for each line is ten times that."""
+"""A day adds 200 MiB, less than the libraries take at the start; a leak of one number per line is ten times that."""
 
 
 class Held(NamedTuple):
-    """What this process holds beside memory."""
+    """Resources of this process other than memory."""
 
     descriptors: int
     threads: int
@@ -36,8 +36,8 @@ class Held(NamedTuple):
 
 
 def held() -> Held:
-    """Counted by the system, not by Python: what libraries hold counts too."""
-    gc.collect()  # what only waits for the collector is not lost
+    """Current resources, counted by the system, not by Python, so that those of libraries are included."""
+    gc.collect()  # garbage that is not collected yet is no leak
     tasks = os.listdir("/proc/self/task")
     children = [Path(f"/proc/self/task/{task}/children") for task in tasks]
     return Held(
@@ -49,7 +49,7 @@ def held() -> Held:
 
 
 def mebibytes() -> float:
-    """That this process has in memory."""
+    """Resident memory of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
@@ -62,29 +62,29 @@ class Growth:
         self.samples: list[tuple[float, float]] = []
 
     def see(self) -> None:
-        """Measure, unless this is the warm-up."""
+        """Measure, except during the warm-up."""
         seconds = time.monotonic() - self.began
         if seconds >= WARM_UP_SECONDS:
             self.samples.append((seconds, mebibytes()))
 
     @property
     def seconds(self) -> float:
-        """That were measured."""
+        """Seconds spanned by the measurements."""
         return self.samples[-1][0] - self.samples[0][0] if self.samples else 0.0
 
     def per_hour(self) -> float:
-        """MiB, by least squares."""
+        """Slope in MiB per hour, by least squares."""
         seconds, sizes = np.array(self.samples).T
         return float(np.polyfit(seconds / 3600, sizes, 1)[0])
 
 
 class LongLife(Attack):
-    """A process that goes on with the same work; an attempt is some seconds of it."""
+    """A process that repeats the same work; an attempt is some seconds of it."""
 
     units = "rounds"
 
     def prepare(self, folder: Path) -> None:
-        """Write a corpus, and give this process a folder of temporary files of its own."""
+        """Write a corpus, and set a separate folder for this process's temporary files."""
         self.shared = folder
         write_pairs(folder)
         (folder / "temporary").mkdir()
@@ -96,7 +96,7 @@ class LongLife(Attack):
         raise NotImplementedError
 
     def attempt(self, number: int, folder: Path) -> Outcome:
-        """A round; what is held after the first is all that may ever be held."""
+        """A round of work; resources must never exceed those after the first round."""
         before, tempfile.tempdir = tempfile.tempdir, str(self.shared / "temporary")
         try:
             counts = self.work(number, folder)
@@ -128,7 +128,7 @@ class LongLife(Attack):
 
 
 class LongTranslation(LongLife):
-    """A translator that is asked again and again."""
+    """A translator that is called repeatedly."""
 
     name = "long-translation"
     promise = (
@@ -147,7 +147,7 @@ class LongTranslation(LongLife):
         self.translator = s2s.Translator.load(bundle, threads=2)
 
     def work(self, number: int, folder: Path) -> Counter[str]:
-        """Some calls with lines, sizes and options that never came before."""
+        """Some calls with new lines, sizes and options."""
         chance = random.Random(number)
         counts: Counter[str] = Counter()
         for _ in range(self.calls):
@@ -195,7 +195,7 @@ class Watch(Callback):
 
 
 class LongTraining(LongLife):
-    """Trainings one after the other, the later ones of many epochs."""
+    """Successive trainings, the later ones of many epochs."""
 
     name = "long-training"
     promise = "an hour of training in one process leaves memory, descriptors, threads and files as they are"
@@ -204,7 +204,7 @@ class LongTraining(LongLife):
     short = 2
 
     def work(self, number: int, folder: Path) -> Counter[str]:
-        """Train and validate; every third time beside two workers."""
+        """Train and validate; every third time with two workers."""
         epochs = 2 if number < self.short else 200
         options: dict[str, Any] = {
             "data.validation": str(self.shared / "pairs.tsv"),

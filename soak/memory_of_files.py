@@ -1,6 +1,6 @@
-"""Long lines, and small files that unpack to gigabytes, through every door: how much memory they take.
+"""Long lines, and small files that unpack to gigabytes, through every entry point: how much memory they take.
 
-Each attempt forks a child, whose peak is what the kernel says of it alone (Linux).
+Each attempt forks a child process, whose own peak memory is reported by the kernel (Linux).
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from soak.readers import Reader, readers
 SECONDS = 900
 MEBIBYTE = 2**20
 LONG_BOMB, WIDE_BOMB = 4096, 64
-"""MiB that bombs unpack to, those of one line and those of many short ones, which take minutes to read."""
+"""MiB that bombs unpack to: bombs of one line, and bombs of many short ones, which take minutes to read."""
 LINE = 10**7
-"""Bytes of the long lines; 16 MiB are the most that are read."""
+"""Bytes of the long lines; at most 16 MiB are read."""
 MOST_MEBIBYTES = 1280
-"""That reading may take beside what the process had, whatever the file: a line of 16 MiB of which each byte becomes a
-field, an object or a token has some 70 bytes for each; a series of 256 MiB has three copies while it is read."""
+"""Memory that reading may add, whatever the file: a line of 16 MiB in which each byte becomes a field, an object or
+a token takes about 70 bytes for each; a series of 256 MiB has three copies while it is read."""
 
 
 class Case(NamedTuple):
-    """A file and who reads it.
+    """A file and its reader.
 
     Attributes:
         name: of both.
         write: makes the file in a folder.
-        read: reads it; S2SErrors are what may happen.
+        read: reads it, and may raise S2SError.
     """
 
     name: str
@@ -61,7 +61,7 @@ class MemoryOfFiles(Attack):
         from tests.references.tiny import tiny_bundle
         from tests.references.tiny_language_model import tiny_language_model
 
-        # What is imported before the fork is not counted.
+        # Imports before the fork are not counted.
         self.bundle, self.writer = folder / "bundle", folder / "writer"
         tiny_bundle(self.bundle, tokenizer="SentencePiece")
         tiny_language_model(self.writer, tokenizer="Characters")
@@ -76,7 +76,7 @@ class MemoryOfFiles(Attack):
 
 
 def _in_child(case: Case, path: Path) -> tuple[float, str]:
-    """The peak of a child's memory beside what it began with, in MiB, and what came of it."""
+    """A child's peak memory beyond its initial memory, in MiB, and the result."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -188,7 +188,7 @@ def _bomb(reader: Reader, unit: bytes) -> Callable[[Path], Path]:
         (begin, *_) = reader.prepare(folder)
         path = folder / f"{reader.file.removesuffix('.gz')}.gz"
         block = gzip.compress(unit * (MEBIBYTE // len(unit)), 1)
-        # Packed once: a file may be made of several that are packed.
+        # Compressed once and repeated: a gzip file may have several members.
         path.write_bytes(gzip.compress(begin) + block * (WIDE_BOMB if unit.endswith(b"\n") else LONG_BOMB))
         return path
 

@@ -1,4 +1,4 @@
-"""Contents of files that are nearly right: mutations of valid ones, drawn without looking at what they do."""
+"""Almost valid file contents: random mutations of valid ones, without coverage feedback."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PIECES = [
     b"\\ud800",
     b"\\u0000",
     "\u2028\u0085\u202e\u0301".encode(),
-    "²٣".encode(),  # digits to some, numbers to few
+    "²٣".encode(),  # digits for some functions, numbers for few
     b"\x1f\x8b\x08\x00",
 ]
 _VALUES: list[Any] = [
@@ -65,7 +65,7 @@ _VALUES: list[Any] = [
 
 
 def mutated(seeds: Sequence[bytes], generator: random.Random) -> bytes:
-    """One of the seeds, changed in a few places; a JSON object as often in its values as in its bytes."""
+    """One of the seeds with a few mutations; in a JSON object, of its values as often as of its bytes."""
     content = generator.choice(seeds)
     tree = _tree(content) if generator.random() < 0.5 else None
     if tree is not None:
@@ -103,13 +103,13 @@ def _other_bytes(content: bytes, seeds: Sequence[bytes], generator: random.Rando
         place = generator.randrange(len(content))
         flipped = content[place] ^ (1 << generator.randrange(8))
         return content[:place] + bytes([flipped]) + content[place + 1 :]
-    if kind == 1:  # something odd
+    if kind == 1:  # an unusual value
         return content[:start] + generator.choice(_PIECES) + content[start:]
-    if kind == 2:  # a part is missing
+    if kind == 2:  # delete a part
         return content[:start] + content[end:]
-    if kind == 3:  # a part comes twice
+    if kind == 3:  # repeat a part
         return content[:end] + content[start:]
-    if kind == 4:  # the end of another
+    if kind == 4:  # splice in the end of another
         other = generator.choice(seeds)
         return content[:start] + other[generator.randrange(len(other) + 1) :]
     return content[:start] + generator.randbytes(generator.randrange(1, 9)) + content[end:]

@@ -1,4 +1,4 @@
-"""Ways to spoil a file: bytes, JSON trees, headers, and what stands in its place."""
+"""Ways to corrupt a file: bytes, JSON trees, headers, or replacing the file itself."""
 
 import copy
 import json
@@ -49,11 +49,11 @@ TEXTS = (
 )
 MOST_NESTED = 100_000
 MOST_BYTES = 2**24
-"""That repeating a field adds to a protocol buffer: memory is measured on files that are small."""
+"""Maximum bytes added to a protocol buffer by repeating a field: memory limits are for small files."""
 
 
 def bytes_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
-    """Spoilt bytes, and how; never the same, unless there is nothing to spoil."""
+    """Corrupted bytes, and how; always different, unless there is nothing to corrupt."""
     if not data:
         return chance.randbytes(8), "8 random bytes"
     place = chance.randrange(len(data))
@@ -90,7 +90,7 @@ def bytes_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
 
 
 def tree_of(tree: Any, chance: random.Random) -> tuple[Any, str]:
-    """A JSON tree with an absurd value, a key less, or one from elsewhere; and how."""
+    """A JSON tree with an absurd value, a key missing, or a value from elsewhere; and how."""
     tree = copy.deepcopy(tree)
     places: list[tuple[Any, Any]] = []
     _places(tree, places)
@@ -135,7 +135,7 @@ def _absurd(chance: random.Random) -> Any:
 
 
 def json_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
-    """A JSON file with a spoilt tree, or that no tree is like: nested without end, with keys twice."""
+    """A JSON file with a corrupted tree, or one that no tree serializes to: deeply nested, or with duplicate keys."""
     how = chance.random()
     if how < 0.1:
         return bytes_of(data, chance)
@@ -152,7 +152,7 @@ def json_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
 
 
 def safetensors_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
-    """A safetensors file with a spoilt header, its length right or absurd."""
+    """A safetensors file with a corrupted header, or an absurd header length."""
     if chance.random() < 0.3:
         return bytes_of(data, chance)
     size = int.from_bytes(data[:8], "little")
@@ -164,7 +164,7 @@ def safetensors_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
 
 
 def protobuf_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
-    """A protocol buffer with a spoilt field, the lengths around it made right or left as they are."""
+    """A protocol buffer with a corrupted field, enclosing lengths corrected or left as they are."""
     if chance.random() < 0.3:
         return bytes_of(data, chance)
     fields = _fields(data)
@@ -263,7 +263,7 @@ def _as_varint(value: int) -> bytes:
 
 
 def zip_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
-    """A checkpoint of torch: bytes spoilt anywhere, or a record of it with all checksums right, or packed small."""
+    """A torch checkpoint: bytes corrupted anywhere, or a record with all checksums corrected, or compressed."""
     import io
 
     if chance.random() < 0.4:
@@ -299,14 +299,14 @@ CALLABLE = (
     "torch FloatStorage",
     "torch._utils _rebuild_tensor_v2",
 )
-"""Some of what torch's loader of weights calls."""
+"""Some of the functions that torch's weights loader calls."""
 
 
 def pickle_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
-    """A pickle with a number replaced by what torch makes: by a call, of the same again and again, or nested."""
+    """A pickle with a number replaced by a torch object: from a call, from repeated calls, or nested."""
     codes = list(pickletools.genops(data))
     numbers = [i for i, (code, _, _) in enumerate(codes) if code.name in ("NONE", "NEWFALSE", "BININT1")]
-    if not numbers:  # it was spoilt before
+    if not numbers:  # it was already corrupted
         return bytes_of(data, chance)
     number = chance.choice(numbers)
     start, end = (codes[i][2] or 0 for i in (number, number + 1))
@@ -326,7 +326,7 @@ def pickle_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
 
 
 def yaml_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
-    """A YAML file with a spoilt tree, with tags that ask for objects, or that grows without end."""
+    """A YAML file with a corrupted tree, with tags that request objects, or that expands without end."""
     how = chance.random()
     if how < 0.15:
         return bytes_of(data, chance)
@@ -351,7 +351,7 @@ def yaml_of(data: bytes, chance: random.Random) -> tuple[bytes, str]:
         number = chance.randrange(len(bombs))
         return bombs[number].encode("utf-8") + data, f"bomb {number}"
     try:
-        tree, told = tree_of(parse_yaml(data), chance)  # it may have been made a bomb before
+        tree, told = tree_of(parse_yaml(data), chance)  # it may already be a bomb
         return yaml.safe_dump(tree).encode("utf-8"), told
     except (yaml.YAMLError, ValueError):
         return bytes_of(data, chance)
@@ -376,7 +376,7 @@ SPOILERS: dict[str, Callable[[bytes, random.Random], tuple[bytes, str]]] = {
 
 
 def spoil(path: Path, chance: random.Random) -> str:
-    """Spoil a file in place; says how."""
+    """Corrupt a file in place; return how."""
     if chance.random() < 0.1:
         return replace(path, chance)
     data = path.read_bytes()
@@ -387,14 +387,14 @@ def spoil(path: Path, chance: random.Random) -> str:
         RecursionError,
         zipfile.BadZipFile,
         yaml.YAMLError,
-    ):  # it was spoilt before, beyond its format
+    ):  # it was already corrupted, so that its format is lost
         data, told = bytes_of(data, chance)
     path.write_bytes(data)
     return told
 
 
 def replace(path: Path, chance: random.Random) -> str:
-    """Put something else in the place of a file: a link, a pipe, a folder, a device, a pickle, nothing."""
+    """Replace a file with something else: a link, a pipe, a folder, a device, a pickle, nothing."""
     how = chance.choice(
         ("nothing", "empty", "folder", "pipe", "socket", "link out", "zeros", "loop", "pickle", "garbage")
     )
@@ -422,7 +422,7 @@ def replace(path: Path, chance: random.Random) -> str:
 
 def _socket(path: Path) -> None:
     before = os.getcwd()
-    os.chdir(path.parent)  # its path must be short
+    os.chdir(path.parent)  # a socket's path must be short
     try:
         with socket.socket(socket.AF_UNIX) as one:
             one.bind(path.name)
@@ -436,14 +436,14 @@ class _Hostile:
 
 
 def hostile_pickle() -> bytes:
-    """A pickle that runs a command when it is unpickled."""
+    """A pickle that runs a command when unpickled."""
     import pickle
 
     return pickle.dumps(_Hostile())
 
 
 def copied(folder: Path, target: Path) -> Path:
-    """A copy of a file or folder."""
+    """Copy a file or folder."""
     if folder.is_dir():
         shutil.copytree(folder, target, symlinks=True)
     else:

@@ -1,4 +1,4 @@
-"""Want of memory at random moments of a training, against the training of a machine that has enough."""
+"""Out-of-memory errors at random moments of a training, compared to a training with enough memory."""
 
 import random
 from collections import Counter
@@ -18,11 +18,11 @@ ERRORS = (
     MemoryError(),
 )
 ROUNDING = 1e-9
-"""Relative, of float64 sums in another order: a thousand times what is seen."""
+"""Relative error of float64 sums in a different order: a thousand times the observed error."""
 
 
 class Gradients(Callback):
-    """Keeps the gradient of each step, as the optimizer gets it."""
+    """Records the gradient of each step, as the optimizer receives it."""
 
     def __init__(self) -> None:
         self.found: list[dict[str, Tensor]] = []
@@ -34,16 +34,16 @@ class Gradients(Callback):
             }
             self.found.append(gradients)
 
-        pl_module.configure_gradient_clipping = record  # called when the mean is made
+        pl_module.configure_gradient_clipping = record  # called when the mean has been computed
 
 
 class Starved(Callback):
-    """Batches of more examples than `most` fail: in the forward pass, or when a gradient drawn by chance is made.
+    """Batches of more examples than `most` fail: in the forward pass, or when a random gradient is computed.
 
     Args:
-        most: examples that fit.
-        share: of the batches that meet with the want of memory.
-        chance: draws.
+        most: maximum number of examples that fit.
+        share: the share of batches with limited memory.
+        chance: the random generator.
     """
 
     def __init__(self, most: int, share: float, chance: random.Random) -> None:
@@ -82,7 +82,7 @@ class Starved(Callback):
 
 
 class OutOfMemory(Attack):
-    """Batches that do not fit."""
+    """Batches that do not fit into memory."""
 
     name = "out-of-memory"
     promise = (
@@ -101,7 +101,7 @@ class OutOfMemory(Attack):
     def _train(
         self, run: Path, accumulated: int, *callbacks: Callback
     ) -> tuple[Any, list[dict[str, Tensor]]]:
-        # Weights that stand still, for AdamW magnifies rounding where a gradient is all but zero.
+        # Weights are frozen, as AdamW magnifies rounding errors if a gradient is almost zero.
         gradients = Gradients()
         options = {
             "trainer.accumulate_grad_batches": accumulated,
@@ -112,7 +112,7 @@ class OutOfMemory(Attack):
         return fitted.module, gradients.found
 
     def attempt(self, number: int, folder: Path) -> Outcome:
-        """One training with little memory."""
+        """Train once with little memory."""
         chance = random.Random(number)
         accumulated = chance.choice((1, 2, 3))
         if accumulated not in self.expected:

@@ -1,4 +1,4 @@
-"""Rows of choices in which every pair of choices comes, where all combinations are too many."""
+"""Pairwise testing: combinations that cover every pair of choices, if all combinations are too many."""
 
 import itertools
 import random
@@ -8,15 +8,15 @@ Row = dict[str, str]
 Pair = frozenset[tuple[str, str]]
 
 TRIED = 20
-"""Rows drawn for each that is taken: the one with most new pairs. More make few rows fewer."""
+"""Candidate rows per row; the one with most new pairs is taken. More candidates hardly reduce the number of rows."""
 
 
 def pairwise(factors: Mapping[str, Sequence[str]], possible: Callable[[Row], bool]) -> Iterator[Row]:
-    """A covering array of strength two, made greedily (as AETG: Cohen et al. 1997); the same each time.
+    """A covering array of strength two, built greedily (as AETG: Cohen et al. 1997); deterministic.
 
     Args:
-        factors: the choices of each factor; the first is the plainest, which a row falls back to that is not possible.
-        possible: whether a row can be; a pair that no row can have is left out.
+        factors: the choices of each factor, the plainest first, which replaces the others if no drawn row is possible.
+        possible: whether a row is valid; pairs without a valid row are omitted.
     """
     chance = random.Random(0)
     left = {
@@ -25,7 +25,7 @@ def pairwise(factors: Mapping[str, Sequence[str]], possible: Callable[[Row], boo
         for pair in itertools.product(((one, a) for a in factors[one]), ((other, b) for b in factors[other]))
     }
     plain = {name: choices[0] for name, choices in factors.items()}
-    in_order = sorted(left, key=sorted)  # sets have no order of their own
+    in_order = sorted(left, key=sorted)  # sets are unordered
     chance.shuffle(in_order)
     for pair in in_order:
         if pair not in left:

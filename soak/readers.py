@@ -1,4 +1,4 @@
-"""Everything in s2s that reads a file, each with valid contents to begin with."""
+"""Everything in s2s that reads a file, with valid contents as seeds."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ YAML = b"task: Seq2Seq\ndata:\n  train: [a.en, {path: b.tsv, weight: 2}]\nmodel:
 
 
 class Reader(NamedTuple):
-    """Something that reads a file.
+    """A function that reads a file.
 
     Attributes:
-        file: the name that its file has.
-        prepare: writes what else it needs into a folder, and gives valid contents of the file.
-        read: reads the file to its end, and uses what it says.
-        inputs: of an attempt of the long form, where a reader's coverage has long stopped growing.
+        file: the name of the file.
+        prepare: writes other required files into a folder, and returns valid contents of the file.
+        read: reads the file to its end, and uses the contents.
+        inputs: per attempt of the long form, by when a reader's coverage has long stopped growing.
     """
 
     file: str
@@ -47,7 +47,7 @@ class Reader(NamedTuple):
 
 
 def read(reader: Reader, folder: Path, content: bytes) -> str:
-    """Have a file read: "read", or "refused" with an error that names it.
+    """Read a file: "read", or "refused" with an error that names it.
 
     Raises:
         Broken: anything else.
@@ -68,7 +68,7 @@ def read(reader: Reader, folder: Path, content: bytes) -> str:
 
 
 def readers() -> dict[str, Reader]:
-    """Name to reader."""
+    """All readers by name."""
     known = {
         "tsv": Reader("pairs.tsv", _given(PAIRS, PAIRS[:8]), _pairs),
         "tsv-columns": Reader(
@@ -125,7 +125,7 @@ def _bundle_config(folder: Path) -> list[bytes]:
 
 
 def _unsigned(folder: Path, name: str) -> bytes:
-    """The configuration of a bundle without its checksums, or nothing of it but them would be read."""
+    """A bundle's configuration without checksums, as otherwise mutations would fail the checksum and not be read."""
     from s2s.inference import checksums
     from tests.references.tiny import tiny_bundle
 
@@ -226,7 +226,7 @@ def _pairs(path: Path, **keys: Any) -> None:
 
 def _text(*texts: str) -> None:
     for text in texts:
-        text.encode("utf-8")  # half a character would not go on
+        text.encode("utf-8")  # fails for a lone surrogate
 
 
 def _two(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A training of some steps of a tiny model, for attacks on training."""
+"""A short training of a tiny model, for attacks on training."""
 
 import contextlib
 import io
@@ -15,7 +15,7 @@ import s2s
 from s2s.training.cli import Fitted
 
 BATCHES = 8
-"""Of an epoch: 48 pairs, 6 in each."""
+"""Per epoch: 48 pairs, 6 in each."""
 
 
 def write_pairs(folder: Path) -> None:
@@ -31,12 +31,12 @@ def write_pairs(folder: Path) -> None:
 def train(
     shared: Path, run: Path, callbacks: Sequence[Callback] = (), *, dropout: float = 0.2, **more: Any
 ) -> Fitted:
-    """Train without a word.
+    """Train without output.
 
     Args:
-        shared: folder of `write_pairs`, which the cache is put into.
+        shared: folder of `write_pairs`, also used for the cache.
         run: folder of the run.
-        callbacks: beside those of the task.
+        callbacks: in addition to those of the task.
         dropout: of the embedding and between layers.
         **more: options by dotted keys.
     """
@@ -62,13 +62,13 @@ def train(
 
 
 def last_checkpoint(run: Path) -> dict[str, Any]:
-    """What is kept of the end of a run."""
+    """The last checkpoint of a run."""
     loaded: dict[str, Any] = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     return loaded
 
 
 def differences(one: Any, other: Any, path: str = "") -> list[str]:
-    """Where two trees of what checkpoints hold differ by a bit."""
+    """Where two trees of checkpoint contents are not bitwise equal."""
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
         return [line for key in one for line in differences(one[key], other[key], f"{path}/{key}")]
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)) and len(one) == len(other):

@@ -1,4 +1,4 @@
-"""Lines as broken as files are: bytes that are no text, signs that no keyboard has, lengths that nobody expects."""
+"""Malformed lines, as found in files: invalid UTF-8, unusual characters, extreme lengths."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SCRIPTS = [
 ]
 _BYTES = [
     b"\xff\xfe",
-    b"\xc0\x80",  # NUL, written too long
+    b"\xc0\x80",  # NUL, overlong encoding
     b"\xed\xa0\x80",  # half a surrogate pair
     b"\xf4\x90\x80\x80",  # above the last code point
-    b"\xe2\x82",  # cut off
-    b"\x1f\x8b\x08",  # as a compressed file begins
-    b"\xef\xbb\xbf",  # a mark of the byte order
+    b"\xe2\x82",  # truncated
+    b"\x1f\x8b\x08",  # the start of a gzip file
+    b"\xef\xbb\xbf",  # a byte order mark
     b"\x80\x80",
     b"\r",
     b'{"source": "',
@@ -35,7 +35,7 @@ _ENDS = ["\x85".encode(), "\u2028".encode(), "\u2029".encode(), b"\x1c", b"\xef\
 
 
 def strange_lines(seed: int, number: int) -> list[bytes]:
-    """So many lines without their ends."""
+    """The given number of lines, without line ends."""
     generator = random.Random(seed)
     return [_line(generator) for _ in range(number)]
 
@@ -46,16 +46,16 @@ def _line(generator: random.Random) -> bytes:
         return generator.choice([b"", b"", b" ", b"\t", b"\r", b"   "])
     if kind < 0.2:
         return generator.randbytes(generator.randrange(40)).replace(b"\n", b"")
-    if kind < 0.25:  # one sign, many times
+    if kind < 0.25:  # one character, many times
         sign = generator.choice(generator.choice(_SCRIPTS)).encode()
         return sign * int(10 ** generator.uniform(0, 3))
-    if kind < 0.3:  # any code points, of any plane: most are assigned to nothing
+    if kind < 0.3:  # any code points, of any plane: most are unassigned
         signs = (generator.randrange(0x110000) for _ in range(generator.randrange(30)))
         return "".join(map(chr, signs)).replace("\n", "").encode("utf-8", "surrogatepass")
-    if kind < 0.32:  # a storm of marks over a letter
+    if kind < 0.32:  # many combining marks on a letter
         marks = generator.choices([*map(chr, range(0x300, 0x370)), *map(chr, range(0x1AB0, 0x1ACF))], k=300)
         return ("e" + "".join(marks)).encode()
-    if kind < 0.34:  # ends of lines that are none
+    if kind < 0.34:  # characters that resemble line ends
         return b"".join(generator.choices([b"a", b"\r", b"\x0b", b"\x0c", *_ENDS], k=12))
     parts = []
     for _ in range(generator.randrange(1, 4)):

@@ -1,4 +1,4 @@
-"""docs/reliability.md: the table of what was tried and what was lost, computed from soak/results."""
+"""docs/reliability.md: the table of what was tested and what was lost, computed from soak/results."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def table(results: Path = RESULTS) -> str:
 
 
 def write(page: Path = PAGE, results: Path = RESULTS) -> None:
-    """Put the table into the page, between its two marks."""
+    """Write the table into the page, between its two marks."""
     before, rest = page.read_text(encoding="utf-8").split(BEGIN, 1)
     after = rest.split(END, 1)[1]
     page.write_text(f"{before}{BEGIN}\n{table(results)}\n{END}{after}", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What all tests share: real text where there is some, and the rule that no test skips unnoticed in CI."""
+"""Shared by all tests: real text if available, and the rule that no test is skipped unnoticed in CI."""
 
 import fnmatch
 import gc
@@ -20,20 +20,20 @@ ALLOWED_SKIPS = ROOT / "tests" / "allowed_skips.txt"
 
 
 def pytest_configure() -> None:
-    """Tests of Ctrl-C send it to themselves; a shell's background job ignores it, which is inherited."""
+    """Restore SIGINT, which tests of Ctrl-C send to themselves; background jobs of a shell inherit it ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
-    """What is imported by now stays: who collects garbage, as some tests do often, need not look through it."""
+    """Exclude what has been imported by now from garbage collection, which some tests trigger often."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def same_numbers() -> None:
-    """What a test draws does not depend on the tests before it."""
+    """Seed random numbers, so that tests do not depend on the tests before them."""
     random.seed(0)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
@@ -52,7 +52,7 @@ def three_threads() -> Iterator[None]:
 
 @pytest.fixture
 def hangups_are_heard() -> Iterator[None]:
-    """SIGHUP as it is at a terminal; under `nohup` it is ignored, which is inherited."""
+    """The default SIGHUP handling, as at a terminal; under `nohup` the signal is ignored, and that is inherited."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
@@ -69,8 +69,8 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_exports(tmp_path_factory: pytest.TempPathFactory) -> "Exports":
-    """A tiny bundle and its exports, to be read only."""
-    from tests.references.exported import tiny_exports  # torch and onnx, which most tests need not
+    """A tiny bundle and its exports; read-only."""
+    from tests.references.exported import tiny_exports  # imports torch and onnx, which most tests do not need
 
     return tiny_exports(tmp_path_factory.mktemp("exports"))
 

@@ -1,9 +1,9 @@
-"""Logistic regression on counts of words and of letters, the baseline of nsmc.py; run in its own environment.
+"""Logistic regression on word and letter counts, the baseline of nsmc.py; runs in a separate environment.
 
     python benchmarks/peers/bag_of_words.py TRAIN DEV TEST RESULT
 
 Files have lines of label TAB text, plain or gzip. Every bag below is tried with every penalty; bag and penalty are
-chosen on DEV, the best of each family too, and TEST is looked at once for each of these. RESULT gets all of it as JSON.
+selected on DEV, also for each family, and TEST is used once for each selection. RESULT gets all results as JSON.
 """
 
 import gzip
@@ -19,9 +19,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion
 
-WORD = r"\S+"  # no script has its letters left out, as sklearn's own pattern does with short words
+WORD = r"\S+"  # keeps short words, which sklearn's default pattern drops
 PENALTIES = (0.3, 1.0, 3.0, 10.0)
-"""C of sklearn: the inverse of the L2 penalty."""
+"""sklearn's C: the inverse of the L2 penalty."""
 
 
 def words(longest: int, **more: Any) -> TfidfVectorizer:

@@ -1,6 +1,6 @@
-"""Eole 0.6.4, the successor of OpenNMT-py, float32 as it ships.
+"""Eole 0.6.4, the successor of OpenNMT-py, in float32, its default.
 
-Runs in an environment of its own (eole.txt), called by measure.py. Eole asks for one hidden size on both sides: with a
+Runs in a separate environment (eole.txt), called by measure.py. Eole requires one hidden size for both sides: with a
 decoder of 512 units its encoder has 256 per direction, half of the benchmark's, and there is no bridge. So it computes
 less per token than the others.
 """
@@ -18,7 +18,7 @@ from peers.process import logged, source, timed
 def config(
     work: str, folder: str, *, feeding: bool, dropout: float, report: int, **training: Any
 ) -> TrainConfig:
-    """The nearest model that Eole builds, on the benchmark's pieces, which it reads as words."""
+    """The closest model that Eole supports, on the benchmark's pieces, which it reads as words."""
     return TrainConfig(
         src_vocab=f"{work}/vocabulary.txt",
         share_vocab=True,
@@ -58,7 +58,7 @@ def config(
 
 
 def train_speed(work: str, folder: str, *, feeding: bool, steps: int, every: int) -> dict[str, Any]:
-    """Trains for `steps` updates; one sample for each `every`, as Eole itself logs it."""
+    """Trains for `steps` updates; one sample per `every` updates, as logged by Eole."""
     samples = logged(logger, r"\d+/\s*(\d+) tok/s")
     rhythm = {"train_steps": steps, "valid_steps": 1_000 * every, "save_checkpoint_steps": 1_000 * every}
     train(config(work, folder, feeding=feeding, dropout=0.0, report=every, **rhythm))
@@ -66,7 +66,7 @@ def train_speed(work: str, folder: str, *, feeding: bool, steps: int, every: int
 
 
 def train_model(work: str, folder: str, *, feeding: bool, steps: int) -> dict[str, Any]:
-    """Trains until its translations end by themselves."""
+    """Trains long enough for translations to end by themselves."""
     rhythm = {"train_steps": steps, "valid_steps": 220, "save_checkpoint_steps": 220}
     train(config(work, folder, feeding=feeding, dropout=0.1, report=20, keep_checkpoint=2, **rhythm))
     return {"steps": steps}
@@ -77,7 +77,7 @@ def decode(
 ) -> dict[str, Any]:
     """Translates the first `sentences` of the test split, given all at once for Eole to batch by length.
 
-    With batches of one each sentence is given by itself, so that each has its time.
+    With batch size 1 the sentences are passed one at a time, so that each is timed.
     """
     given = PredictConfig(
         model_path=folder, src="", beam_size=beam, batch_size=batch, length_penalty="avg", alpha=1.0

@@ -1,8 +1,8 @@
-"""JoeyNMT 2.3.0 (Kreutzer et al. 2019), float32 as it ships on a CPU.
+"""JoeyNMT 2.3.0 (Kreutzer et al. 2019), in float32, its default on a CPU.
 
-Runs in an environment of its own (joeynmt.txt), called by measure.py. With torch 2.13 its plateau scheduler no
-longer starts, so the learning rate falls with the square root of the step. Its bridge carries the hidden state over,
-not the memory.
+Runs in a separate environment (joeynmt.txt), called by measure.py. With torch 2.13 its plateau scheduler no
+longer starts, so the learning rate falls with the square root of the step. Its bridge transfers the hidden state,
+not the cell state.
 """
 
 import logging
@@ -82,7 +82,7 @@ def config(
 
 
 def train(given: dict[str, Any]) -> None:
-    """What `python -m joeynmt train` does, from a configuration that need not be a file."""
+    """The equivalent of `python -m joeynmt train`, with a configuration that need not be a file."""
     folder = Path(given["model_dir"])
     make_model_dir(folder, overwrite=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(given))
@@ -90,18 +90,18 @@ def train(given: dict[str, Any]) -> None:
 
 
 def train_speed(work: str, folder: str, *, feeding: bool, steps: int, every: int) -> dict[str, Any]:
-    """Trains for `steps` updates; one sample for each `every`, as JoeyNMT itself logs it."""
+    """Trains for `steps` updates; one sample per `every` updates, as logged by JoeyNMT."""
     samples = logged(logging.getLogger("joeynmt.training"), r"Tokens per Sec:\s+(\d+)")
-    training.TrainManager._save_checkpoint = lambda *_: None  # the last one is no part of the speed
+    training.TrainManager._save_checkpoint = lambda *_: None  # the final checkpoint must not be timed
     rhythm = {"updates": steps, "logging_freq": every, "validation_freq": 1_000 * every}
     train(config(work, folder, feeding=feeding, dropout=0.0, corpus="train", **rhythm))
     return {"target_tokens_per_second": samples}
 
 
 def train_model(work: str, folder: str, *, feeding: bool, steps: int) -> dict[str, Any]:
-    """Trains until its translations end by themselves.
+    """Trains long enough for translations to end by themselves.
 
-    JoeyNMT does not batch by length; here, where only the model matters, the file is ordered so that it does, which
+    JoeyNMT does not batch by length; here, where only the model matters, the file is sorted so that it does, which
     halves the time.
     """
     rhythm = {"updates": steps, "logging_freq": 20, "validation_freq": 220}
@@ -112,7 +112,7 @@ def train_model(work: str, folder: str, *, feeding: bool, steps: int) -> dict[st
 def decode(
     work: str, folder: str, *, feeding: bool, beam: int, batch: int, sentences: int, **limits: Any
 ) -> dict[str, Any]:
-    """Translates the first `sentences` of the test split, in batches in the order of the file as JoeyNMT does."""
+    """Translates the first `sentences` of the test split, in batches in file order, as JoeyNMT does."""
     logging.disable(logging.INFO)
     model = hub_interface.TranslatorHubInterface(*hub_interface._from_pretrained(folder))
     search = {"beam_size": beam, "beam_alpha": 1.0 if beam > 1 else -1}

@@ -1,10 +1,10 @@
-"""Speed, memory and quality of the peers, each in an environment of its own, on the benchmark's text and pieces.
+"""Speed, memory and quality of the peers, each in a separate environment, on the benchmark's text and pieces.
 
     python benchmarks/peers/measure.py [--peers joeynmt,eole,yoyodyne,plain] [--what training,decoding]
 
 Every peer has one file here, run by its own Python through process.py, with the functions `train_speed`, `train_model`
-and `decode`, and the list of packages of its environment. What is in results/peers.json already is not measured again.
-A model that decoding needs is trained first, half an hour for some, and kept in .models. Needs $S2S_DATA.
+and `decode`, and the package list of its environment. Existing results in results/peers.json are not measured again.
+Models for decoding are trained first, which takes half an hour for some, and kept in .models. Needs $S2S_DATA.
 """
 
 import argparse
@@ -41,29 +41,29 @@ PEERS: dict[str, dict[str, dict[str, Any]]] = {
         for precision in workload.PRECISIONS
     },
 }
-"""The variants of each peer's model and the arguments that make them; the first one is decoded with as well."""
+"""The variants of each peer's model and the arguments that create them; the first one is also used for decoding."""
 MODEL_STEPS = {"joeynmt": 440, "eole": 880, "yoyodyne": 440, "plain": 880}
 """Updates (an epoch or two) after which translations end by themselves."""
 WARM_UP, STEPS, EVERY = 20, 100, 20
-"""Updates before the first sample of training speed, in all samples, in each."""
+"""Updates before the first sample of training speed, in all samples, and per sample."""
 BEAMS = (1, 5)
 BATCHES = {1: 100, 64: 1_000, 256: 1_000}
-"""Sentences in a batch, and how many are translated."""
+"""Batch sizes, and how many sentences are translated."""
 SAMPLES, SECONDS = 3, 60.0
-"""Repetitions of a translation; none is begun after so many seconds."""
+"""Repetitions of a translation; none is started after that many seconds."""
 EPOCHS = 2
 
 
 class PeerError(Exception):
-    """A peer did not do what was asked of it; the last line of what it said."""
+    """A peer failed; the message is the last line of its output."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--what", default="training,decoding")
-    parser.add_argument("--again", action="store_true", help="measure what is there already, too")
-    parser.add_argument("--minutes", type=float, default=60.0, help="begin no measurement after so many")
+    parser.add_argument("--again", action="store_true", help="measure again even if there are results")
+    parser.add_argument("--minutes", type=float, default=60.0, help="start no measurement after this many")
     given = parser.parse_args()
     began = time.monotonic()
     results = json.loads(FILE.read_text()) if FILE.is_file() else {}
@@ -83,14 +83,14 @@ def main() -> None:
 
 
 def export() -> None:
-    """Files for the peers beside those of workload.py: names as they want them, vocabulary, text ordered by batches."""
+    """Write files for the peers beside those of workload.py: with their names, vocabulary, text sorted by batches."""
     work = workload.prepare()
     (work / "vocabulary.txt").write_text("".join(f"{name}\n" for name in list(names())[4:]))
     order = [
         int(line)
         for epoch in range(EPOCHS)
         for batch in workload.batches(epoch=epoch)
-        if len(batch.lines) == workload.BATCH  # the peers count off their batches by this number
+        if len(batch.lines) == workload.BATCH  # the peers split the text into batches of this size
         for line in batch.lines
     ]
     for side in workload.SIDES:
@@ -103,7 +103,7 @@ def export() -> None:
 
 
 def environment(peer: str) -> Path:
-    """The peer's Python; the environment is made from the package registry when it is missing or out of date."""
+    """The peer's Python; its environment is created from the package registry if it is missing or out of date."""
     packages = HERE / f"{peer}.txt"
     if not packages.is_file():
         return Path(sys.executable)
@@ -128,17 +128,17 @@ def about(peer: str) -> dict[str, Any]:
 
 
 def run(peer: str, function: str, **options: Any) -> dict[str, Any]:
-    """Call a function of the peer's file in a process of its own.
+    """Call a function of the peer's file in a separate process.
 
     Returns:
-        What it returns, the `peak_memory_mib` and `wall_seconds` of the process, and the share of the machine that
-        `others` took meanwhile.
+        Its return value, the `peak_memory_mib` and `wall_seconds` of the process, and the share of the machine that
+        `others` used meanwhile.
     """
     scratch = workload.WORK / "peers" / peer
     scratch.mkdir(parents=True, exist_ok=True)
     result = scratch / "result.json"
     options = {"work": str(workload.WORK), "folder": str(scratch / "model"), **options}
-    # as peers.eole, for instance, from the folder above: this one has a file named like each peer's own package
+    # as peers.eole, for instance, from the parent folder: the files here have the names of the peers' packages
     variables = {**os.environ, "PYTHONPATH": str(HERE.parent)}
     command = [environment(peer), "-P", "-m", "peers.process", peer, function, json.dumps(options), result]
     with open(scratch / f"{function}.log", "w") as log, Stopwatch() as watch:
@@ -155,7 +155,7 @@ def run(peer: str, function: str, **options: Any) -> dict[str, Any]:
 
 
 def quietest(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What is measured while others leave the machine alone, or else the less disturbed one of two."""
+    """A measurement undisturbed by other programs, or else the less disturbed one of two."""
     first = measure()
     return first if first["others"] <= OTHERS else min(first, measure(), key=lambda one: one["others"])
 
@@ -227,7 +227,7 @@ def decoding(peer: str) -> dict[str, Any]:
 
 
 def latency(seconds: list[float]) -> dict[str, Any]:
-    """Of single sentences."""
+    """Latency of single sentences."""
     cuts = statistics.quantiles(seconds, n=20)
     return {
         "latency_ms": {
@@ -240,7 +240,7 @@ def latency(seconds: list[float]) -> dict[str, Any]:
 
 @cache
 def names() -> dict[str, int]:
-    """Pieces as they are written in the files, and their ids."""
+    """Pieces as written in the files, and their ids."""
     tokenizer = workload.tokenizer()
     shown = tokenizer.tokens(range(tokenizer.vocabulary_size))
     return {workload.visible(name): number for number, name in enumerate(shown)}
@@ -253,7 +253,7 @@ def texts(lines: list[str]) -> list[str]:
 
 
 def said(measured: dict[str, Any]) -> str:
-    """The figures that one looks for first."""
+    """The main figures, for display."""
     shown = {
         "failed": str,
         "target_tokens_per_second": lambda value: f"{value['median']:.0f} target tokens/s",

@@ -1,6 +1,6 @@
-"""The loop that one writes first: nn.LSTM, padded batches, CrossEntropyLoss, Adam, no tricks.
+"""A minimal training loop: nn.LSTM, padded batches, CrossEntropyLoss, Adam, no optimizations.
 
-Runs in s2s's own environment, called by measure.py, on the same pieces and the same batches by length. Padding runs
+Runs in s2s's own environment, called by measure.py, on the same pieces and the same length-sorted batches. Padding runs
 through the LSTMs; only the attention masks it.
 """
 
@@ -34,7 +34,7 @@ class Seq2Seq(nn.Module):
         self.output.weight = self.embedding.weight
 
     def encode(self, source: Tensor) -> tuple[Any, ...]:
-        """Everything that a decoder's step reads or changes, batch first."""
+        """Everything that a decoder step reads or changes, batch first."""
         outputs, (h, c) = self.encoder(self.embedding(source))
         state = self.bridge(torch.cat([h[0], h[1], c[0], c[1]], dim=-1)).tanh()
         h, c = state.chunk(2, dim=-1)
@@ -46,7 +46,7 @@ class Seq2Seq(nn.Module):
         return torch.tanh(self.combine(torch.cat([hidden, context], dim=-1)))
 
     def decode(self, tokens: Tensor, memory: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
-        """Logits of the tokens after `tokens`, [batch, time, vocabulary], and what has changed."""
+        """Logits of the tokens after `tokens`, [batch, time, vocabulary], and the changed state."""
         outputs, keys, padding, h, c, feed = memory
         embedded, state = self.embedding(tokens), (h[None].contiguous(), c[None].contiguous())
         if not self.feeding:
@@ -80,7 +80,7 @@ def batches(work: str) -> list[tuple[Tensor, Tensor]]:
 
 
 def train(work: str, *, feeding: bool, bf16: bool, steps: int, every: int) -> tuple[Seq2Seq, list[float]]:
-    """One sample of target tokens/s, ends counted, padding not, for each `every` steps."""
+    """One sample per `every` steps of target tokens/s, counting ends but not padding."""
     torch.manual_seed(1)
     model = Seq2Seq(feeding=feeding)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
@@ -111,7 +111,7 @@ def train_speed(
 
 
 def train_model(work: str, folder: str, *, feeding: bool, bf16: bool, steps: int) -> dict[str, Any]:
-    """Trains until its translations end by themselves."""
+    """Trains long enough for translations to end by themselves."""
     model, _ = train(work, feeding=feeding, bf16=bf16, steps=steps, every=20)
     Path(folder).mkdir(parents=True, exist_ok=True)
     torch.save(model.state_dict(), f"{folder}/model.pt")
@@ -119,7 +119,7 @@ def train_model(work: str, folder: str, *, feeding: bool, bf16: bool, steps: int
 
 
 def search(model: Seq2Seq, source: Tensor, beam: int) -> list[list[int]]:
-    """Beam search, all beams to the end of the longest; the best by mean log-probability."""
+    """Beam search that runs until all beams have ended; the best by mean log-probability."""
     sentences = len(source)
     memory = tuple(part.repeat_interleave(beam, dim=0) for part in model.encode(source))
     tokens = torch.full((sentences * beam, 1), BOS)
@@ -151,7 +151,7 @@ def search(model: Seq2Seq, source: Tensor, beam: int) -> list[list[int]]:
 def decode(
     work: str, folder: str, *, feeding: bool, bf16: bool, beam: int, batch: int, sentences: int, **limits: Any
 ) -> dict[str, Any]:
-    """Translates the first `sentences` of the test split, in batches in the order of the file."""
+    """Translates the first `sentences` of the test split, in batches in file order."""
     model = Seq2Seq(feeding=feeding).eval()
     model.load_state_dict(torch.load(f"{folder}/model.pt", weights_only=True))
     pieces = ["<pad>", "<unk>", "<s>", "</s>"]

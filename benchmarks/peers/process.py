@@ -1,9 +1,9 @@
-"""What runs in a peer's own environment, whichever the peer: a function of its file, its log, its translations timed.
+"""Code shared by all peers' environments: runs a function of a peer's file, reads its log, times its translations.
 
     PYTHONPATH=benchmarks python -P -m peers.process PEER FUNCTION OPTIONS RESULT
 
-Called so by measure.py, with the options in JSON and the name of the JSON file to write. Of packages only torch is
-there in every environment.
+Called like this by measure.py, with the options in JSON and the name of the JSON file to write. The only package
+available in every environment is torch.
 """
 
 import importlib
@@ -27,7 +27,7 @@ def source(work: str, sentences: int) -> list[str]:
 
 
 def logged(logger: logging.Logger, pattern: str) -> list[float]:
-    """A list that grows with what the peer logs: the number in the first group of `pattern`, wherever it is found."""
+    """A list that grows as the peer logs: the number in the first group of `pattern`, wherever it matches."""
     figures: list[float] = []
 
     def read(record: logging.LogRecord) -> bool:
@@ -48,18 +48,18 @@ def timed(
     samples: int,
     seconds: float,
 ) -> dict[str, Any]:
-    """Translates all sentences several times, in their order, after a batch to warm up.
+    """Translates all sentences several times, in order, after a warm-up batch.
 
     Args:
-        translate: what is timed, a call of it for each batch.
-        sentences: as `translate` wants them.
-        batch: sentences in the first call, and in every other if there is no `at_once`.
+        translate: the timed function, called once per batch.
+        sentences: in the form that `translate` takes.
+        batch: sentences in the first call, and in all others without `at_once`.
         at_once: sentences in a call, for a peer that makes the batches itself.
         samples: repetitions; with 0 the outputs are those of the first call.
-        seconds: none is begun after so many.
+        seconds: no repetition is started after that many.
 
     Returns:
-        `seconds` of each repetition, and of the last one `seconds_per_batch` and `outputs`.
+        `seconds` of each repetition, and `seconds_per_batch` and `outputs` of the last one.
     """
     step = at_once or batch
     outputs = translate(sentences[:batch])

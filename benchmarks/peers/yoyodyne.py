@@ -1,9 +1,9 @@
-"""Yoyodyne 0.5.27 (Wiemerslage et al.), float32 as it ships.
+"""Yoyodyne 0.5.27 (Wiemerslage et al.), in float32, its default.
 
-Runs in an environment of its own (yoyodyne.txt), called by measure.py. It is made for small vocabularies and says that
-it has no affordances for translation; with pieces as its symbols it does train here. Its attentive LSTM differs from
+Runs in a separate environment (yoyodyne.txt), called by measure.py. It is designed for small vocabularies and, by its
+documentation, not for translation; with pieces as its symbols it does train here. Its attentive LSTM differs from
 the benchmark's: additive attention before the recurrence, whose result the cell reads beside the embedding; a learnt
-first state instead of a bridge; an output layer of its own (tying is no option).
+initial state instead of a bridge; a separate output layer (tying is not supported).
 """
 
 import time
@@ -19,7 +19,7 @@ from yoyodyne.models import modules
 
 
 def dataset(work: str, folder: str, **paths: str) -> data.DataModule:
-    """Two columns of pieces; Yoyodyne's vocabulary is what occurs in the training text."""
+    """Two columns of pieces; Yoyodyne's vocabulary is that of the training text."""
     table = {}
     for split, name in paths.items():
         sides = (
@@ -32,7 +32,7 @@ def dataset(work: str, folder: str, **paths: str) -> data.DataModule:
 
 
 def build_model(pieces: data.DataModule, *, dropout: float) -> models.SoftAttentionLSTMModel:
-    """The nearest model that Yoyodyne builds."""
+    """The closest model that Yoyodyne supports."""
     torch.manual_seed(1)
     encoder = modules.LSTMEncoder(embedding_size=512, hidden_size=512, layers=1, dropout=dropout)
     return models.SoftAttentionLSTMModel(
@@ -49,7 +49,7 @@ def build_model(pieces: data.DataModule, *, dropout: float) -> models.SoftAttent
 
 
 class Speed(lightning.Callback):
-    """One sample for each `every` steps: target tokens, ends counted, padding not, by the seconds they took."""
+    """One sample per `every` steps: target tokens, with ends but not padding, by the seconds they took."""
 
     def __init__(self, every: int) -> None:
         self.every, self.tokens, self.samples = every, 0, []
@@ -88,7 +88,7 @@ def train_speed(work: str, folder: str, *, feeding: bool, steps: int, every: int
 
 
 def train_model(work: str, folder: str, *, feeding: bool, steps: int) -> dict[str, Any]:
-    """Trains until its translations end by themselves, on the file whose order batches by length."""
+    """Trains long enough for translations to end by themselves, on the file sorted into batches by length."""
     pieces = dataset(work, folder, train="ordered.pieces")
     shuffled = pieces.train_dataloader()
     ordered = DataLoader(shuffled.dataset, batch_size=64, collate_fn=shuffled.collate_fn)
@@ -102,7 +102,7 @@ def train_model(work: str, folder: str, *, feeding: bool, steps: int) -> dict[st
 def decode(
     work: str, folder: str, *, feeding: bool, beam: int, batch: int, sentences: int, **limits: Any
 ) -> dict[str, Any]:
-    """Translates the first `sentences` of the test split, in batches in the order of the file as Yoyodyne does."""
+    """Translates the first `sentences` of the test split, in batches in file order, as Yoyodyne does."""
     pieces = data.DataModule(model_dir=folder, source_sep=" ", target_sep=" ")
     model = build_model(pieces, dropout=0.0).eval()
     model.load_state_dict(torch.load(f"{folder}/model.pt", weights_only=True))

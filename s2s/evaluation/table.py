@@ -36,9 +36,7 @@ def bootstrap_note(sentences: int, resamples: int) -> str | None:
         return None
     wanted = f"a bootstrap needs {FEW_SENTENCES} or more"
     if sentences == 1:
-        return (
-            f"1 sentence has no interval and no p-value, because all samples of it are the same; {wanted}"
-        )
+        return f"1 sentence has no interval and no p-value, because all samples of it are the same; {wanted}"
     return f"intervals and p-values of {sentences} sentences are not reliable; {wanted}"
 
 

@@ -13,7 +13,9 @@ from torch.overrides import TorchFunctionMode
 
 from s2s.errors import BundleError
 
-_MARGIN = 4  # tied weights are created and then replaced; a bridge may create a matrix to derive another from it
+_MARGIN = (
+    4  # tied weights are created and then replaced; a bridge may create a matrix to derive another from it
+)
 _NUMBERS, _TENSORS = 2**22, 1000  # allowance for tensors that are not stored: tables of positions, masks
 _MADE = {"empty", "zeros", "ones", "full", "rand", "randn", "eye"}
 _MADE_LIKE = {"new_empty", "new_zeros", "new_ones", "new_full"}

@@ -177,7 +177,9 @@ def one_row_reads_columns(device: torch.device, dtype: torch.dtype) -> bool:
     MKL then reads it sequentially: [1, 512] x [512, 8000] on an AMD EPYC of 2021, which has AVX2, 22 GB/s on one
     thread; oneDNN 13, with 23 microseconds more overhead before it starts. With AVX-512 this was not measured.
     """
-    return device.type == "cpu" and dtype == torch.float32 and torch.backends.cpu.get_cpu_capability() == "AVX2"
+    return (
+        device.type == "cpu" and dtype == torch.float32 and torch.backends.cpu.get_cpu_capability() == "AVX2"
+    )
 
 
 def _taken_in(device: torch.device, dtype: torch.dtype) -> torch.dtype:

@@ -1,4 +1,4 @@
-"""`s2s plugins new`: a small distribution around a new part, which installs, passes its kit, trains and translates.
+"""`s2s plugins new`: a small distribution with a new part that installs, passes its kit, trains and translates.
 
     folder = new("cell", "my_cell", Path("."))       # writes my-cell/
     print(next_steps(folder))

@@ -1,7 +1,7 @@
-"""Writing a new distribution: the templates, with the part's names for `my_part`, `MyPart` and `my-part`.
+"""Writes a new distribution from templates, with the part's names for `my_part`, `MyPart` and `my-part`.
 
-A template is what it makes: Python that is linted and type-checked as the rest of s2s is. Files below
-`templates/every_kind` are written for all kinds, those below `templates/KIND` for one.
+Templates are valid Python, linted and type-checked like the rest of s2s. Files below `templates/every_kind` are written
+for all kinds, those below `templates/KIND` for one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from s2s.registry.near_names import unknown
 from s2s.scaffold.names import Names
 
 KINDS = ("cell", "attention", "encoder", "decoder", "tokenizer", "metric", "search", "task")
-"""The kinds of which there is a template."""
+"""The kinds that have a template."""
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -30,13 +30,13 @@ def new(kind: str, name: str, output: Path) -> Path:
     Args:
         kind: one of `KINDS`.
         name: `my_cell` or `MyCell`.
-        output: the folder that the distribution's own is made in; it is made as well if it is missing.
+        output: the folder in which to create the distribution's; it is created if missing.
 
     Returns:
         The distribution's folder, `output/my-cell`.
 
     Raises:
-        ConfigError: there is no template of the kind, the name cannot be had, or the folder is there already.
+        ConfigError: the kind has no template, the name is invalid or taken, or the folder exists.
     """
     if kind not in KINDS:
         raise ConfigError(unknown("template", kind, KINDS, "For other kinds see: docs/plugins/hooks.md"))
@@ -66,7 +66,7 @@ def next_steps(folder: Path) -> str:
 
 
 def _written(kind: str, names: Names) -> Iterator[tuple[str, str]]:
-    """Path below the new folder, and text, of every file; what tools leave behind (compiled code) is none."""
+    """Relative path and text of every file, except what tools leave behind (compiled code)."""
     words = {
         "my_part": names.module,
         "MyPart": names.part,
@@ -86,10 +86,10 @@ def _written(kind: str, names: Names) -> Iterator[tuple[str, str]]:
 
 
 def _refuse_what_is_taken(kind: str, names: Names) -> None:
-    """Nobody should have to tell two parts or two modules of one name apart.
+    """Refuse names that are already used by a part or a module.
 
     Raises:
-        ConfigError: there is such a part (whatever its case) or module.
+        ConfigError: there is such a part (in any case) or module.
     """
     for entry in catalogue().entries(kind):
         if entry.name.casefold() == names.part.casefold():
@@ -103,7 +103,7 @@ def _refuse_what_is_taken(kind: str, names: Names) -> None:
             "'tests' is the folder of the new part's test; choose another name, for instance my_tests"
         )
     found = find_spec(names.module)
-    if found is not None and found.origin is not None:  # without one it is a mere folder, which hides nothing
+    if found is not None and found.origin is not None:  # without one it is only a folder, which hides nothing
         raise ConfigError(
             f"there is a module {names.module!r} already ({found.origin}), which would hide the new one; choose "
             f"another name, for instance my_{names.module}"

@@ -1,4 +1,4 @@
-"""From the name that a person gives to those of the module, the class and the distribution."""
+"""The names of module, class and distribution, derived from the one that the user gives."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Names:
         """All names from one, `my_cell` or `MyCell`.
 
         Raises:
-            ConfigError: no module or class can have such a name.
+            ConfigError: it is not valid as the name of a module or class.
         """
         if not _NAME.fullmatch(name):
             raise ConfigError(
@@ -47,6 +47,6 @@ class Names:
         for made in (names.module, names.part):
             if keyword.iskeyword(made):
                 raise ConfigError(
-                    f"{made!r} is a word of Python; choose another name, for instance my_{name}"
+                    f"{made!r} is a Python keyword; choose another name, for instance my_{name}"
                 )
         return names

@@ -1,10 +1,10 @@
-"""The kits that any plugin can be put through, and slow, readable references.
+"""Conformance kits for plugins, and slow, readable reference implementations.
 
     from s2s.testing import check_cell, conformance
 
     check_cell(MyCell)                       # or functools.partial(MyCell, my_option=3): raises if a check fails
 
-    @conformance("cell", MyCell)             # one pytest case for each check
+    @conformance("cell", MyCell)             # one pytest case per check
     def test_my_cell(check):
         check()
 

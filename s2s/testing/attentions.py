@@ -1,7 +1,7 @@
-"""The kit of attentions.
+"""The conformance kit for attentions.
 
 Each check takes a factory (query_size, memory_size) -> Attention: a class, or a partial with the attention's options.
-What several questions at once are held against is `ask_one_by_one`.
+The reference for several queries at once is `ask_one_by_one`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ AttentionFactory = Callable[[int, int], Attention]
 
 QUERY_SIZE, MEMORY_SIZE = 4, 6
 LENGTHS = (3, 1, 5)  # the shortest possible, the longest, and one between
-TIMES = 4  # questions
+TIMES = 4  # queries
 
 
 def check_constructor(factory: AttentionFactory) -> None:
@@ -46,7 +46,7 @@ def check_constructor(factory: AttentionFactory) -> None:
 
 
 def check_shapes(factory: AttentionFactory) -> None:
-    """Memory and state hold one row per sentence; context, weights and the next state have the announced form."""
+    """Memory and state hold one row per sentence; context, weights and the next state have the declared form."""
     attention = build(factory)
     outputs, mask = draw_source(attention)
     memory = attention.memorize(outputs, mask)
@@ -79,10 +79,10 @@ def check_weights(factory: AttentionFactory) -> None:
 
 
 def check_sequential(factory: AttentionFactory) -> None:
-    """`sequential` is told truly: an answer depends on those before it if it is True."""
+    """`sequential` is correct: if it is True, an answer depends on previous ones."""
     attention = build(factory)
     if not attention.sequential:
-        return  # what it then must keep is at_once_equals_steps
+        return  # the requirement is then checked by at_once_equals_steps
     outputs, mask = draw_source(attention)
     memory = attention.memorize(outputs, mask)
     queries = draw_queries(attention)
@@ -93,7 +93,7 @@ def check_sequential(factory: AttentionFactory) -> None:
         raise Nonconforming(
             "that sequential is True, but no answer depends on the ones before it",
             "sequential = False",
-            "Take sequential out, so that all positions are answered at once; or read the state in attend.",
+            "Remove sequential, so that all positions are answered at once; or read the state in attend.",
         )
 
 
@@ -106,7 +106,7 @@ def check_at_once_equals_steps(factory: AttentionFactory) -> None:
 
 
 def check_mixed_precision(factory: AttentionFactory) -> None:
-    """Under bfloat16 autocast answers are the same within its rounding, and the state keeps its types."""
+    """Under bfloat16 autocast answers are the same within rounding, and the state keeps its dtypes."""
     attention = build(factory, torch.float32)
     tolerance = TOLERANCES[torch.bfloat16]
     queries, (outputs, mask) = draw_queries(attention), draw_source(attention)
@@ -119,7 +119,7 @@ def check_mixed_precision(factory: AttentionFactory) -> None:
                 raise Nonconforming(
                     f"that {name} is {found[name].dtype} under bfloat16 autocast",
                     f"{leaf.dtype}, as it began",
-                    "A state keeps the type that initial_state gave it.",
+                    "A state must keep the dtype that initial_state gave it.",
                 )
         _expect_distribution(attention, LENGTHS, tolerance)
         if not attention.sequential:
@@ -131,7 +131,7 @@ def check_mixed_precision(factory: AttentionFactory) -> None:
 
 
 def check_batch_mates(factory: AttentionFactory) -> None:
-    """A sentence alone, padded in a batch (in training, too), and in another order of it: the same answers."""
+    """A sentence alone, padded in a batch (in training, too), and in a reordered batch: the same answers."""
     compare_with_alone(factory, LENGTHS)
     attention = build(factory)
     queries, (outputs, mask) = draw_queries(attention), draw_source(attention)
@@ -144,7 +144,7 @@ def check_batch_mates(factory: AttentionFactory) -> None:
 
 
 def check_select_state(factory: AttentionFactory) -> None:
-    """Choosing rows of memory and state before a question or after it is the same: how finished sentences leave."""
+    """Selecting rows of memory and state before or after a query gives the same, as searches require."""
     attention = build(factory)
     memory = attention.memorize(*draw_source(attention))
     queries = draw_queries(attention)
@@ -157,7 +157,7 @@ def check_select_state(factory: AttentionFactory) -> None:
 
 
 def check_beams(factory: AttentionFactory) -> None:
-    """Several rows per sentence that share one memory get the answers of rows with a memory each."""
+    """Several rows per sentence that share one memory get the same answers as rows with their own copies."""
     attention = build(factory)
     memory = attention.memorize(*draw_source(attention))
     rows = torch.arange(len(LENGTHS)).repeat_interleave(2)
@@ -174,7 +174,7 @@ def check_beams(factory: AttentionFactory) -> None:
 
 
 def check_map_values(factory: AttentionFactory) -> None:
-    """Where `map_values` gives a memory, its answers are the mapped contexts, and the weights stay."""
+    """If `map_values` returns a memory, its contexts are the mapped ones, and its weights the same."""
     attention = build(factory)
     memory = attention.memorize(*draw_source(attention))
     linear = nn.Linear(attention.context_size, 5, bias=False, dtype=torch.float64)
@@ -193,7 +193,7 @@ def check_map_values(factory: AttentionFactory) -> None:
 
 
 def check_keeps_nothing(factory: AttentionFactory) -> None:
-    """The same question gives the same bits, nothing is left on the part, and its state_dict is all of it."""
+    """The same query gives the same bits, a run leaves nothing on the part, and its state_dict is complete."""
 
     def draw(attention: Attention) -> Any:
         return draw_queries(attention), *draw_source(attention)
@@ -202,7 +202,7 @@ def check_keeps_nothing(factory: AttentionFactory) -> None:
 
 
 def check_gradients(factory: AttentionFactory) -> None:
-    """Gradients are those of finite differences; queries, outputs and every parameter get one."""
+    """Gradients match finite differences; queries, outputs and every parameter get one."""
     attention = build(factory)
     outputs, mask = draw_source(attention)
     queries = draw_queries(attention).requires_grad_()
@@ -217,12 +217,12 @@ def check_gradients(factory: AttentionFactory) -> None:
 
 
 def check_every_partner(factory: AttentionFactory) -> None:
-    """With every registered decoder and encoder: teacher forcing equals stepping, beams stay apart."""
+    """With every registered decoder and encoder: teacher forcing equals stepping, beams stay independent."""
     models.expect_exact_beside("attention", factory, ("decoder", "encoder"))
 
 
 def check_export(factory: AttentionFactory) -> None:
-    """A question can be exported, for any number of sentences and positions; two of them, if it is sequential."""
+    """A query can be exported, for any number of sentences and positions; two queries if it is sequential."""
     attention = build(factory, torch.float32)
     questions = 2 if attention.sequential else 1
     axes = (*[{0: "rows", 1: "positions"}] * 2, *[{0: "rows"}] * questions)
@@ -235,20 +235,20 @@ def check_export(factory: AttentionFactory) -> None:
 
 
 def check_learning(factory: AttentionFactory) -> None:
-    """A small model that sees the source through it alone learns to copy short sequences in a few seconds."""
+    """A small model that sees the source only through it learns to copy short sequences in a few seconds."""
     model = models.learning_model(attention=factory, bridge=_Silent)
     models.expect_to_learn(model, "a model with the attention")
 
 
 class _Silent(Bridge):
-    """The decoder begins with zeros: a state can tell it of a few letters, and would hide what attention does not."""
+    """The decoder starts from zeros: an encoder state could pass on a few letters, and hide a broken attention."""
 
     def forward(self, features: Tensor) -> Tensor:
         return features.new_zeros(features.size(0), self.decoder_features)
 
 
 class _Questions(nn.Module):
-    """From a source to the answer to the last of some questions."""
+    """From a source and some queries to the answer to the last query."""
 
     def __init__(self, attention: Attention) -> None:
         super().__init__()
@@ -264,7 +264,7 @@ class _Questions(nn.Module):
 
 
 def build(factory: AttentionFactory, dtype: torch.dtype = torch.float64) -> Attention:
-    """An attention in evaluation mode, of sizes that differ unless it asks for equal ones."""
+    """An attention in evaluation mode, of different sizes unless it requires equal ones."""
     try:
         attention = factory(QUERY_SIZE, MEMORY_SIZE)
     except ConfigError:
@@ -273,7 +273,7 @@ def build(factory: AttentionFactory, dtype: torch.dtype = torch.float64) -> Atte
 
 
 def draw_source(attention: Attention, lengths: Sequence[int] = LENGTHS) -> tuple[Tensor, Tensor]:
-    """Encoder outputs, zero at padding, and their mask."""
+    """Random encoder outputs, zero at padding, and their mask."""
     mask = length_mask(torch.tensor(lengths), max(lengths))
     dtype = _dtype(attention)
     outputs = torch.randn(*mask.shape, attention.memory_size, dtype=dtype)
@@ -281,12 +281,12 @@ def draw_source(attention: Attention, lengths: Sequence[int] = LENGTHS) -> tuple
 
 
 def draw_queries(attention: Attention, lengths: Sequence[int] = LENGTHS) -> Tensor:
-    """[batch, time, hidden]."""
+    """Random queries [batch, time, hidden]."""
     return torch.randn(len(lengths), TIMES, attention.query_size, dtype=_dtype(attention))
 
 
 def ask_one_by_one(attention: Attention, queries: Tensor, outputs: Tensor, mask: Tensor) -> dict[str, Tensor]:
-    """Contexts and weights [batch, time, ...] and the last state, one question after the other.
+    """Contexts and weights [batch, time, ...] and the last state, one query after the other.
 
     Args:
         attention: the attention.
@@ -305,7 +305,7 @@ def ask_one_by_one(attention: Attention, queries: Tensor, outputs: Tensor, mask:
 
 
 def compare_with_alone(factory: AttentionFactory, lengths: Sequence[int]) -> None:
-    """Every sentence of a padded batch gets the answers that it gets alone, question after question."""
+    """Check that every sentence of a padded batch gets the same answers as alone, query by query."""
     attention = build(factory)
     queries, (outputs, mask) = draw_queries(attention, lengths), draw_source(attention, lengths)
     for mode in modes(attention, lambda: ask_one_by_one(attention, queries, outputs, mask)):
@@ -329,8 +329,8 @@ def _compare_with_steps(attention: Attention, where: str, tolerance: float) -> N
     expect_same(
         with_gradients(found, inputs, attention),
         with_gradients(expected, inputs, attention),
-        f"of all questions at once and one by one ({where})",
-        "Set sequential = True if an answer depends on the one before it; else mend the axis of time.",
+        f"of all queries at once and one by one ({where})",
+        "Set sequential = True if an answer depends on the one before it; else fix the axis of time.",
         tolerance,
     )
 

@@ -1,4 +1,4 @@
-"""The kit of bridges.
+"""The conformance kit for bridges.
 
 Each check takes a factory (encoder_features, decoder_features) -> Bridge: a class, or a partial with options.
 """
@@ -48,12 +48,12 @@ def check_shapes(factory: BridgeFactory) -> None:
             )
             if bridged.dtype != dtype:
                 raise Nonconforming(
-                    f"that a bridge makes {bridged.dtype} of {dtype}", f"{dtype}", "Keep the type."
+                    f"that a bridge makes {bridged.dtype} of {dtype}", f"{dtype}", "Keep the dtype."
                 )
 
 
 def check_every_feature(factory: BridgeFactory) -> None:
-    """Every feature of the encoder's state reaches every feature of the decoder's."""
+    """Every feature of the decoder's state depends on every feature of the encoder's."""
     for before, after in SIZES:
         bridge = build(factory, before, after)
         features = torch.randn(16, before, dtype=torch.float64, requires_grad=True)  # a ReLU is dead at some
@@ -67,12 +67,12 @@ def check_every_feature(factory: BridgeFactory) -> None:
                 raise Nonconforming(
                     f"that feature {place} of {after} does not depend on feature {lost} of {before}",
                     "that every part of the encoder's state, hidden and memory, reaches every part of the decoder's",
-                    "Map all features together, not some of them, nor part by part.",
+                    "Map all features together, neither only some nor part by part.",
                 )
 
 
 def check_mixed_precision(factory: BridgeFactory) -> None:
-    """Under bfloat16 autocast the features are the same within its rounding."""
+    """Under bfloat16 autocast the features are the same within rounding."""
     for before, after in SIZES:
         bridge = build(factory, before, after, torch.float32)
         features = torch.randn(ROWS, before)
@@ -89,7 +89,7 @@ def check_mixed_precision(factory: BridgeFactory) -> None:
 
 
 def check_batch_mates(factory: BridgeFactory) -> None:
-    """A sentence alone, in a batch and in another order: the same features."""
+    """A sentence alone, in a batch and in a reordered batch: the same features."""
     for before, after in SIZES:
         bridge = build(factory, before, after)
         features = torch.randn(ROWS, before, dtype=torch.float64)
@@ -102,7 +102,7 @@ def check_batch_mates(factory: BridgeFactory) -> None:
 
 
 def check_keeps_nothing(factory: BridgeFactory) -> None:
-    """The same features give the same bits, nothing is left on the part, and its state_dict is all of it."""
+    """The same features give the same bits, a run leaves nothing on the part, and its state_dict is complete."""
     expect_nothing_kept(
         lambda: build(factory, 3, 7),
         lambda bridge: torch.randn(ROWS, 3, dtype=torch.float64),
@@ -111,7 +111,7 @@ def check_keeps_nothing(factory: BridgeFactory) -> None:
 
 
 def check_gradients(factory: BridgeFactory) -> None:
-    """Gradients are those of finite differences; features and every parameter get one."""
+    """Gradients match finite differences; features and every parameter get one."""
     for before, after in SIZES:
         bridge = build(factory, before, after)
         features = torch.randn(ROWS, before, dtype=torch.float64, requires_grad=True)
@@ -124,7 +124,7 @@ def check_gradients(factory: BridgeFactory) -> None:
 
 
 def check_every_partner(factory: BridgeFactory) -> None:
-    """With every registered encoder, decoder and cell: teacher forcing equals stepping, beams stay apart."""
+    """With every registered encoder, decoder and cell: teacher forcing equals stepping, beams stay independent."""
     models.expect_exact_beside("bridge", factory, ("encoder", "decoder", "cell"))
 
 
@@ -135,7 +135,7 @@ def check_export(factory: BridgeFactory) -> None:
 
 
 def check_learning(factory: BridgeFactory) -> None:
-    """A model in which all goes through it learns to copy short sequences in a few seconds."""
+    """A model that passes everything through it learns to copy short sequences in a few seconds."""
     parts: dict[str, Any] = {"bridge": factory, "attention": None}
     models.expect_to_learn(models.learning_model(size=32, **parts), "a model with the bridge", longest=4)
 

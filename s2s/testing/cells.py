@@ -1,7 +1,7 @@
-"""The kit of recurrent cells.
+"""The conformance kit for recurrent cells.
 
 Each check takes a factory (input_size, hidden_size) -> RecurrentCell: a class, or a partial with the cell's options.
-What a sequence is held against is `walk`: one sentence after the other, one step after the other, nothing padded,
+The reference for a sequence is `walk`: one sentence at a time, one step at a time, nothing padded,
 nothing hoisted.
 """
 
@@ -39,14 +39,14 @@ INPUT_SIZE, HIDDEN_SIZE = 3, 4
 LENGTHS = (5, 1, 3, 5)  # the longest twice, the shortest possible, one between
 
 WELL_CONDITIONED = TOLERANCES[torch.float32] / 10
-"""Most that float32 may round the steps of an example in which two ways are to agree within its tolerance.
+"""Largest float32 rounding error of an example in which two implementations must agree within the tolerance.
 
-Where layer normalization divides by small deviations, what is rounded grows from step to step, by up to 155 in the five
+Where layer normalization divides by small deviations, rounding errors grow from step to step, by up to 155 in the five
 steps of one example; half a bit more or less in its inputs and weights moves its gradients by 1e-5 even in float64. No
-two ways agree there. Most cells round by 1e-6 or less wherever they are looked at."""
+two implementations agree there. Most cells have rounding errors of 1e-6 or less everywhere."""
 
 DRAWS = 10
-"""Examples that are drawn until one is well conditioned; the last one counts, whatever it is."""
+"""Most examples sampled until one is well conditioned; the last one is used in any case."""
 
 
 def walk(
@@ -58,15 +58,15 @@ def walk(
     reverse: bool = False,
     noise: Noise = None,
 ) -> tuple[Tensor, State]:
-    """What `unroll` must equal, written to be read: each sentence alone, `step` by `step`.
+    """The readable reference for `unroll`: each sentence alone, `step` by `step`.
 
     Args:
         cell: the cell.
-        x: inputs, [batch, time, input]; the padding is not looked at.
+        x: inputs, [batch, time, input]; the padding is not read.
         lengths: [batch].
         state: the state before the first step.
         reverse: from the last real position to the first.
-        noise: what the cell drew for these sentences.
+        noise: what the cell sampled for these sentences.
 
     Returns:
         Outputs [batch, time, output], zero at padding, and the state after each sentence's last step.
@@ -86,23 +86,23 @@ def walk(
 
 
 def one_step(cell: RecurrentCell, x: Tensor, state: State, noise: Noise = None) -> tuple[Tensor, State]:
-    """`step`. Of what it returns, the form is looked at first: a tensor of two rows could be taken apart, too.
+    """Call `step` and check the form of its return value: a lone tensor of two rows could be unpacked, too.
 
     Raises:
-        Nonconforming: it is no output and state.
+        Nonconforming: it is not an output and a state.
     """
     returned = cell.step(x, state) if noise is None else cell.step(x, state, noise)
     if not is_step(returned, state):
         raise Nonconforming(
             f"that step returns {form(returned)}",
             f"(output, state), state a tuple of tensors: (a tensor, {form(state)})",
-            "End step with `return output, state`, of a state of one tensor with `return output, (h,)`.",
+            "End step with `return output, state`; for a state of one tensor, `return output, (h,)`.",
         )
     return returned
 
 
 def reachable_state(cell: RecurrentCell, batch_size: int, dtype: torch.dtype) -> State:
-    """A state that the cell came to by itself, another one in each row: three random steps from its first."""
+    """A state that the cell can reach, different in each row: three random steps from its initial state."""
     like = torch.zeros(batch_size, cell.input_size, dtype=dtype)
     state = cell.initial_state(batch_size, like=like)
     for _ in range(3):
@@ -111,7 +111,7 @@ def reachable_state(cell: RecurrentCell, batch_size: int, dtype: torch.dtype) ->
 
 
 def check_shapes(factory: CellFactory) -> None:
-    """Outputs, states, what is read and features have the widths that the cell announces."""
+    """Outputs, states, `read` and features have the widths that the cell declares."""
     cell = factory(INPUT_SIZE, HIDDEN_SIZE)
     x = torch.randn(2, INPUT_SIZE)
     state = cell.initial_state(2, like=x)
@@ -131,7 +131,7 @@ def check_shapes(factory: CellFactory) -> None:
         raise Nonconforming(
             f"that state_from returns {outline(cell.state_from(features))}",
             f"{expected}, as initial_state gives",
-            "Override state_from, so that a bridge can make the first state of a decoder.",
+            "Override state_from, so that a bridge can build the initial state of a decoder.",
         )
     widths = tuple(leaf[0].numel() for leaf in leaves(state))
     if widths != tuple(cell.state_sizes):
@@ -148,7 +148,7 @@ def check_shapes(factory: CellFactory) -> None:
 
 
 def check_sequence_equals_steps(factory: CellFactory) -> None:
-    """`unroll` and step by step: same outputs, states and gradients; both directions, float64 and float32."""
+    """`unroll` equals step by step: same outputs, states and gradients; both directions, float64 and float32."""
     for dtype in (torch.float64, torch.float32):
         for reverse in (False, True):
             for given in (False, True):
@@ -156,7 +156,7 @@ def check_sequence_equals_steps(factory: CellFactory) -> None:
 
 
 def check_mixed_precision(factory: CellFactory) -> None:
-    """Under bfloat16 autocast both ways agree within its rounding, and the state keeps its type."""
+    """Under bfloat16 autocast `unroll` and `step` agree within rounding, and the state keeps its dtype."""
     compare_with_walk(factory, LENGTHS, dtype=torch.bfloat16)
 
 
@@ -168,7 +168,7 @@ def check_single_steps_and_full_rows(factory: CellFactory) -> None:
 
 
 def check_padding(factory: CellFactory) -> None:
-    """What lies in the padding (NaN too) changes no bit of outputs, states and gradients."""
+    """The contents of the padding (even NaN) change no bit of outputs, states and gradients."""
     cell = _cell(factory, torch.float64)
     lengths = torch.tensor(LENGTHS)
     clean = torch.randn(len(LENGTHS), max(LENGTHS), INPUT_SIZE, dtype=torch.float64)
@@ -186,13 +186,13 @@ def check_padding(factory: CellFactory) -> None:
                     raise Nonconforming(
                         f"that {name} changes when the padding holds {filling} instead of 0",
                         "the same bits",
-                        "unroll zeroes padding before project; fused must keep mask's rows apart, "
-                        "and no step may look at another row of the batch.",
+                        "unroll zeroes padding before project; fused must respect the mask, "
+                        "and no step may depend on another row of the batch.",
                     )
 
 
 def check_batch_mates(factory: CellFactory) -> None:
-    """A sentence alone, in a batch and in another order of the batch: the same outputs and states."""
+    """A sentence alone, in a batch and in a reordered batch: the same outputs and states."""
     cell = _cell(factory, torch.float64)
     lengths = torch.tensor(LENGTHS)
     x = torch.randn(len(LENGTHS), max(LENGTHS), INPUT_SIZE, dtype=torch.float64)
@@ -212,7 +212,7 @@ def check_batch_mates(factory: CellFactory) -> None:
 
 
 def check_select_state(factory: CellFactory) -> None:
-    """Choosing rows of the state before a step or after it is the same: what beam search relies on."""
+    """Selecting rows of the state before or after a step gives the same, as beam search requires."""
     cell = _cell(factory, torch.float64)
     x = torch.randn(3, INPUT_SIZE, dtype=torch.float64)
     state = reachable_state(cell, 3, torch.float64)
@@ -241,7 +241,7 @@ def check_features(factory: CellFactory) -> None:
         if gradient is None or not gradient.abs().gt(0).all():
             raise Nonconforming(
                 f"that features does not depend on all of state leaf {i}",
-                "a gradient to each of its elements: a bridge would lose it",
+                "a gradient for each of its elements: else a bridge loses it",
                 "Put every leaf into features.",
             )
 
@@ -253,7 +253,7 @@ def check_projection(factory: CellFactory) -> None:
     mixed = cell.project(0.3 * x + 0.7 * y)
     expected = 0.3 * cell.project(x) + 0.7 * cell.project(y)
     remedy = "Move what is not affine into step."
-    expect_close("project of a mean and the mean of projects", mixed, expected, remedy)
+    expect_close("project of a mean and the mean of projections", mixed, expected, remedy)
     for cuts in ((1, 2), (2, 1), (1, 1, 1), (3,)):
         starts = [sum(cuts[:i]) for i in range(len(cuts))]
         parts = [
@@ -264,17 +264,17 @@ def check_projection(factory: CellFactory) -> None:
             f"the sum of project_part over columns {cuts}",
             torch.stack(parts).sum(0),
             cell.project(x),
-            "Keep RecurrentCell.project_part, or give the constant term to the part that starts at 0 only.",
+            "Keep RecurrentCell.project_part, or add the bias to the part that starts at 0 only.",
         )
 
 
 def check_noise(factory: CellFactory) -> None:
-    """In training, given the same noise, both ways agree; in evaluation nothing is drawn."""
+    """In training, `unroll` and `step` agree given the same noise; in evaluation there is none."""
     cell = _cell(factory, torch.float64)
     like = torch.zeros(len(LENGTHS), INPUT_SIZE, dtype=torch.float64)
     if cell.noise(len(LENGTHS), like=like) is not None:
         raise Nonconforming(
-            "that noise is drawn in evaluation mode", "None", "Return None unless self.training."
+            "that noise is sampled in evaluation mode", "None", "Return None unless self.training."
         )
     cell.train()
     noise = cell.noise(len(LENGTHS), like=like)
@@ -283,14 +283,14 @@ def check_noise(factory: CellFactory) -> None:
             raise Nonconforming(
                 f"that noise leaf {i} has shape {tuple(leaf.shape)}",
                 f"the batch ({len(LENGTHS)}) first",
-                "Draw one row for each sentence.",
+                "Sample one row for each sentence.",
             )
     for reverse in (False, True):
         compare_with_walk(factory, LENGTHS, reverse=reverse, training=True)
 
 
 def check_keeps_nothing(factory: CellFactory) -> None:
-    """Two runs give the same numbers, and the cell is after a run what it was before."""
+    """Two runs give the same numbers, and a run does not change the cell."""
     cell = _cell(factory, torch.float64)
     lengths = torch.tensor(LENGTHS)
     x = torch.randn(len(LENGTHS), max(LENGTHS), INPUT_SIZE, dtype=torch.float64)
@@ -306,12 +306,12 @@ def check_keeps_nothing(factory: CellFactory) -> None:
         raise Nonconforming(f"that a run changed {changed} and left {new} on the cell", "no change", remedy)
     copy = _cell(factory, torch.float64)
     copy.load_state_dict(cell.state_dict())
-    remedy = "Make every tensor that the cell learns a Parameter and every other one a buffer."
+    remedy = "Make every learnt tensor of the cell a Parameter, and every other one a buffer."
     expect_close("outputs of a copy with the same state_dict", unroll(copy, x, lengths)[0], first, remedy)
 
 
 def check_gradients(factory: CellFactory) -> None:
-    """The gradients of one step are those of finite differences, and every parameter receives one."""
+    """The gradients of one step match finite differences, and every parameter receives one."""
     cell = _cell(factory, torch.float64)
     state = reachable_state(cell, 2, torch.float64)
     x = torch.randn(2, INPUT_SIZE, dtype=torch.float64, requires_grad=True)
@@ -341,7 +341,7 @@ def check_gradients(factory: CellFactory) -> None:
             raise Nonconforming(
                 f"that {name} is zero everywhere",
                 "that the outputs depend on it",
-                "Use the parameter in step or project, or take it out.",
+                "Use the parameter in step or project, or remove it.",
             )
 
 
@@ -354,15 +354,15 @@ def compare_with_walk(
     given_state: bool = True,
     training: bool = False,
 ) -> None:
-    """Hold `unroll` against `walk`: outputs, last states, gradients of inputs, first state and parameters.
+    """Compare `unroll` with `walk`: outputs, last states, gradients of inputs, first state and parameters.
 
     Args:
         factory: the cell.
         lengths: of the sentences; the padding of the batch is filled with NaN.
         dtype: float64, float32, or bfloat16 for float32 under autocast.
         reverse: the direction.
-        given_state: start from a given state instead of the cell's first.
-        training: in training mode, both ways with the same noise.
+        given_state: start from a given state instead of the cell's initial one.
+        training: in training mode, both with the same noise.
     """
     mixed = dtype == torch.bfloat16
     real = torch.tensor(lengths)
@@ -385,7 +385,7 @@ def compare_with_walk(
         f"outputs without and with gradients ({where})",
         ungraded,
         found["outputs"],
-        "A way that is taken for inference only must do what step does.",
+        "An implementation used for inference only must match step.",
         TOLERANCES[dtype],
     )
     for name, value in expected.items():
@@ -399,7 +399,7 @@ def compare_with_walk(
             f"{name} at once and step by step ({where})",
             found[name],
             value,
-            "Where the cell has a fused way, it must do what step does, and stand still where mask is False.",
+            "If the cell implements fused, it must match step, and keep the state where mask is False.",
             TOLERANCES[dtype],
         )
     for i, leaf in enumerate(leaves(state)):
@@ -408,7 +408,7 @@ def compare_with_walk(
             raise Nonconforming(
                 f"that last state leaf {i} is {last.dtype} ({where})",
                 f"{leaf.dtype}, as it began",
-                "A state keeps the type that initial_state gave it.",
+                "A state must keep the dtype that initial_state gave it.",
             )
 
 
@@ -433,13 +433,13 @@ def _draw(
 
 
 def _rounding(example: _Example, lengths: Tensor, reverse: bool) -> float:
-    """How far the steps of an example in float32 are off those in float64, as tolerances count."""
+    """The error of float32 steps against those in float64, measured as tolerances are."""
     cell, *parts = example
     found, exact = (
         _values_and_gradients(cell.to(x.dtype), x, lengths, state, reverse=reverse, noise=noise, run=walk)
         for x, state, noise in (parts, [map_state(_widened, part) for part in parts])
     )
-    cell.float()  # there and back: the cell's own numbers, and no copy, which not every cell can have
+    cell.float()  # converted in place, as not every cell can be copied
     pairs = [(in_float64(found[name]), in_float64(value)) for name, value in exact.items() if value.numel()]
     return max(
         float((value - wanted).abs().max() / wanted.abs().max().clamp(min=1.0)) for value, wanted in pairs
@@ -501,7 +501,7 @@ def check_constructor(factory: CellFactory) -> None:
 
 
 def check_stack(factory: CellFactory) -> None:
-    """In a stack, below and above another of its kind, with residual connections: still equal to its steps."""
+    """In a stack of two such cells with residual connections, `unroll` still equals step by step."""
 
     def build(input_size: int, hidden_size: int) -> RecurrentCell:
         below = factory(input_size, hidden_size)
@@ -511,7 +511,7 @@ def check_stack(factory: CellFactory) -> None:
 
 
 def check_directions(factory: CellFactory) -> None:
-    """In a bidirectional encoder a sentence gives alone what it gives in a batch."""
+    """In a bidirectional encoder, a sentence gives the same alone and in a batch."""
     first, second = _cell(factory, torch.float64), _cell(factory, torch.float64)
     encoder = Bidirectional(first, second)
     lengths = torch.tensor(LENGTHS)
@@ -527,7 +527,7 @@ def check_directions(factory: CellFactory) -> None:
 
 
 def check_every_partner(factory: CellFactory) -> None:
-    """With every registered decoder, attention and bridge: teacher forcing equals stepping, beams stay apart."""
+    """With every registered decoder, attention and bridge: teacher forcing equals stepping, beams stay independent."""
     models.expect_exact_beside("cell", factory, ("decoder", "attention", "bridge"), size=6)
 
 
@@ -538,7 +538,7 @@ def check_learning(factory: CellFactory) -> None:
 
 
 def check_export(factory: CellFactory) -> None:
-    """A step, and in ONNX a sequence of any length, can be exported, and what it gives are the same numbers."""
+    """A step, and in ONNX a sequence of any length, can be exported, and gives the same numbers."""
     cell = _cell(factory, torch.float32)
     inputs, other = _step_inputs(cell, 3), _step_inputs(cell, 4)
     axes: list[dict[int, str]] = [{0: "rows"}] * len(inputs)
@@ -555,7 +555,7 @@ def check_export(factory: CellFactory) -> None:
 
 
 def check_compiled(factory: CellFactory) -> None:
-    """torch.compile takes a step, and what it compiles gives the same numbers and gradients."""
+    """torch.compile accepts a step, and the compiled step gives the same numbers and gradients."""
     cell = _cell(factory, torch.float32)
     step, inputs = _Step(cell), _step_inputs(cell, 3)
     torch.compiler.reset()  # else it gives up after eight cells of one process
@@ -565,7 +565,7 @@ def check_compiled(factory: CellFactory) -> None:
         raise Nonconforming(
             f"that torch.compile refuses step: {type(error).__name__}: {str(error).splitlines()[0]}",
             "a graph without breaks",
-            "Look for branches on values of tensors; a C++ compiler must be at hand.",
+            "Look for branches on values of tensors; a C++ compiler must be installed.",
         ) from error
     _expect_same_step("a compiled step", values, step(*inputs))
     wanted = [value for value in (*inputs, *cell.parameters()) if value.requires_grad]
@@ -616,13 +616,13 @@ def _step_inputs(cell: RecurrentCell, rows: int) -> tuple[Tensor, ...]:
 
 
 def _expect_same_step(what: str, found: Sequence[Any], expected: Sequence[Any]) -> None:
-    remedy = "Look for numbers that depend on the example, its batch size for one."
+    remedy = "Look for values that depend on the example, such as its batch size."
     for i, (value, wanted) in enumerate(zip(found, expected, strict=True)):
         expect_close(f"{what} (value {i})", value, wanted, remedy, TOLERANCES[torch.float32])
 
 
 def _of_cells(run: Callable[[CellFactory], None]) -> Callable[[CellFactory], None]:
-    """A check that first says of another class what it is not, instead of what it lacks here."""
+    """A check that first reports a class that is no RecurrentCell, before anything that it lacks."""
 
     @functools.wraps(run)
     def check(factory: CellFactory) -> None:

@@ -1,4 +1,4 @@
-"""Comparisons that tell what was found, what was expected, and the remedy."""
+"""Comparisons that report what was found, what was expected, and the remedy."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ AT_LEAST = (
     "Compute in float32 at least, not always: "
     "x.to(torch.promote_types(x.dtype, torch.float32)) instead of x.float()."
 )
-"""What to do about a type that is narrower than the input's."""
+"""The remedy for a dtype that is narrower than the input's."""
 
 
 def differentiable(leaf: Tensor) -> bool:
-    """Whether a tensor is of a type that gradients are taken of: no counts, no truth values."""
+    """Whether a tensor can have a gradient: neither counts nor Booleans can."""
     return leaf.is_floating_point() or leaf.is_complex()
 
 
 def in_float64(value: Tensor) -> Tensor:
-    """A tensor's numbers; real and imaginary part, on a last axis, of one that is complex."""
+    """A tensor's numbers; for a complex one, real and imaginary part on a new last axis."""
     if value.is_complex():
         return torch.view_as_real(value.to(torch.complex128).resolve_conj())
     return value.double()
@@ -39,18 +39,18 @@ def expect_close(
     tolerance: float = TOLERANCES[torch.float64],
     computed_in: torch.dtype | None = None,
 ) -> None:
-    """Two tensors are equal but for rounding; infinity equals itself, NaN nothing.
+    """Check that two tensors are equal up to rounding; infinity equals itself, NaN equals nothing.
 
     Args:
-        what: is compared.
-        found: by one way.
-        expected: by another.
-        remedy: what to do where they differ.
+        what: the name of what is compared.
+        found: the tensor to check.
+        expected: the reference.
+        remedy: what to do if they differ.
         tolerance: of their difference, relative to the largest value expected, absolute below 1.
-        computed_in: the type that rounded `found`; None: its own.
+        computed_in: the dtype that `found` was rounded to; None: its own.
 
     Raises:
-        Nonconforming: telling the place where they differ most; and the type, if it is what rounds too much.
+        Nonconforming: they differ; names the place of the largest difference, and the dtype if it rounds too much.
     """
     if found.shape != expected.shape:
         raise Nonconforming(f"{what} of shape {tuple(found.shape)}", f"{tuple(expected.shape)}", remedy)
@@ -78,17 +78,17 @@ def expect_close(
 
 
 def expect_shape(what: str, found: Tensor, expected: tuple[int, ...], remedy: str) -> None:
-    """A tensor has a shape.
+    """Check the shape of a tensor.
 
     Raises:
-        Nonconforming: it has another.
+        Nonconforming: it is another.
     """
     if tuple(found.shape) != expected:
         raise Nonconforming(f"{what} of shape {tuple(found.shape)}", f"{expected}", f"{remedy}.")
 
 
 def outline(state: State) -> object:
-    """Structure, widths and types of a state, for comparing and showing."""
+    """Structure, shapes and dtypes of a state, for comparison and messages."""
     if state is None:
         return None
     if isinstance(state, Tensor):

@@ -1,4 +1,4 @@
-"""What the constructor of every part must keep, of whatever kind: it is what a configuration writes."""
+"""Requirements on the constructor of every part, of any kind: configurations set its options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_constructor(factory: Any) -> None:
         raise Nonconforming(f"{where}, which is no class", "a class", "Name the class in the plugin's hook.")
     if not (part.__doc__ or "").strip():
         raise Nonconforming(
-            f"that {where} has no docstring", "one", "Say in a line what it is, and from which paper."
+            f"that {where} has no docstring", "one", "Say in one line what it is, and from which paper."
         )
     parameters = inspect.signature(part).parameters
     hints = typing.get_type_hints(part.__init__)
@@ -39,7 +39,7 @@ def check_constructor(factory: Any) -> None:
             raise Nonconforming(
                 f"that {name!r} of {where} has no type",
                 "an annotation",
-                "Annotate it: configurations are checked by it.",
+                "Annotate it: configurations are validated by it.",
             )
     nested = nested_kinds(part)
     for name, parameter in options(part).items():
@@ -53,7 +53,7 @@ def check_constructor(factory: Any) -> None:
             raise Nonconforming(
                 f"that {name!r} of {where} has no default",
                 "one",
-                "Give it one: a name alone must build the part.",
+                "Give it one: the name alone must build the part.",
             )
         if name not in nested:
             _expect_plain(parameter.default, f"the default of {name!r} of {where}")
@@ -64,12 +64,12 @@ def _expect_plain(value: Any, what: str) -> None:
         json.dumps(value)
     except TypeError as error:
         raise Nonconforming(
-            f"that {what} is {value!r}", "what JSON can hold", "Take numbers, text, lists or mappings."
+            f"that {what} is {value!r}", "what JSON can hold", "Use numbers, text, lists or mappings."
         ) from error
 
 
 def other_options(factory: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
-    """Each option of a part with values that are not its default, where its type tells some."""
+    """Each option of a part with values other than its default, if its type allows to derive some."""
     part = part_of(factory)
     hints = typing.get_type_hints(part.__init__) if inspect.isclass(part) else {}
     for name, parameter in options(part).items():

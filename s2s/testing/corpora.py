@@ -1,17 +1,17 @@
-"""The kit of readers of text pairs.
+"""The conformance kit for corpus readers.
 
 Each check takes a factory (spec) -> Corpus: a class, or a partial with the reader's options. The kit writes files that
-the reader takes by their names: pairs.tsv, pairs.jsonl, or two line-aligned files. A reader of another format says how
-its files are written, for the kit alone:
+the reader accepts by name: pairs.tsv, pairs.jsonl, or two line-aligned files. A reader of another format defines how to
+write its files, for the kit only:
 
     @classmethod
     def write_sample(cls, folder: Path, pairs: Sequence[tuple[str, str]]) -> CorpusSpec:
         ...
 
-A reader of texts without a source (`Corpus.sides`) is given pairs all the same, and writes the targets alone. One of
-words and their labels (`Corpus.labelled`) is given as many words as labels, with single spaces between them.
+A reader of texts without a source (`Corpus.sides`) is given pairs too, and writes only the targets. A reader of
+words and their labels (`Corpus.labelled`) is given as many words as labels, separated by single spaces.
 
-What is written there is read again as it is, compressed, with other ends of lines, and with a byte that is no UTF-8.
+These files are read as they are, compressed, with other line endings, and with a byte that is not valid UTF-8.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ Pairs = Sequence[tuple[str, str]]
 
 PAIRS: Pairs = tuple((f"source number {i}", f"Ziel Nummer {i}") for i in range(1, 8))
 WORDS: Pairs = tuple((f"source-{i}", f"Ziel-{i}") for i in range(1, 8))
-"""For readers of words and their labels, in whose files a text of several words does not stand as it is."""
+"""For readers of words and their labels, whose files do not contain a text of several words verbatim."""
 
 SPOILT = 4
-"""Which of them gets a byte that is no UTF-8, from 1."""
+"""Which pair gets a byte that is not valid UTF-8, from 1."""
 
 UNUSUAL = [line for line in HARD_LINES.values() if line.strip() and "\t" not in line and len(line) < 1000]
 
 MANY, WIDTH = 2000, 500
-"""Pairs of a file of 2 megabytes, and characters of each side."""
+"""Pairs in a file of 2 megabytes, and characters per side."""
 
 SHARE_HELD = 0.25
-"""Of the file, at most, that reading may hold at a time; a reader that streams holds a line and a buffer."""
+"""Largest share of the file that may be held in memory; a reader that streams holds a line and a buffer."""
 
 
 def check_constructor(factory: CorpusFactory) -> None:
@@ -61,24 +61,24 @@ def check_constructor(factory: CorpusFactory) -> None:
 
 
 def check_names(factory: CorpusFactory) -> None:
-    """Names of files decide who reads them: its own, compressed ones too, and nobody else's."""
+    """It accepts files by name: its own, compressed ones too, and no other reader's."""
     part = part_of(factory)
     with tempfile.TemporaryDirectory() as folder:
         spec = _sample(part, Path(folder), PAIRS)
-    gone = [spec, _renamed(spec, ".gz")]  # the files exist no more: it is asked for their names
+    gone = [spec, _renamed(spec, ".gz")]  # the files no longer exist: only their names count
     for one in gone:
         if _takes(part, one) is not True:
             raise Nonconforming(
                 f"that reads is not True for {_shown(one)}",
                 "True",
-                "Decide by the name alone; s2s.text.corpus.plain_suffix puts .gz aside.",
+                "Decide by the name alone; s2s.text.corpus.plain_suffix ignores .gz.",
             )
     odd = CorpusSpec(path="pairs.of-another-kind")
     if _takes(part, odd) is not False:
         raise Nonconforming(
             f"that reads is not False for {odd.path}",
             "False",
-            "Take the names of your own format; whoever wants it for others names it as `reader`.",
+            "Accept only names of your format; users set `reader` for others.",
         )
     for name in catalogue().names("corpus"):
         other = catalogue().load("corpus", name)
@@ -86,12 +86,12 @@ def check_names(factory: CorpusFactory) -> None:
             raise Nonconforming(
                 f"that {name} reads {_shown(spec)} too",
                 "one reader for a name",
-                "Take another suffix, or return False, and let configurations name the reader.",
+                "Use another suffix, or return False, and let configurations name the reader.",
             )
 
 
 def check_pairs(factory: CorpusFactory) -> None:
-    """All pairs in order, each with the line of the file that it comes from."""
+    """All pairs in order, each with its line number in the file."""
     with _written(factory, PAIRS) as spec:
         found = _read(factory, spec)
         _expect_pairs(found, _known(factory, PAIRS), "of a file")
@@ -99,29 +99,29 @@ def check_pairs(factory: CorpusFactory) -> None:
         for pair, following in zip(found, [*found[1:], None], strict=True):
             if not isinstance(pair, Pair):
                 raise Nonconforming(f"a {type(pair).__name__}", "a Pair", "Yield Pair(source, target, line).")
-            end = following.line - 1 if isinstance(following, Pair) else None  # a pair may have several lines
+            end = following.line - 1 if isinstance(following, Pair) else None  # a pair may span several lines
             there = ["\n".join(lines[max(0, pair.line - 1) : end]) for lines in texts]
             said = pair.source or pair.target
             if not any(all(word in text for word in said.split()) for text in there):
                 raise Nonconforming(
                     f"line {pair.line} for {said!r}",
-                    "the line of the file, from 1, where it stands or begins",
-                    "read_lines gives the numbers; later, all that is said of a pair names its line.",
+                    "the line of the file, from 1, where it begins",
+                    "read_lines gives the numbers; later messages about a pair name its line.",
                 )
 
 
 def check_texts(factory: CorpusFactory) -> None:
-    """Texts come back as they stand, spaces and unusual characters included; lines end at a line feed alone."""
+    """Texts are read verbatim, spaces and unusual characters included; only a line feed ends a line."""
     pairs = [(text, f"target of {i}") for i, text in enumerate(UNUSUAL)]
     pairs += [(f"source of {i}", text) for i, text in enumerate(UNUSUAL)]
     if part_of(factory).labelled:
         pairs = [_matched(source, target) for source, target in pairs]
-    with _written(factory, [("first", "pair"), *pairs]) as spec:  # where no byte order mark can stand
+    with _written(factory, [("first", "pair"), *pairs]) as spec:  # no byte order mark can come after it
         _expect_pairs(_read(factory, spec)[1:], _known(factory, pairs), "of unusual texts")
 
 
 def check_line_ends(factory: CorpusFactory) -> None:
-    r"""Lines may end in \r\n, and the last one need not end at all."""
+    r"""Lines may end in \r\n, and the last one may have no line ending."""
     with _written(factory, PAIRS) as spec:
         for what, change in (
             (r"with \r\n at the ends of lines", lambda content: content.replace(b"\n", b"\r\n")),
@@ -132,7 +132,7 @@ def check_line_ends(factory: CorpusFactory) -> None:
 
 
 def check_byte_order_mark(factory: CorpusFactory) -> None:
-    """A byte order mark is no text: it is taken off, and that is noted."""
+    """A byte order mark is not part of the text: it is removed, and the report notes it."""
     with (
         _written(factory, PAIRS) as spec,
         _changed(spec, lambda content: b"\xef\xbb\xbf" + content) as changed,
@@ -145,7 +145,7 @@ def check_byte_order_mark(factory: CorpusFactory) -> None:
             raise Nonconforming(
                 "no note of the byte order mark",
                 "one in report.notes",
-                "Read with s2s.text.corpus.read_lines, which says so.",
+                "Read with s2s.text.corpus.read_lines, which does that.",
             )
 
 
@@ -156,13 +156,11 @@ def check_compressed(factory: CorpusFactory) -> None:
 
 
 def check_bad_lines(factory: CorpusFactory) -> None:
-    """A line that is not UTF-8 ends the reading with its place, or is counted; the others come all the same."""
+    """A line that is not UTF-8 raises an error with its place, or is counted and skipped; others are read."""
     pairs = WORDS if part_of(factory).labelled else PAIRS
     known = _known(factory, pairs)
     others = [pair for i, pair in enumerate(known, start=1) if i != SPOILT]
-    remedy = (
-        "Tell report.bad(reason, f'{path}:{line}') of each line that is no good, and go on with the next."
-    )
+    remedy = "Call report.bad(reason, f'{path}:{line}') for each bad line, and continue with the next."
     with _written(factory, pairs) as spec:
         for text in filter(None, known[SPOILT - 1]):
             with _changed(spec, partial(_spoilt, text=text.encode())) as changed:
@@ -193,8 +191,8 @@ def check_bad_lines(factory: CorpusFactory) -> None:
 
 
 def check_empty_sides(factory: CorpusFactory) -> None:
-    """A pair without text on one side is bad: an error with its place, or counted and left out."""
-    remedy = "Tell report.bad where source.strip() or target.strip() is empty: nothing can be learnt from it."
+    """A pair without text on one side raises an error with its place, or is counted and skipped."""
+    remedy = "Call report.bad if source.strip() or target.strip() is empty: nothing can be learnt from it."
     sides = part_of(factory).sides
     for bad in (("", "a target alone"), ("a source alone", ""), (" ", "a target alone"), ("a source", " ")):
         if all(text.strip() for text, side in zip(bad, ("source", "target"), strict=True) if side in sides):
@@ -217,23 +215,23 @@ def check_empty_sides(factory: CorpusFactory) -> None:
 
 
 def check_no_pairs(factory: CorpusFactory) -> None:
-    """A file without pairs gives none, and no error."""
+    """A file without pairs gives none, without an error."""
     with _written(factory, []) as spec:
         _expect_pairs(_read(factory, spec), [], "of a file without any")
 
 
 def check_unreadable(factory: CorpusFactory) -> None:
-    """A file that is missing, or compressed and cut off, is a DataError that names it."""
+    """A file that is missing, or compressed and truncated, raises a DataError that names it."""
     with (
         _written(factory, PAIRS) as spec,
         _changed(spec, lambda content: gzip.compress(content)[:-9], ".gz") as cut,
     ):
-        _expect_refused(factory, cut, "a compressed file that is cut off")
-    _expect_refused(factory, spec, "a file that is missing")  # it was in a folder that is gone
+        _expect_refused(factory, cut, "a compressed file that is truncated")
+    _expect_refused(factory, spec, "a file that is missing")  # its folder has been removed
 
 
 def check_again(factory: CorpusFactory) -> None:
-    """One reader can be read twice, also at the same time, with the same result."""
+    """A reader can be read twice, also concurrently, with the same result."""
     with _written(factory, PAIRS) as spec:
         corpus, known = factory(spec), _known(factory, PAIRS)
         first, second = corpus.pairs(LineReport()), corpus.pairs(LineReport())
@@ -245,7 +243,7 @@ def check_again(factory: CorpusFactory) -> None:
 
 
 def check_streaming(factory: CorpusFactory) -> None:
-    """It gives pairs as it reads, and holds none: files may be larger than memory."""
+    """It yields pairs as it reads, and holds none: files may be larger than memory."""
     pairs = [(f"{i} {'s' * WIDTH}", f"{i} {'t' * WIDTH}") for i in range(MANY)]
     with _written(factory, pairs) as spec:
         size = sum(Path(path).stat().st_size for path in spec.paths)
@@ -270,7 +268,7 @@ def check_streaming(factory: CorpusFactory) -> None:
 
 
 def check_progress(factory: CorpusFactory) -> None:
-    """The report knows how far reading has come in each file, as it lies on disk."""
+    """The report counts the bytes read of each file, as stored on disk."""
     with _written(factory, PAIRS) as spec, _changed(spec, gzip.compress, ".gz") as compressed:
         for one in (spec, compressed):
             report = LineReport()
@@ -280,7 +278,7 @@ def check_progress(factory: CorpusFactory) -> None:
                 raise Nonconforming(
                     f"bytes_read {report.bytes_read} after all was read",
                     f"{sizes}",
-                    "Read with read_lines or raw_lines, which count; progress is shown by it.",
+                    "Read with read_lines or raw_lines, which count them; progress bars show this.",
                 )
 
 
@@ -307,7 +305,7 @@ CORPUS_CHECKS = tuple(
 
 
 def _sample(part: Any, folder: Path, pairs: Pairs) -> CorpusSpec:
-    """Files with these pairs that the reader takes."""
+    """Write these pairs to files that the reader accepts."""
     write = getattr(part, "write_sample", None)
     if write is not None:
         spec: CorpusSpec = write(folder, pairs)
@@ -334,13 +332,13 @@ def _sample(part: Any, folder: Path, pairs: Pairs) -> CorpusSpec:
 
 
 def _known(factory: CorpusFactory, pairs: Pairs) -> Pairs:
-    """Pairs as a reader gives them that may know one side alone."""
+    """The pairs as the reader should yield them: some readers have only one side."""
     sides = part_of(factory).sides
     return [(source if "source" in sides else "", target) for source, target in pairs]
 
 
 def _matched(source: str, target: str) -> tuple[str, str]:
-    """As many words as labels: those of the longer text, and those of the other over and over."""
+    """As many words as labels: the shorter text is repeated."""
     words, labels = source.split(), target.split()
     most = max(len(words), len(labels))
     return " ".join(islice(cycle(words), most)), " ".join(islice(cycle(labels), most))
@@ -354,7 +352,7 @@ def _written(factory: CorpusFactory, pairs: Pairs) -> Iterator[CorpusSpec]:
 
 @contextmanager
 def _changed(spec: CorpusSpec, change: Callable[[bytes], bytes], suffix: str = "") -> Iterator[CorpusSpec]:
-    """Copies of the files, their contents changed."""
+    """Copies of the files with changed contents."""
     with tempfile.TemporaryDirectory() as folder:
         copies = {path: str(Path(folder) / (Path(path).name + suffix)) for path in spec.paths}
         for path, copy in copies.items():
@@ -386,13 +384,13 @@ def _takes(part: Any, spec: CorpusSpec) -> object:
         raise Nonconforming(
             f"{type(error).__name__} from reads for {_shown(spec)}: {error}",
             "True or False",
-            "Look at the names in the spec alone: the files need not exist.",
+            "Use only the names in the spec: the files need not exist.",
         ) from error
     return answer
 
 
 def _pairs(factory: CorpusFactory, spec: CorpusSpec, report: LineReport) -> Iterator[Pair]:
-    """What a reader yields; any other error than a DataError is told as what it is."""
+    """What a reader yields; any error other than a DataError becomes a Nonconforming."""
     try:
         yield from factory(spec).pairs(report)
     except DataError:
@@ -401,7 +399,7 @@ def _pairs(factory: CorpusFactory, spec: CorpusSpec, report: LineReport) -> Iter
         raise Nonconforming(
             f"{type(error).__name__} from {_shown(spec)}: {error}",
             "pairs, or a DataError",
-            "Read with s2s.text.corpus.read_lines, which knows how files are damaged and compressed.",
+            "Read with s2s.text.corpus.read_lines, which handles damaged and compressed files.",
         ) from error
 
 
@@ -415,7 +413,7 @@ def _read(factory: CorpusFactory, spec: CorpusSpec, report: LineReport | None = 
 
 
 def _expect_pairs(found: Iterable[Any], expected: Pairs, what: str, remedy: str = "") -> None:
-    remedy = remedy or "Yield what stands in the file, in its order; lose, strip and split nothing."
+    remedy = remedy or "Yield the pairs of the file in order; lose, strip and split nothing."
     pairs = [tuple(pair[:2]) for pair in found]
     for number, (pair, wanted) in enumerate(zip(pairs, expected, strict=False), start=1):
         if pair != wanted:
@@ -435,21 +433,21 @@ def _expect_refused(factory: CorpusFactory, spec: CorpusSpec, what: str) -> None
     raise Nonconforming(
         found,
         f"a DataError that names {_shown(spec)}",
-        "Read with s2s.text.corpus.read_lines, which says so.",
+        "Read with s2s.text.corpus.read_lines, which does that.",
     )
 
 
 def _place_of(mark: bytes, spec: CorpusSpec) -> str:
-    """File and line where some bytes stand."""
+    """File and line where some bytes occur."""
     for path in spec.paths:
         before, found, _ = Path(path).read_bytes().partition(mark)
         if found:
             return f"{Path(path).name}:{before.count(bytes([10])) + 1}"
     raise Nonconforming(
-        "that a text does not stand in the file as it is",
+        "that the file does not contain a text verbatim",
         "that write_sample writes UTF-8",
         "Set `labelled` if the file has a word and its label in each line; declare bad_lines in expected_failures "
-        "where the format holds no plain text.",
+        "if the format does not hold plain text.",
     )
 
 

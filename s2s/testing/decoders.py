@@ -1,10 +1,10 @@
-"""The kit of decoders.
+"""The conformance kit for decoders.
 
-Each check takes a factory (input_size, memory_size) -> Decoder: a class, or a partial with the decoder's options. What
-every way of running a decoder is held against is `walk`: one sentence after the other, `start` and `step` alone.
+Each check takes a factory (input_size, memory_size) -> Decoder: a class, or a partial with the decoder's options. The
+reference for every way to run a decoder is `walk`: one sentence after the other, by `start` and `step` alone.
 
 A decoder with the options `cell`, `attention` or `layers` is checked in variants: without attention, with one that must
-be stepped, with cells unlike ours, and with three layers.
+be stepped, with unusual cells, and with three layers.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ SOURCES, TARGETS = (4, 1, 3), (3, 5, 1)  # lengths; no sentence is the longest o
 
 
 class Sentences(NamedTuple):
-    """What an encoder and a bridge would give, and the tokens to read.
+    """What an encoder and a bridge would return, and the input tokens.
 
     Attributes:
         encoded: outputs are zero at padding.
@@ -73,7 +73,7 @@ def check_constructor(factory: DecoderFactory) -> None:
 
 
 def check_shapes(factory: DecoderFactory) -> None:
-    """Memory and state hold one row per sentence, and what is decoded has the announced widths."""
+    """Memory and state hold one row per sentence, and what is decoded has the declared widths."""
     for where, decoder in variants(factory):
         sentences = draw(decoder)
         memory, state = decoder.start(sentences.encoded, sentences.features)
@@ -86,17 +86,17 @@ def check_shapes(factory: DecoderFactory) -> None:
                 raise Nonconforming(
                     f"that {what} returns a state of the form {outline(after)} ({where})",
                     f"{outline(state)}, as start gives",
-                    "Return the same structure, the same widths and the same types from all of them.",
+                    "Return the same structure, the same widths and the same dtypes from all of them.",
                 )
         for leading, answer in (((len(TARGETS), max(TARGETS)), decoded), ((len(TARGETS),), one)):
             _expect_widths(decoder, answer, leading, where)
         real = length_mask(sentences.lengths, max(TARGETS))
-        remedy = "Return the inputs that were read: a head may read them, too."
+        remedy = "Return the inputs that were read: a head may use them."
         expect_close(f"Decoded.inputs ({where})", decoded.inputs[real], sentences.inputs[real], remedy)
 
 
 def check_weights(factory: DecoderFactory) -> None:
-    """Attention's weights are zero at padding and sum to one."""
+    """Attention weights are zero at padding and sum to one."""
     for where, decoder in variants(factory):
         sentences = draw(decoder)
         weights = run(decoder, sentences)[0].weights
@@ -116,14 +116,14 @@ def check_weights(factory: DecoderFactory) -> None:
 
 
 def check_forward_equals_steps(factory: DecoderFactory) -> None:
-    """Teacher forcing, step by step and a sentence alone: same values, states and gradients, float64 and float32."""
+    """Teacher forcing equals each sentence alone, step by step: values, states, gradients; float64 and float32."""
     for dtype in (torch.float64, torch.float32):
         for where, decoder in variants(factory, dtype):
             hold_against_walk(decoder, draw(decoder), where)
 
 
 def check_mixed_precision(factory: DecoderFactory) -> None:
-    """Under bfloat16 autocast both ways agree within its rounding, and the state keeps its types."""
+    """Under bfloat16 autocast `forward` and `step` agree within rounding, and the state keeps its dtypes."""
     for where, decoder in variants(factory, torch.float32):
         sentences = draw(decoder)
         with torch.no_grad(), torch.autocast(sentences.features.device.type, torch.bfloat16):
@@ -136,27 +136,27 @@ def check_mixed_precision(factory: DecoderFactory) -> None:
                 raise Nonconforming(
                     f"a state {outline(after)} under bfloat16 autocast ({where})",
                     f"{outline(state)}, as it began",
-                    "Keep the types of the state's leaves: s2s.nn.advance does so for cells.",
+                    "Keep the dtypes of the state's leaves: s2s.nn.advance does so for cells.",
                 )
         for leaf in leaves(state):
             if leaf.is_floating_point() and leaf.dtype != torch.float32:
                 raise Nonconforming(
                     f"a first state {outline(state)} under bfloat16 autocast ({where})",
                     "leaves of float32, as the features are",
-                    "A memory kept in bfloat16 forgets what is added to it in small amounts.",
+                    "A state in bfloat16 would lose small increments.",
                 )
         expect_same(
             real_values(decoded, sentences),
             real_values(slow, sentences),
             f"at once and step by step ({where}, bfloat16 autocast)",
-            "What is taken out of the loop must do what step does.",
+            "What is computed outside the loop must match step.",
             TOLERANCES[torch.bfloat16],
             types=False,
         )
 
 
 def check_padding(factory: DecoderFactory) -> None:
-    """What lies in the padding of the target (NaN too) changes no bit, and what is decoded there is finite."""
+    """The contents of the target's padding (even NaN) change no bit, and what is decoded there is finite."""
     for where, decoder in variants(factory):
         sentences, results = draw(decoder), []
         padding = ~length_mask(sentences.lengths, max(TARGETS)).unsqueeze(-1)
@@ -180,7 +180,7 @@ def check_padding(factory: DecoderFactory) -> None:
 
 
 def check_source_padding(factory: DecoderFactory) -> None:
-    """How long the other sources of the batch are does not matter."""
+    """The lengths of the other sources in the batch do not matter."""
     for where, decoder in variants(factory):
         sentences = draw(decoder)
         whole = functools.partial(_of_all, decoder, sentences)
@@ -196,7 +196,7 @@ def _of_all(decoder: Decoder, sentences: Sentences) -> dict[str, Tensor]:
 
 
 def check_beams(factory: DecoderFactory) -> None:
-    """Several rows per sentence that share one memory get the answers of rows with a memory each."""
+    """Several rows per sentence that share one memory get the same answers as rows with their own copies."""
     for where, decoder in variants(factory):
         sentences = draw(decoder)
         memory, state = decoder.start(sentences.encoded, sentences.features)
@@ -209,13 +209,13 @@ def check_beams(factory: DecoderFactory) -> None:
             tokens = torch.randn(6, INPUT_SIZE, dtype=sentences.features.dtype)
             decoded, state = decoder.step(tokens, memory, state)
             expected, expected_state = decoder.step(tokens, expanded, expected_state)
-            remedy = "Ask attention by s2s.nn.attend_rows: rows = sentences * beams, sentence by sentence."
+            remedy = "Call attention by s2s.nn.attend_rows: rows = sentences * beams, sentence by sentence."
             how = f"of beams that share a memory ({where})"
             expect_same(_all(decoded, state), _all(expected, expected_state), how, remedy)
 
 
 def check_select_state(factory: DecoderFactory) -> None:
-    """Choosing rows of memory and state before a step or after it is the same: how finished sentences leave."""
+    """Selecting rows of memory and state before or after a step gives the same, as searches require."""
     for where, decoder in variants(factory):
         sentences = draw(decoder)
         memory, state = decoder.start(sentences.encoded, sentences.features)
@@ -230,21 +230,21 @@ def check_select_state(factory: DecoderFactory) -> None:
 
 
 def check_next_input(factory: DecoderFactory) -> None:
-    """`next_input` is asked at each position but the first, with what was decoded, and what it gives is read."""
+    """`next_input` is called at each position but the first, with what was decoded, and its result is read."""
     for where, decoder in variants(factory):
         sentences = draw(decoder, targets=(4, 4, 4))
         memory, state = decoder.start(sentences.encoded, sentences.features)
         forced = run(decoder, sentences, memory, state)
         tokens = sentences.inputs.unbind(1)
         again = run(decoder, sentences, memory, state, functools.partial(_gold_input, tokens))
-        remedy = "Honour next_input: forward_stepwise does."
-        how = f"with next_input that gives the tokens themselves, and without it ({where})"
+        remedy = "Call next_input, as forward_stepwise does."
+        how = f"with next_input that returns the tokens themselves, and without it ({where})"
         expect_same(_all(*again), _all(*forced), how, remedy)
         asked: list[int] = []
         fed, _ = run(decoder, sentences, memory, state, functools.partial(_own_input, asked))
         if asked != [1, 2, 3]:
             raise Nonconforming(
-                f"that next_input was asked at positions {asked} of 4 ({where})", "[1, 2, 3]", remedy
+                f"that next_input was called at positions {asked} of 4 ({where})", "[1, 2, 3]", remedy
             )
         token, steps = tokens[0], []
         for _ in range(4):
@@ -256,7 +256,7 @@ def check_next_input(factory: DecoderFactory) -> None:
 
 
 def check_folded_tokens(factory: DecoderFactory) -> None:
-    """Where `fold_tokens` works out something for the whole vocabulary, `step_folded` with it equals `step`."""
+    """If `fold_tokens` precomputes anything for the whole vocabulary, `step_folded` with it equals `step`."""
     for where, decoder in variants(factory):
         if not (holds(decoder, "step_folded", "step") and holds(decoder, "fold_tokens", "step")):
             return  # not used
@@ -274,7 +274,7 @@ def check_folded_tokens(factory: DecoderFactory) -> None:
 
 
 def check_folded_memory(factory: DecoderFactory) -> None:
-    """Steps with the memory that `fold_memory` makes are the same, but for a context that may be missing."""
+    """Steps with the memory of `fold_memory` are the same, except that the context may be missing."""
     for where, decoder in variants(factory):
         sentences = draw(decoder)
         memory, state = decoder.start(sentences.encoded, sentences.features)
@@ -283,7 +283,7 @@ def check_folded_memory(factory: DecoderFactory) -> None:
         rows = torch.arange(len(SOURCES)).repeat_interleave(2)
         state, index = select_state(state, rows), torch.tensor([2, 0])
         tokens = torch.randn(6, INPUT_SIZE, dtype=sentences.features.dtype)
-        remedy = "Do to the memory what the decoder does to every context, or leave fold_memory alone."
+        remedy = "Do to the memory what the decoder does to every context, or do not override fold_memory."
         for what, chosen in (("", torch.arange(3)), (", after choosing rows", index)):
             beams = (2 * chosen.unsqueeze(1) + torch.arange(2)).flatten()
             plain, own_state = select_state(memory, chosen), select_state(state, beams)
@@ -294,7 +294,7 @@ def check_folded_memory(factory: DecoderFactory) -> None:
 
 
 def check_noise(factory: DecoderFactory) -> None:
-    """In training, what is drawn is drawn by `start` and travels in the state: both ways agree."""
+    """In training, `start` samples all noise and keeps it in the state: `forward` equals `step`."""
     wanted: dict[str, Any] = {"dropout": 0.5, "variational": True}
     drawing = all(models.takes(factory, option) for option in wanted)
     noisy = models.with_options(factory, **wanted) if drawing else factory
@@ -308,13 +308,13 @@ def check_noise(factory: DecoderFactory) -> None:
             if torch.equal(first, second):
                 raise Nonconforming(
                     f"that two runs in training with dropout 0.5 are equal ({where})",
-                    "masks drawn anew by each start",
-                    "Draw in start, and use what was drawn.",
+                    "new masks from each start",
+                    "Sample masks in start, and use them.",
                 )
 
 
 def check_keeps_nothing(factory: DecoderFactory) -> None:
-    """The same sentences give the same bits, nothing is left on the part, and its state_dict is all of it."""
+    """The same sentences give the same bits, a run leaves nothing on the part, and its state_dict is complete."""
 
     def values(decoder: Decoder, sentences: Sentences) -> dict[str, Tensor]:
         return _all(*run(decoder, sentences))
@@ -323,7 +323,7 @@ def check_keeps_nothing(factory: DecoderFactory) -> None:
 
 
 def check_gradients(factory: DecoderFactory) -> None:
-    """Gradients of a step are those of finite differences; memory, tokens, parameters and each feature get one."""
+    """Gradients of a step match finite differences; memory, tokens, parameters and each feature get one."""
     for where, decoder in variants(factory):
         sentences = draw(decoder)
         mask = length_mask(sentences.encoded.lengths, max(SOURCES)).unsqueeze(-1)
@@ -348,26 +348,26 @@ def check_gradients(factory: DecoderFactory) -> None:
         wanted = _inputs(sentences)
         if decoded.context is None:
             del wanted["memory"]
-        if where == AS_IT_COMES:  # an odd cell's first state is not asked for
+        if where == AS_IT_COMES:  # an odd cell's initial state is not checked
             expect_gradients(values, wanted, decoder)
         gradient = with_gradients(values, wanted, decoder)["gradient of features"]
         for feature, column in enumerate(gradient.unbind(1)):
             if not column.any():
                 raise Nonconforming(
                     f"that nothing depends on feature {feature} of {decoder.feature_size} ({where})",
-                    "that every part of the bridge's answer is read",
-                    "Make every leaf of the first state from the features: RecurrentCell.state_from does.",
+                    "that every part of the bridge's output is used",
+                    "Build every leaf of the initial state from the features, as RecurrentCell.state_from does.",
                 )
 
 
 def check_every_partner(factory: DecoderFactory) -> None:
-    """With every encoder and head, and every attention and cell that it may hold: teacher forcing equals stepping."""
+    """With every registered encoder, head, and attention and cell if it takes them: teacher forcing equals stepping."""
     held = tuple(kind for kind in ("attention", "cell") if models.takes(factory, kind))
     models.expect_exact_beside("decoder", factory, (*held, "encoder", "head"))
 
 
 def check_export(factory: DecoderFactory) -> None:
-    """A step can be exported, for any number of rows, and what was exported gives the same numbers."""
+    """A step can be exported, for any number of rows, and gives the same numbers."""
     decoder = build(factory, torch.float32)
 
     def rows(targets: Sequence[int]) -> tuple[Tensor, ...]:
@@ -386,7 +386,7 @@ def check_learning(factory: DecoderFactory) -> None:
 
 
 class _Step(nn.Module):
-    """One step as a function of tensors alone: tokens and the leaves of memory and state in, all that comes out."""
+    """One step as a function of tensors alone: tokens and the leaves of memory and state in, all outputs out."""
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
@@ -401,7 +401,7 @@ class _Step(nn.Module):
 
 
 def build(factory: DecoderFactory, dtype: torch.dtype = torch.float64) -> Decoder:
-    """A small decoder in evaluation mode; its memory is wider than all else, unless it asks for another width."""
+    """A small decoder in evaluation mode; its memory is wider than all else, unless it requires another width."""
     small = models.with_options(factory, hidden_size=HIDDEN_SIZE)
     try:
         decoder: Decoder = small(INPUT_SIZE, MEMORY_SIZE)
@@ -411,7 +411,7 @@ def build(factory: DecoderFactory, dtype: torch.dtype = torch.float64) -> Decode
 
 
 def variants(factory: DecoderFactory, dtype: torch.dtype = torch.float64) -> Iterator[tuple[str, Decoder]]:
-    """The decoder as it comes, and with what its options allow; a variant that it refuses is left out."""
+    """The decoder as it comes, and with what its options allow; variants that it refuses are skipped."""
     yield AS_IT_COMES, build(factory, dtype)
     changed: list[tuple[str, dict[str, Any]]] = []
     if models.takes(factory, "attention"):
@@ -460,7 +460,7 @@ def run(
     state: State = None,
     next_input: Any = None,
 ) -> tuple[Decoded, State]:
-    """All tokens as a model reads them: by `forward`, unless `step` was written anew below it."""
+    """Read all tokens as a model does: by `forward`, unless a subclass overrides only `step`."""
     if state is None:
         memory, state = decoder.start(sentences.encoded, sentences.features)
     fast = holds(decoder, "forward", "step", "step_folded", "fold_tokens")
@@ -476,7 +476,7 @@ def walk(
     Args:
         decoder: the decoder.
         sentences: the sentences.
-        started: memory and state of the whole batch, where something was drawn.
+        started: memory and state of the whole batch, if they hold noise.
         cut: without the padding of the source; last states are then those of the last sentence.
     """
     steps: list[Decoded] = []
@@ -502,7 +502,7 @@ def walk(
 def hold_against_walk(
     decoder: Decoder, sentences: Sentences, where: str, started: tuple[Any, State] | None = None
 ) -> None:
-    """Hold `run` against `walk`: what is decoded, last states, gradients of memory, features, tokens and parameters.
+    """Compare `run` with `walk`: what is decoded, last states, gradients of memory, features, tokens and parameters.
 
     Args:
         decoder: the decoder.
@@ -521,7 +521,7 @@ def hold_against_walk(
         with_gradients(found, inputs, decoder),
         with_gradients(expected, inputs, decoder),
         f"at once and of each sentence alone, step by step ({where}, {dtype})",
-        "forward must do what step does, stand still at padding, and let no row see another.",
+        "forward must match step, keep the state at padding, and let no row see another.",
         TOLERANCES[dtype],
     )
 
@@ -564,7 +564,7 @@ def _gold_input(tokens: Sequence[Tensor], decoded: Decoded, time: int) -> Tensor
 
 
 def _own_input(asked: list[int], decoded: Decoded, time: int) -> Tensor:
-    # An input made of what was decoded; keeps in mind when it was asked.
+    # An input made of what was decoded; records when it was called.
     asked.append(time)
     return torch.tanh(decoded.hidden.repeat(1, INPUT_SIZE)[:, :INPUT_SIZE])
 

@@ -1,4 +1,4 @@
-"""The kit of embeddings.
+"""The conformance kit for embeddings.
 
 Each check takes a factory (vocabulary_size) -> Embedding: a class, or a partial with the embedding's options.
 """
@@ -34,30 +34,30 @@ def check_constructor(factory: EmbeddingFactory) -> None:
 
 
 def check_shapes(factory: EmbeddingFactory) -> None:
-    """Tokens of any shape become vectors of the announced size, those of the option `size` if it has it."""
+    """Tokens of any shape become vectors of the declared size, that of the option `size` if there is one."""
     embedding = build(factory)
     if models.takes(factory, "size") and embedding.size != SIZE:
         raise Nonconforming(
-            f"that size={SIZE} makes an embedding of size {embedding.size}", f"{SIZE}", "Hand size on."
+            f"that size={SIZE} makes an embedding of size {embedding.size}", f"{SIZE}", "Pass size on."
         )
     if embedding.vocabulary_size != VOCABULARY:
         raise Nonconforming(
             f"a vocabulary_size of {embedding.vocabulary_size}",
             f"{VOCABULARY}, as it was given",
-            "Hand vocabulary_size on to super().__init__.",
+            "Pass vocabulary_size to super().__init__.",
         )
     for shape in ((VOCABULARY,), (2, 3), (1, 1), (2, 3, 2)):
         tokens = draw_tokens(shape)
         what = f"vectors of tokens {shape}"
-        expect_shape(what, embedding(tokens), (*shape, embedding.size), "give size to super().__init__")
+        expect_shape(what, embedding(tokens), (*shape, embedding.size), "pass size to super().__init__")
 
 
 def check_every_token(factory: EmbeddingFactory) -> None:
-    """A token has one vector, wherever it stands and whoever stands beside it; and each has its own."""
+    """A token has one vector, wherever it occurs and whatever is beside it; different tokens have different ones."""
     embedding = build(factory)
     every = embedding(torch.arange(VOCABULARY))
     tokens = draw_tokens((3, 7))
-    remedy = "In evaluation a vector depends on its token alone: a search works each out once."
+    remedy = "In evaluation, a vector depends on its token alone: a search computes each once."
     expect_close("vectors of tokens in a batch and alone", embedding(tokens), every[tokens], remedy)
     distances = torch.cdist(every, every) + torch.eye(VOCABULARY, dtype=every.dtype)
     if not distances.gt(0).all():
@@ -65,17 +65,17 @@ def check_every_token(factory: EmbeddingFactory) -> None:
         raise Nonconforming(
             f"that tokens {one} and {other} have the same vector",
             "that each token has its own",
-            "Look for tokens that are mapped to one row.",
+            "Look for tokens that are mapped to the same row.",
         )
 
 
 def check_several(factory: EmbeddingFactory) -> None:
-    """`several` gives what one call after the other gives, values and gradients."""
+    """`several` equals one call after the other, in values and gradients."""
     embedding = build(factory)
     some = [draw_tokens(shape) for shape in ((3, 4), (3, 2), (5,))]
     found, expected = embedding.several(*some), [embedding(tokens) for tokens in some]
     if len(found) != len(expected):
-        raise Nonconforming(f"{len(found)} answers of several", f"{len(expected)}", "One for each argument.")
+        raise Nonconforming(f"{len(found)} answers of several", f"{len(expected)}", "Return one per input.")
     expect_same(
         with_gradients({f"vectors {i}": value for i, value in enumerate(found)}, {}, embedding),
         with_gradients({f"vectors {i}": value for i, value in enumerate(expected)}, {}, embedding),
@@ -85,7 +85,7 @@ def check_several(factory: EmbeddingFactory) -> None:
 
 
 def check_table(factory: EmbeddingFactory) -> None:
-    """`table` is None or the embedding's own parameter [vocabulary, size], of which every gradient is taken."""
+    """`table` is None or the embedding's own parameter [vocabulary, size], and every row gets a gradient."""
     embedding = build(factory)
     table = embedding.table()
     if table is None:
@@ -104,12 +104,12 @@ def check_table(factory: EmbeddingFactory) -> None:
         raise Nonconforming(
             "rows of the table that no token's vector depends on",
             "one row for each token",
-            "Return None where vectors are not made of the table's rows.",
+            "Return None if vectors are not computed from the table's rows.",
         )
 
 
 def check_mixed_precision(factory: EmbeddingFactory) -> None:
-    """Under bfloat16 autocast the vectors are the same within its rounding."""
+    """Under bfloat16 autocast the vectors are the same within rounding."""
     embedding = build(factory, torch.float32)
     tokens = torch.arange(VOCABULARY)
     with torch.autocast(tokens.device.type, torch.bfloat16):
@@ -120,7 +120,7 @@ def check_mixed_precision(factory: EmbeddingFactory) -> None:
 
 
 def check_keeps_nothing(factory: EmbeddingFactory) -> None:
-    """The same tokens give the same bits, nothing is left on the part, and its state_dict is all of it."""
+    """The same tokens give the same bits, a run leaves nothing on the part, and its state_dict is complete."""
     expect_nothing_kept(
         lambda: build(factory),
         lambda embedding: draw_tokens((3, 4)),
@@ -161,7 +161,7 @@ def build(factory: EmbeddingFactory, dtype: torch.dtype = torch.float64) -> Embe
 
 
 def draw_tokens(shape: tuple[int, ...]) -> Tensor:
-    """Tokens of the whole vocabulary."""
+    """Random tokens from the whole vocabulary."""
     return torch.randint(VOCABULARY, shape)
 
 

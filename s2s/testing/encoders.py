@@ -1,4 +1,4 @@
-"""The kit of encoders.
+"""The conformance kit for encoders.
 
 Each check takes a factory (input_size) -> SequenceEncoder: a class, or a partial with the encoder's options.
 """
@@ -47,7 +47,7 @@ def check_constructor(factory: EncoderFactory) -> None:
 
 
 def check_shapes(factory: EncoderFactory) -> None:
-    """Outputs and features have the announced widths, and the state one row per sentence, whatever the batch."""
+    """Outputs and features have the declared widths, and the state has one row per sentence, in any batch."""
     encoder = build(factory)
     forms = []
     for lengths in (LENGTHS, (2, 5)):
@@ -67,31 +67,31 @@ def check_shapes(factory: EncoderFactory) -> None:
             raise Nonconforming(
                 f"lengths {encoded.lengths.tolist()} beside the outputs",
                 f"{list(lengths)}, as they were given",
-                "Return outputs for every position that was read.",
+                "Return one output for every input position.",
             )
         forms.append(outline(map_state(lambda leaf: leaf[:1], encoded.state)))
     if forms[0] != forms[1]:
         raise Nonconforming(
             f"that the state's form depends on the batch: {forms[1]}",
             f"{forms[0]}, as for another one",
-            "Give the state one form: a bridge is as wide as features.",
+            "Give the state one form: a bridge is built for the width of features.",
         )
 
 
 def check_batch_mates(factory: EncoderFactory) -> None:
-    """A sentence alone, padded in a batch, and in another order: the same outputs and features, in both precisions."""
+    """A sentence alone, padded in a batch, and in a reordered batch: the same outputs and features, both precisions."""
     for dtype in (torch.float64, torch.float32):
         compare_with_alone(factory, LENGTHS, dtype)
 
 
 def check_short_and_full_rows(factory: EncoderFactory) -> None:
-    """Sentences of length 1 only, and a batch without any padding."""
+    """The same for sentences of length 1 only, and for a batch without padding."""
     for lengths in ((1, 1), (1,), (4, 4)):
         compare_with_alone(factory, lengths)
 
 
 def check_padding(factory: EncoderFactory) -> None:
-    """Outputs are zero at padding, and what lies there (NaN too) changes no bit of values and gradients."""
+    """Outputs are zero at padding, and its contents (even NaN) change no bit of values and gradients."""
     encoder, lengths = build(factory), torch.tensor(LENGTHS)
     clean, padding = draw_inputs(LENGTHS), ~length_mask(lengths, max(LENGTHS))
     results = []
@@ -115,7 +115,7 @@ def check_padding(factory: EncoderFactory) -> None:
 
 
 def check_mixed_precision(factory: EncoderFactory) -> None:
-    """Under bfloat16 autocast outputs and features are the same within its rounding, and the state keeps its types."""
+    """Under bfloat16 autocast outputs and features are the same within rounding, and the state keeps its dtypes."""
     encoder, lengths = build(factory, torch.float32), torch.tensor(LENGTHS)
     x = draw_inputs(LENGTHS, torch.float32)
     expected = encoder(x, lengths)
@@ -126,7 +126,7 @@ def check_mixed_precision(factory: EncoderFactory) -> None:
         raise Nonconforming(
             f"that the state is {outline(found.state)} under bfloat16 autocast",
             f"{outline(expected.state)}, as without it",
-            "A state keeps its types: bfloat16 would forget what is added in small amounts.",
+            "A state must keep its dtypes: bfloat16 would lose small increments.",
         )
     remedy = (
         "Take what bfloat16 cannot hold, such as sums over the source and positions, in float32 at least."
@@ -142,7 +142,7 @@ def check_mixed_precision(factory: EncoderFactory) -> None:
 
 
 def check_features(factory: EncoderFactory) -> None:
-    """Every element of the state reaches the features, and choosing sentences before or after them is the same."""
+    """Features depend on every element of the state, and selecting rows before or after them gives the same."""
     encoder = build(factory)
     encoded: Encoded = encoder(draw_inputs(LENGTHS), torch.tensor(LENGTHS))
     state = asking_gradients(encoded.state)
@@ -153,7 +153,7 @@ def check_features(factory: EncoderFactory) -> None:
         if not found[f"gradient of {name}"].abs().gt(0).all():
             raise Nonconforming(
                 f"that features does not depend on all of {name}",
-                "a gradient to each of its elements: a bridge would lose it",
+                "a gradient for each of its elements: else a bridge loses it",
                 "Put every leaf into features.",
             )
     index = torch.tensor([2, 0])
@@ -163,13 +163,13 @@ def check_features(factory: EncoderFactory) -> None:
 
 
 def check_reads_all(factory: EncoderFactory) -> None:
-    """The features and the output at a position change when the token there does, at every position."""
+    """At every position, the features and the output there depend on the token there."""
     encoder, length, draws = build(factory), 12, 4
     lengths = torch.tensor([length])
     x = draw_inputs((length,))
     plain = encode(encoder, x, lengths)
     for time in range(length):
-        changed = x.repeat(draws, 1, 1)  # of some draws no maximum might take notice
+        changed = x.repeat(draws, 1, 1)  # a maximum might ignore some of them
         changed[:, time] = 3.0 * torch.randn(draws, INPUT_SIZE, dtype=x.dtype)
         found = encode(encoder, changed, lengths.repeat(draws))
         for what, one, other in (
@@ -179,13 +179,13 @@ def check_reads_all(factory: EncoderFactory) -> None:
             if torch.allclose(one, other.expand_as(one), rtol=0.0, atol=TOLERANCES[torch.float64]):
                 raise Nonconforming(
                     f"that {what} depend on the token at position {time} of {length}",
-                    "that every token is read",
-                    "Look for positions that are left out, and for states of the wrong end.",
+                    "that they depend on every token",
+                    "Look for skipped positions, and for states taken at the wrong end.",
                 )
 
 
 def check_keeps_nothing(factory: EncoderFactory) -> None:
-    """The same sentences give the same bits, nothing is left on the part, and its state_dict is all of it."""
+    """The same sentences give the same bits, a run leaves nothing on the part, and its state_dict is complete."""
     lengths = torch.tensor(LENGTHS)
     expect_nothing_kept(
         lambda: build(factory),
@@ -195,7 +195,7 @@ def check_keeps_nothing(factory: EncoderFactory) -> None:
 
 
 def check_gradients(factory: EncoderFactory) -> None:
-    """Gradients are those of finite differences; inputs and every parameter get one."""
+    """Gradients match finite differences; inputs and every parameter get one."""
     encoder, lengths = build(factory), torch.tensor([3, 1])
     x = draw_inputs((3, 1)).requires_grad_()
 
@@ -208,7 +208,7 @@ def check_gradients(factory: EncoderFactory) -> None:
 
 
 def check_odd_cells(factory: EncoderFactory) -> None:
-    """Where it has the option `cell`: cells of other states and widths than ours, each sentence as alone."""
+    """With the option `cell`: cells with unusual states and widths meet the checks of shapes, batches and features."""
     for cell in odd_cells(factory):
         check_shapes(cell)
         compare_with_alone(cell, LENGTHS)
@@ -216,7 +216,7 @@ def check_odd_cells(factory: EncoderFactory) -> None:
 
 
 def check_every_partner(factory: EncoderFactory) -> None:
-    """With every registered decoder and bridge, and every cell that it may hold: teacher forcing equals stepping."""
+    """With every registered decoder and bridge, and every cell if it takes one: teacher forcing equals stepping."""
     cells = ("cell",) if models.takes(factory, "cell") else ()
     models.expect_exact_beside("encoder", factory, ("decoder", "bridge", *cells))
 
@@ -239,7 +239,7 @@ def odd_cells(factory: EncoderFactory) -> Iterator[EncoderFactory]:
 
 
 def draw_inputs(lengths: Sequence[int], dtype: torch.dtype = torch.float64) -> Tensor:
-    """[batch, source, input]; at padding, too."""
+    """Random inputs [batch, source, input], also at padding."""
     return torch.randn(len(lengths), max(lengths), INPUT_SIZE, dtype=dtype)
 
 
@@ -252,7 +252,7 @@ def encode(encoder: SequenceEncoder, x: Tensor, lengths: Tensor) -> dict[str, Te
 def compare_with_alone(
     factory: EncoderFactory, lengths: Sequence[int], dtype: torch.dtype = torch.float64
 ) -> None:
-    """Every sentence of a batch, whose padding is NaN, gives what it gives alone; so do values and gradients."""
+    """Check that values and gradients of a batch, whose padding is NaN, equal those of each sentence alone."""
     encoder, real = build(factory, dtype), torch.tensor(lengths)
     x = draw_inputs(lengths, dtype)
     x[~length_mask(real, max(lengths))] = float("nan")
@@ -264,7 +264,7 @@ def compare_with_alone(
             missing = (0, 0, 0, max(lengths) - length)
             rows.append(one | {"outputs": torch.nn.functional.pad(one["outputs"], missing)})
         alone = {name: torch.cat([row[name] for row in rows]) for name in whole}
-        remedy = "No row may see another, and no position what is padding: no mean or normalization over the batch."
+        remedy = "No row may see another, and no position may see padding: no mean or normalization over the batch."
         inputs: dict[str, Any] = {"inputs": x}
         expect_same(
             with_gradients(whole, inputs, encoder),
@@ -280,9 +280,9 @@ def compare_with_alone(
 
 
 def check_export(factory: EncoderFactory) -> None:
-    """It can be exported, for any number of sentences of any lengths, and what it gives are the same numbers."""
+    """It can be exported, for any number of sentences of any lengths, and gives the same numbers."""
     encoder = build(factory, torch.float32)
-    if not ONNX_IS_HERE:  # torch.export alone knows no axis of time that is walked
+    if not ONNX_IS_HERE:  # torch.export alone cannot export a loop over time
         return
 
     def draw(lengths: Sequence[int]) -> tuple[Tensor, Tensor]:

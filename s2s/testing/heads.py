@@ -1,7 +1,7 @@
-"""The kit of heads.
+"""The conformance kit for heads.
 
 Each check takes a factory (hidden_size, context_size, input_size, vocabulary_size) -> Head: a class, or a partial with
-options. A head's `log_probs` say what it means; all else that it answers is held against them.
+options. A head's `log_probs` define its distribution; all its other results are compared with them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def check_constructor(factory: HeadFactory) -> None:
 
 
 def check_shapes(factory: HeadFactory) -> None:
-    """Log-probabilities for every token of the vocabulary, for all positions and for one; with attention or without."""
+    """Log-probabilities for every token of the vocabulary, for all positions and one; with and without attention."""
     for where, head in _built(factory):
         decoded, source = draw_decoded(head), draw_source(head)
         width = VOCABULARY + (max(SOURCE_LENGTHS) if head.copies else 0)
@@ -72,13 +72,13 @@ def check_probabilities(factory: HeadFactory) -> None:
             with torch.autocast(decoded.hidden.device.type, torch.bfloat16, enabled=mixed):
                 log_probs = head.log_probs(decoded, source)
             sums = log_probs.double().exp().sum(-1)[target_mask()]
-            remedy = "Return the logarithm of probabilities: end with log_softmax."
+            remedy = "Return log-probabilities: end with log_softmax."
             what = f"the sum of probabilities {where} ({dtype})"
             expect_close(what, sums, torch.ones_like(sums), remedy, TOLERANCES[dtype])
 
 
 def check_loss(factory: HeadFactory) -> None:
-    """The loss is the sum over real tokens of -log_probs, and its gradients; smoothed where labels are smoothed."""
+    """The loss is the sum over real tokens of -log_probs, gradients too; with label smoothing if it is set."""
     for smoothing in (0.0, 0.3) if models.takes(factory, "label_smoothing") else (None,):
         for where, head in _built(factory, smoothing=smoothing):
             decoded, source, gold = draw_decoded(head), draw_source(head), draw_gold(head)
@@ -86,7 +86,7 @@ def check_loss(factory: HeadFactory) -> None:
             found = loss_of(head, decoded, gold, source)
             expected = _loss_by_log_probs(head, decoded, gold, source)
             how = f"of loss and by log_probs ({where}, label_smoothing {head.label_smoothing})"
-            remedy = "Let loss say what log_probs say: a sum over the real tokens, no mean."
+            remedy = "Let loss match log_probs: a sum over the real tokens, no mean."
             if int(found.tokens) != sum(LENGTHS):
                 raise Nonconforming(
                     f"tokens {int(found.tokens)} {how}", f"{sum(LENGTHS)} real ones", "Count mask.sum()."
@@ -94,12 +94,12 @@ def check_loss(factory: HeadFactory) -> None:
             if found.nll.requires_grad or not found.total.requires_grad:
                 raise Nonconforming(
                     f"gradients of total: {found.total.requires_grad}, of nll: {found.nll.requires_grad} {how}",
-                    "one of total, which is minimized, none of nll, which is told",
+                    "one of total, which is minimized, none of nll, which is reported",
                     "Return nll.detach().",
                 )
             expect_close(f"nll {how}", found.nll, expected.nll, remedy)
             if head.copies and head.label_smoothing:
-                continue  # over which words it spreads is the head's to say
+                continue  # the head decides over which words it smooths
             inputs = _named(decoded)
             expect_same(
                 with_gradients({"total": found.total}, inputs, head),
@@ -110,7 +110,7 @@ def check_loss(factory: HeadFactory) -> None:
 
 
 def check_padding(factory: HeadFactory) -> None:
-    """What lies in the padding (NaN, other gold tokens) changes no bit of the loss and of its gradients."""
+    """The contents of the padding (NaN, other gold tokens) change no bit of the loss and its gradients."""
     for where, head in _built(factory):
         clean, source, gold = draw_decoded(head), draw_source(head), draw_gold(head)
         results, padding = [], ~target_mask()
@@ -126,7 +126,7 @@ def check_padding(factory: HeadFactory) -> None:
 
 
 def check_batch_mates(factory: HeadFactory) -> None:
-    """A sentence alone, in a batch and in another order: the same log-probabilities and loss."""
+    """A sentence alone, in a batch and in a reordered batch: the same log-probabilities and loss."""
     for where, head in _built(factory):
         decoded, source, gold = draw_decoded(head), draw_source(head), draw_gold(head)
         whole, alone = head.log_probs(decoded, source), []
@@ -149,7 +149,7 @@ def check_batch_mates(factory: HeadFactory) -> None:
 
 
 def check_one_step(factory: HeadFactory) -> None:
-    """One position gives what all at once give, also for several beams of a sentence."""
+    """One position gives the same as all at once, also for several beams of a sentence."""
     for where, head in _built(factory):
         decoded, source = draw_decoded(head), draw_source(head)
         whole = head.log_probs(decoded, source)
@@ -162,7 +162,7 @@ def check_one_step(factory: HeadFactory) -> None:
 
 
 def check_best(factory: HeadFactory) -> None:
-    """`best` gives the top of log_probs without the tokens that are never chosen, of equals the lower one first."""
+    """`best` gives the top of log_probs except for excluded tokens; ties are broken by the lower token."""
     for where, head in _built(factory):
         _compare_best(head, where)
         with torch.no_grad():
@@ -173,7 +173,7 @@ def check_best(factory: HeadFactory) -> None:
 
 
 def check_among(factory: HeadFactory) -> None:
-    """Where a head can do with some tokens only (`among`), their scores are those of log_probs."""
+    """If a head can score only some tokens (`among`), their scores match log_probs."""
     tokens = torch.tensor([9, 2, 5, 3])
     for where, head in _built(factory):
         decoded, source = _at(draw_decoded(head), 0), draw_source(head)
@@ -182,7 +182,7 @@ def check_among(factory: HeadFactory) -> None:
         try:
             scores = head.among(tokens)
         except ConfigError:
-            return  # it cannot, and says so
+            return  # not supported
         with torch.no_grad():
             found = scores(decoded)
             expected = head.log_probs(decoded, source)[:, tokens].log_softmax(-1)
@@ -203,7 +203,7 @@ def check_among(factory: HeadFactory) -> None:
 
 
 def check_copies(factory: HeadFactory) -> None:
-    """A head that copies gives a token what all its positions have of the attention, and own words to their source."""
+    """A copying head gives a token the attention of all its positions, and copies own words only from their source."""
     for where, head in _built(factory):
         if not head.copies:
             continue
@@ -237,26 +237,26 @@ def check_copies(factory: HeadFactory) -> None:
         strange[0, 0], strange[1, 0], strange[2, :2] = 0.0, 0.0, 0.0
         if strange.max() > torch.finfo(strange.dtype).eps:
             raise Nonconforming(
-                f"that words which a source has not are copied with probability {float(strange.max()):.3g} ({where})",
-                "0: the ids beyond the vocabulary are each sentence's own",
+                f"that words that a source lacks are copied with probability {float(strange.max()):.3g} ({where})",
+                "0: ids beyond the vocabulary belong to one sentence",
                 remedy,
             )
 
 
 def check_tie(factory: HeadFactory) -> None:
-    """Where a head can share the embedding table (`tie`), of its width or another, it learns it and keeps its word."""
+    """If a head can share the embedding table (`tie`), of any width, it trains it, and its results stay consistent."""
     for width in (HIDDEN_SIZE, HIDDEN_SIZE + 3):
         head = build(factory)
         table = nn.Parameter(torch.randn(VOCABULARY, width, dtype=torch.float64))
         try:
             head.tie(table)
         except ConfigError:
-            continue  # it cannot, and says so
+            continue  # not supported
         head = head.double().eval()
         if not any(parameter is table for parameter in head.parameters()):
             raise Nonconforming(
                 f"that a head tied to a table of width {width} does not have it among its parameters",
-                "the table itself: it is learnt once, by both",
+                "the table itself: both train it",
                 "Assign it: self.weight = table.",
             )
         decoded, source, gold = draw_decoded(head), draw_source(head), draw_gold(head)
@@ -268,7 +268,7 @@ def check_tie(factory: HeadFactory) -> None:
             raise Nonconforming(
                 f"that a head tied to a table of width {width} does not read it",
                 "that its probabilities depend on it",
-                "Take the products with the table.",
+                "Multiply with the table.",
             )
         expected = {"total": _loss_by_log_probs(head, decoded, gold, source).total}
         remedy = "Let loss and log_probs read the same weights."
@@ -278,7 +278,7 @@ def check_tie(factory: HeadFactory) -> None:
 
 
 def check_reads_context(factory: HeadFactory) -> None:
-    """`reads_context` is told truly: False if, and only if, no probability depends on the context."""
+    """`reads_context` is correct: False if and only if no probability depends on the context."""
     head = build(factory)
     decoded, source = draw_decoded(head), draw_source(head)
     assert decoded.context is not None
@@ -288,22 +288,22 @@ def check_reads_context(factory: HeadFactory) -> None:
         if depends:
             raise Nonconforming(
                 "that reads_context is False, but log_probs depend on Decoded.context",
-                "reads_context = True: a search may give no context",
-                "Leave reads_context alone.",
+                "reads_context = True: else a search may omit the context",
+                "Do not override reads_context.",
             )
         without = head.log_probs(decoded._replace(context=None), source)
-        remedy = "Do not touch Decoded.context, which may be None."
+        remedy = "Do not use Decoded.context, which may be None."
         expect_close("log_probs without a context", without, head.log_probs(decoded, source), remedy)
     elif not depends:
         raise Nonconforming(
             "that reads_context is True, but log_probs do not depend on Decoded.context",
-            "reads_context = False: a search then need not make it",
+            "reads_context = False: a search then need not compute it",
             "Set reads_context = False on the class; or read the context.",
         )
 
 
 def check_mixed_precision(factory: HeadFactory) -> None:
-    """Under bfloat16 autocast log-probabilities and loss are the same within its rounding."""
+    """Under bfloat16 autocast log-probabilities and loss are the same within rounding."""
     for where, head in _built(factory, torch.float32):
         decoded, source, gold = draw_decoded(head), draw_source(head), draw_gold(head)
 
@@ -317,12 +317,12 @@ def check_mixed_precision(factory: HeadFactory) -> None:
                 raise Nonconforming(
                     f"that {name} is {found[name].dtype} under bfloat16 autocast ({where})",
                     "torch.float32",
-                    "Sum over tokens in float32: bfloat16 counts to 256.",
+                    "Sum over tokens in float32: bfloat16 counts only to 256.",
                 )
 
 
 def check_keeps_nothing(factory: HeadFactory) -> None:
-    """The same question gives the same bits, nothing is left on the part, and its state_dict is all of it."""
+    """The same inputs give the same bits, a run leaves nothing on the part, and its state_dict is complete."""
     like = build(factory)
     source, gold = draw_source(like), draw_gold(like)
 
@@ -334,7 +334,7 @@ def check_keeps_nothing(factory: HeadFactory) -> None:
 
 
 def check_gradients(factory: HeadFactory) -> None:
-    """Gradients of log_probs are those of finite differences; hidden and every parameter get one of the loss."""
+    """Gradients of log_probs match finite differences; hidden and every parameter get one of the loss."""
     for _, head in _built(factory):
         decoded, source, gold = draw_decoded(head), draw_source(head), draw_gold(head)
         decoded = map_state(torch.Tensor.requires_grad_, decoded)
@@ -342,11 +342,11 @@ def check_gradients(factory: HeadFactory) -> None:
 
         def run(*parts: Tensor, head: Head = head, source: Padded = source) -> tuple[Tensor, ...]:
             given = Decoded(parts[0], None, None, parts[-1])
-            if len(parts) == 4:  # no attention ever gives padding a weight
+            if len(parts) == 4:  # attention gives padding no weight
                 weights = parts[2].masked_fill(~source.mask.unsqueeze(1), 0.0)
                 given = Decoded(parts[0], parts[1], weights, parts[3])
             found = head.log_probs(given, source)[target_mask()]
-            return (found.masked_fill(found == -torch.inf, 0.0),)  # what cannot be said has no gradient
+            return (found.masked_fill(found == -torch.inf, 0.0),)  # impossible tokens have no gradient
 
         expect_true_gradients(run, read, "log_probs")
         total = loss_of(head, decoded, gold, source).total
@@ -354,13 +354,13 @@ def check_gradients(factory: HeadFactory) -> None:
 
 
 def check_every_partner(factory: HeadFactory) -> None:
-    """With every registered decoder, with and without attention: teacher forcing equals stepping, beams stay apart."""
+    """With every registered decoder, and without attention: teacher forcing equals stepping, beams stay independent."""
     models.expect_exact_beside("head", factory, ("decoder",))
     parts: dict[str, Any] = {"head": factory, "attention": None}
     try:
         model = models.small_model(size=8, **parts)
     except ConfigError:
-        return  # it needs attention, and says so
+        return  # it needs attention
     models.expect_exact(model, "without attention")
 
 
@@ -410,7 +410,7 @@ def build(
         factory: of heads.
         context_size: 0: without attention.
         dtype: of its parameters.
-        smoothing: label smoothing; None: as the head comes.
+        smoothing: label smoothing; None: the head's default.
     """
     options = {} if smoothing is None else {"label_smoothing": smoothing}
     head: Head = functools.partial(factory, **options)(HIDDEN_SIZE, context_size, INPUT_SIZE, VOCABULARY)
@@ -424,11 +424,11 @@ def _built(
     try:
         yield "without attention", build(factory, 0, dtype, smoothing)
     except ConfigError:
-        return  # it needs attention, and says so
+        return  # it needs attention
 
 
 def draw_source(head: Head) -> Padded:
-    """Source sentences; for a head that copies with own words, one of them twice, and a known token twice."""
+    """Source sentences; for a copying head with own words, one of them twice, and a known token twice."""
     mask = length_mask(torch.tensor(SOURCE_LENGTHS), max(SOURCE_LENGTHS))
     ids = torch.randint(4, VOCABULARY, mask.shape).masked_fill(~mask, 0)
     if head.copies:
@@ -438,7 +438,7 @@ def draw_source(head: Head) -> Padded:
 
 
 def draw_gold(head: Head) -> Tensor:
-    """Tokens to predict, zero at padding, [batch, target]; for a head that copies tokens of the sources among them."""
+    """Tokens to predict, zero at padding, [batch, target]; for a copying head, some from the sources."""
     gold = torch.randint(1, VOCABULARY, target_mask().shape).masked_fill(~target_mask(), 0)
     if head.copies:
         gold[0, 0], gold[0, 1], gold[2, 1] = VOCABULARY, 5, VOCABULARY + 1
@@ -451,7 +451,7 @@ def target_mask() -> Tensor:
 
 
 def draw_decoded(head: Head) -> Decoded:
-    """What a decoder might say, with attention where the head has a context."""
+    """Random decoder outputs, with attention if the head has a context."""
     shape = target_mask().shape
     dtype = next((parameter.dtype for parameter in head.parameters()), torch.float64)
     hidden, inputs = (torch.randn(*shape, width, dtype=dtype) for width in (HIDDEN_SIZE, INPUT_SIZE))
@@ -466,7 +466,7 @@ def draw_decoded(head: Head) -> Decoded:
 def loss_of(
     head: Head, decoded: Decoded, gold: Tensor, source: Padded, mask: Tensor | None = None
 ) -> HeadLoss:
-    """The head's loss as a model takes it: its own, if that is no older than its `log_probs`."""
+    """The head's loss as a model computes it: its own, unless a subclass overrides only `log_probs`."""
     mask = target_mask() if mask is None else mask
     if holds(head, "loss", "log_probs"):
         return head.loss(decoded, gold, mask, source)
@@ -501,13 +501,11 @@ def _compare_best(head: Head, where: str) -> None:
                 )
             expected, expected_tokens = top(log_probs, k)
             what = f"the best {k} without {never.tolist()} ({where})"
-            remedy = (
-                "Give what top(log_probs, k) gives, float32; tokens that are never chosen keep their share."
-            )
+            remedy = "Return what top(log_probs, k) returns, float32; excluded tokens keep their share."
             if tokens.shape != expected_tokens.shape or found.dtype != torch.float32:
                 raise Nonconforming(
                     f"{what} as {found.dtype}{list(tokens.shape)}",
-                    f"torch.float32{list(expected_tokens.shape)}: k is cut to the vocabulary",
+                    f"torch.float32{list(expected_tokens.shape)}: k is limited by the vocabulary",
                     remedy,
                 )
             chosen = expected.isfinite()
@@ -524,7 +522,7 @@ def _compare_best(head: Head, where: str) -> None:
                 raise Nonconforming(
                     f"tokens {tokens.tolist()} as {what}",
                     f"{expected_tokens.tolist()}",
-                    "Best first, and of equals the lower token first.",
+                    "Best first; on ties, the lower token first.",
                 )
 
 

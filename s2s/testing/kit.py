@@ -1,10 +1,10 @@
-"""What every kit is made of: checks, what one of them found, and the report of all.
+"""The basis of every kit: checks, their outcomes, and the report of all.
 
 A part declares what it cannot do, with the reason, as a class attribute:
 
     expected_failures = {"export": "the loop ends when the state says so"}
 
-Such a check may fail, and must: one that passes after all is told, so that the declaration does not outlive its reason.
+Such a check must fail: if it passes, that is reported, so that the declaration does not outlive its reason.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PASSED, FAILED, DECLARED = "passed", "failed", "expected failure"
 
 
 class Nonconforming(AssertionError):
-    """A part that breaks its protocol.
+    """A part violates its protocol.
 
     Args:
         found: what the part did.
@@ -47,17 +47,17 @@ class Nonconforming(AssertionError):
 
 
 class FailedChecks(AssertionError):
-    """The checks that a part failed: what was found, what was expected, the remedy, and where more of it stands."""
+    """The checks that a part failed: what was found, what was expected, the remedy, and where it is documented."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that every part of a kind must keep.
+    """One requirement on every part of a kind.
 
     Attributes:
         kind: of part, one of `s2s.registry.KINDS`.
         run: takes the part's factory (its class, or a partial of it with options) and raises `Nonconforming`.
-        slow: minutes rather than seconds; only run when asked for.
+        slow: takes minutes rather than seconds; only run on request.
     """
 
     kind: str
@@ -71,19 +71,19 @@ class Check:
 
     @property
     def promise(self) -> str:
-        """What is checked, in a line."""
+        """What is checked, in one line."""
         return (self.run.__doc__ or "").strip().split("\n")[0]
 
     @property
     def docs(self) -> str:
-        """Where the remedy stands: a heading of the kind's guide."""
+        """Where the remedy is documented: a heading of the kind's guide."""
         return f"docs/plugins/{self.kind}.md#{self.name.replace('_', '-')}"
 
     def __call__(self, factory: Any, *, device: str = "cpu", seed: int = 0) -> None:
         """Run it with the same random numbers at every call.
 
         Raises:
-            Nonconforming: the part breaks its protocol.
+            Nonconforming: the part violates its protocol.
         """
         with _one_thread(), torch.random.fork_rng(devices=[]), torch.device(device):
             torch.manual_seed(seed)
@@ -95,7 +95,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one check.
+    """The result of one check.
 
     Attributes:
         check: the check.
@@ -118,7 +118,7 @@ class Outcome:
             return ""
         if isinstance(self.error, Nonconforming):
             return f"found     {self.error.found}\nexpected  {self.error.expected}\nremedy    {self.error.remedy}"
-        remedy = "mend what raised it"
+        remedy = "fix what raised it"
         if isinstance(self.error, ConfigError) and self.check.kind in SIZES:
             remedy = f"{OTHER_OPTIONS}; else {remedy}"
         return f"found     {told(self.error)}\nexpected  no error\nremedy    {remedy}"
@@ -126,7 +126,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Report:
-    """What became of all checks of a part."""
+    """The results of all checks of a part."""
 
     kind: str
     name: str
@@ -134,11 +134,11 @@ class Report:
 
     @property
     def failures(self) -> list[Outcome]:
-        """Those that failed without having been expected to."""
+        """Those that failed unexpectedly."""
         return [outcome for outcome in self.outcomes if outcome.status == FAILED]
 
     def raise_for_failures(self) -> None:
-        """Raise one error that tells all failures.
+        """Raise one error that reports all failures.
 
         Raises:
             FailedChecks: a check failed.
@@ -160,14 +160,14 @@ def examine(
     slow: bool = False,
     done: Callable[[Outcome], None] | None = None,
 ) -> Report:
-    """Put a part through the checks of its kind.
+    """Run the checks of its kind on a part.
 
     Args:
         checks: of one kind.
         factory: the part's class, or a `functools.partial` of it with the part's options.
-        device: where to check; a graphics card runs other kernels than a processor.
-        slow: the slow checks too.
-        done: told of each outcome as it comes.
+        device: where to check; GPU kernels differ from CPU kernels.
+        slow: also run the slow checks.
+        done: called with each outcome as it is known.
     """
     part = part_of(factory)
     expected = expected_failures(checks, factory)
@@ -187,7 +187,7 @@ def _examine(check: Check, factory: Any, device: str, reason: str | None) -> Out
     error: Exception | None = None
     try:
         check(factory, device=device)
-    except Exception as raised:  # whatever it is, it is the part's
+    except Exception as raised:  # whatever it is, the part caused it
         error = raised
     seconds = time.perf_counter() - began
     if reason is None:
@@ -204,7 +204,7 @@ def _examine(check: Check, factory: Any, device: str, reason: str | None) -> Out
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """What is checked is tiny: a second thread costs more than it brings, many times as much where cores are busy."""
+    """Use one thread: the tensors are tiny, and a second thread costs more than it gains, far more on busy cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -221,7 +221,7 @@ def part_of(factory: Any) -> Any:
 
 
 def expected_failures(checks: Sequence[Check], factory: Any) -> Mapping[str, str]:
-    """What the part says that it cannot do: the check's name -> the reason.
+    """The checks that the part declares as failing: name -> reason.
 
     Raises:
         Nonconforming: it names a check that does not exist, or gives no reason.
@@ -233,17 +233,17 @@ def expected_failures(checks: Sequence[Check], factory: Any) -> Mapping[str, str
             raise Nonconforming(
                 f"expected_failures names {name!r}",
                 f"one of {', '.join(known)}",
-                "Correct the name, or take it out.",
+                "Correct the name, or remove it.",
             )
         if not reason:
             raise Nonconforming(
-                f"expected_failures[{name!r}] is empty", "a reason", "Say why the part cannot keep it."
+                f"expected_failures[{name!r}] is empty", "a reason", "Say why the part cannot pass it."
             )
     return declared
 
 
 def told(error: Exception) -> str:
-    """The error and the place where it was raised, the innermost outside of libraries first."""
+    """The error and where it was raised: the innermost frame outside of libraries."""
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename
     ]

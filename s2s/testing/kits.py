@@ -1,4 +1,4 @@
-"""All kits by kind of part, and the functions that put a part through one."""
+"""All kits by kind of part, and the functions that run one on a part."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ def checks_of(kind: str) -> Sequence[Check]:
 
 
 def _check(kind: str, factory: Any, *, device: str = "cpu", slow: bool = False) -> None:
-    """Put a part through all checks of its kind.
+    """Run all checks of a kind on a part.
 
     Args:
         kind: of the part.
         factory: its class, or a `functools.partial` of it with options.
-        device: where to check; a graphics card runs other kernels than a processor.
-        slow: the slow checks too (torch.compile).
+        device: where to check; GPU kernels differ from CPU kernels.
+        slow: also run the slow checks (torch.compile).
 
     Raises:
-        FailedChecks: telling of each what was found, what was expected, and the remedy.
+        FailedChecks: a check failed; with what was found, what was expected, and the remedy of each.
     """
     examine(checks_of(kind), factory, device=device, slow=slow).raise_for_failures()
 
@@ -80,14 +80,14 @@ check_task = functools.partial(_check, "task")
 
 
 def conformance(kind: str, factory: Any, *, slow: bool = False) -> Callable[..., Any]:
-    """A pytest decorator: one case for each check, given to the test as `check`, to be called without arguments.
+    """A pytest decorator: one case per check, passed to the test as `check`, which takes no arguments.
 
-    What the part declares in `expected_failures` is marked as expected to fail, strictly.
+    Checks in the part's `expected_failures` are marked as strictly expected to fail.
 
     Args:
         kind: of the part.
         factory: its class, or a `functools.partial` of it with options.
-        slow: the slow checks too.
+        slow: also run the slow checks.
     """
     import pytest
 

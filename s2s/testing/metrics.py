@@ -1,7 +1,7 @@
-"""The kit of metrics.
+"""The conformance kit for metrics.
 
-Each check takes a factory () -> Metric: a class, or a partial with the metric's options. What a metric measures is its
-own affair; that it tells good from bad, in the direction that it names, and signs what it says, is everybody's.
+Each check takes a factory () -> Metric: a class, or a partial with the metric's options. Metrics may measure
+anything, but must tell good from bad in the direction that they declare, and sign their scores.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ MetricFactory = Callable[[], Metric]
 REFERENCES = ENGLISH
 ONE_WRONG = (*ENGLISH[:-1], "A bird sang in some tall green tree by night.")
 ALL_WRONG = (*ENGLISH[1:], ENGLISH[0])
-"""Each sentence stands where another belongs."""
+"""Each sentence is in the place of another."""
 SHORTENED = tuple(" ".join(line.split()[: len(line.split()) - i]) for i, line in enumerate(ENGLISH))
-"""Each sentence lacks one word more than the one before: hardly two samples of it have the same value."""
+"""Each sentence lacks one word more than the one before: two samples rarely have the same value."""
 
 ROUNDING = 1e-9
-"""Relative: sums of the same counts in another order."""
+"""Relative tolerance, for sums of the same counts in another order."""
 
 RESAMPLES = 20
 DRAWS = 4
-"""Scores of a bootstrap that must be the same: a single pair may agree by chance."""
+"""Bootstrap scores that must be equal: a single pair may agree by chance."""
 
 
 def check_constructor(factory: MetricFactory) -> None:
@@ -44,7 +44,7 @@ def check_constructor(factory: MetricFactory) -> None:
 
 
 def check_signed(factory: MetricFactory) -> None:
-    """A score has a value, a name, the number of sentences, and a signature with the version; JSON can hold it."""
+    """A score has a value, a name, the number of sentences, and a signature with the version; JSON can store it."""
     score = factory().score(ONE_WRONG, [REFERENCES])
     if not isinstance(score, Score):
         raise Nonconforming(
@@ -57,21 +57,21 @@ def check_signed(factory: MetricFactory) -> None:
         raise Nonconforming(
             f"sentences {score.sentences} of {len(REFERENCES)}",
             f"{len(REFERENCES)}",
-            "Count what was scored, empty lines included.",
+            "Count all sentences scored, empty lines included.",
         )
     if not score.name or score.name not in score.signature or not re.search(VERSION, score.signature):
         raise Nonconforming(
             f"name {score.name!r} and signature {score.signature!r}",
             "a name, and a signature that holds it and `version:` with a version",
-            "Write all that the value depends on: NAME|case:mixed|version:1.0.",
+            "Include all that the value depends on: NAME|case:mixed|version:1.0.",
         )
     try:
         json.dumps(asdict(score), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise Nonconforming(
             f"a score that JSON cannot hold ({error}): {score.details}",
-            "numbers, text, lists and mappings: scores stand in a bundle's config.json",
-            "Convert what a library returns, numbers of NumPy for one.",
+            "numbers, text, lists and mappings: scores are stored in a bundle's config.json",
+            "Convert what a library returns, such as NumPy numbers.",
         ) from error
 
 
@@ -79,25 +79,25 @@ VERSION = r"\bversion:[^|\s]+"
 
 
 def check_options_signed(factory: MetricFactory) -> None:
-    """An option that changes the value changes the signature: whoever has the same signature may compare."""
+    """An option that changes the value changes the signature: scores with the same signature are comparable."""
     hypotheses = [line.lower().replace(",", " ,") for line in ONE_WRONG]
     plain = factory().score(hypotheses, [REFERENCES])
     for name, value in constructors.other_options(factory):
         try:
             other = _built(factory, **{name: value}).score(hypotheses, [REFERENCES])
         except S2SError:
-            continue  # it says that this value is none
+            continue  # an invalid value
         if other.signature == plain.signature and not _equal(other.value, plain.value):
             raise Nonconforming(
-                f"that {name}={value!r} makes {plain.value:.4g} to {other.value:.4g} under the signature "
+                f"that {name}={value!r} makes {plain.value:.4g} into {other.value:.4g} under the signature "
                 f"{other.signature!r}",
                 "another signature",
-                f"Write {name} into the signature.",
+                f"Add {name} to the signature.",
             )
 
 
 def check_direction(factory: MetricFactory) -> None:
-    """Equal texts have the best value, one wrong sentence a worse one, nothing but wrong ones the worst."""
+    """The references score best, a text with one wrong sentence worse, and a text with only wrong ones worst."""
     metric = factory()
     if not isinstance(metric.higher_is_better, bool):
         raise Nonconforming(f"higher_is_better {metric.higher_is_better!r}", "True or False", "Set it.")
@@ -128,7 +128,7 @@ def check_order(factory: MetricFactory) -> None:
 
 
 def check_references(factory: MetricFactory) -> None:
-    """Of several references a sentence may match any, and the order of their sets does not matter."""
+    """A sentence may match any of several references, and the order of their sets does not matter."""
     metric = factory()
     wrong = metric.score(ONE_WRONG, [ALL_WRONG]).value
     first = metric.score(ONE_WRONG, [ALL_WRONG, REFERENCES]).value
@@ -137,18 +137,18 @@ def check_references(factory: MetricFactory) -> None:
         raise Nonconforming(
             f"{first:.9g} and {second:.9g} for the same two sets of references, in both orders",
             "the same",
-            "Look at all sets.",
+            "Use all sets.",
         )
     if not _is_better(metric, first, wrong):
         raise Nonconforming(
             f"{first:.6g} with a set of good references beside one of wrong ones, {wrong:.6g} without it",
             "a better value with it",
-            "Take for each sentence the reference, of all sets, that suits it best.",
+            "For each sentence, use the best-matching reference of all sets.",
         )
 
 
 def check_empty_lines(factory: MetricFactory) -> None:
-    """Lines without text are scored like others: never an error, never left out, always a number."""
+    """Lines without text are scored like others: no error, none left out, always a number."""
     metric = factory()
     empty = ("",) * len(REFERENCES)
     hard = [line for line in HARD_LINES.values() if len(line) < 1000]
@@ -159,14 +159,14 @@ def check_empty_lines(factory: MetricFactory) -> None:
         ("all hypotheses are empty", empty, REFERENCES),
         ("all references are empty", REFERENCES, empty),
         ("all are empty", empty, empty),
-        ("lines hold what is unusual", hard, hard[::-1]),
+        ("lines hold unusual characters", hard, hard[::-1]),
     ):
         try:
             score = metric.score(hypotheses, [references])
         except Exception as error:
             raise Nonconforming(
                 f"{type(error).__name__} where {what}: {error}",
-                "a score: an untrained model says nothing at all",
+                "a score: an untrained model may output nothing",
                 "Look for divisions by a length or by a count of matches.",
             ) from error
         _expect_number(score, f"text where {what}")
@@ -179,12 +179,12 @@ def check_empty_lines(factory: MetricFactory) -> None:
         raise Nonconforming(
             f"{missing:.6g} with one empty hypothesis, {best:.6g} without",
             "a worse value",
-            "Score empty lines too: a model must not gain by silence.",
+            "Score empty lines too: a model must not gain by empty outputs.",
         )
 
 
 def check_sizes(factory: MetricFactory) -> None:
-    """Texts of different lengths, or none, are a DataError that tells the numbers."""
+    """Texts of different lengths, or none, raise a DataError with the numbers."""
     metric = factory()
     for what, hypotheses, references, numbers in (
         ("7 hypotheses and 8 references", REFERENCES[:7], [REFERENCES], ("7", "8")),
@@ -216,7 +216,7 @@ def check_sizes(factory: MetricFactory) -> None:
 
 
 def check_one_sentence(factory: MetricFactory) -> None:
-    """A text of one sentence has a score, in whatever language; the right sentence has the better one."""
+    """A text of one sentence has a score, in any language; the right sentence has the better one."""
     metric = factory()
     for line in TEXT:
         _expect_number(metric.score([line], [[line]]), f"the text {shortened(line)}")
@@ -232,7 +232,7 @@ def check_one_sentence(factory: MetricFactory) -> None:
 
 
 def check_keeps_nothing(factory: MetricFactory) -> None:
-    """The same texts have the same score, whatever was scored before, and are left as they were."""
+    """The same texts have the same score, whatever was scored before, and are not modified."""
     metric = factory()
     expected = metric.score(ONE_WRONG, [REFERENCES])
     metric.score(ALL_WRONG[:3], [REFERENCES[:3]])
@@ -245,12 +245,12 @@ def check_keeps_nothing(factory: MetricFactory) -> None:
             raise Nonconforming(
                 f"{found} for the same text {what}",
                 f"{expected}",
-                "Keep nothing of a text on self; seed what is drawn, and write the seed into the signature.",
+                "Keep nothing of a text on self; seed all sampling, and add the seed to the signature.",
             )
 
 
 def check_intervals(factory: MetricFactory) -> None:
-    """Where it has `resamples`, a bootstrap gives the same value with an interval, the same each time, signed."""
+    """With the option `resamples`, a bootstrap adds an interval to the same value, is repeatable, and is signed."""
     plain = factory().score(SHORTENED, [REFERENCES])
     if "resamples" not in options(part_of(factory)):
         if plain.confidence is not None:
@@ -264,20 +264,20 @@ def check_intervals(factory: MetricFactory) -> None:
         raise Nonconforming(
             f"{score.value:.9g} with {RESAMPLES} resamples",
             f"{plain.value:.9g}, as without",
-            "Take the value of the whole text, not the mean of the samples.",
+            "Return the value of the whole text, not the mean of the samples.",
         )
     for other in others:
         if score.confidence != other.confidence:
             raise Nonconforming(
                 f"half widths {score.confidence} and {other.confidence} of the same text's interval",
                 "the same each time",
-                "Draw the samples with a fixed seed, and write it into the signature.",
+                "Sample with a fixed seed, and add it to the signature.",
             )
     if score.signature == plain.signature:
         raise Nonconforming(
             f"the signature {score.signature!r} with resamples and without",
             "two",
-            "Write the number of resamples and the seed into the signature.",
+            "Add the number of resamples and the seed to the signature.",
         )
 
 
@@ -319,7 +319,7 @@ def _expect_number(score: Score, what: str) -> None:
         raise Nonconforming(
             f"value {score.value!r} ({type(score.value).__name__}) for {what}",
             "a finite float",
-            "Define what a metric says where there is nothing to divide by, and convert with float().",
+            "Define the value where there is nothing to divide by, and convert with float().",
         )
 
 

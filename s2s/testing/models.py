@@ -1,4 +1,4 @@
-"""Small whole models around a part: what it must keep there, whatever stands beside it."""
+"""Small whole models around a part, to check it together with other parts."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ PARTNERS = {
     "head": "Softmax",
     "search": "Beam",
 }
-"""What stands beside the part that is checked. Any other registered part would do; these are the plainest."""
+"""The other parts of a model in which a part is checked. Any registered part would do; these are the plainest."""
 
 LEARNER = "Elman"
-"""The cell of models that are trained to check another part: it learns short sequences in a third of an LSTM's time."""
+"""The cell of models trained to check another part: it learns short sequences in a third of an LSTM's time."""
 
 LETTERS = tuple(range(4, 12))
 VOCABULARY = 12
 SENTENCES = ((4, 5, 6, 7, 8), (9,), (10, 11, 4))
 OWN_SENTENCES = ((12, 5, 13, 5, 12), (9,), (10, 12, 4))
-"""For models that copy: 12 and 13 are words of a sentence's own."""
+"""For models that copy: 12 and 13 are a sentence's own words."""
 
 Part = Callable[..., Any]
 
@@ -52,7 +52,7 @@ def registered(kind: str) -> Iterator[tuple[str, Part]]:
         try:
             yield name, factory(kind, name)
         except S2SError:
-            continue  # another's fault: `s2s plugins list` tells it
+            continue  # not the fault of the part; `s2s plugins list` shows it
 
 
 def takes(part: Part, option: str) -> bool:
@@ -61,7 +61,7 @@ def takes(part: Part, option: str) -> bool:
 
 
 def with_options(part: Part, **wanted: Any) -> Part:
-    """A part with those of the wanted options that it has and that are not fixed already."""
+    """A part with the wanted options, except those that it lacks or that are fixed already."""
     return functools.partial(part, **{k: v for k, v in wanted.items() if takes(part, k)})
 
 
@@ -69,10 +69,10 @@ def small_model(*, size: int = 6, tied: bool = False, **parts: Part | None) -> S
     """A model of tiny parts over `VOCABULARY` tokens.
 
     Args:
-        size: of embeddings, states and whatever else has one.
-        tied: one embedding for both sides, and its table is the head's.
-        **parts: factories by kind (cell, attention, embedding, encoder, bridge, decoder, head), in the place of
-            `PARTNERS`; a cell is that of encoder and decoder.
+        size: of embeddings, states and anything else that has one.
+        tied: share one embedding for both sides, and its table with the head.
+        **parts: factories by kind (cell, attention, embedding, encoder, bridge, decoder, head), instead of
+            `PARTNERS`; a cell is used in encoder and decoder.
     """
     chosen: dict[str, Any] = {
         kind: factory(kind, name) for kind, name in PARTNERS.items() if kind != "search"
@@ -93,12 +93,12 @@ def small_model(*, size: int = 6, tied: bool = False, **parts: Part | None) -> S
 
 
 def expect_exact_beside(kind: str, part: Part, partner_kinds: Sequence[str], *, size: int = 8) -> None:
-    """`expect_exact` with the plainest partners, then with every registered one of some kinds in turn.
+    """`expect_exact` with the plainest partners, then with each registered part of some kinds.
 
     Args:
         kind: of the part.
         part: its factory.
-        partner_kinds: whose parts stand beside it; a partner that refuses its sizes is left out.
+        partner_kinds: the kinds to vary; a partner that refuses its sizes is skipped.
         size: see `small_model`.
     """
     chosen: dict[str, Any] = {kind: part}
@@ -113,27 +113,27 @@ def expect_exact_with(partner: str, **small: Any) -> None:
     """`expect_exact` of a small model, unless the partner refuses its sizes.
 
     Args:
-        partner: what is special about the model, in words.
+        partner: how the model differs, in words.
         **small: see `small_model`.
 
     Raises:
-        Nonconforming: naming the partner, whatever was raised.
+        Nonconforming: names the partner, whatever was raised.
     """
     try:
         try:
             model = small_model(**small)
         except ConfigError:
-            return  # it says why
+            return  # sizes that it refuses
         expect_exact(model, partner)
     except Nonconforming:
         raise
     except Exception as error:  # of either
-        remedy = "Mend what raised it: the part, or the one beside it if that raises beside others, too."
+        remedy = "Fix what raised it: the part, or its partner if that also fails with other parts."
         raise Nonconforming(f"{partner}: {told(error)}", "no error", remedy) from error
 
 
 def expect_exact(model: Seq2Seq, what: str) -> None:
-    """Teacher forcing equals stepping, and a sentence searched alone equals the same in a batch.
+    """Check that teacher forcing equals stepping, and that a search finds the same alone and in a batch.
 
     Args:
         model: any model over `VOCABULARY` tokens; it is put into float64.
@@ -141,7 +141,7 @@ def expect_exact(model: Seq2Seq, what: str) -> None:
     """
     model = model.double().eval()
     with torch.no_grad():
-        for parameter in model.parameters():  # larger than trained ones: what leaks is seen
+        for parameter in model.parameters():  # larger than trained ones, so that leaks show
             parameter.mul_(2)
     sentences = OWN_SENTENCES if model.head.copies else SENTENCES
     source, target = pad(sentences), pad_targets(tuple(reversed(sentences)))
@@ -153,7 +153,7 @@ def expect_exact(model: Seq2Seq, what: str) -> None:
         for time, tokens in enumerate(inputs.ids.unbind(1)):
             one, state, _ = model.decode_step(tokens, memory, state, source)
             rows = real[:, time]
-            remedy = "What a part does at a step must depend on that row and its state alone."
+            remedy = "A step must depend on its row and its state alone."
             expect_close(f"log-probabilities at step {time} {what}", one[rows], at_once[rows, time], remedy)
         together = search(model, source, limit=5)
         for row, found in enumerate(together):
@@ -187,7 +187,7 @@ def _expect_same(found: list[Hypothesis], alone: list[Hypothesis], what: str) ->
 
 
 def learning_model(*, size: int = 24, **parts: Part | None) -> Seq2Seq:
-    """A `small_model` that learns fast."""
+    """A `small_model` that learns quickly."""
     chosen: dict[str, Any] = {"cell": factory("cell", LEARNER), **parts}
     return small_model(size=size, **chosen)
 
@@ -195,14 +195,14 @@ def learning_model(*, size: int = 24, **parts: Part | None) -> Seq2Seq:
 def expect_to_learn(
     model: Seq2Seq, what: str, *, reverse: bool = False, longest: int = 5, steps: int | None = None
 ) -> None:
-    """After a few seconds of training the model copies (or reverses) short sequences that it has not seen.
+    """Check that after a few seconds of training, the model copies (or reverses) unseen short sequences.
 
     Args:
         model: any model over `VOCABULARY` tokens.
         what: its name in messages.
         reverse: the target is the source from right to left.
-        longest: letters of a sequence, at most; the shortest has two.
-        steps: of training, 32 sequences each, at most; `STEPS` if none is given.
+        longest: most letters of a sequence; the shortest has two.
+        steps: most training steps, of 32 sequences each; None: `STEPS`.
     """
     steps = STEPS if steps is None else steps
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
@@ -228,7 +228,7 @@ def expect_to_learn(
     raise Nonconforming(
         f"that {what} {verb} {learnt:.0%} of {len(held_out)} held-out sequences after {steps} steps",
         f"at least {LEARNT:.0%}",
-        "Look at the initialization, at saturated gates and at gradients that are cut.",
+        "Check the initialization, and look for saturated gates and detached gradients.",
     )
 
 
@@ -241,14 +241,14 @@ def _share_learnt(model: Seq2Seq, held_out: list[list[int]], *, reverse: bool) -
 
 
 STEPS = 300
-"""Of training, at most. The parts that come with s2s need 25 to 125."""
+"""Most training steps. The parts that come with s2s need 25 to 125."""
 
 ASKED_EVERY = 25
-"""Steps after which a model is asked whether it has learnt enough; that takes as long as two steps."""
+"""Steps between evaluations, each of which takes as long as two steps."""
 
 LEARNT = 0.75
-"""Share of held-out sequences. One that guesses gets next to none (8 letters, 2 to 5 in a row); cells whose gates do
-not see the state learn more slowly than others: 0.92 and more after all steps."""
+"""Share of held-out sequences. A guess is almost never right (8 letters, 2 to 5 in a row); cells whose gates do not see
+the state learn more slowly than others: 0.92 and more after all steps."""
 
 
 def _sequences(number: int, longest: int, seed: int) -> list[list[int]]:

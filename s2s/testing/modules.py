@@ -1,7 +1,7 @@
-"""What every part that is a torch module must keep, whatever it computes.
+"""Requirements on every part that is a torch module, whatever it computes.
 
-A kit gives the part's numbers by name; here they are compared, and so are the gradients of one random weighting of
-them all.
+A kit supplies the part's outputs by name; these are compared here, and so are the gradients of one random weighting
+of all of them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from s2s.testing.comparing import AT_LEAST, TOLERANCES, differentiable, expect_c
 from s2s.testing.kit import Nonconforming
 
 Values = Mapping[str, Tensor]
-"""Tensors by the name that a message gives them."""
+"""Tensors by the name used for them in messages."""
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
 def unsettle(part: Module) -> Module:
-    """Move every parameter a little: a term that starts at zero would hide that it is lost, or taken twice."""
+    """Perturb every parameter: a term that starts at zero could be lost or added twice unnoticed."""
     with torch.no_grad():
         for parameter in part.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -37,15 +37,15 @@ def name_leaves(name: str, state: State) -> dict[str, Tensor]:
 
 
 def asking_gradients(state: State) -> State:
-    """A copy of a state, cut off, that gradients are taken for, where a leaf can have one."""
+    """A detached copy of a state that requires gradients, for the leaves that can have one."""
     return map_state(lambda leaf: leaf.detach().clone().requires_grad_(differentiable(leaf)), state)
 
 
 def expect_batch_first(what: str, state: State, rows: int) -> None:
-    """A structure that `map_state` and `select_state` go through: tuples of tensors [rows, ...].
+    """Check that `map_state` and `select_state` can process a structure: tuples of tensors [rows, ...].
 
     Raises:
-        Nonconforming: it holds something else.
+        Nonconforming: it contains anything else.
     """
     if state is None:
         return
@@ -54,14 +54,14 @@ def expect_batch_first(what: str, state: State, rows: int) -> None:
             raise Nonconforming(
                 f"that {what} has a leaf of shape {tuple(state.shape)}",
                 f"the batch ({rows}) first",
-                "Give every leaf one row per sentence: searches choose rows.",
+                "Give every leaf one row per sentence: searches select rows.",
             )
         return
     if not isinstance(state, tuple):
         raise Nonconforming(
             f"that {what} holds a {type(state).__name__}",
             "tensors in tuples (or NamedTuples)",
-            "Numbers that depend on no sentence belong on the part, all else in tensors.",
+            "Store values that do not depend on a sentence on the part, and all others in tensors.",
         )
     for part in state:
         expect_batch_first(what, part, rows)
@@ -71,9 +71,9 @@ def with_gradients(values: Values, inputs: Values, part: nn.Module) -> dict[str,
     """The values, and the gradients of a random weighting of all of them; zero where there is none.
 
     Args:
-        values: what the part computed; the weighting goes by their order.
-        inputs: what gradients are taken for beside the parameters.
-        part: whose parameters.
+        values: what the part computed; the weights depend on their order.
+        inputs: the tensors to take gradients for, besides the parameters.
+        part: the module whose parameters are used.
     """
     generator, loss = torch.Generator().manual_seed(1), torch.zeros((), dtype=torch.float64)
     for value in values.values():
@@ -94,11 +94,11 @@ def with_gradients(values: Values, inputs: Values, part: nn.Module) -> dict[str,
 
 
 def modes(part: nn.Module, ask: Callable[[], Values]) -> Iterator[str]:
-    """In evaluation; and in training, if a part draws no numbers there: then it is to do the same.
+    """Evaluation mode; also training mode, if the part is deterministic there: it must then do the same.
 
     Args:
-        part: is put into the mode.
-        ask: gives what the part computes.
+        part: set to the mode.
+        ask: returns what the part computes.
 
     Yields:
         the mode, for messages.
@@ -112,7 +112,7 @@ def modes(part: nn.Module, ask: Callable[[], Values]) -> Iterator[str]:
 
 
 def name_parameters(part: nn.Module) -> dict[str, Tensor]:
-    """Those that learn, by name."""
+    """The trainable parameters, by name."""
     return {f"parameter {name}": value for name, value in part.named_parameters() if value.requires_grad}
 
 
@@ -125,18 +125,18 @@ def expect_same(
     *,
     types: bool = True,
 ) -> None:
-    """The same names with the same numbers but for rounding, of the same types.
+    """Check for the same names, with equal values up to rounding, of the same dtypes.
 
     Args:
-        found: by one way.
-        expected: by the other.
-        how: the two ways, in words.
-        remedy: what to do about it.
+        found: the values to check.
+        expected: the reference.
+        how: what is compared, in words.
+        remedy: what to do if they differ.
         tolerance: see `expect_close`.
-        types: whether types must agree, too; under autocast they depend on the way.
+        types: whether dtypes must agree, too; under autocast they may differ between implementations.
 
     Raises:
-        Nonconforming: telling the place where they differ most.
+        Nonconforming: they differ; names the place of the largest difference.
     """
     if set(found) != set(expected):
         raise Nonconforming(f"{sorted(found)} {how}", f"{sorted(expected)}", remedy)
@@ -147,10 +147,10 @@ def expect_same(
 
 
 def expect_same_bits(found: Values, expected: Values, how: str, remedy: str) -> None:
-    """The same numbers to the last bit.
+    """Check for bitwise equality.
 
     Raises:
-        Nonconforming: naming the first that differs.
+        Nonconforming: names the first value that differs.
     """
     for name, value in expected.items():
         if not torch.equal(found[name], value):
@@ -160,15 +160,15 @@ def expect_same_bits(found: Values, expected: Values, how: str, remedy: str) -> 
 def expect_nothing_kept(
     build: Callable[[], Module], draw: Callable[[Module], Any], run: Callable[[Module, Any], Values]
 ) -> None:
-    """Two runs give the same bits, the part is after a run what it was before, and its state_dict is all of it.
+    """Check that runs are repeatable and leave the part unchanged, and that its state_dict is complete.
 
     Args:
         build: makes the part, in evaluation mode.
-        draw: makes inputs, others each time.
-        run: the part's numbers for inputs.
+        draw: makes random inputs, different at each call.
+        run: the part's outputs for some inputs.
 
     Raises:
-        Nonconforming: it draws, remembers, or has weights that no state_dict holds.
+        Nonconforming: it is random, keeps state, or has weights that are missing from its state_dict.
     """
     part = build()
     before, names = {k: v.clone() for k, v in part.state_dict().items()}, _attributes(part)
@@ -183,15 +183,15 @@ def expect_nothing_kept(
         raise Nonconforming(f"that a run changed {changed} and left {new} on the part", "no change", remedy)
     copy = build()
     copy.load_state_dict(part.state_dict())
-    remedy = "Make every tensor that is learnt a Parameter and every other one a buffer."
+    remedy = "Make every learnt tensor a Parameter, and every other one a buffer."
     expect_same_bits(run(copy, inputs), first, "in a copy with the same state_dict", remedy)
 
 
 def expect_gradients(values: Values, inputs: Values, part: nn.Module) -> None:
-    """Gradients are finite, and every input and every parameter gets one.
+    """Check that gradients are finite, and that every input and every parameter gets one.
 
     Raises:
-        Nonconforming: naming one that does not.
+        Nonconforming: names one that does not.
     """
     found = with_gradients(values, inputs, part)
     for name in (*inputs, *name_parameters(part)):
@@ -205,8 +205,8 @@ def expect_gradients(values: Values, inputs: Values, part: nn.Module) -> None:
         if not gradient.any():
             raise Nonconforming(
                 f"that the gradient of {name} is zero everywhere",
-                "that what comes out depends on it",
-                "Use it, or take it out; look for detach(), .data and in-place changes.",
+                "that the output depends on it",
+                "Use it, or remove it; look for detach(), .data and in-place changes.",
             )
 
 
@@ -216,7 +216,7 @@ _NARROW = (torch.float32, torch.bfloat16, torch.float16)
 def expect_true_gradients(
     function: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor], what: str
 ) -> None:
-    """Gradients in float64 are those of finite differences, along a random direction.
+    """Check gradients in float64 against finite differences, along a random direction.
 
     Raises:
         Nonconforming: they are not.
@@ -224,7 +224,7 @@ def expect_true_gradients(
 
     narrow: set[torch.dtype] = set()
 
-    def together(*inputs: Tensor) -> Tensor:  # gradcheck leaves out a value that is cut off
+    def together(*inputs: Tensor) -> Tensor:  # gradcheck skips a detached value
         values = function(*inputs)
         narrow.update(one.dtype for one in values if one.requires_grad and one.dtype in _NARROW)
         return torch.cat([value.flatten() for value in values])
@@ -248,18 +248,18 @@ ONNX_IS_HERE = all(importlib.util.find_spec(name) for name in ("onnx", "onnxscri
 def expect_exported(
     step: nn.Module, inputs: Sequence[Tensor], other: Sequence[Tensor], axes: Sequence[Mapping[int, str]]
 ) -> None:
-    """A module can be exported, for any sizes of the named axes, and what was exported gives the same numbers.
+    """Check that a module can be exported, for any sizes of the named axes, and then gives the same numbers.
 
-    In ONNX where its packages are installed; else torch.export takes it, which is the first half of the way.
+    To ONNX if its packages are installed; else only by torch.export, the first half of that.
 
     Args:
-        step: takes and returns tensors.
+        step: a module that takes and returns tensors.
         inputs: an example.
-        other: of other sizes, to be compared.
-        axes: for each input, the name of each axis whose size is free.
+        other: inputs of other sizes, on which outputs are compared.
+        axes: for each input, the name of each axis of variable size.
 
     Raises:
-        Nonconforming: it is refused, or its numbers depend on the example.
+        Nonconforming: the export fails, or its numbers depend on the example.
     """
     if ONNX_IS_HERE:
         expect_in_onnx(step, inputs, other, axes)
@@ -276,7 +276,7 @@ def expect_exported(
 def expect_in_onnx(
     step: nn.Module, inputs: Sequence[Tensor], other: Sequence[Tensor], axes: Sequence[Mapping[int, str]]
 ) -> None:
-    """`expect_exported` where the packages are installed; cells may walk over time (`s2s.export.recurrence`)."""
+    """`expect_exported` if the packages are installed; cells may loop over time (`s2s.export.recurrence`)."""
     import onnxruntime
 
     from s2s.errors import ConfigError
@@ -300,7 +300,7 @@ def expect_in_onnx(
         )
     except ConfigError as error:
         raise _refused("torch.onnx", root_cause(error)) from error
-    except Exception as error:  # onnxruntime's own have no class in common
+    except Exception as error:  # onnxruntime's own have no common base class
         raise _refused("onnxruntime", error) from error
     _expect_equal([torch.from_numpy(value) for value in found], expected)
 
@@ -314,13 +314,13 @@ def _refused(by: str, error: BaseException) -> Nonconforming:
 
 
 def _expect_equal(found: Any, expected: Any) -> None:
-    remedy = "Look for numbers that depend on the example, its sizes for one."
+    remedy = "Look for values that depend on the example, such as its sizes."
     for i, (value, wanted) in enumerate(zip(listed(found), listed(expected), strict=True)):
         expect_close(f"what was exported gives (value {i})", value, wanted, remedy, TOLERANCES[torch.float32])
 
 
 class _Flat(nn.Module):
-    """Any module as one of positional tensors, so that axes are named in one way."""
+    """Any module with positional tensors as inputs, so that axes are named uniformly."""
 
     def __init__(self, step: nn.Module) -> None:
         super().__init__()
@@ -331,7 +331,7 @@ class _Flat(nn.Module):
 
 
 def listed(values: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    """Tensors, however many."""
+    """One or several tensors as a list."""
     return [values] if isinstance(values, Tensor) else list(values)
 
 

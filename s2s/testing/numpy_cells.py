@@ -1,17 +1,17 @@
-"""The recurrent cells of the field in plain NumPy: forward in time, and backward through time by hand.
+"""The standard recurrent cells in plain NumPy: the forward pass, and backpropagation through time by hand.
 
-They are the slow twins of the cells in torch, and are written to be read: one sentence, one time step after
-the other, float64, no stacked weights. `x` is [time, input]; a hidden state is [hidden]; `W` is what an input
-is multiplied by, `U` what a hidden state is multiplied by, `b` a bias.
+They are slow, readable references for the cells in torch: one sentence, one time step after the other,
+float64, no stacked weights. `x` is [time, input]; a hidden state is [hidden]; `W` is the weight of an input,
+`U` the weight of a hidden state, `b` a bias.
 
 Every cell has two functions. `*_forward` returns the outputs, the last state and a trace: what each time step
 computed. `*_backward` reads the trace from the last step to the first (back-propagation through time, Werbos
-1990). It takes what the loss says of the outputs (dL/d output, [time, hidden]) and of the last state, and
-returns dL/dx, dL/d first state and dL/d parameters; the last has the shape of the parameters, so that each
-gradient carries its parameter's name.
+1990). It takes the gradients of the loss for the outputs (dL/d output, [time, hidden]) and the last state, and
+returns dL/dx, dL/d first state and dL/d parameters; the last is structured like the parameters, so that each
+gradient has its parameter's name.
 
 In the backward functions `d_name` stands for dL/d name, and `d_name_sum` for the gradient of the weighted sum
-that goes into the gate `name`, before its squashing function.
+of the gate `name`, before its activation function.
 """
 
 from typing import NamedTuple
@@ -42,7 +42,7 @@ class Affine(NamedTuple):
         return Affine(self.W + other.W, self.U + other.U, self.b + other.b)
 
     def zeros(self) -> "Affine":
-        """Zeros of the same shapes: what a gradient starts from."""
+        """Zeros of the same shapes, the initial value of a gradient."""
         return Affine(np.zeros_like(self.W), np.zeros_like(self.U), np.zeros_like(self.b))
 
 
@@ -100,7 +100,7 @@ def elman_backward(
 #     input  i_t = sigmoid(W_i x_t + U_i h_{t-1} + b_i)        how much of the candidate is written
 #     forget f_t = sigmoid(W_f x_t + U_f h_{t-1} + b_f)        how much of the memory is kept
 #     cell   g_t = tanh   (W_g x_t + U_g h_{t-1} + b_g)        the candidate
-#     output o_t = sigmoid(W_o x_t + U_o h_{t-1} + b_o)        how much of the memory is shown
+#     output o_t = sigmoid(W_o x_t + U_o h_{t-1} + b_o)        how much of the memory is output
 #     memory c_t = f_t * c_{t-1} + i_t * g_t
 #     hidden h_t = o_t * tanh(c_t)                             also the output
 
@@ -161,7 +161,7 @@ def lstm_backward(
         c_before, h_before, squashed = trace.memory[t], trace.hidden[t], np.tanh(trace.memory[t + 1])
 
         d_h = d_h + d_outputs[t]
-        # the memory matters through h_t = o_t tanh(c_t), besides through c_{t+1}
+        # the memory affects the loss through h_t = o_t tanh(c_t) and through c_{t+1}
         d_c = d_c + d_h * o * (1.0 - squashed**2)
         d_sums = (
             d_c * g * i * (1.0 - i),  # input gate;  sigmoid' = s (1 - s)
@@ -196,12 +196,12 @@ def lstm_backward(
 
 
 class GRUParameters(NamedTuple):
-    """The three weighted sums of a GRU, and the bias beside U_n h in the variant with the reset after it."""
+    """The three weighted sums of a GRU, and the bias added to U_n h in the variant that resets after it."""
 
     reset: Affine
     update: Affine
     candidate: Affine
-    recurrent_bias: Array  # b_u [hidden]; unused where the reset stands before the product
+    recurrent_bias: Array  # b_u [hidden]; unused if the reset comes before the product
 
 
 class GRUTrace(NamedTuple):

@@ -1,4 +1,4 @@
-"""An attention that must be stepped: what coverage will need of the decoders."""
+"""An attention that must be stepped, as coverage requires of decoders."""
 
 from typing import Any, NamedTuple
 
@@ -9,14 +9,14 @@ from s2s.nn import Attended, Attention
 
 
 class CoverageMemory(NamedTuple):
-    """Encoder outputs, and their mask as what is added to a score."""
+    """Encoder outputs, and their mask as an addend for the scores."""
 
     outputs: Tensor  # [batch, source, memory]
     penalty: Tensor  # [batch, source]
 
 
 class Coverage(Attention):
-    """What was attended to before scores lower (after Tu et al. 2016); the state is what each position got.
+    """Positions attended to before score lower (after Tu et al. 2016); the state is the sum of weights per position.
 
     Its context is not as wide as the memory.
     """

@@ -1,4 +1,4 @@
-"""Cells that look like none of ours: what the core must carry without knowing it."""
+"""Cells with unusual states, which the core must support."""
 
 import warnings
 from typing import Any, NamedTuple
@@ -10,9 +10,9 @@ from s2s.nn.cell import RecurrentCell
 
 
 class OddCell(RecurrentCell):
-    """Three leaves of different widths, output width unlike hidden width, a first state that is not zero.
+    """Three leaves of different widths, an output width other than the hidden width, a nonzero initial state.
 
-    It writes `step`, its state, and nothing else: no projection, no fused way, no noise.
+    It implements `step` and its state only: no projection, no `fused`, no noise.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -20,7 +20,7 @@ class OddCell(RecurrentCell):
         width = sum(self.state_sizes)
         self.mix = nn.Linear(input_size + width, width)
         self.first = nn.Parameter(torch.randn(width))
-        nn.init.normal_(self.mix.weight, std=0.2)  # no chaos: it would blow up rounding
+        nn.init.normal_(self.mix.weight, std=0.2)  # small: chaos would amplify rounding errors
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
@@ -29,7 +29,7 @@ class OddCell(RecurrentCell):
     def initial_state(self, batch_size: int, *, like: Tensor) -> Any:
         return tuple(self.first.expand(batch_size, -1).split(list(self.state_sizes), dim=-1))
 
-    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:  # type: ignore[override]  # it draws no noise
+    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:  # type: ignore[override]  # it has no noise
         said, hidden, clock = state
         mixed = self.mix(torch.cat([x, *state], dim=-1))
         new_said, new_hidden, tick = mixed.split(list(self.state_sizes), dim=-1)
@@ -47,7 +47,7 @@ class Slots(NamedTuple):
 
 
 class SlotCell(RecurrentCell):
-    """A nested state with a matrix leaf under a constraint, an affine projection and noise of its own."""
+    """A nested state with a constrained matrix leaf, its own affine projection and noise."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, output_size=hidden_size)
@@ -88,7 +88,7 @@ class SlotCell(RecurrentCell):
 
 
 class ScalarCell(RecurrentCell):
-    """Beside the hidden state a leaf of one number for each row, [batch]: a running mean of it."""
+    """Besides the hidden state, a leaf of one number per row, [batch]: its running mean."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, projected_size=hidden_size)
@@ -114,7 +114,7 @@ class ScalarCell(RecurrentCell):
 
 
 class CountingCell(RecurrentCell):
-    """Leaves that no gradient goes through: the number of steps, [batch] of int64, and which units were positive."""
+    """Leaves without a gradient: the number of steps, [batch] of int64, and which units were positive."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, projected_size=hidden_size)
@@ -141,7 +141,7 @@ class CountingCell(RecurrentCell):
 
 
 class RotatingCell(RecurrentCell):
-    """A complex leaf, turned by an angle at every step, and a real one that reads it."""
+    """A complex leaf, rotated by an angle at every step, and a real one that reads it."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, projected_size=2 * hidden_size)
@@ -177,12 +177,12 @@ class RotatingCell(RecurrentCell):
 
 
 class HookedCell(RecurrentCell):
-    """It holds a tensor that a hook computed, weight normalization (Salimans & Kingma 2016), and cannot be copied."""
+    """It holds a tensor computed by a hook, weight normalization (Salimans & Kingma 2016), and cannot be copied."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, projected_size=hidden_size)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # the way that is recommended can be copied
+            warnings.simplefilter("ignore", FutureWarning)  # the recommended function can be copied
             self.recur = nn.utils.weight_norm(nn.Linear(hidden_size, hidden_size))
 
     def step(self, x: Tensor, state: tuple[Tensor], noise: Any = None) -> tuple[Tensor, tuple[Tensor]]:

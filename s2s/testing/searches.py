@@ -1,10 +1,10 @@
-"""The kit of search strategies.
+"""The conformance kit for search strategies.
 
-Each check takes a factory () -> SearchStrategy: a class, or a partial with the strategy's options. What is found is
-held against tables that hold all that a model can say, and that watch who asks (`s2s.testing.tables`).
+Each check takes a factory () -> SearchStrategy: a class, or a partial with the strategy's options. Results are
+compared with tables that hold all outputs of a model, and that check their calls (`s2s.testing.tables`).
 
-A strategy that draws says so (`SearchStrategy.draws`) and draws by `Stepper.fingerprints`, so that what it finds
-depends on the sentence alone.
+A strategy that samples declares it (`SearchStrategy.draws`) and samples by `Stepper.fingerprints`, so that its results
+depend on the sentence alone.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LIMITS = (6, 5, 4, 3, 2, 1, 0, 6, 6)
 MINIMUMS = (0, 0, 2, 3, 1, 1, 0, 0, 4)
 
 ROUNDING = 1e-5
-"""float32 sums of up to seven log-probabilities, with room for another order of the operations."""
+"""For float32 sums of up to seven log-probabilities, in any order of the operations."""
 
 
 def check_constructor(factory: SearchFactory) -> None:
@@ -52,7 +52,7 @@ def check_constructor(factory: SearchFactory) -> None:
 
 
 def check_hypotheses(factory: SearchFactory) -> None:
-    """At least one for each sentence, of words alone, finished by the end of the sentence or marked as unfinished."""
+    """At least one per sentence, of words alone, finished by the end of the sentence or marked as unfinished."""
     tables = random_tables(len(LIMITS), seed=1)
     endless = tables.clone()
     endless[..., EOS] = -torch.inf
@@ -62,22 +62,22 @@ def check_hypotheses(factory: SearchFactory) -> None:
             raise Nonconforming(
                 f"results for {len(found)} of {len(LIMITS)} sentences",
                 "one list for each",
-                "Leave no sentence out.",
+                "Omit no sentence.",
             )
         for sentence, hypotheses in enumerate(found):
             if not hypotheses:
                 raise Nonconforming(
                     f"no hypothesis for sentence {sentence}",
                     "at least one",
-                    "Where nothing is finished at the limit, give what there is, marked as unfinished.",
+                    "If nothing is finished at the limit, return what there is, marked as unfinished.",
                 )
             for one in hypotheses:
                 _expect_form(one, f"sentence {sentence}")
                 if not one.finished and len(one.tokens) < LIMITS[sentence]:
                     raise Nonconforming(
                         f"that {one.tokens} of sentence {sentence} is unfinished at {len(one.tokens)} tokens",
-                        f"that it goes on, for its limit is {LIMITS[sentence]}",
-                        "Only the limit, or that nothing can follow, leaves a hypothesis unfinished.",
+                        f"that it continues, as its limit is {LIMITS[sentence]}",
+                        "A hypothesis is unfinished only at the limit, or if nothing can follow.",
                     )
 
 
@@ -90,7 +90,7 @@ def check_log_probs(factory: SearchFactory) -> None:
 
 
 def check_state(factory: SearchFactory) -> None:
-    """The state goes with its beam: what follows a prefix was asked of the state of that prefix."""
+    """The state follows its beam: each prefix is continued from its own state."""
     tables = random_tables(len(LIMITS), seed=3)
     stepper = TableStepper(tables)
     for sentence, hypotheses in enumerate(_run(factory(), stepper, LIMITS, MINIMUMS)):
@@ -98,15 +98,15 @@ def check_state(factory: SearchFactory) -> None:
             for length in range(len(one.log_probs)):
                 if (sentence, tuple(one.tokens[:length])) not in stepper.asked:
                     raise Nonconforming(
-                        f"hypothesis {one.tokens} of sentence {sentence}, and that nobody asked the stepper what "
+                        f"hypothesis {one.tokens} of sentence {sentence}, and that the stepper was never asked what "
                         f"follows {one.tokens[:length]}",
                         "a state for each of its prefixes",
-                        "Take the rows of the state that the beams come from: select_state(step.state, parents).",
+                        "Select the rows of the state that the beams come from: select_state(step.state, parents).",
                     )
 
 
 def check_scores(factory: SearchFactory) -> None:
-    """Finished hypotheses first, each part best first; of one length the more probable has the better score."""
+    """Finished hypotheses first, each group best first; at equal length, the more probable has the better score."""
     tables = random_tables(len(LIMITS), seed=4)
     for sentence, hypotheses in enumerate(_search(factory(), tables)):
         scores = [one.score for one in hypotheses]
@@ -114,14 +114,14 @@ def check_scores(factory: SearchFactory) -> None:
             raise Nonconforming(
                 f"scores {scores} of sentence {sentence}",
                 "finite numbers",
-                "Give no hypothesis that is impossible.",
+                "Return no hypothesis of probability zero.",
             )
         ranks = [(not one.finished, -one.score) for one in hypotheses]
         if ranks != sorted(ranks):
             raise Nonconforming(
                 f"hypotheses of sentence {sentence} in the order "
                 f"{[(round(one.score, 3), 'finished' if one.finished else 'unfinished') for one in hypotheses]}",
-                "finished ones first, the best score first in each part",
+                "finished ones first, the best score first in each group",
                 "Sort them.",
             )
         for one in hypotheses:
@@ -133,13 +133,13 @@ def check_scores(factory: SearchFactory) -> None:
                         f"score {one.score:.4f} of {one.tokens}, whose log-probabilities sum to "
                         f"{sum(one.log_probs):.4f}, and {other.score:.4f} of {other.tokens} with "
                         f"{sum(other.log_probs):.4f}",
-                        "the better score for the more probable of two hypotheses of one length",
-                        "Make the score of the sum of log-probabilities, the end's among them.",
+                        "the better score for the more probable of two hypotheses of equal length",
+                        "Compute the score from the sum of log-probabilities, the end's included.",
                     )
 
 
 def check_limits(factory: SearchFactory) -> None:
-    """Limits and minimums hold for each sentence by itself; without minimums there are none."""
+    """Limits and minimums apply per sentence; without minimums, there are none."""
     tables = random_tables(len(LIMITS), seed=5)
     for sentence, hypotheses in enumerate(_search(factory(), tables)):
         for one in hypotheses:
@@ -147,13 +147,13 @@ def check_limits(factory: SearchFactory) -> None:
                 raise Nonconforming(
                     f"{len(one.tokens)} tokens for sentence {sentence}",
                     f"{LIMITS[sentence]} at most",
-                    "Take limits[sentence]; the end is not counted.",
+                    "Use limits[sentence]; the end is not counted.",
                 )
             if one.finished and len(one.tokens) < MINIMUMS[sentence]:
                 raise Nonconforming(
                     f"that sentence {sentence} ends after {len(one.tokens)} tokens",
                     f"{MINIMUMS[sentence]} at least",
-                    "Let the end of the sentence not follow before minimums[sentence] tokens.",
+                    "Do not allow the end of the sentence before minimums[sentence] tokens.",
                 )
     try:
         without = _seeded(lambda: _search(factory(), tables, minimums=None))
@@ -166,7 +166,7 @@ def check_limits(factory: SearchFactory) -> None:
 
 
 def check_certain(factory: SearchFactory) -> None:
-    """Where the model is all but certain, its output is what is found."""
+    """If the model is almost certain, its output is found."""
     paths = ((4, 5, 6), (), (6,), (5, 5, 5, 5, 4), (1, 4))
     tables = certain_tables(paths, seed=6)
     limits, minimums = (LONGEST,) * len(paths), (0,) * len(paths)
@@ -175,12 +175,12 @@ def check_certain(factory: SearchFactory) -> None:
             raise Nonconforming(
                 f"{hypotheses[0].tokens} ({'finished' if hypotheses[0].finished else 'unfinished'}) first",
                 f"{list(path)}, finished: each of its tokens has a probability above 0.999",
-                "Follow what the stepper says.",
+                "Follow the stepper's log-probabilities.",
             )
 
 
 def check_batch_mates(factory: SearchFactory) -> None:
-    """A sentence alone, in a batch and in another order of the batch: the same hypotheses."""
+    """A sentence alone, in a batch and in a reordered batch: the same hypotheses."""
     strategy, tables = factory(), random_tables(len(LIMITS), seed=7)
     together = _search(strategy, tables)
     backwards = _search(strategy, tables.flip(0), LIMITS[::-1], MINIMUMS[::-1])[::-1]
@@ -188,17 +188,17 @@ def check_batch_mates(factory: SearchFactory) -> None:
         _search(strategy, tables[i : i + 1], LIMITS[i : i + 1], MINIMUMS[i : i + 1])[0]
         for i in range(len(LIMITS))
     ]
-    remedy = "No sentence may see another: no width, limit or stop that the whole batch decides."
+    remedy = "No sentence may see another: no width, limit or stop may depend on the whole batch."
     _expect_same("in a batch", together, alone, "alone", remedy)
-    _expect_same("in a batch turned round", backwards, alone, "alone", remedy)
+    _expect_same("in a reversed batch", backwards, alone, "alone", remedy)
     tables[0] = torch.nan  # a model that has diverged
     _expect_same(
-        "beside one of which the model says NaN", _search(strategy, tables)[1:], alone[1:], "alone", remedy
+        "beside one for which the model gives NaN", _search(strategy, tables)[1:], alone[1:], "alone", remedy
     )
 
 
 def check_leaving(factory: SearchFactory) -> None:
-    """Sentences that are done leave the stepper together with their tokens and states, or not at all."""
+    """Finished sentences are dropped from the stepper together with their tokens and states, or not at all."""
     paths = [(), (4, 5, 6, 4, 5), (), (6, 6), (), (5, 4, 6, 5), (), ()] * 3
     for seed, sentences in enumerate((paths, paths[::-1])):
         tables = certain_tables(sentences, seed=seed)
@@ -206,14 +206,14 @@ def check_leaving(factory: SearchFactory) -> None:
         for path, hypotheses in zip(sentences, _search(factory(), tables, limits, None), strict=True):
             if hypotheses[0].tokens != list(path):
                 raise Nonconforming(
-                    f"{hypotheses[0].tokens} where other sentences of the batch were done before",
+                    f"{hypotheses[0].tokens} where other sentences of the batch finished before",
                     f"{list(path)}",
-                    "Keep account of which sentence each row stands for, after stepper.keep too.",
+                    "Track which sentence each row belongs to, also after stepper.keep.",
                 )
 
 
 def check_ties(factory: SearchFactory) -> None:
-    """Among equal scores the lower beam comes first, then the lower id; where it draws, each comes first somewhere."""
+    """On ties the lower beam comes first, then the lower id; if it samples, each comes first somewhere."""
     strategy = factory()
     tables = random_tables(32 if strategy.draws else 2, seed=8)
     tables[:] = -torch.inf
@@ -221,7 +221,7 @@ def check_ties(factory: SearchFactory) -> None:
         for prefix in range(prefix_number([WORDS[0]] * length), prefix_number([WORDS[-1]] * length) + 1):
             tables[:, prefix, [5, 6]] = math.log(0.5)
     tables[:, prefix_number([1, 1]) :, EOS] = 0.0  # after two tokens
-    unreachable = prefix_number([4])  # it tells the sentences apart
+    unreachable = prefix_number([4])  # it distinguishes the sentences
     tables[:, unreachable] = random_tables(len(tables), seed=8)[:, unreachable]
     equal = [[5, 5], [5, 6], [6, 5], [6, 6]]
     searched = _search(strategy, tables, (4,) * len(tables), None)
@@ -230,8 +230,8 @@ def check_ties(factory: SearchFactory) -> None:
         if [list(one) for one in first] != equal:
             raise Nonconforming(
                 f"that of four equally probable outputs {first} came first in {len(tables)} sentences",
-                "each of them somewhere: it says that it draws",
-                "Draw by Stepper.fingerprints, so that each sentence draws for itself.",
+                "each of them somewhere, as `draws` is True",
+                "Sample by Stepper.fingerprints, so that each sentence samples for itself.",
             )
         return
     for hypotheses in searched:
@@ -245,40 +245,40 @@ def check_ties(factory: SearchFactory) -> None:
 
 
 def check_deterministic(factory: SearchFactory) -> None:
-    """The same sentences give the same hypotheses, whatever was drawn before."""
+    """The same sentences give the same hypotheses, whatever was sampled before."""
     strategy, tables = factory(), random_tables(len(LIMITS), seed=9, sharpness=0.5)
     first, second = (_seeded(lambda: _search(strategy, tables), seed) for seed in (1, 2))
-    remedy = "Draw nothing, or by Stepper.fingerprints and a seed alone."
+    remedy = "Do not sample, or only by Stepper.fingerprints and a seed."
     _expect_same("at the first time", first, second, "at the second", remedy)
 
 
 def check_repeatable(factory: SearchFactory) -> None:
-    """With the same seed of torch the same hypotheses, even if it draws."""
+    """The same torch seed gives the same hypotheses, even if it samples."""
     strategy, tables = factory(), random_tables(len(LIMITS), seed=10, sharpness=0.5)
     first, second = (_seeded(lambda: _search(strategy, tables)) for _ in range(2))
-    remedy = "Draw from torch's generator alone: a validation seeds it, so that a resumed run is the run."
+    remedy = "Sample only from torch's generator: a validation seeds it, so that a resumed run is the same."
     _expect_same("with one seed", first, second, "with the same again", remedy)
 
 
 def check_keeps_nothing(factory: SearchFactory) -> None:
-    """A search leaves the strategy as it was, and the next one does not know of it."""
+    """A search changes neither the strategy nor the next search."""
     strategy, tables = factory(), random_tables(len(LIMITS), seed=11)
     before = repr(vars(strategy))
     first = _seeded(lambda: _search(strategy, tables))
     _search(strategy, tables[:3].flip(0), (6, 6, 6), None)
     again = _seeded(lambda: _search(strategy, tables))
-    remedy = "Keep nothing on self: search gets all that it needs."
+    remedy = "Keep nothing on self: search is given all that it needs."
     if repr(vars(strategy)) != before:
         raise Nonconforming(f"attributes {vars(strategy)} after a search", f"{before}, as before", remedy)
     _expect_same("after another search", again, first, "before it", remedy)
 
 
 def check_threads(factory: SearchFactory) -> None:
-    """Several threads may search at once, each its own sentences."""
+    """Several threads may search concurrently, each its own sentences."""
     strategy = factory()
     tables = [random_tables(len(LIMITS), seed=seed) for seed in range(4)]
     one_by_one = [_search(strategy, table) for table in tables]
-    remedy = "Keep nothing on self, not even during a search: translating is done in threads."
+    remedy = "Keep nothing on self, not even during a search: translation uses threads."
     try:
         found = at_once([partial(_search, strategy, table, waits=True) for table in tables])
     except Exception as error:
@@ -290,14 +290,14 @@ def check_threads(factory: SearchFactory) -> None:
 
 
 def check_dead_ends(factory: SearchFactory) -> None:
-    """Where nothing can follow, or the model says NaN, a sentence ends unfinished, and no error ends the search."""
+    """If nothing can follow, or the model gives NaN, a sentence ends unfinished, without an error."""
     tables = random_tables(5, seed=12)
     limits, minimums = (5, 5, 5, 5, 5), (0, 2, 0, 0, 0)
     only_end = torch.full((VOCABULARY,), -torch.inf)
     only_end[EOS] = 0.0
-    tables[:2] = only_end  # may end at once; must not, so that nothing can follow
+    tables[:2] = only_end  # one may end at once; the other must not, so nothing can follow
     tables[2] = -torch.inf
-    tables[2, 0, 5] = 0.0  # one token, and nothing after it
+    tables[2, 0, 5] = 0.0  # one token, then nothing
     tables[3] = torch.nan
     tables[4, 1:] = torch.nan
     tables[4, 0, EOS] = -torch.inf
@@ -307,7 +307,7 @@ def check_dead_ends(factory: SearchFactory) -> None:
         raise Nonconforming(
             f"{type(error).__name__} where nothing can follow: {error}",
             "hypotheses, unfinished ones",
-            "Leave a sentence as it is when no token has a log-probability above -inf.",
+            "End a sentence unfinished when no token has a log-probability above -inf.",
         ) from error
     possible: tuple[tuple[list[int], bool], ...] = (([], True), ([], False), ([5], False), ([], False))
     for output, hypotheses in zip(possible, found[:4], strict=True):
@@ -315,32 +315,32 @@ def check_dead_ends(factory: SearchFactory) -> None:
         if set(map(repr, told)) != {repr(output)}:
             raise Nonconforming(
                 f"{told} (tokens, finished)",
-                f"{output}: nothing else can be said",
+                f"{output}: nothing else is possible",
                 "A token of log-probability -inf or NaN never follows.",
             )
     for one in found[4]:
-        _expect_form(one, "a sentence whose model says NaN after the first token")
+        _expect_form(one, "a sentence with NaN after the first token")
         if one.finished or not all(map(math.isfinite, [one.score, *one.log_probs])):
             raise Nonconforming(
-                f"{one} where the model says NaN after the first token",
-                "an unfinished hypothesis of numbers",
-                "Treat NaN as -inf: a model that has diverged must not end the search of others.",
+                f"{one} where the model gives NaN after the first token",
+                "an unfinished hypothesis of finite numbers",
+                "Treat NaN as -inf: a diverged model must not end the search for other sentences.",
             )
 
 
 def check_weights(factory: SearchFactory) -> None:
-    """Where the stepper gives attention, a hypothesis has it token by token over its source, else None."""
+    """If the stepper returns attention, hypotheses hold it per token over their source, else None."""
     tables = random_tables(len(LIMITS), seed=13)
     if any(one.weights is not None for hypotheses in _search(factory(), tables) for one in hypotheses):
         raise Nonconforming(
             "weights, though the stepper gave none",
             "None",
-            "Hand on what Step.weights holds, None if nothing.",
+            "Pass on Step.weights, None included.",
         )
     weights = random_weights(len(LIMITS), seed=14)
     lengths = source_lengths(torch.arange(len(LIMITS), device="cpu")).tolist()
     found = _run(factory(), TableStepper(tables, weights=weights), LIMITS, MINIMUMS)
-    remedy = "Row i belongs to token i: it is Step.weights of the step that token i was chosen from."
+    remedy = "Row i belongs to token i: it is Step.weights of the step in which token i was chosen."
     for sentence, hypotheses in enumerate(found):
         for one in hypotheses:
             shape = None if one.weights is None else tuple(one.weights.shape)
@@ -351,7 +351,7 @@ def check_weights(factory: SearchFactory) -> None:
                     "One row for each token, none for the end, without the source's padding.",
                 )
             if one.weights.device.type != "cpu":
-                raise Nonconforming(f"weights on {one.weights.device}", "cpu", "Take them there, at the end.")
+                raise Nonconforming(f"weights on {one.weights.device}", "cpu", "Move them there at the end.")
             for i, row in enumerate(one.weights):
                 expected = weights[sentence, prefix_number(one.tokens[:i]), : lengths[sentence]].cpu()
                 if not torch.allclose(row, expected, atol=ROUNDING):
@@ -363,11 +363,11 @@ def check_weights(factory: SearchFactory) -> None:
 
 
 def check_model(factory: SearchFactory) -> None:
-    """With a model: sound hypotheses, each with the log-probabilities of teacher forcing."""
+    """With a model: valid hypotheses, each with the log-probabilities of teacher forcing."""
     model = models.small_model().eval()
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.mul_(2)  # livelier than an untrained model
+            parameter.mul_(2)  # less uniform than an untrained model
     source = pad(((4, 5, 6, 7, 8), (9,), (10, 11, 4)))
     with torch.no_grad():
         found: Found = models.search(model, source, factory())
@@ -392,11 +392,11 @@ def check_no_sentences(factory: SearchFactory) -> None:
         raise Nonconforming(
             f"{type(error).__name__} for a batch of no sentences: {error}",
             "an empty list",
-            "Take no maximum of nothing.",
+            "Take no maximum of an empty tensor.",
         ) from error
     if found != []:
         raise Nonconforming(
-            f"{found} for a batch of no sentences", "an empty list", "Give one list for each."
+            f"{found} for a batch of no sentences", "an empty list", "Return one list for each."
         )
 
 
@@ -467,20 +467,20 @@ def _recomputed(table: Tensor, one: Hypothesis) -> list[float]:
 
 
 def _expect_form(one: Hypothesis, where: str) -> None:
-    reserved = {PAD: "padding", BOS: "the begin of the sentence", EOS: "the end of the sentence"}
+    reserved = {PAD: "padding", BOS: "the start of the sentence", EOS: "the end of the sentence"}
     for token in one.tokens:
         if not isinstance(token, int) or token in reserved:
             raise Nonconforming(
                 f"token {token!r}{f' ({reserved[token]})' if token in reserved else ''} in {one.tokens} ({where})",
                 "words alone, as Python numbers",
-                "Leave out begin, end and padding; read tensors by tolist().",
+                "Leave out start, end and padding; read tensors by tolist().",
             )
     if len(one.log_probs) != len(one.tokens) + one.finished:
         raise Nonconforming(
             f"{len(one.log_probs)} log-probabilities for {len(one.tokens)} tokens, "
             f"{'finished' if one.finished else 'unfinished'} ({where})",
             "one for each token, and one for the end if it is finished",
-            "finished says that the end of the sentence was chosen, not that the limit came.",
+            "finished means that the end of the sentence was chosen, not that the limit was reached.",
         )
 
 
@@ -494,8 +494,8 @@ def _expect_log_probs(one: Hypothesis, expected: Sequence[float], where: str) ->
     if not close:
         raise Nonconforming(
             f"log-probabilities {found} of {one.tokens} ({where})",
-            f"{told}, as the model says",
-            "Hand on those of the chosen tokens, the end's last, and let each beam keep its own state.",
+            f"{told}, as the model gives",
+            "Return those of the chosen tokens, the end's last, and let each beam keep its own state.",
         )
 
 

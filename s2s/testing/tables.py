@@ -1,6 +1,6 @@
-"""A model small enough to know all that it can say: a distribution for each prefix of each sentence.
+"""A model small enough to know all its outputs: a distribution for each prefix of each sentence.
 
-It also watches who asks it: every row of the state knows which sentence and which tokens it is of.
+It also checks its calls: every row of the state records its sentence and its tokens.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from s2s.text.tokenizer import BOS, EOS, PAD, UNK
 
 VOCABULARY = 7
 WORDS = (UNK, 4, 5, 6)
-"""What a prefix consists of."""
+"""The tokens of prefixes."""
 
 LONGEST = 6
 """Tokens of the longest output."""
@@ -28,7 +28,7 @@ PREFIXES = sum(len(WORDS) ** length for length in range(LONGEST + 1))
 
 
 def prefix_number(tokens: Sequence[int]) -> int:
-    """The row of a table that belongs to a prefix: those of no token, of one token, of two, ... in a row."""
+    """The row of a table for a prefix; prefixes are ordered by length: no token, one token, two, ..."""
     number = 0
     for token in tokens:
         number = len(WORDS) * number + WORDS.index(token) + 1
@@ -36,7 +36,7 @@ def prefix_number(tokens: Sequence[int]) -> int:
 
 
 def random_tables(sentences: int, *, seed: int, sharpness: float = 1.5) -> Tensor:
-    """Distributions over all tokens but padding and the begin of the sentence.
+    """Random distributions over all tokens except padding and the start of the sentence.
 
     Args:
         sentences: how many.
@@ -53,7 +53,7 @@ def random_tables(sentences: int, *, seed: int, sharpness: float = 1.5) -> Tenso
 
 
 def certain_tables(paths: Sequence[Sequence[int]], *, seed: int) -> Tensor:
-    """Tables of which each prefers one output by far: its tokens, then the end (probability 1 - 1e-6 at least)."""
+    """Tables that each strongly prefer one output: its tokens, then the end (probability 1 - 1e-6 at least)."""
     tables = random_tables(len(paths), seed=seed, sharpness=0.5)
     for table, path in zip(tables, paths, strict=True):
         for length, token in enumerate([*path, EOS]):
@@ -65,9 +65,9 @@ class Remembered(NamedTuple):
     """The state of a beam.
 
     Attributes:
-        sentence: of which it is, [rows, 1].
+        sentence: the number of its sentence, [rows, 1].
         tokens: of its prefix, then -1, [rows, LONGEST + 2].
-        time: how many tokens were given, the begin of the sentence among them, [rows, 1].
+        time: tokens given, the start of the sentence included, [rows, 1].
     """
 
     sentence: Tensor
@@ -76,14 +76,14 @@ class Remembered(NamedTuple):
 
 
 class TableStepper(Stepper):
-    """Steps tables.
+    """A stepper for tables.
 
     Args:
         tables: log-probabilities, [sentences, PREFIXES, VOCABULARY].
         weights: attention after each prefix, [sentences, PREFIXES, source], or None.
-        waits: let other threads go on at each step.
-        sentences: which ones these are, [sentences].
-        asked: filled with (sentence, prefix) of all distributions that were asked for.
+        waits: let other threads run at each step.
+        sentences: their numbers, [sentences].
+        asked: filled with (sentence, prefix) of all requested distributions.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class TableStepper(Stepper):
         self.source_lengths = source_lengths(self.sentences)
 
     def initial_state(self) -> Remembered:
-        """Before the begin of the sentence."""
+        """The state before the start of the sentence."""
         rows = len(self.tables)
         return Remembered(
             self.sentences.unsqueeze(1),
@@ -133,19 +133,19 @@ class TableStepper(Stepper):
             expected = int(self.sentences[row // beams])
             if sentence != expected:
                 raise Nonconforming(
-                    f"the state of sentence {sentence} in row {row}, where sentence {expected} stands",
-                    "rows of the state in the order of the sentences that the stepper keeps, beam by beam",
-                    "Take the rows of the state by select_state(state, row of the sentence * beams + beam), and the "
+                    f"the state of sentence {sentence} in row {row}, which belongs to sentence {expected}",
+                    "rows of the state in the order of the stepper's sentences, beam by beam",
+                    "Select the rows of the state by select_state(state, row of the sentence * beams + beam), and the "
                     "sentences by stepper.keep, in the same order.",
                 )
             if count == 0 and token != BOS:
                 raise Nonconforming(f"{token} as the first token", f"bos, {BOS}", "Begin with bos.")
-            followed = [*prefix[:count], token][1:]  # without the begin of the sentence
+            followed = [*prefix[:count], token][1:]  # without the start of the sentence
             asked.append((sentence, tuple(followed)))
             known = len(followed) <= LONGEST and all(word in WORDS for word in followed)
-            numbers.append(prefix_number(followed) if known else 0)  # a beam that nobody looks at any more
+            numbers.append(prefix_number(followed) if known else 0)  # a beam that is no longer used
         self.asked.update(asked)
-        device = self.tables.device  # threads do not know of a default device
+        device = self.tables.device  # a default device does not apply to other threads
         rows = torch.arange(len(numbers), device=device) // beams
         chosen = torch.tensor(numbers, dtype=torch.int64, device=device)
         log_probs = self.tables[rows, chosen].view(sentences, beams, VOCABULARY)
@@ -158,19 +158,19 @@ class TableStepper(Stepper):
             raise Nonconforming(
                 f"tokens {list(tokens.shape)} of {tokens.dtype} for a stepper of {len(self.tables)} sentences",
                 f"[{len(self.tables)}, beams] of torch.int64",
-                "Sentences leave by stepper = stepper.keep(rows), and with them their tokens and states.",
+                "Drop sentences by stepper = stepper.keep(rows), and their tokens and states with them.",
             )
         sentences, beams = tokens.shape
         if len(state.time) != sentences * beams:
             raise Nonconforming(
                 f"a state of {len(state.time)} rows for {sentences} sentences with {beams} beams",
                 f"{sentences * beams} rows, sentence by sentence",
-                "Take one row of the state for each beam.",
+                "Pass one row of the state for each beam.",
             )
         return sentences, beams
 
     def fingerprints(self) -> Tensor:
-        """See `Stepper.fingerprints`: of the tables, for they are the sentences."""
+        """See `Stepper.fingerprints`: of the tables, which stand for the sentences."""
         numbers = [zlib.crc32(table.cpu().numpy().tobytes()) for table in self.tables]
         return torch.tensor(numbers, dtype=torch.int64, device=self.tables.device)
 
@@ -178,14 +178,14 @@ class TableStepper(Stepper):
         """See `Stepper`.
 
         Raises:
-            Nonconforming: these are no rows of the batch, or one stands twice.
+            Nonconforming: these are not rows of the batch, or one occurs twice.
         """
         known = sentences.dim() == 1 and sentences.dtype == torch.int64
         if not known or not set(sentences.tolist()) <= set(range(len(self.tables))):
             raise Nonconforming(
                 f"keep({sentences.tolist()}) of a stepper of {len(self.tables)} sentences",
                 "rows of the present batch, [kept] of torch.int64",
-                "Count rows as they stand now: those that left before have no number any more.",
+                "Number the rows of the present batch: dropped sentences have no number.",
             )
         if len(set(sentences.tolist())) != len(sentences):
             raise Nonconforming(f"keep({sentences.tolist()})", "each row once", "Name each sentence once.")
@@ -204,7 +204,7 @@ def source_lengths(sentences: Tensor) -> Tensor:
 
 
 def random_weights(sentences: int, *, seed: int) -> Tensor:
-    """Attention over the source after each prefix, nothing on padding, [sentences, PREFIXES, longest source]."""
+    """Random attention over the source after each prefix, zero at padding, [sentences, PREFIXES, longest source]."""
     generator = torch.Generator(device="cpu").manual_seed(seed)
     lengths = source_lengths(torch.arange(sentences, device="cpu"))
     logits = torch.randn(sentences, PREFIXES, 4, generator=generator, device="cpu")

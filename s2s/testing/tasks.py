@@ -1,11 +1,11 @@
-"""The kit of tasks: each is trained for a few steps on a few lines, as `s2s fit` does it.
+"""The conformance kit for tasks: each is trained for a few steps on a few lines, as by `s2s fit`.
 
-Each check takes a task, a class that a plugin names in its hook. The kit gives the options that it knows: small parts,
-a tiny text as `data.train` and `data.validation`. A task that needs others says so, for the kit alone:
+Each check takes a task, a class that a plugin names in its hook. The kit sets the options that it knows: small parts,
+a tiny text as `data.train` and `data.validation`. A task that needs others defines them, for the kit only:
 
     @classmethod
     def sample_options(cls, folder: Path) -> dict[str, Any]:
-        ...  # dotted keys; files that they name are written into the folder
+        ...  # dotted keys; write files that they name into the folder
 
 The data module must have an option `batch_sentences`, so that batches of several sizes can be compared.
 """
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 PAIRS = tuple(
     (" ".join(line.split()[: 2 + i]), " ".join(line.split()[: 9 - i])) for i, line in enumerate(ENGLISH)
 )
-"""Of many lengths, so that a mean over sentences or batches is none over tokens."""
+"""Of many lengths, so that a mean over sentences or batches differs from one over tokens."""
 
 SIZE = 8
-"""Of whatever part has a size."""
+"""The size of every part that has one."""
 
 
 def check_constructor(task: type[Task]) -> None:
@@ -58,12 +58,12 @@ def check_constructor(task: type[Task]) -> None:
             )
         with_options = next(
             one for one in holder.__mro__ if "__init__" in vars(one)
-        )  # who inherits them has their docs
+        )  # inherited options are documented there
         constructors.check_constructor(with_options)
 
 
 def check_protocol(task: type[Task]) -> None:
-    """The module is a TaskModule, data has what training asks of it, and callbacks keep checkpoints."""
+    """The module is a TaskModule, data has what training needs, and callbacks write checkpoints."""
     from pytorch_lightning import Callback, LightningDataModule
     from pytorch_lightning.callbacks import Checkpoint
 
@@ -83,7 +83,7 @@ def check_protocol(task: type[Task]) -> None:
         raise Nonconforming(
             f"that {part.data.__name__} has no {', '.join(lacking)}",
             "methods batches_per_epoch and batch_done, options seed and batch_sentences",
-            "Derive it from s2s.training.datamodule.PairData where that fits.",
+            "Derive it from s2s.training.datamodule.PairData if that fits.",
         )
     callbacks = part.callbacks(Path("nowhere"))
     if not all(isinstance(one, Callback) for one in callbacks) or not any(
@@ -92,12 +92,12 @@ def check_protocol(task: type[Task]) -> None:
         raise Nonconforming(
             f"callbacks {[type(one).__name__ for one in callbacks]}",
             "Lightning callbacks, one that writes checkpoints among them",
-            "Add to those of Task.callbacks(folder), or take BestAndLast.",
+            "Extend Task.callbacks(folder), or use BestAndLast.",
         )
 
 
 def check_defaults(task: type[Task]) -> None:
-    """Its defaults are options that there are, and those that every training needs are among them."""
+    """Its defaults are existing options, and include those that every training needs."""
     from pytorch_lightning import Trainer
 
     from s2s.training.task import Task
@@ -110,7 +110,7 @@ def check_defaults(task: type[Task]) -> None:
             raise Nonconforming(
                 f"a default for {name!r}",
                 "an option of module, data or trainer",
-                "Correct the name, or take it out.",
+                "Correct the name, or remove it.",
             )
         try:
             json.dumps(value)
@@ -118,19 +118,19 @@ def check_defaults(task: type[Task]) -> None:
             raise Nonconforming(
                 f"the default {value!r} of {name!r}",
                 "what a configuration can hold",
-                "Take numbers, text, lists or mappings.",
+                "Use numbers, text, lists or mappings.",
             ) from error
     missing = [name for name in Task.defaults if name not in part.defaults]
     if missing:
         raise Nonconforming(
             f"no default for {', '.join(missing)}",
-            "those of Task.defaults, the same or others",
-            "Write defaults = {**Task.defaults, ...}: without them Lightning shuffles and clips in its own way.",
+            "a value for each of Task.defaults",
+            "Write defaults = {**Task.defaults, ...}: without them, Lightning shuffles and clips differently.",
         )
 
 
 def check_training(task: type[Task]) -> None:
-    """Two steps of `s2s.fit` change the weights, leave them finite, and leave a checkpoint."""
+    """Two steps of `s2s.fit` change the weights, keep them finite, and write a checkpoint."""
     with _folder() as folder:
         recorder = _recorder()
         fitted = _fit(task, folder, {"trainer.max_steps": 2}, callbacks=[recorder])
@@ -152,12 +152,12 @@ def check_training(task: type[Task]) -> None:
             raise Nonconforming(
                 "no checkpoints/last.ckpt in the run's folder",
                 "one",
-                "Keep BestAndLast among callbacks: who was interrupted goes on from there.",
+                "Keep BestAndLast among callbacks: an interrupted run resumes from it.",
             )
 
 
 def check_loss(task: type[Task]) -> None:
-    """batch_loss sums over real tokens: batches of one sentence, of all, and of all in parts have one total."""
+    """batch_loss sums over real tokens: batches of one sentence, of all, and of all split up have the same total."""
     from s2s.training.out_of_memory import Divisible
 
     totals: dict[int, tuple[float, ...]] = {}
@@ -180,20 +180,20 @@ def check_loss(task: type[Task]) -> None:
             raise Nonconforming(
                 f"{name} {found:.6g} of a batch in parts, one example each, {expected:.6g} of batches of one",
                 "the same",
-                "Let rows(part) of the batch give these examples as a smaller batch of them would have them.",
+                "Let rows(part) of the batch return these examples as a smaller batch would hold them.",
             )
     if one[0] != all_at_once[0]:
         raise Nonconforming(
             f"{all_at_once[0]:.0f} tokens in a batch of all sentences, {one[0]:.0f} one by one",
             "the same number",
-            "Count real tokens, the end of each sentence among them, and no padding.",
+            "Count real tokens, the end of each sentence included, and no padding.",
         )
     for name, found, expected in zip(("total", "nll"), all_at_once[1:], one[1:], strict=True):
         if not abs(found - expected) <= TOLERANCES[torch.float32] * max(1.0, abs(expected)):
             raise Nonconforming(
                 f"{name} {found:.6g} of all sentences in one batch, {expected:.6g} one by one",
                 "the same sum over real tokens",
-                "Sum over tokens, mean over nothing, and let no padding and no batch mate in: step makes the mean.",
+                "Sum over tokens, average over nothing, and use neither padding nor other rows: step takes the mean.",
             )
 
 
@@ -206,7 +206,7 @@ def _totals(module: Any, batches: Sequence[Any]) -> tuple[float, ...]:
 
 
 def check_gradient(task: type[Task]) -> None:
-    """A step's gradient is that of the mean over all its real tokens, over accumulated batches too."""
+    """A step's gradient is that of the mean over all its real tokens, also with accumulated batches."""
     with _folder() as folder:
         recorder = _recorder(quiet=True)
         more = {"trainer.accumulate_grad_batches": 2, "trainer.gradient_clip_val": 0, "trainer.max_steps": 2}
@@ -223,7 +223,7 @@ def check_gradient(task: type[Task]) -> None:
                 f"the gradient of {name} after two accumulated batches",
                 recorder.gradients.get(name, torch.zeros_like(parameter)),
                 parameter.grad,
-                "Return sums from batch_loss, and leave training_step and on_before_optimizer_step as they are.",
+                "Return sums from batch_loss, and do not override training_step or on_before_optimizer_step.",
                 TOLERANCES[torch.float32],
             )
 
@@ -236,12 +236,12 @@ def check_repeatable(task: type[Task]) -> None:
             for run in (1, 2)
         )
     _expect_bits(
-        "of a second run", second, first, "Draw from torch's generator alone; it is seeded at each step."
+        "of a second run", second, first, "Sample only from torch's generator; it is seeded at each step."
     )
 
 
 def check_resuming(task: type[Task]) -> None:
-    """Three steps, and two more after a pause, are five: the same weights, bit for bit."""
+    """Three steps, and two more after resuming, equal five: the same weights, bit for bit."""
     with _folder() as folder:
         parts, whole = str(folder / "parts"), str(folder / "whole")
         expected = _weights(_fit(task, folder, {"trainer.max_steps": 5, "run_folder": whole}))
@@ -257,7 +257,7 @@ def check_resuming(task: type[Task]) -> None:
 
 
 def check_validation(task: type[Task]) -> None:
-    """A validation gives the figure that `monitor` names, a number, and keeps the best checkpoint."""
+    """A validation logs the figure that `monitor` names, a number, and keeps the best checkpoint."""
     with _folder() as folder:
         fitted = _fit(task, folder, {"trainer.max_epochs": 1})
         module: Any = fitted.module
@@ -278,7 +278,7 @@ def check_validation(task: type[Task]) -> None:
 
 
 def check_bundle(task: type[Task]) -> None:
-    """Where it ships a bundle, it is loaded with the weights that were trained, and answers, the same each time."""
+    """If it writes a bundle, this loads with the trained weights, and gives repeatable answers."""
     from s2s.inference.model_bundle import load_any_bundle
     from s2s.training.callbacks import BundleWriter
 
@@ -289,7 +289,7 @@ def check_bundle(task: type[Task]) -> None:
                 raise Nonconforming(
                     "no bundle, though BundleWriter is among callbacks",
                     "a folder `bundle` in the run's folder",
-                    "Write it in save_bundle(folder, ...), or leave BundleWriter out.",
+                    "Write it in save_bundle(folder, ...), or remove BundleWriter.",
                 )
             return
         try:
@@ -301,12 +301,12 @@ def check_bundle(task: type[Task]) -> None:
             raise Nonconforming(
                 f"from the bundle: {told(error)}",
                 "answers",
-                "Write it by s2s.inference.bundle.save_bundle, or leave BundleWriter out of callbacks; say in "
-                "Task.answers who reads it.",
+                "Write it by s2s.inference.bundle.save_bundle, or remove BundleWriter from callbacks; override "
+                "Task.answers to read it.",
             ) from error
     if first != second:
         raise Nonconforming(
-            f"{second} for what was answered by {first} before", "the same", "Answer by the bundle alone."
+            f"{second} for what was answered by {first} before", "the same", "Use only the bundle."
         )
     module: Any = fitted.module
     trained = {name: value.cpu() for name, value in module.model.state_dict().items()}
@@ -314,7 +314,7 @@ def check_bundle(task: type[Task]) -> None:
         "in the bundle",
         model.state_dict(),
         trained,
-        "Ship self.model as it is when save_bundle is called.",
+        "Save self.model as it is when save_bundle is called.",
     )
 
 
@@ -337,7 +337,7 @@ TASK_CHECKS = tuple(
 
 
 def _sample_options(task: Any, folder: Path) -> dict[str, Any]:
-    """A tiny text and small parts, as far as the task has such options."""
+    """A tiny text and small parts, for those options that the task has."""
     own = getattr(task, "sample_options", None)
     if own is not None:
         given: dict[str, Any] = own(folder)
@@ -364,7 +364,7 @@ def _sample_options(task: Any, folder: Path) -> dict[str, Any]:
 
 
 def _fit(task: Any, folder: Path, more: Mapping[str, Any], *, callbacks: Sequence[Callback] = ()) -> Fitted:
-    """A training of some steps in a folder, without a word."""
+    """Train for some steps in a folder, without output."""
     from s2s.training.cli import fit
 
     part = part_of(task)
@@ -387,10 +387,10 @@ def _fit(task: Any, folder: Path, more: Mapping[str, Any], *, callbacks: Sequenc
         raise Nonconforming(
             f"that it cannot be trained: {error}",
             "a training of some steps",
-            "Give it a class method sample_options(folder) where it needs options that the kit does not know.",
+            "Give it a class method sample_options(folder) if it needs options that the kit does not know.",
         ) from error
     except Exception as error:
-        raise Nonconforming(f"in training: {told(error)}", "no error", "Mend what raised it.") from error
+        raise Nonconforming(f"in training: {told(error)}", "no error", "Fix what raised it.") from error
 
 
 @contextlib.contextmanager
@@ -414,7 +414,7 @@ def _recorder(*, quiet: bool = False) -> Any:
     """A callback that keeps the weights before training, all batches, and the gradient of the first step.
 
     Args:
-        quiet: train in evaluation mode, so that nothing is drawn and a gradient can be worked out again.
+        quiet: train in evaluation mode, so that there is no noise and a gradient can be recomputed.
     """
     from pytorch_lightning import Callback
 
@@ -426,7 +426,7 @@ def _recorder(*, quiet: bool = False) -> Any:
             self.device = torch.device("cpu")
 
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-            self.device = pl_module.device  # that training leaves when it ends
+            self.device = pl_module.device  # training moves the module away at its end
             self.before = {name: value.clone() for name, value in pl_module.state_dict().items()}
             if quiet:
                 pl_module.eval()
@@ -453,7 +453,7 @@ def _expect_steps(fitted: Fitted, wanted: int) -> None:
     done = fitted.module.trainer.global_step
     if done != wanted:
         raise Nonconforming(
-            f"{done} steps of training", f"{wanted}", "Give a batch for each step, and one optimizer."
+            f"{done} steps of training", f"{wanted}", "Provide a batch for each step, and one optimizer."
         )
 
 

@@ -1,4 +1,4 @@
-"""Lines that kits give to parts: a little text to learn from, and what real text holds sooner or later."""
+"""Lines that kits give to parts: a little text to learn from, and the oddities of real text."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ HARD_LINES = {
     "a long line": " ".join(["the old man walks down to the sea"] * 1000),
     "a long word": "sea" * 3000,
 }
-"""What it is -> the line. Each can stand in a UTF-8 file, for none has a line feed or half of a surrogate pair."""
+"""Description -> line. Each is valid in a UTF-8 file: none has a line feed or half of a surrogate pair."""
 
 
 def shortened(text: str, most: int = 60) -> str:
-    """How a text is shown in a message."""
+    """A text as it is shown in a message."""
     shown = ascii(text)
     return shown if len(shown) <= most else f"{shown[: most // 2]}... ({len(text):,} characters)"

@@ -1,4 +1,4 @@
-"""Calls that run at once, to find what they share."""
+"""Concurrent calls, to find shared state."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ T = TypeVar("T")
 
 
 def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Run all calls at once, each in a thread of its own, and give their results in order.
+    """Run all calls concurrently, each in its own thread, and return their results in order.
 
-    Threads take turns as often as Python lets them, so that what they share shows within milliseconds.
+    Threads switch as often as Python allows, so that shared state shows up within milliseconds.
 
     Raises:
-        Exception: the first that a call raised.
+        Exception: the first one raised by a call.
     """
     interval = sys.getswitchinterval()
     gate = threading.Barrier(len(calls))

@@ -1,7 +1,7 @@
-"""The kit of tokenizers.
+"""The conformance kit for tokenizers.
 
-Each check takes a factory () -> Tokenizer: a class, or a partial with the tokenizer's options. What comes back of a
-line is held against `Tokenizer.normalize`: a tokenizer may rewrite text, but it must say so.
+Each check takes a factory () -> Tokenizer: a class, or a partial with the tokenizer's options. Decoded
+lines are compared with `Tokenizer.normalize`: a tokenizer may rewrite text, but must declare it.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ SEEDS = (0, 1, 2, 3, 7, 11, 2**31, 2**32 - 1)
 
 
 def trained(factory: TokenizerFactory, lines: Iterable[str] = TEXT) -> Tokenizer:
-    """A tokenizer that has seen some lines, each once."""
+    """A tokenizer trained on some lines, each once."""
     tokenizer = factory()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that so little text gives fewer tokens than were asked for
+        warnings.simplefilter("ignore")  # so little text gives fewer tokens than requested
         tokenizer.train(iter(lines))
     return tokenizer
 
@@ -48,7 +48,7 @@ def check_constructor(factory: TokenizerFactory) -> None:
 
 
 def check_untrained(factory: TokenizerFactory) -> None:
-    """Before training it says so, has a fingerprint all the same, and refuses to encode."""
+    """Before training, it has a fingerprint, and encode raises an error unless there is nothing to learn."""
     tokenizer = factory()
     tokenizer.fingerprint()
     if tokenizer.trained:  # nothing to learn
@@ -68,10 +68,10 @@ def check_untrained(factory: TokenizerFactory) -> None:
 
 
 def check_ids(factory: TokenizerFactory) -> None:
-    """Ids lie below vocabulary_size, the four reserved ones are shown and left out as everywhere."""
+    """Ids are below vocabulary_size, and the four reserved ones are shown and left out as usual."""
     tokenizer = trained(factory)
     if not tokenizer.trained:
-        raise Nonconforming("that trained is False after train", "True", "Let trained tell it.")
+        raise Nonconforming("that trained is False after train", "True", "Let trained return it.")
     size = tokenizer.vocabulary_size
     if size <= len(SPECIALS):
         raise Nonconforming(
@@ -82,13 +82,13 @@ def check_ids(factory: TokenizerFactory) -> None:
     shown = tokenizer.tokens(range(size))
     if len(shown) != size or not all(isinstance(token, str) for token in shown):
         raise Nonconforming(
-            f"{len(shown)} texts from tokens for all {size} ids", "one for each", "Show each id by itself."
+            f"{len(shown)} texts from tokens for all {size} ids", "one for each", "Show each id separately."
         )
     if tuple(shown[: len(SPECIALS)]) != SPECIALS:
         raise Nonconforming(
             f"that tokens shows the reserved ids as {shown[: len(SPECIALS)]}",
             f"{list(SPECIALS)}",
-            "Ids 0 to 3 are PAD, UNK, BOS and EOS for every tokenizer; take SPECIALS for them.",
+            "Ids 0 to 3 are PAD, UNK, BOS and EOS for every tokenizer; use SPECIALS for them.",
         )
     ids = tokenizer.encode(TEXT[0])
     framed, plain = tokenizer.decode([BOS, *ids, EOS, PAD, PAD]), tokenizer.decode(ids)
@@ -106,27 +106,27 @@ def check_ids(factory: TokenizerFactory) -> None:
                 "Write UNKNOWN_TEXT for UNK.",
             )
     for i in range(size):
-        tokenizer.decode([i])  # a model may say anything
+        tokenizer.decode([i])  # a model may output anything
 
 
 def check_known_text(factory: TokenizerFactory) -> None:
-    """The lines that it was trained on come back, and it knows most of them."""
+    """Decoding restores the training lines, and most of their tokens are known."""
     tokenizer = trained(factory)
     unknown = total = 0
     for line in TEXT:
         ids = tokenizer.encode(line)
         _expect_given_back(tokenizer, line, ids, "encode")
         unknown, total = unknown + ids.count(UNK), total + len(ids)
-    if not unknown < total / 2:  # none at all is none known
+    if not unknown < total / 2:  # no tokens at all: none known
         raise Nonconforming(
             f"that {unknown} of {total} tokens of the training text are unknown",
             "less than half of them",
-            "Learn tokens from the lines; where an option limits them, give the kit a partial with another value.",
+            "Learn tokens from the lines; if an option limits them, give the kit a partial with another value.",
         )
 
 
 def check_hard_lines(factory: TokenizerFactory) -> None:
-    """Whatever a line holds: no error, no reserved id but UNK, and decode gives back what normalize says."""
+    """For any line: no error, no reserved id but UNK, and decode restores what normalize returns."""
     tokenizer = trained(factory)
     for what, line in HARD_LINES.items():
         try:
@@ -134,7 +134,7 @@ def check_hard_lines(factory: TokenizerFactory) -> None:
         except Exception as error:
             raise Nonconforming(
                 f"{type(error).__name__} for {what} ({shortened(line)}): {error}",
-                "ids: a line that stands in a file must not end a run",
+                "ids: a line of a file must not end a run",
                 "Encode what is unknown as UNK.",
             ) from error
         _expect_ids(tokenizer, line, ids, f"encode of {what} ({shortened(line)})")
@@ -142,25 +142,23 @@ def check_hard_lines(factory: TokenizerFactory) -> None:
 
 
 def check_batch(factory: TokenizerFactory) -> None:
-    """Each line gives in encode_batch what it gives alone, whatever stands beside it."""
+    """Each line gives the same ids in encode_batch as alone, whatever is beside it."""
     tokenizer = trained(factory)
     alone = [tokenizer.encode(line) for line in LINES]
-    remedy = (
-        "A line's ids must depend on that line alone; leave encode_batch as it is unless another is faster."
-    )
+    remedy = "A line's ids must depend on that line alone; override encode_batch only for speed."
     for order in (range(len(LINES)), range(len(LINES) - 1, -1, -1), [3] * 3, []):
         found = tokenizer.encode_batch([LINES[i] for i in order])
         _expect_same("a line in encode_batch", found, [alone[i] for i in order], "as alone", remedy)
 
 
 def check_deterministic(factory: TokenizerFactory) -> None:
-    """The same lines give the same tokenizer, and another one, or one of other options, has another fingerprint."""
+    """The same lines give the same tokenizer; other lines or options give another fingerprint."""
     first, second, other = trained(factory), trained(factory), trained(factory, OTHER_TEXT)
     if first.dump() != second.dump():
         raise Nonconforming(
-            "that the same lines were learnt from twice and dump differs",
+            "that the same lines were learnt twice and dump differs",
             "the same bytes",
-            "Break ties by the tokens themselves, and seed whatever is drawn.",
+            "Break ties by the tokens themselves, and seed all sampling.",
         )
     for found, expected, same in (
         (second.fingerprint(), first.fingerprint(), True),
@@ -171,36 +169,34 @@ def check_deterministic(factory: TokenizerFactory) -> None:
             raise Nonconforming(
                 f"fingerprints {found[:12]}... and {expected[:12]}... of tokenizers that learnt "
                 f"{'the same' if same else 'different tokens'}",
-                "the same fingerprint"
-                if same
-                else "two: what is made with one must not be taken for the other",
-                "Let fingerprint follow options and dump, as Tokenizer.fingerprint does.",
+                "the same fingerprint" if same else "two: data made with one must not be used for the other",
+                "Let fingerprint depend on options and dump, as Tokenizer.fingerprint does.",
             )
     for name, value in constructors.other_options(factory):
         try:
             another = partial(factory, **{name: value})()
         except S2SError:
-            continue  # it says that this value is none
+            continue  # an invalid value
         if another.fingerprint() == factory().fingerprint():
             raise Nonconforming(
                 f"the same fingerprint with {name}={value!r} and without it",
-                "two: what is learnt and stored with one must not be taken for the other's",
+                "two: what is learnt and stored with one must not be used for the other",
                 f"Keep options in public attributes (self.{name}), which Tokenizer.fingerprint reads.",
             )
 
 
 def check_another_process(factory: TokenizerFactory) -> None:
-    """In another process, as in a worker, it gives the same ids, and learns the same from the same lines."""
+    """In another process, such as a worker, it gives the same ids, and learns the same from the same lines."""
     tokenizer = trained(factory)
     try:
         given = pickle.dumps((factory, tokenizer, LINES, TEXT))
     except Exception as error:
         raise Nonconforming(
             f"that it cannot be pickled: {error}",
-            "that it can: it goes to worker processes",
-            "Define the class at the top of a module; give __getstate__ and __setstate__ where a member is in the way.",
+            "that it can: it is sent to worker processes",
+            "Define the class at module level; write __getstate__ and __setstate__ if a member cannot be pickled.",
         ) from error
-    seed = str(int(os.environ.get("PYTHONHASHSEED", "random") == "1") + 1)  # another order of sets of text
+    seed = str(int(os.environ.get("PYTHONHASHSEED", "random") == "1") + 1)  # another order of sets of strings
     path = os.pathsep.join(str(Path(folder).resolve()) for folder in sys.path)
     child = subprocess.run(
         [sys.executable, "-c", _CHILD],
@@ -212,7 +208,7 @@ def check_another_process(factory: TokenizerFactory) -> None:
         raise Nonconforming(
             f"in another process: {child.stderr.decode(errors='replace').strip().splitlines()[-1]}",
             "no error",
-            "Let the pickled tokenizer hold all that it needs.",
+            "Let the pickled tokenizer contain all that it needs.",
         )
     ids, dump = pickle.loads(child.stdout)
     remedy = "Pickle all that was learnt."
@@ -221,7 +217,7 @@ def check_another_process(factory: TokenizerFactory) -> None:
         raise Nonconforming(
             "that training on the same lines in another process gives another tokenizer",
             "the same dump",
-            "Sort what comes out of a set or is counted: the order of sets differs from process to process.",
+            "Sort what comes out of a set or a counter: the order of sets differs between processes.",
         )
 
 
@@ -237,7 +233,7 @@ answer.write(pickle.dumps((tokenizer.encode_batch(lines), again.dump())))
 
 
 def check_saved_and_loaded(factory: TokenizerFactory) -> None:
-    """What save writes is one file of data, and load makes the same tokenizer of it."""
+    """save writes one data file, and load restores the same tokenizer from it."""
     tokenizer, loaded = trained(factory), factory()
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "not there yet" / "tokenizer"
@@ -246,17 +242,17 @@ def check_saved_and_loaded(factory: TokenizerFactory) -> None:
         if written != [tokenizer.model_file]:
             raise Nonconforming(
                 f"that save writes {', '.join(written) or 'nothing'}",
-                f"{tokenizer.model_file} alone, as model_file says: a bundle takes nothing else along",
+                f"{tokenizer.model_file} alone, as model_file says: a bundle includes nothing else",
                 "Put all that was learnt into dump.",
             )
         if _holds_pickle((folder / tokenizer.model_file).read_bytes()):
             raise Nonconforming(
                 f"that {tokenizer.model_file} is a pickle",
-                "data, for instance JSON: who loads a pickle runs what its sender wrote",
+                "data, for instance JSON: loading a pickle runs code of its sender",
                 "Write dump and restore without pickle.",
             )
         loaded.load(folder)
-    remedy = "Let restore read all that dump writes, into an instance that was built with the same options."
+    remedy = "Let restore read all that dump writes, into an instance built with the same options."
     _expect_same(
         "encode after load", loaded.encode_batch(LINES), tokenizer.encode_batch(LINES), "as before", remedy
     )
@@ -270,14 +266,14 @@ def check_saved_and_loaded(factory: TokenizerFactory) -> None:
     ):
         if found != expected:
             raise Nonconforming(
-                f"that {what} is another after load: {shortened(str(found))}",
+                f"that {what} differs after load: {shortened(str(found))}",
                 shortened(str(expected)),
                 remedy,
             )
 
 
 def check_damaged_file(factory: TokenizerFactory) -> None:
-    """A file that is missing, empty or of another kind is a DataError."""
+    """A file that is missing, empty or of another kind raises a DataError."""
     dump = trained(factory).dump()
     with tempfile.TemporaryDirectory() as folder:
         for what, contents in (
@@ -296,22 +292,22 @@ def check_damaged_file(factory: TokenizerFactory) -> None:
             except Exception as error:
                 found = f"{type(error).__name__} for {what} ({shortened(str(error))})"
             else:
-                found = f"that {what} is loaded without a word"
+                found = f"that {what} is loaded without an error"
             raise Nonconforming(
                 found,
                 "a DataError that names what is wrong",
-                "Check in restore what dump wrote, and raise DataError.",
+                "Validate the data in restore, and raise DataError.",
             )
 
 
 def check_sampling(factory: TokenizerFactory) -> None:
-    """encode_sampled is a function of line and seed, one of the line's encodings; encode never samples."""
+    """encode_sampled gives an encoding that depends on line and seed alone; encode never samples."""
     tokenizer = trained(factory)
     lines = (*TEXT, *(line for line in LINES if 0 < len(line) < 100))
     plain = [tokenizer.encode(line) for line in lines]
     drawn = _drawn(tokenizer, lines, SEEDS)
     again = _drawn(tokenizer, lines[::-1], SEEDS[::-1])
-    remedy = "Draw from a generator that is made of the seed in each call."
+    remedy = "Sample from a generator created from the seed in each call."
     for key, ids in drawn.items():
         if again[key] != ids:
             raise Nonconforming(
@@ -335,12 +331,12 @@ def check_sampling(factory: TokenizerFactory) -> None:
             f"that samples is {tokenizer.samples}, and {differing} of {len(drawn)} sampled encodings differ from "
             "encode",
             "some if samples is True, and none if it is False",
-            "samples tells whether training must encode anew in each epoch.",
+            "samples tells whether training must encode again in each epoch.",
         )
 
 
 def check_instances(factory: TokenizerFactory) -> None:
-    """Neither another instance nor the lines that it encodes change what a tokenizer learnt."""
+    """Neither another instance nor encoding changes what a tokenizer learnt."""
     tokenizer = trained(factory)
     dump, size = tokenizer.dump(), tokenizer.vocabulary_size
     ids = [tokenizer.encode(line) for line in LINES]
@@ -348,7 +344,7 @@ def check_instances(factory: TokenizerFactory) -> None:
     for line in LINES:
         other.encode(line)
     again = [tokenizer.encode(line) for line in LINES]
-    remedy = "Keep what is learnt on self, learn in train alone, and keep nothing of a line."
+    remedy = "Keep what is learnt on self, learn only in train, and keep nothing of a line."
     _expect_same("encode after another instance was trained", again, ids, "as before", remedy)
     if (tokenizer.dump(), tokenizer.vocabulary_size) != (dump, size):
         raise Nonconforming(
@@ -359,7 +355,7 @@ def check_instances(factory: TokenizerFactory) -> None:
 
 
 def check_threads(factory: TokenizerFactory) -> None:
-    """Several threads may encode, sample and decode at once."""
+    """Several threads may encode, sample and decode concurrently."""
     tokenizer = trained(factory)
     lines = [(seed, line) for seed, line in enumerate(LINES) if len(line) < 1000]
     shares = [lines[i:] + lines[:i] for i in range(4)]
@@ -404,7 +400,7 @@ def _expect_ids(tokenizer: Tokenizer, line: str, ids: Sequence[int], what: str) 
             named = f" ({SPECIALS[i]})" if isinstance(i, int) and 0 <= i < len(SPECIALS) else ""
             raise Nonconforming(
                 f"id {i!r}{named} in {what}",
-                f"whole numbers, {UNK} for what is unknown and else {len(SPECIALS)} to {size - 1} "
+                f"whole numbers, {UNK} for unknown tokens, else {len(SPECIALS)} to {size - 1} "
                 "(vocabulary_size - 1)",
                 "The model has vocabulary_size ids; PAD, BOS and EOS are added later, by the batch.",
             )
@@ -416,13 +412,13 @@ def _expect_given_back(tokenizer: Tokenizer, line: str, ids: Sequence[int], what
     if not _are_parts(parts, wanted):
         raise Nonconforming(
             f"that {shortened(line)} ({what}) comes back as {shortened(decoded)}",
-            f"{shortened(wanted)}, but for {UNKNOWN_TEXT!r} where a token is unknown",
-            "Lose nothing; where the tokenizer rewrites a line on purpose, let normalize say what it makes of it.",
+            f"{shortened(wanted)}, except {UNKNOWN_TEXT!r} where a token is unknown",
+            "Lose nothing; if the tokenizer rewrites lines on purpose, let normalize return the rewritten line.",
         )
 
 
 def _are_parts(parts: Sequence[str], text: str) -> bool:
-    """Whether a text consists of these parts in a row, with something unknown between each two."""
+    """Whether a text consists of these parts in order, with something unknown between each two."""
     first, *others = parts
     if not others:
         return text == first
@@ -475,4 +471,4 @@ def _holds_pickle(contents: bytes) -> bool:
         operations = list(pickletools.genops(contents))
     except ValueError:
         return False
-    return len(operations) > 1 and operations[-1][2] == len(contents) - 1  # a lone "." is one, too
+    return len(operations) > 1 and operations[-1][2] == len(contents) - 1  # a lone "." is a pickle, too

@@ -270,9 +270,7 @@ class BestAndLast(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The best score so far, if its checkpoint is here: a run may be resumed in another folder."""
         self.best_model_score = state_dict["best_model_score"] if self.best.is_file() else None
-        self._best_loss = state_dict.get(
-            "loss", -math.inf
-        )  # missing in old checkpoints
+        self._best_loss = state_dict.get("loss", -math.inf)  # missing in old checkpoints
 
 
 class CountBatches(pl.Callback):
@@ -443,7 +441,9 @@ class BundleWriter(pl.Callback):
         if any(
             cards[0].get(name) not in (None, "", cards[1].get(name)) for name in ("licence", "intended_use")
         ):
-            lines.append("the replaced bundle stated a licence or an intended use; to state it again: s2s convert")
+            lines.append(
+                "the replaced bundle stated a licence or an intended use; to state it again: s2s convert"
+            )
         return lines
 
 

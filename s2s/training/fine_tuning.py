@@ -81,9 +81,7 @@ def not_used(given: Any, used: Any, path: str = "model") -> list[str]:
             for key in used
             for line in not_used(given.get(key), used[key], path if key == "init_args" else f"{path}.{key}")
         ]
-    return (
-        [] if given == used else [f"  {path} is {used!r}; {given!r} from the configuration is not used"]
-    )
+    return [] if given == used else [f"  {path} is {used!r}; {given!r} from the configuration is not used"]
 
 
 def check_labels(start_from: str, unknown: list[str], known: list[str]) -> None:

@@ -175,7 +175,9 @@ def explain_part_help(key: str, name: str | None) -> str:
     """The answer to `--model.encoder.cell.help[=NAME]`."""
     kind = kind_of_option(key)
     if kind is None:
-        raise ConfigError(f"--{key}.help: {key!r} is not an option that takes a part; see the help of the command")
+        raise ConfigError(
+            f"--{key}.help: {key!r} is not an option that takes a part; see the help of the command"
+        )
     if name is None:
         return f"--{key} takes a part of kind {kind}: {choices(kind)}\nIts options: --{key}.help NAME"
     return part_help(kind, name, f"--{key}")

@@ -41,7 +41,9 @@ def refuse_the_impossible(
     ]
     if command != "fit":
         limit = {"validate": "limit_val_batches", "test": "limit_test_batches"}[command]
-        _refuse(trainer, [*checkpoints, (limit, trainer[limit] != 0, "above 0, or there is nothing to score")])
+        _refuse(
+            trainer, [*checkpoints, (limit, trainer[limit] != 0, "above 0, or there is nothing to score")]
+        )
         return
     _refuse(
         trainer,

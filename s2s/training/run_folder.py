@@ -286,4 +286,6 @@ def _ask_about_changes(checkpoint: str, now: str) -> None:
         print(f"  {change}", file=sys.stderr)
     print("Resume anyway? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise ConfigError("not resumed; set the old values, or start a new run with --model.start_from BUNDLE")
+        raise ConfigError(
+            "not resumed; set the old values, or start a new run with --model.start_from BUNDLE"
+        )

@@ -109,7 +109,11 @@ def _short_help(command: str, argv: Sequence[str]) -> str:
             subsequent_indent=" " * 34,
         ),
         *(["  --overwrite true                replace the run that is in the folder"] if fits else []),
-        *(["  --accept_changes true           resume with a changed configuration, without asking"] if fits else []),
+        *(
+            ["  --accept_changes true           resume with a changed configuration, without asking"]
+            if fits
+            else []
+        ),
         "  --print_config                  print the whole configuration and stop",
         "",
         *textwrap.wrap(f"recipes: {', '.join(recipes()) or 'none'}", WIDTH, break_on_hyphens=False),

@@ -508,7 +508,9 @@ class TaskModule(pl.LightningModule):
         self.troubles.skipped_examples += 1
         if self.troubles.skipped_examples <= SPLITS_SAID:
             what = bad_batches.named(self._examples(batch)) or "an example"
-            self.say(f"step {self.global_step + 1}: {what} does not fit into memory even alone; it is left out")
+            self.say(
+                f"step {self.global_step + 1}: {what} does not fit into memory even alone; it is left out"
+            )
 
     def on_train_end(self) -> None:
         """Print a summary of skipped steps, split batches and examples left out."""

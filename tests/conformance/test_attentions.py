@@ -1,4 +1,4 @@
-"""Every registered attention, each option of ours that changes the equations, and one unlike ours."""
+"""Every registered attention, each built-in option that changes the equations, and one unlike built-in ones."""
 
 from functools import partial
 from typing import Any
@@ -40,7 +40,7 @@ ATTENTIONS = REGISTERED | {
 every_attention = pytest.mark.parametrize("name", ATTENTIONS)
 
 FOR_REGISTERED_ATTENTIONS = ("constructor", "every_partner", "export", "learning")
-"""Checks for what a configuration can name, and of which one option tells as much as another."""
+"""Checks of parts that a configuration can name; one option of a part is enough for them."""
 
 CASES = [
     pytest.param(name, check, id=f"{name}-{check}")
@@ -69,14 +69,14 @@ def test_any_lengths(name: str, lengths: list[int], seed: int) -> None:
 
 @every_attention
 def test_garbage_in_the_padding(name: str) -> None:
-    """The protocol promises zeros there; ours do not rely on it."""
+    """The protocol guarantees zeros there; built-in attentions do not rely on it."""
     torch.manual_seed(0)
     attention = build(ATTENTIONS[name])
     queries, (outputs, mask) = draw_queries(attention), draw_source(attention)
     clean = ask_one_by_one(attention, queries, outputs, mask)
     dirty = ask_one_by_one(attention, queries, outputs.masked_fill(~mask.unsqueeze(-1), 1e20), mask)
     expect_same(dirty, clean, "with garbage in the padding", "")
-    assert min(LENGTHS) < max(LENGTHS)  # there is some
+    assert min(LENGTHS) < max(LENGTHS)  # there is some padding
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no graphics card: its kernels go unchecked")

@@ -1,4 +1,4 @@
-"""Every registered cell, each option of ours that changes the equations, stacks, and cells unlike ours."""
+"""Every registered cell, each built-in option that changes the equations, stacks, and cells unlike built-in ones."""
 
 from collections.abc import Callable
 from functools import partial
@@ -67,7 +67,7 @@ def test_cells_are_registered() -> None:
 
 
 FOR_REGISTERED_CELLS = ("constructor", "learning", "export")
-"""Checks for what a configuration can name; the cells that stand for strangers pass the others."""
+"""Checks of cells that a configuration can name; the cells that stand for third-party ones pass the others."""
 
 CASES = [
     pytest.param(name, check, id=f"{name}-{check}")
@@ -95,7 +95,7 @@ NOISY_STACKS = ("stack-variational", "stack-masks-only", "stack-odd-first")
 
 @pytest.mark.parametrize("name", NOISY + NOISY_STACKS)
 def test_noise_is_used(name: str) -> None:
-    """Noise that is drawn but not used would pass every comparison of two ways."""
+    """Noise that is sampled but not used would pass every comparison of two implementations."""
     torch.manual_seed(0)
     cell = CELLS[name](3, 4).double()
     x = torch.randn(len(LENGTHS), max(LENGTHS), 3, dtype=torch.float64)
@@ -103,7 +103,7 @@ def test_noise_is_used(name: str) -> None:
     quiet, _ = unroll(cell.eval(), x, torch.tensor(LENGTHS))
     noisy, _ = unroll(cell, x, torch.tensor(LENGTHS), noise=noise)
     assert (noisy - quiet).abs().max() > 1e-3
-    drawn, _ = unroll(cell.train(), x, torch.tensor(LENGTHS))  # not given: drawn in training
+    drawn, _ = unroll(cell.train(), x, torch.tensor(LENGTHS))  # not passed: sampled in training
     assert (drawn - quiet).abs().max() > 1e-3
 
 
@@ -122,7 +122,7 @@ def test_on_a_graphics_card(name: str) -> None:
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "odd", "stack-residual"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_long_rows(name: str, dtype: torch.dtype) -> None:
-    """Rounding and standing still over forty steps, the widest gap between lengths."""
+    """Rounding and frozen states over forty steps, with the widest gap between lengths."""
     torch.manual_seed(0)
     compare_with_walk(CELLS[name], (40, 1, 17), dtype=dtype)
 

@@ -1,4 +1,4 @@
-"""Every registered decoder; each with every attention, with cells of ours, and with none of them like ours."""
+"""Every registered decoder; each with every attention, with built-in cells, and with unusual parts."""
 
 from functools import partial
 from typing import Any
@@ -41,13 +41,13 @@ PAIRS: dict[str, Any] = {
     },
 }
 FOR_PAIRS = ("forward_equals_steps", "mixed_precision", "beams", "next_input", "folded_memory")
-"""Checks in which a decoder and what it holds meet."""
+"""Checks of the interaction between a decoder and its parts."""
 
 CASES = [
     pytest.param(name, check, id=f"{name}-{check}")
     for name in REGISTERED
     for check in KITS["decoder"]
-    if check.name != "every_partner"  # cells, attentions, encoders and heads are put beside every decoder
+    if check.name != "every_partner"  # cells, attentions, encoders and heads are combined with every decoder
 ]
 every_pair = pytest.mark.parametrize("pair", PAIRS)
 
@@ -70,7 +70,7 @@ def test_pair(pair: str) -> None:
 
 @every_pair
 def test_garbage_in_the_padding_of_the_source(pair: str) -> None:
-    """The protocol promises zeros there; ours do not rely on it."""
+    """The protocol guarantees zeros there; built-in decoders do not rely on it."""
     torch.manual_seed(0)
     decoder = build(PAIRS[pair])
     sentences = draw(decoder)

@@ -1,4 +1,4 @@
-"""Every registered encoder, bridge, head and embedding, and options of ours that change the equations."""
+"""Every registered encoder, bridge, head and embedding, and built-in options that change the equations."""
 
 from functools import partial
 from typing import Any
@@ -33,7 +33,7 @@ PARTS = REGISTERED | {
 ENCODERS = {name: part for (kind, name), part in PARTS.items() if kind == "encoder"}
 
 FOR_REGISTERED_PARTS = ("constructor", "every_partner", "export", "learning")
-"""Checks for what a configuration can name, and of which one option tells as much as another."""
+"""Checks of parts that a configuration can name; one option of a part is enough for them."""
 
 CASES = [
     pytest.param(kind, name, check, id=f"{kind}-{name}-{check}")

@@ -1,4 +1,4 @@
-"""Every registered metric, and each option of ours that changes what is measured."""
+"""Every registered metric, and each built-in option that changes what is measured."""
 
 from functools import partial
 

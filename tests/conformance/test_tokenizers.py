@@ -1,4 +1,4 @@
-"""Every registered tokenizer, and each option of ours that changes what comes back of a line."""
+"""Every registered tokenizer, and each built-in option that changes how a line is restored."""
 
 from functools import partial
 

@@ -1,8 +1,8 @@
-"""The pages in docs/, done: every block is run, in the order of the page, in a folder of its own.
+"""The pages in docs/ are run: every block, in page order, in a separate folder per page.
 
-A Python block whose first line is a comment with a file's name is written to that file (a later one of the same name
-is appended); so are YAML and text files. All other Python blocks up to the next shell block are run in one process.
-Lines of `sh` blocks are run as they stand; `fit` is cut short, and programs do not import torch anew.
+A Python block whose first line is a comment with a file name is written to that file (a later one of the same name
+is appended); so are YAML and text files. All other Python blocks up to the next shell block run in one process.
+Lines of `sh` blocks are run unchanged; `fit` is shortened, and programs do not import torch again.
 """
 
 import os
@@ -49,7 +49,7 @@ def environment(folder: Path, warm: WarmPython) -> dict[str, str]:
 def run_shell(line: str, folder: Path, warm: WarmPython) -> None:
     if re.search(r"\bs2s\b.* (fit|test) ", line):
         line += f" {QUICK}"
-    # What is installed lands in the page's own folder, beside what is there.
+    # Packages are installed into the page's own folder, in addition to the existing ones.
     line = line.replace(
         "pip install ", "python -m pip install -q --no-deps --no-build-isolation --target site "
     )

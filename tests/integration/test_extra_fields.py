@@ -1,4 +1,4 @@
-"""A task of one's own whose batches hold more than pairs: a field of the data reaches the loss."""
+"""A custom task whose batches hold more than pairs: an extra field of the data reaches the loss."""
 
 import functools
 import json
@@ -26,7 +26,7 @@ DOMAINS = ["law", "news", "talks"]
 
 
 class DomainBatch(NamedTuple):
-    """Pairs, and the number of the domain that each is from, [batch]."""
+    """Pairs, and the number of the domain that each comes from, [batch]."""
 
     source: Padded
     target: Padded
@@ -62,7 +62,7 @@ class DomainData(PairData):
 
 
 class DomainModule(Seq2SeqModule):
-    """Translates, and tells from the encoder's state which domain the source is from."""
+    """Translates, and predicts the source's domain from the encoder's state."""
 
     def configure_model(self) -> None:
         if self.model is None:
@@ -82,7 +82,7 @@ class DomainModule(Seq2SeqModule):
 
 
 class DomainTask(Seq2SeqTask):
-    """Translation with the domain as a second thing to learn."""
+    """Translation with domain classification as a second objective."""
 
     module = DomainModule
     data = DomainData
@@ -92,7 +92,7 @@ SEEN: list[tuple[bool, list[int], list[int]]] = []
 
 
 def corpus(path: Path, pairs: int, seed: int) -> list[str]:
-    """Writes JSON lines, every fifth of them bad, and tells the domains of the good ones."""
+    """Write JSON lines, every fifth of them bad, and return the domains of the good ones."""
     chance = random.Random(seed)
     lines, domains = [], []
     for i in range(pairs):
@@ -115,7 +115,7 @@ def corpus(path: Path, pairs: int, seed: int) -> list[str]:
 def test_a_field_of_the_data_reaches_the_loss(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    """Each pair has its own, in the order of training and in that of validation, lines that were skipped or not."""
+    """Each pair has its own domain, in training order and in validation order, whether lines were skipped or not."""
     SEEN.clear()
     entry = Entry("task", "Domains", f"{__name__}:DomainTask", "own", "1.0")
     monkeypatch.setattr(registry, "_catalogue", Catalogue([*catalogue().entries(), entry]))
@@ -146,5 +146,5 @@ def test_a_field_of_the_data_reaches_the_loss(
         assert [DOMAINS[found[line]] for line in sorted(found)] == domains
     assert any(lines != sorted(lines) for training, lines, _ in SEEN if training)
     assert not torch.equal(fitted.module.domain.weight, fitted.module.first_weight)
-    assert fitted.bundle is not None  # of the translation model, as of any other
+    assert fitted.bundle is not None  # of the translation model, as for any other
     assert len(s2s.Translator.load(str(fitted.bundle)).translate(["a b", "c"])) == 2

@@ -1,4 +1,4 @@
-"""The pages on recurrence and on shapes: what they quote is what is there."""
+"""The pages on recurrence and on shapes: the code they quote is the actual code."""
 
 import ast
 import re
@@ -27,7 +27,7 @@ def test_the_numpy_cells_are_quoted_word_for_word() -> None:
     passes = {f"{cell}_{way}" for cell in ("elman", "lstm", "gru") for way in ("forward", "backward")}
     assert passes | {"Affine", "sigmoid"} <= quoted
     defined = re.findall(r"^(?:def|class) (\w+)", "".join(code), flags=re.MULTILINE)
-    assert {name for name in defined if name in parts} == quoted  # none stands there in other words
+    assert {name for name in defined if name in parts} == quoted  # none is paraphrased
 
 
 def test_the_tables_are_those_of_the_report() -> None:

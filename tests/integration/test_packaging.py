@@ -1,4 +1,4 @@
-"""What people install: the wheel, run from a folder of its own, and the editable install."""
+"""What users install: the wheel, run from a separate folder, and the editable install."""
 
 import ast
 import importlib.metadata
@@ -42,7 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel's content; dependencies come from this environment, s2s does not."""
+    """A folder with the wheel's contents; dependencies come from this environment, s2s does not."""
     folder = tmp_path_factory.mktemp("installed")
     run(*PIP, "install", "--no-deps", "--no-index", "--target", folder, wheel, cwd=folder)
     return folder
@@ -99,7 +99,7 @@ def test_an_editable_install_points_into_the_checkout(tmp_path: Path) -> None:
     run(sys.executable, "-m", "venv", "--without-pip", environment, cwd=tmp_path)
     python = environment / "bin" / "python"
     (packages,) = environment.glob("lib/python*/site-packages")
-    # The new environment borrows this one's dependencies; s2s itself must come from its own install.
+    # The new environment uses this one's dependencies; s2s itself must come from its own install.
     (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
     pip = [*PIP, "--python", str(python)]
     run(*pip, "install", "--no-deps", "--no-index", "--no-build-isolation", "--editable", ROOT, cwd=tmp_path)
@@ -140,7 +140,7 @@ def test_first_party_plugins_use_public_names_only() -> None:
 
 
 def normalized(name: str) -> str:
-    """A distribution's name as PEP 503 compares it."""
+    """A distribution's name, normalized as in PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

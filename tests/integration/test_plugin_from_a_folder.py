@@ -1,4 +1,4 @@
-"""A cell of one's own, from a folder: it trains, is shipped by name, and translates."""
+"""A custom cell from a folder: it trains, is exported by name, and translates."""
 
 import subprocess
 import sys
@@ -49,7 +49,7 @@ def s2s(*words: str, cwd: Path, text: str | None = None) -> subprocess.Completed
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a model with the cell of one's own was trained."""
+    """The run in which a model with the custom cell was trained."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "plugins").mkdir()
     (folder / "plugins" / "one_gate.py").write_text(PLUGIN)

@@ -1,4 +1,4 @@
-"""What the README says, done."""
+"""The README's instructions, run."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def run(*words: str, cwd: Path, stdin: str = "") -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder as the README assumes it: a demo bundle, the plugin file."""
+    """A folder in the state that the README assumes: a demo bundle, the plugin file."""
     tiny_bundle(tmp_path / "runs" / "demo" / "bundle")
     (tmp_path / "my_plugins").mkdir()
     cell, hook = (block for block in PYTHON if "MinimalGated" in block)
@@ -70,7 +70,7 @@ def test_the_cell_trains_and_translates(folder: Path) -> None:
         "--trainer.limit_val_batches",
         "1",
     ]
-    run(*words, *limits, cwd=folder)  # the demo's run is there, as after `make demo`
+    run(*words, *limits, cwd=folder)  # the demo's run exists, as after `make demo`
     out = run(
         "--plugin-dir", "my_plugins", "translate", "runs/minimal/bundle", cwd=folder, stdin="The boat.\n\n"
     )
@@ -78,7 +78,7 @@ def test_the_cell_trains_and_translates(folder: Path) -> None:
 
 
 def test_its_figures_are_those_of_the_results() -> None:
-    """Every BLEU in the table of Multi30k, and every speed, stands in the raw results."""
+    """Every BLEU in the table of Multi30k, and every speed, is in the raw results."""
     results = json.loads((ROOT / "benchmarks" / "results" / "multi30k.json").read_text())
     rows = re.findall(r"^\| (\w\w) → (\w\w) .*$", README, flags=re.MULTILINE)
     assert len(rows) == len(results)
@@ -113,7 +113,7 @@ def test_recipes_and_folders_that_it_names_exist() -> None:
 
 
 def test_its_commands_have_the_options_that_it_shows(folder: Path) -> None:
-    """The commands from one's own two files, on sixty pairs, for two steps."""
+    """The commands for the user's own two files, on sixty pairs, for two steps."""
     for name in ("my", "dev", "test", "new", "reference"):
         for language, letters in (("en", "abcd"), ("de", "efgh")):
             lines = [" ".join(letters[(i * j) % 4] * 2 for j in range(1, 5)) for i in range(60)]
@@ -138,7 +138,7 @@ def test_its_commands_have_the_options_that_it_shows(folder: Path) -> None:
 
 
 def test_its_ratios_are_those_of_the_summary() -> None:
-    """The table of peers, cell by cell, rounded as it rounds."""
+    """The table of peers, cell by cell, with its rounding."""
     figures = json.loads((ROOT / "benchmarks" / "results" / "summary.json").read_text())
     cells = {
         "training with input feeding": ["train_feed_vs_joeynmt"],

@@ -1,4 +1,4 @@
-"""Every recipe runs: a few steps on a handful of pairs instead of its own text."""
+"""Every recipe runs: a few steps on a handful of pairs instead of its own data."""
 
 import random
 from pathlib import Path
@@ -36,7 +36,7 @@ def series_for(recipe: str, folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def words(pairs: str) -> str:
-    """The same words with labels that their first letters decide."""
+    """The same words with labels determined by their first letters."""
     sentences = [line.partition("\t")[0].split() for line in Path(pairs).read_text().splitlines()]
     rows = ["".join(f"{word}\tB-{word[0].upper()}\n" for word in sentence) for sentence in sentences]
     path = Path(pairs).with_name("words.conll")
@@ -59,4 +59,4 @@ def test_a_recipe_trains_and_leaves_a_bundle_that_answers(
     assert fitted.bundle is not None
     answers = catalogue().load("task", task).answers(fitted.bundle, ["boat net", "", "sea"])
     assert len(answers) == 3
-    assert answers[1] == "" or task == "LanguageModel"  # which goes on from nothing, too
+    assert answers[1] == "" or task == "LanguageModel"  # which also continues an empty text

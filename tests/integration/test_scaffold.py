@@ -1,6 +1,6 @@
-"""What `s2s plugins new` writes: it installs, passes its own test, trains and translates as it stands, for each kind.
+"""The output of `s2s plugins new`: unchanged, it installs, passes its own test, trains and translates, for each kind.
 
-Installed into a folder of its own, without dependencies beside the ones already there.
+Installed into a separate folder, without dependencies other than those already there.
 """
 
 import os
@@ -17,13 +17,13 @@ from s2s import registry
 from s2s.__main__ import main
 from s2s.scaffold import KINDS, new
 
-IN_A_SHELL = "tokenizer"  # its kit is quick, and it is run twice: by pytest and by `s2s plugins check`
+IN_A_SHELL = "tokenizer"  # its test kit is fast, and is run twice: by pytest and by `s2s plugins check`
 OTHERS = [kind for kind in KINDS if kind != IN_A_SHELL]
 PIP = "python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation --target"
 
 
 def run(command: str, folder: Path, site: Path) -> str:
-    """Standard output of a shell command that must succeed, with what is installed in `site` on the import path."""
+    """Standard output of a shell command that must succeed, with the packages in `site` on the import path."""
     variables = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "S2S_"))}
     variables |= {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -62,14 +62,14 @@ def installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_they_pass_their_own_tests(folder: Path) -> None:
     """All in one process, which imports torch once."""
     out = run(f"pytest {' '.join(f'my-{kind}' for kind in OTHERS)}", folder, folder / "site")
-    # One failure is declared: the search refuses trigrams of which the model is certain.
+    # One failure is declared: the search rejects trigrams that the model is certain of.
     assert re.search(r"^\d+ passed, 1 xfailed in ", out, flags=re.MULTILINE), out
 
 
 @pytest.mark.filterwarnings("ignore:the text gives .* pieces:UserWarning")
 @pytest.mark.parametrize("kind", OTHERS)
 def test_it_trains_and_translates(kind: str, installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the configuration that was written for it, on a few pairs, for two steps."""
+    """With the generated configuration, on a few pairs, for two steps."""
     monkeypatch.chdir(installed / f"my-{kind}")
     corpora = [f"--data.{split}={installed / 'pairs.tsv'}" for split in ("train", "validation", "test")]
     limits = ["--data.batch_tokens=500", "--trainer.max_epochs=1", "--trainer.limit_train_batches=2"]
@@ -77,14 +77,14 @@ def test_it_trains_and_translates(kind: str, installed: Path, monkeypatch: pytes
     name = f"My{kind.capitalize()}"
     trained = Path("runs") / f"my-{kind}"
     assert name in (trained / "config.yaml").read_text()
-    if kind not in ("task", "metric"):  # of which inference needs nothing
+    if kind not in ("task", "metric"):  # which inference does not need
         assert name in (trained / "bundle" / "config.json").read_text()
     translations = s2s.Translator.load(str(trained / "bundle")).translate(["a r boat, yes", "", "b"])
     assert len(translations) == 3 and translations[1] == ""
 
 
 def test_every_command_that_it_prints(folder: Path) -> None:
-    """In a shell, from the first to the last, on the text that comes with s2s."""
+    """The whole workflow in a shell, on the text that is included in s2s."""
     printed = run(f"s2s plugins new {IN_A_SHELL} my_{IN_A_SHELL}", folder, folder / "site")
     assert printed.startswith(f"my-{IN_A_SHELL} is written. Next:\n")
     enter, install, test, check, fit, translate = re.findall(r"^    (.+)$", printed, flags=re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What SECURITY.md promises: a test for each sentence."""
+"""The promises of SECURITY.md: a test for each sentence."""
 
 import io
 import json
@@ -80,7 +80,7 @@ def copy(good, tmp_path):
 
 @pytest.fixture
 def hostile(tmp_path, monkeypatch):
-    """A module that says so when it is imported, and a list of what it said."""
+    """A module that records when it is imported, and the list of its records."""
     folder = tmp_path / "modules"
     folder.mkdir()
     (folder / f"{MARK}.py").write_text("def Thing(*a, **k): raise SystemExit\n")
@@ -120,7 +120,7 @@ def test_nothing_is_executed_or_unpickled(kind, good, tmp_path):
         (spoilt / file).write_bytes(hostile_pickle())
         attack.seal(spoilt)
         openings.append(Opening(attack.open, spoilt, f"a pickle for {file}"))
-    first, *others = results(openings, tmp_path)  # broken where anything is executed, written or fetched
+    first, *others = results(openings, tmp_path)  # "broken" if anything is executed, written or fetched
     assert first.what == "opened", first
     assert {one.what for one in others} <= {"refused", "opened"}, others
     assert "refused" in {one.what for one in others}
@@ -167,7 +167,7 @@ def test_a_checkpoint_takes_no_more_memory_than_its_file(good, copy, tmp_path):
             for other, record in records.items():
                 archive.writestr(other, data if other == name else record)
         openings.append(Opening(attack.open, run, how))
-    found = results(openings, tmp_path)  # broken where it takes more than 512 MiB, or the process dies
+    found = results(openings, tmp_path)  # "broken" if it takes more than 512 MiB, or the process dies
     assert "broken" not in {one.what for one in found}, found
     assert [one.what for one in found][0] == "refused"
     run = copy("checkpoints")
@@ -236,7 +236,7 @@ def test_options_in_a_bundle_are_of_their_types(copy, option, value, message):
 
 
 def places(name: str) -> list[str]:
-    """Options with a value that names something, on a command line."""
+    """Options whose value names a class or function, on a command line."""
     spec = f"{{class_path: {name}, init_args: {{command: id}}}}"
     found = []
     for key in [*LIGHTNING, "model.encoder", "model.search", "model.metric", "data.tokenizer"]:
@@ -275,7 +275,7 @@ def places(name: str) -> list[str]:
 def test_a_configuration_imports_nothing_else_that_it_names(name, hostile, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sub.yaml").write_text(f"class_path: {name}\n")
-    known = vocabulary(catalogue().load("task", "Seq2Seq"), "fit")  # what is asked before the parser is
+    known = vocabulary(catalogue().load("task", "Seq2Seq"), "fit")  # what is consulted before the parser
     files = ["trainer.callbacks=sub.yaml", "trainer.strategy=sub.yaml", "model.encoder=sub.yaml"]
     for option in [*places(name), *files]:
         key, _, value = option.partition("=")
@@ -284,7 +284,7 @@ def test_a_configuration_imports_nothing_else_that_it_names(name, hostile, tmp_p
         ):
             known.arguments([Option(key, value)])
         if key.split(".")[-1] in ("class_path", "dict_kwargs") or key.startswith("trainer.callbacks."):
-            continue  # not so in a file
+            continue  # not in this form in a file
         tree = yaml.safe_load(value)
         for part in reversed(key.split(".")):
             tree = {part: tree}
@@ -314,7 +314,7 @@ def test_the_classes_are_those_listed(tmp_path, monkeypatch, capsys):
     saved = capsys.readouterr().out
     first, second, _ = yaml.safe_load(saved)["trainer"]["callbacks"]
     assert first["init_args"]["patience"] == 7 and second["init_args"] == {"n": 3}
-    (tmp_path / "again.yaml").write_text(saved)  # what a run has saved is read again
+    (tmp_path / "again.yaml").write_text(saved)  # a saved configuration is read again
     assert main(["--plugin-dir", "own", "fit", "-c", "again.yaml", "--print_config"]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["trainer"]["callbacks"][0] == first
 
@@ -388,7 +388,7 @@ def test_what_is_no_file_is_refused(kind, made, copy, tmp_path):
     folder = copy(kind.name.removeprefix("hostile-"))
     for file in sorted(set(attack.files(folder))):
         if kind is HostileCheckpoints and file.name == "best.ckpt":
-            continue  # it is the last one that is opened
+            continue  # the last one is opened
         kept = (folder / file).read_bytes()
         (folder / file).unlink()
         made(folder / file)

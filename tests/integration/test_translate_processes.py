@@ -1,4 +1,4 @@
-"""`s2s translate` as a process: killed, interrupted, fed slowly, watched at a terminal."""
+"""`s2s translate` as a process: killed, interrupted, given slow input, run at a terminal."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 from s2s.inference.translator import Translator
 from tests.references.tiny import sentences, tiny_bundle
 
-# Small windows, so that little text has many.
+# Small windows, so that a short text has many.
 PROGRAM = (
     "import sys\n"
     "from s2s.inference import incoming\n"
@@ -58,7 +58,7 @@ def test_a_kill_loses_nothing_and_repeats_nothing(bundle, tmp_path):
 
 
 def test_the_end_of_a_job_is_told_and_leaves_whole_lines(bundle, tmp_path):
-    """A cluster's SIGTERM: what is written is whole, and the message says how to go on."""
+    """A cluster's SIGTERM: the output so far is complete, and the message says how to resume."""
     lines = sentences(2000, seed=1)
     source, out, about = (tmp_path / name for name in ("in", "out", "out.partial.json"))
     source.write_text("\n".join(lines))
@@ -105,7 +105,7 @@ def test_a_bar_at_a_terminal_only(bundle, tmp_path):
         try:
             while piece := os.read(mine, 4096):
                 shown += piece
-        except OSError:  # how Linux says that the other side is closed
+        except OSError:  # raised on Linux if the other side is closed
             pass
     os.close(mine)
     assert process.returncode == 0

@@ -1,6 +1,6 @@
-"""`s2s translate` with an exported model, in a process that can import what its runtime needs and nothing else.
+"""`s2s translate` with an exported model, in a process that can import only what its runtime needs.
 
-Torch and all others that are installed here cannot be imported: so the list of what is needed is true.
+Torch and all other installed packages cannot be imported, so the list of required packages is complete.
 """
 
 import subprocess
@@ -127,7 +127,7 @@ def test_what_is_blocked():
 
 
 def test_all_that_is_said_to_be_needed_is(exported):
-    """Each is imported while a line is translated at a terminal, or by the tokenizer that most models have."""
+    """Each is imported when translating a line at a terminal, or by the most common tokenizer."""
     code = """
 from s2s.__main__ import main
 from s2s.inference.progress import progress

@@ -1,11 +1,11 @@
-"""Programs that need not import torch and Lightning: each is forked from a process that has done so.
+"""Runs programs without importing torch and Lightning each time: they are forked from a process that has done so.
 
     with WarmPython() as warm:
         subprocess.run("s2s fit -c demo | tee log", shell=True, env={..., "PATH": f"{warm.programs}:..."})
 
-A start costs seconds on a slow processor, and the pages of docs/ start some hundred programs. Only torch and Lightning
-are imported beforehand: s2s itself, and what pages write and install, is found anew by each. That s2s imports what it
-needs is tried elsewhere, by README.md (test_readme.py) and by tests of the commands.
+A start takes seconds on a slow processor, and the pages of docs/ start about a hundred programs. Only torch and
+Lightning are preloaded: s2s itself, and what pages write and install, is imported afresh by each. That s2s imports all
+it needs is tested elsewhere, by README.md (test_readme.py) and by tests of the commands.
 """
 
 import gc
@@ -29,18 +29,20 @@ from typing import Any, NoReturn
 
 PACKAGES = ("torch", "pytorch_lightning")
 PROGRAMS = {"s2s": Path(sys.executable).parent / "s2s", "python": None}
-"""What is put in the place of what: a script, or Python itself."""
+"""Replacements of commands: by a script, or by Python itself."""
 
 
 class WarmPython:
-    """The process that is forked, and a folder of programs that ask it to.
+    """The process that is forked, and a folder of programs that request forks.
 
     Attributes:
-        programs: to be found before others of their names: `s2s`, and `python`, which is warm for `python -c CODE`.
+        programs: for the front of PATH: `s2s`, and `python`, which is preloaded for `python -c CODE`.
     """
 
     def __enter__(self) -> "WarmPython":
-        self._folder = Path(mkdtemp())  # not a test's own: a socket's path may have a hundred letters at most
+        self._folder = Path(
+            mkdtemp()
+        )  # not the test's: a socket's path is limited to about a hundred characters
         self.programs = self._folder / "bin"
         self.programs.mkdir()
         client = [sys.executable, "-S", "-E", __file__, str(self._folder / "socket")]
@@ -74,14 +76,14 @@ def ask(path: str, words: Sequence[str]) -> int:
 
 
 def serve(path: str) -> list[str]:
-    """Fork for whoever asks.
+    """Fork on request.
 
     Returns:
-        The words of a command, in a child that is to run it.
+        The words of a command, in a child process that is to run it.
     """
     for name in PACKAGES:
         import_module(name)
-    gc.freeze()  # what is imported is garbage in no child
+    gc.freeze()  # children need not collect what is imported here
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)
         listening.listen()
@@ -114,11 +116,11 @@ def serve(path: str) -> list[str]:
 
 
 def _wait(child: int, connection: socket.socket) -> NoReturn:
-    """Tell how the child ended; it is ended itself when nobody waits for it any more."""
+    """Report how the child ended; it is terminated if nobody is waiting for it any more."""
 
     def end_with_the_client() -> None:
         if not connection.recv(1):
-            with suppress(ProcessLookupError):  # it has ended just now
+            with suppress(ProcessLookupError):  # it has just ended
                 os.kill(child, signal.SIGKILL)
 
     threading.Thread(target=end_with_the_client, daemon=True).start()
@@ -128,7 +130,7 @@ def _wait(child: int, connection: socket.socket) -> NoReturn:
 
 
 def become(name: str, *rest: str) -> None:
-    """Run a command as if this process had been started for it; what it raises ends it, as it would there."""
+    """Run a command as if this process had been started for it; its exceptions end the process, as usual."""
     script = PROGRAMS[name]
     if script is not None:
         sys.argv = [str(script), *rest]

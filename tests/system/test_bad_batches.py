@@ -348,7 +348,9 @@ def test_what_does_not_fit_alone_is_left_out(
         torch.testing.assert_close(gradients[1][name], value, rtol=1e-10, atol=1e-14)
     said = "".join(capsys.readouterr())
     line = (tmp_path / "pairs.tsv").read_text().splitlines().index("c h\th c c") + 1
-    assert f"step 1: {options['data.train']}:{line} does not fit into memory even alone; it is left out" in said
+    assert (
+        f"step 1: {options['data.train']}:{line} does not fit into memory even alone; it is left out" in said
+    )
     assert "1 example left out, too large for the memory even alone" in said
 
 

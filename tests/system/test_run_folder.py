@@ -199,7 +199,10 @@ def test_summaries_are_scored_against_all_references_and_beside_extracts(
     scores = {line.split()[0]: float(line.split()[1]) for line in lines[first + 1 : first + 4]}
     # By hand: "The b was here" is "b was here" and a word more, F 6/7, and is chosen for its pairs; "C h" is "h c".
     assert scores == {"model": pytest.approx(own.value, abs=0.01), "lead-1": 42.86, "oracle-1": 92.86}
-    assert lines.count("intervals and p-values of 2 sentences are not reliable; a bootstrap needs 20 or more") == 1
+    assert (
+        lines.count("intervals and p-values of 2 sentences are not reliable; a bootstrap needs 20 or more")
+        == 1
+    )
     metrics = [line.split()[0] for line in lines if line.startswith("ROUGE-")]
     assert metrics == ["ROUGE-1", "ROUGE-2", "ROUGE-L", "ROUGE-Lsum"]
 

@@ -155,7 +155,9 @@ class Coverage(HistoryAttention):
         if after_steps < 0:
             raise ConfigError(f"after_steps {after_steps} is impossible; it must be 0 or more")
         self.coverage_layer = nn.Linear(1, self.vector.numel(), bias=False)
-        nn.init.xavier_uniform_(self.coverage_layer.weight)  # for one input, torch's default would drown out the keys
+        nn.init.xavier_uniform_(
+            self.coverage_layer.weight
+        )  # for one input, torch's default would drown out the keys
         self.after_steps = after_steps
         self.sequential = not after_steps
         if after_steps:

@@ -170,9 +170,7 @@ class Sampling(SearchStrategy):
         if self.top_k is not None and barred is not None:
             log_probs, order = log_probs.sort(dim=-1, descending=True, stable=True)
             log_probs, ids = log_probs[..., : self.top_k], ids.gather(-1, order[..., : self.top_k])
-        peak = log_probs.amax(
-            dim=-1, keepdim=True
-        )  # values near it keep their precision at any temperature
+        peak = log_probs.amax(dim=-1, keepdim=True)  # values near it keep their precision at any temperature
         total = peak + self.temperature * ((log_probs - peak) / self.temperature).logsumexp(
             dim=-1, keepdim=True
         )

@@ -127,10 +127,7 @@ def test_lines_with_wishes_of_their_own(translate, bundle):
     expected = Translator.load(bundle).translate([*lines, "", "é"])
     status, output, errors = translate(data, "--input", "jsonl")
     assert (status, output.splitlines()) == (0, expected)
-    assert (
-        "1 of 6 lines were not usable JSON objects; their outputs are empty. The first: line 5:"
-        in errors
-    )
+    assert "1 of 6 lines were not usable JSON objects; their outputs are empty. The first: line 5:" in errors
     assert "ignored JSON keys: id." in errors
     # What is written can be read again.
     _, output, _ = translate(data, "--input", "jsonl", "--jsonl")

@@ -35,5 +35,5 @@ def test_what_is_no_name(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "word"), [("lambda", "lambda"), ("Lambda", "lambda"), ("none", "None")])
 def test_a_word_of_python(name: str, word: str) -> None:
-    with pytest.raises(ConfigError, match=f"'{word}' is a word of Python; .*, for instance my_{name}"):
+    with pytest.raises(ConfigError, match=f"'{word}' is a Python keyword; .*, for instance my_{name}"):
         Names.of(name)

@@ -233,7 +233,7 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (WeightsBelowZero, "weights", "a weight of -.*; expected none below zero"),
     (SequentialForNothing, "sequential", "sequential is True, but no answer .*; expected sequential = False"),
     (HistoryIsNotTold, "at_once_equals_steps", "at once and one by one .*Set sequential = True"),
-    (TimesMix, "at_once_equals_steps", "at once and one by one .*mend the axis of time"),
+    (TimesMix, "at_once_equals_steps", "at once and one by one .*fix the axis of time"),
     (NarrowsTheState, "mixed_precision", "state leaf 0 is torch.bfloat16 .*; expected torch.float32"),
     (LosesBits, "mixed_precision", "in bfloat16 and in float32.*Take what bfloat16 cannot hold"),
     (MeanOverTheBatch, "batch_mates", "in a batch and alone.*let no row see another"),

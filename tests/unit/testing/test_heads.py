@@ -357,10 +357,10 @@ WRONG: list[tuple[type[Head], str, str]] = [
     (
         BestForgetsNever,
         "best",
-        r"the best \d without \[0, 1\].*tokens that are never chosen keep their share",
+        r"the best \d without \[0, 1\].*excluded tokens keep their share",
     ),
     (BestSharesOutAnew, "best", r"log-probabilities of the best 1 without \[0, 1\]"),
-    (BestOfEqualsIsTheHigher, "best", "tokens .*all parameters zero.*of equals the lower token first"),
+    (BestOfEqualsIsTheHigher, "best", "tokens .*all parameters zero.*on ties, the lower token first"),
     (BestIsTooPrecise, "best", r"the best 1 .* as torch.float64\[3, 1\]; expected torch.float32\[3, 1\]"),
     (AmongInOtherOrder, "among", r"scores among \[9, 2, 5, 3\], after a softmax.*in their order"),
     (AmongGivesAll, "among", r"scores among 4 tokens of shape \(3, 11\).*; expected \(3, 4\)"),
@@ -399,7 +399,7 @@ WRONG: list[tuple[type[Head], str, str]] = [
         "copies",
         "token 11 has probability 0 when attention is on it, and 0 when it is elsewhere",
     ),
-    (CopiesToEverySentence, "copies", "words which a source has not are copied with probability 0.0"),
+    (CopiesToEverySentence, "copies", "words that a source lacks are copied with probability 0.0"),
     (SaysNothing, "learning", r"a model with the head copied \d+% of .*; expected at least"),
 ]
 

@@ -440,14 +440,14 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (
         StopsEarly,
         "hypotheses",
-        "of sentence 0 is unfinished at 5 tokens; expected that it goes on, .* limit is 6",
+        "of sentence 0 is unfinished at 5 tokens; expected that it continues, .* limit is 6",
     ),
-    (MeansInsteadOfValues, "log_probs", "log-probabilities .* of .* as the model says"),
+    (MeansInsteadOfValues, "log_probs", "log-probabilities .* of .* as the model gives"),
     (StatesStayBehind, "log_probs", "log-probabilities .* of .*let each beam keep its own state"),
     (
         StatesStayBehind,
         "state",
-        "nobody asked the stepper what follows .*; expected a state for each of its prefixes",
+        "the stepper was never asked what follows .*; expected a state for each of its prefixes",
     ),
     (WorstFirst, "scores", r"in the order \[.*; expected finished ones first, the best score first"),
     (ScoresNothing, "scores", r"scores \[-inf.*; expected finite numbers"),
@@ -456,7 +456,7 @@ WRONG: list[tuple[type[Sound], str, str]] = [
         "scores",
         "whose log-probabilities sum to .*; expected the better score for the more",
     ),
-    (OneTooMany, "limits", "tokens for sentence .* at most. Take limits"),
+    (OneTooMany, "limits", "tokens for sentence .* at most. Use limits"),
     (EndsTooSoon, "limits", r"sentence \d ends after \d tokens; expected \d at least"),
     (NeedsMinimums, "limits", "AttributeError without minimums: .*; expected none at all"),
     (
@@ -473,12 +473,12 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (
         KeepsInAnotherOrder,
         "leaving",
-        r"the state of sentence \d+ in row 0, where sentence \d+ stands; .*select_state",
+        r"the state of sentence \d+ in row 0, which belongs to sentence \d+; .*select_state",
     ),
     (
         KeepsNoAccount,
         "leaving",
-        "where other sentences of the batch were done before.*which sentence each row",
+        "where other sentences of the batch finished before.*which sentence each row",
     ),
     (
         CountsOldRows,
@@ -498,7 +498,7 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (
         DrawsElsewhere,
         "repeatable",
-        r"for sentence \d with one seed; expected .*Draw from torch's generator alone",
+        r"for sentence \d with one seed; expected .*Sample only from torch's generator",
     ),
     (
         CountsItsSearches,
@@ -512,11 +512,11 @@ WRONG: list[tuple[type[Sound], str, str]] = [
         "dead_ends",
         "IndexError where nothing can follow: .*; expected hypotheses, unfinished ones",
     ),
-    (FollowsTheImpossible, "dead_ends", r"\(tokens, finished\); expected .*nothing else can be said"),
+    (FollowsTheImpossible, "dead_ends", r"\(tokens, finished\); expected .*nothing else is possible"),
     (WeightsOfNobody, "weights", "weights, though the stepper gave none; expected None"),
     (WeightsOfTheStepBefore, "weights", r"weights \[.*\] for token \d of .*Row i belongs to token i"),
     (WeightsOfPadding, "weights", r"weights of shape \(\d, 4\) for \d tokens over 2 of the source"),
-    (KnowsSevenTokens, "model", "log-probabilities .* of a model.*as the model says"),
+    (KnowsSevenTokens, "model", "log-probabilities .* of a model.*as the model gives"),
     (NeedsASentence, "no_sentences", "for a batch of no sentences: .*; expected an empty list"),
     (
         FindsSomethingInNothing,

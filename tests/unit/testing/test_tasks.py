@@ -284,7 +284,7 @@ WRONG: list[tuple[type[Seq2SeqTask], str, str]] = [
     (KeepsTheLastAlone, "validation", r"the best score None where val_BLEU is [\d.]+; expected that value"),
     (ShipsNothing, "bundle", "no bundle, though BundleWriter is among callbacks; expected a folder"),
     (ShipsRubbish, "bundle", "from the bundle: BundleError: .*; expected answers"),
-    (ShipsOthers, "bundle", "another .* in the bundle; expected the same bits. Ship self.model as it is"),
+    (ShipsOthers, "bundle", "another .* in the bundle; expected the same bits. Save self.model as it is"),
 ]
 
 

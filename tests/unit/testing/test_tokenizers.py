@@ -13,7 +13,7 @@ WRONG: list[tuple[type[wrong.Sound], str, str]] = [
     (
         wrong.CountsItsOwnTokensOnly,
         "ids",
-        r"id \d+ in encode of .*; expected whole numbers, 1 for what is unknown",
+        r"id \d+ in encode of .*; expected whole numbers, 1 for unknown tokens",
     ),
     (wrong.NothingButReserved, "ids", "vocabulary_size 4; expected more than the 4 reserved ids"),
     (wrong.ShowsReservedItsOwnWay, "ids", r"shows the reserved ids as .*PAD.*; expected \['<pad>'"),
@@ -24,7 +24,7 @@ WRONG: list[tuple[type[wrong.Sound], str, str]] = [
         "begin, end and padding around the ids; expected .*Leave PAD, BOS and EOS out",
     ),
     (wrong.HidesTheUnknown, "ids", "shows an unknown token as ''; expected .*Write UNKNOWN_TEXT for UNK"),
-    (wrong.LowersInSilence, "known_text", "The old man.* comes back as 'the old man.*let normalize say"),
+    (wrong.LowersInSilence, "known_text", "The old man.* comes back as 'the old man.*let normalize return"),
     (wrong.KnowsNothing, "known_text", r"(\d+) of \1 tokens of the training text are unknown; expected less"),
     (wrong.RefusesNUL, "hard_lines", "ValueError for NUL .*; expected ids.*Encode what is unknown as UNK"),
     (wrong.TakesTextForReserved, "hard_lines", r"id 2 \(<s>\) in encode of names of reserved tokens"),
@@ -36,7 +36,7 @@ WRONG: list[tuple[type[wrong.Sound], str, str]] = [
     ),
     (wrong.PadsBatches, "batch", "a line in encode_batch gives .*; expected .*, as alone"),
     (wrong.SkipsEmptyLines, "batch", "results of a line in encode_batch; expected"),
-    (wrong.ShufflesItsTokens, "deterministic", "learnt from twice and dump differs; expected the same bytes"),
+    (wrong.ShufflesItsTokens, "deterministic", "learnt twice and dump differs; expected the same bytes"),
     (wrong.FingerprintOfTheClass, "deterministic", "learnt different tokens; expected two"),
     (
         wrong.HidesAnOption,
@@ -63,8 +63,8 @@ WRONG: list[tuple[type[wrong.Sound], str, str]] = [
         "writes options.json, tokenizer.json; expected tokenizer.json alone",
     ),
     (wrong.RestoresCharactersOnly, "saved_and_loaded", "encode after load gives .*Let restore read all"),
-    (wrong.ForgetsItsOptions, "saved_and_loaded", "fingerprint is another after load"),
-    (wrong.TakesAnyFile, "damaged_file", "an empty file is loaded without a word; expected a DataError"),
+    (wrong.ForgetsItsOptions, "saved_and_loaded", "fingerprint differs after load"),
+    (wrong.TakesAnyFile, "damaged_file", "an empty file is loaded without an error; expected a DataError"),
     (wrong.RaisesWhateverComes, "damaged_file", "JSONDecodeError for an empty file .*; expected a DataError"),
     (
         wrong.DrawsFromTheSharedGenerator,

@@ -39,7 +39,9 @@ def test_what_is_remembered_is_the_same_again(spelling: Spelling, monkeypatch: p
 
 def test_a_very_long_word_is_cut_and_told_once(spelling: Spelling, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_PIECES", 3)
-    with pytest.warns(UserWarning, match="the word abca... has 4 pieces; only the first 3 of such words are read"):
+    with pytest.warns(
+        UserWarning, match="the word abca... has 4 pieces; only the first 3 of such words are read"
+    ):
         found = spelling([["abca", "c"]])
     assert found.pieces.ids.tolist() == [[5, 6, 7], [7, 0, 0]]
     with warnings.catch_warnings():

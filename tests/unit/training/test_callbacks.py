@@ -557,7 +557,5 @@ def test_a_scale_of_float16_that_is_too_large_is_no_bad_batch(tmp_path: Path) ->
     module.weight.grad[0] = math.inf
     module.on_before_optimizer_step(None)
     assert module.weight.grad is None and module.troubles.skipped_steps == 1
-    assert said == [
-        "step 7 skipped: the norm of its gradient is inf; the float16 loss scale is lowered"
-    ]
+    assert said == ["step 7 skipped: the norm of its gradient is inf; the float16 loss scale is lowered"]
     assert not list(tmp_path.iterdir())

@@ -351,7 +351,8 @@ def test_a_checkpoint_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> N
     going_on = ["fit", "-c", "mini.yaml", "--ckpt_path", "last"]
     assert main(going_on) == 2
     assert (
-        "no checkpoint runs/mini/checkpoints/last.ckpt. There are none; name the run" in capsys.readouterr().err
+        "no checkpoint runs/mini/checkpoints/last.ckpt. There are none; name the run"
+        in capsys.readouterr().err
     )
     Path("runs/mini").mkdir(parents=True)
     Path("runs/mini/config.yaml").touch()

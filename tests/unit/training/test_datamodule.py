@@ -415,7 +415,9 @@ def test_weights_so_small_that_nothing_is_drawn_are_refused(folder: Path) -> Non
 
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_a_weight_of_what_is_scored_is_refused(folder: Path, split: str) -> None:
-    with pytest.raises(ConfigError, match=rf"data\.{split}: .*more.tsv has a weight, which only training uses"):
+    with pytest.raises(
+        ConfigError, match=rf"data\.{split}: .*more.tsv has a weight, which only training uses"
+    ):
         data(folder, **{split: [{"path": str(folder / "more.tsv"), "weight": 2}]})
 
 

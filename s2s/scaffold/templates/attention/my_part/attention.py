@@ -27,13 +27,13 @@ class MyPart(ScoredAttention):
         self.query_layer = nn.Linear(query_size, memory_size, bias=False)
         self.sharpness = nn.Parameter(torch.tensor(sharpness))
 
-    # Asked once per sentence. The softmax, which leaves out padding, and the weighted mean
-    # of the outputs are ScoredAttention's; another kind of attention begins at s2s.Attention.
+    # Called once per sentence. The softmax, which leaves out padding, and the weighted mean
+    # of the outputs are ScoredAttention's; another kind of attention derives from s2s.Attention.
     def keys(self, outputs: Tensor) -> Tensor:
-        """What of the score depends on the source alone, [batch, source, memory]."""
+        """The part of the score that depends on the source alone, [batch, source, memory]."""
         return F.normalize(outputs, dim=-1)
 
-    # Asked for all target positions at once in training, for one at a time in translation.
+    # Called for all target positions at once in training, for one at a time in translation.
     def score(self, query: Tensor, keys: Tensor) -> Tensor:
         """[batch, time, query] and [batch, source, memory] to [batch, time, source]."""
         directions = F.normalize(self.query_layer(query), dim=-1)

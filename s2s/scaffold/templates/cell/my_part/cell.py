@@ -18,7 +18,7 @@ class MyPart(RecurrentCell):
     Args:
         input_size: width of x.
         hidden_size: width of h.
-        update_bias: initial b_g; above 0, the state is kept at first.
+        update_bias: initial b_g; above 0, the state is mostly kept at first.
     """
 
     # Every option needs a type, a default and a line above: configurations are made of them.
@@ -30,7 +30,7 @@ class MyPart(RecurrentCell):
         self.recurrent_weight = nn.Parameter(torch.empty(2 * hidden_size, hidden_size))
         orthogonal_blocks(self.recurrent_weight, hidden_size)
 
-    # A cell with more in its state (an LSTM's memory) says so in `state_sizes`.
+    # A cell with more in its state (an LSTM's memory) declares it in `state_sizes`.
     def step(self, x: Tensor, state: State, noise: Noise = None) -> tuple[Tensor, State]:
         """The equations above; x is W x_t + b, [batch, 2 * hidden]."""
         (h,) = state

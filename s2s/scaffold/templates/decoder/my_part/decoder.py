@@ -1,4 +1,4 @@
-"""A decoder that weighs what it has said against what it reads."""
+"""A decoder that weighs its previous outputs against the source."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 # All that a sentence needs goes into its state, never onto `self`: every leaf is [rows, ...].
 class MyPartState(NamedTuple):
-    """The cell's state, attention's state, and what the cell drew for the sentence."""
+    """The cell's state, attention's state, and the cell's noise for the sentence."""
 
     cell: State
     attention: State
@@ -31,7 +31,7 @@ class MyPartState(NamedTuple):
 
 
 class MyPart(Decoder):
-    """One cell, attention, and a gate between their answers (after Tu et al. 2017).
+    """One cell, attention, and a gate between their outputs (after Tu et al. 2017).
 
     ::
 
@@ -47,7 +47,7 @@ class MyPart(Decoder):
         memory_size: width of the encoder outputs.
         cell: the recurrent cell.
         attention: the attention.
-        hidden_size: width of the cell's state, and of what the next token is predicted from.
+        hidden_size: width of the cell's state, and of the output that predicts the next token.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class MyPart(Decoder):
         self.context_layer = nn.Linear(attends.context_size, hidden_size)
         self.output_layer = nn.Linear(reader.output_size, hidden_size)
 
-    # Once per sentence. `features` is the bridge's answer: what the encoder's state says.
+    # Called once per sentence. `features` is the bridge's output, made from the encoder's state.
     def start(self, encoded: Encoded, features: Tensor) -> tuple[Any, State]:
         """Attention's memory, and the state before the first token."""
         mask = length_mask(encoded.lengths, encoded.outputs.size(1))
@@ -86,7 +86,7 @@ class MyPart(Decoder):
             self.cell.noise(features.size(0), like=features),
         )
 
-    # In training too; override `forward` where all target positions can be had at once.
+    # Used in training too; override `forward` if all target positions can be computed at once.
     def step(self, input: Tensor, memory: Any, state: MyPartState) -> tuple[Decoded, State]:
         """The equations above for one token of every row, [rows, input]."""
         projected = self.cell.project(input)

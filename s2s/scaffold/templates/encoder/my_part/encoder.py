@@ -9,13 +9,13 @@ from torch import Tensor
 
 
 class MyPart(SequenceEncoder):
-    """Two cells, one from either end (Schuster & Paliwal 1997), whose outputs are added.
+    """Two cells, one per direction (Schuster & Paliwal 1997), whose outputs are added.
 
     ::
 
         output_t = rightward_t + leftward_t
 
-    So the outputs are half as wide as those of two directions side by side.
+    So the outputs are half as wide as with concatenation.
 
     Args:
         input_size: width of the embedded tokens.
@@ -40,16 +40,16 @@ class MyPart(SequenceEncoder):
         self.rightward = rightward
         self.leftward = leftward
 
-    # `unroll` walks time, whatever the cell, and leaves out padding.
+    # `unroll` runs any cell over time, and skips padding.
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
         """Encode [batch, source, input] with `lengths` [batch]."""
         rightward, last = unroll(self.rightward, x, lengths)
         leftward, first = unroll(self.leftward, x, lengths, reverse=True)
         return Encoded(rightward + leftward, lengths, (last, first))
 
-    # What the bridge makes the decoder's first state of.
+    # From these, the bridge builds the decoder's initial state.
     def features(self, state: State) -> Tensor:
-        """The last states of both cells side by side, [batch, features]."""
+        """The last states of both cells, concatenated, [batch, features]."""
         last, first = state
         parts = [self.rightward.features(last), self.leftward.features(first)]
         return torch.cat(parts, dim=-1)

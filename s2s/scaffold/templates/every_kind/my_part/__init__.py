@@ -5,8 +5,8 @@ from s2s.registry import hookimpl
 
 @hookimpl
 def PART_HOOK() -> dict[str, str]:
-    """What configurations write -> where the class is.
+    """Name in configurations -> location of the class.
 
-    s2s asks at each start, so this file imports nothing heavy; the class is imported when it is named.
+    s2s calls this at each start, so keep imports here light; the class is imported when it is used.
     """
     return {"MyPart": "my_part.PART_KIND:MyPart"}

@@ -1,4 +1,4 @@
-"""Every promise that a part of the kind PART_KIND makes: one case each."""
+"""The conformance kit for parts of kind PART_KIND: one case per check."""
 
 from collections.abc import Callable
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from s2s.evaluation.metric import Metric, Score, check_sizes
 
 VERSION = 1
-"""Raised when the same outputs would get another score: scores of two versions differ."""
+"""Increase it when the same outputs get another score: scores of two versions are not comparable."""
 
 
 class MyPart(Metric):
@@ -15,7 +15,7 @@ class MyPart(Metric):
         lowercase: compare without case.
     """
 
-    # Decides which checkpoint is best; an error rate says False.
+    # Decides which checkpoint is best; False for an error rate.
     higher_is_better = True
 
     def __init__(self, *, lowercase: bool = False) -> None:
@@ -30,7 +30,7 @@ class MyPart(Metric):
             self._form(hypothesis) in [self._form(reference) for reference in known]
             for hypothesis, known in zip(hypotheses, of_each_sentence, strict=True)
         )
-        # All that the value depends on: who has the same signature may compare.
+        # All that the value depends on: scores with the same signature are comparable.
         case = "lc" if self.lowercase else "mixed"
         signature = f"MyPart|nrefs:{len(references)}|case:{case}|version:{VERSION}"
         return Score(

@@ -1,4 +1,4 @@
-"""A search that does not say a thing twice."""
+"""A search that does not repeat itself."""
 
 import torch
 from s2s.errors import ConfigError
@@ -10,15 +10,15 @@ from torch import Tensor
 
 
 class MyPart(SearchStrategy):
-    """At every step the most probable token that completes no trigram again.
+    """Greedy search that repeats no trigram.
 
-    Trigrams that an output has already are ruled out (Paulus et al. 2018).
+    Tokens that would repeat a trigram of the output are excluded (Paulus et al. 2018).
 
     Args:
         size: how many tokens may not come in the same order twice; 3: trigrams.
     """
 
-    # A promise that is broken on purpose: the kit expects that this check fails, and says so if it passes.
+    # A requirement violated on purpose: the kit expects this check to fail, and reports it if it passes.
     expected_failures = {"certain": "however sure the model is, no trigram comes twice"}
 
     def __init__(self, *, size: int = 3) -> None:
@@ -27,7 +27,7 @@ class MyPart(SearchStrategy):
         self.size = size
 
     # It sees a Stepper, never a model: last tokens and state in, log-probabilities and next
-    # state out. Nothing of a sentence may stay on `self`: several threads search at once.
+    # state out. Keep nothing of a sentence on `self`: several threads search at once.
     @torch.inference_mode()
     def search(
         self,
@@ -78,7 +78,7 @@ class MyPart(SearchStrategy):
         return found
 
     def repeating(self, tokens: list[int]) -> list[int]:
-        """Tokens that would complete again what the output has already."""
+        """Tokens that would complete a sequence that the output already has."""
         before = tokens[len(tokens) - self.size + 1 :]
         ends = range(self.size - 1, len(tokens))
         return [tokens[i] for i in ends if tokens[i - self.size + 1 : i] == before]

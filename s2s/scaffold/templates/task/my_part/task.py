@@ -1,4 +1,4 @@
-"""A task: translation, and copying beside it."""
+"""A task: translation, and copying as a second task."""
 
 from s2s.errors import ConfigError
 from s2s.nn import HeadLoss, Seq2Seq
@@ -9,7 +9,7 @@ from s2s_plugins.tasks.seq2seq import Seq2SeqModule, Seq2SeqTask
 
 
 class MyPartModule(Seq2SeqModule):
-    """Learns to copy target sentences beside translating (after Currey et al. 2017)."""
+    """Learns to copy target sentences as well as to translate (after Currey et al. 2017)."""
 
     # `on_validation_epoch_end`, `save_bundle` and the like can be overridden as well.
     def batch_loss(self, batch: Batch) -> HeadLoss:
@@ -18,7 +18,7 @@ class MyPartModule(Seq2SeqModule):
         if not self.training:
             return translated
         assert isinstance(self.model, Seq2Seq)
-        # The end mark, which no other source has, says that this one is to be copied.
+        # The end mark, which no other source has, marks this one as to be copied.
         copied = self.model.loss(batch.gold, batch.inputs, batch.gold.ids)
         return HeadLoss(
             translated.total + copied.total,
@@ -35,7 +35,7 @@ class MyPart(Seq2SeqTask):
 
     @classmethod
     def connect(cls, module: TaskModule, data: PairData) -> None:
-        """Refuse what cannot be, before data is prepared."""
+        """Refuse invalid options, before data is prepared."""
         super().connect(module, data)
         assert isinstance(module, MyPartModule)
         if not module.ties["share_embeddings"]:

@@ -1,4 +1,4 @@
-"""A tokenizer of words and signs."""
+"""A tokenizer for words and punctuation."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -16,17 +16,17 @@ from s2s.text.tokenizer import (
 )
 from s2s_plugins.tokenizers.vocabulary import Vocabulary
 
-# Every character belongs to exactly one token, so what is known is decoded as it was.
+# Every character belongs to exactly one token, so known text is decoded unchanged.
 TOKEN = re.compile(r" ?\w+| ?[^\w\s]|\s")
 
 
 class MyPart(Tokenizer):
-    """Words and signs, each with the space before it: "Yes, I do" is "Yes" "," " I" " do".
+    """Words and punctuation, each with the space before it: "Yes, I do" is "Yes" "," " I" " do".
 
     Those that training did not keep are unknown, and decode to a double question mark.
 
     Args:
-        vocabulary_size: how many ids at most, the four reserved ones included.
+        vocabulary_size: maximum number of ids, the four reserved ones included.
     """
 
     def __init__(self, *, vocabulary_size: int = 8000) -> None:
@@ -37,13 +37,13 @@ class MyPart(Tokenizer):
         self.maximum_size = vocabulary_size
         self._vocabulary: Vocabulary | None = None
 
-    # `encode` and `decode` are what makes it this tokenizer; below is what all of them have.
+    # `encode` and `decode` define this tokenizer; below is what all tokenizers have.
     def encode(self, text: str) -> list[int]:
-        """The ids of a line, without begin and end."""
+        """The ids of a line, without start and end."""
         return self._known.lookup(TOKEN.findall(text))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids; padding, begin and end are left out."""
+        """The text of ids; padding, start and end are left out."""
         said = [i for i in ids if i not in (PAD, BOS, EOS)]
         return "".join(UNKNOWN_TEXT if i == UNK else self._known.token(i) for i in said)
 
@@ -65,14 +65,14 @@ class MyPart(Tokenizer):
 
     @property
     def vocabulary_size(self) -> int:
-        """How many ids there are."""
+        """The number of ids."""
         return len(self._known)
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """Each id as a person should see it."""
+        """Each id as shown to users."""
         return [self._known.token(i) for i in ids]
 
-    # What a bundle ships: never a pickle.
+    # What a bundle contains: never a pickle.
     def dump(self) -> bytes:
         """What was learnt."""
         return self._known.dump()

@@ -246,7 +246,7 @@ def _translated(
         _check((row["number"], row["source"]) == (place, text), f"line {place}, {text!r}, became {row}")
     for pattern, number in (
         (r"(\d+) of \d+ lines were not UTF-8", invalid),
-        (r"(\d+) of \d+ lines have control characters", control),
+        (r"(\d+) of \d+ lines contain control characters", control),
         (r"(\d+) of \d+ lines have more than 48", sum(row["truncated"] for row in rows)),
     ):
         _check(_counted(errors, pattern) == number, f"{number} of {pattern}: {errors}")

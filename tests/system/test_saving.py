@@ -118,7 +118,7 @@ def test_the_run_folder_vanishes_with_the_loggers_that_are_usual(
                 shutil.rmtree(run)
 
     usual = {**options, "trainer.logger": True, "overwrite": True}
-    gone = rf"^cannot write {run}/events\..*: No such file .* make it \(mkdir -p\)"
+    gone = rf"^cannot write {run}/events\..*: No such file .* create it \(mkdir -p\)"
     with pytest.raises(WriteError, match=gone):  # the next curve comes before the next checkpoint
         s2s.fit({**usual, "trainer.log_every_n_steps": 1}, callbacks=[Vanishing()])
     # The third epoch ends with step 18: its checkpoint makes the folder, and what is logged comes at 20.

@@ -56,7 +56,8 @@ def test_lines_that_are_no_text_move_no_other(
     found = output.out.split("\n")
     assert len(found) == 5 and found[0] == labels[0] and found[2:] == ["", labels[1], ""]
     assert (
-        "1 of 4 texts were not UTF-8" in output.err and "1 of 4 texts have control characters" in output.err
+        "1 of 4 texts were not UTF-8" in output.err
+        and "1 of 4 texts contain control characters" in output.err
     )
 
 

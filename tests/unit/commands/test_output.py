@@ -86,7 +86,7 @@ def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_missing(tmp_path: Path) -> None:
     with (
-        pytest.raises(WriteError, match=r"missing/out: No such file or directory; .* make it \(mkdir -p\)"),
+        pytest.raises(WriteError, match=r"missing/out: No such file or directory; .* create it \(mkdir -p\)"),
         Output(str(tmp_path / "missing" / "out")),
     ):
         pass

@@ -123,7 +123,7 @@ def test_two_runs_at_once(tmp_path):
     with (
         Outgoing(str(tmp_path / "out")) as out,
         pytest.raises(
-            DataError, match=rf"another run \(process {os.getpid()}\) is writing .*out.partial; let it"
+            DataError, match=rf"another run \(process {os.getpid()}\) is writing .*out.partial; wait for it"
         ),
     ):
         out.write("1\n", [b"a"])
@@ -225,7 +225,7 @@ def test_a_full_disk_at_the_very_end(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", broken)
     with (
-        pytest.raises(WriteError, match="Input/output error; its disk does not work"),
+        pytest.raises(WriteError, match="Input/output error; its disk has failed"),
         Outgoing(str(path)) as out,
     ):
         out.write("1\n", [b"a"])

@@ -159,7 +159,7 @@ def test_a_warmup_longer_than_training_is_told() -> None:
     assert "model.warmup_steps is 500" in told and "only 90 steps, 3 per epoch x 30 epochs" in told
     assert "--model.warmup_steps 9;" in told and "--data.batch_sentences" in told
     of_steps = module_of(40, 3, max_steps=45).long_warmup()
-    assert of_steps is not None and "the whole training has only 45 steps: most of it" in of_steps
+    assert of_steps is not None and "the whole training has only 45 steps, so most of it" in of_steps
     assert module_of(46, 3, max_epochs=30).long_warmup() is not None, "more than half"
     assert module_of(45, 3, max_epochs=30).long_warmup() is None
     assert module_of(45, 6, max_epochs=30, accumulated=2).long_warmup() is None

@@ -770,7 +770,9 @@ def test_a_score_of_nothing_is_refused(command: str, limit: str, capsys: pytest.
     main(["fit", "-c", "mini.yaml"])
     capsys.readouterr()
     assert main([command, "-c", "mini.yaml", f"--trainer.{limit}", "0"]) == 2
-    assert f"trainer.{limit} 0 is impossible; it must be above 0: there is nothing" in capsys.readouterr().err
+    assert (
+        f"trainer.{limit} 0 is impossible; it must be above 0, or there is nothing" in capsys.readouterr().err
+    )
     assert main([command, "-c", "mini.yaml", "--trainer.enable_checkpointing", "false"]) == 2
     assert "trainer.enable_checkpointing false is impossible; it must be true" in capsys.readouterr().err
     assert main([command, "-c", "mini.yaml", f"--trainer.{limit}", "0.1"]) == 2

@@ -68,7 +68,7 @@ def test_words_of_lightning_stay_as_they_are(key, value):
         (
             "trainer.callbacks",
             "s2s_plugins.cells.lstm.LSTM",
-            "unknown callback .*named by a plugin's module: --plug",
+            "unknown callback .*of your own, bring it in a plugin: --plug",
         ),
         ("trainer.strategy", "ddpp", "trainer.strategy: unknown strategy 'ddpp'; did you mean 'ddp'"),
         ("trainer.profiler", "evil.yaml", "trainer.profiler: unknown profiler 'evil.yaml'"),

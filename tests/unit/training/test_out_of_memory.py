@@ -43,5 +43,7 @@ def test_several_processes_cannot_split(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(optimization, "_make_step_fn", lambda kwargs: starved)
     closure = optimization._make_closure({"batch": None}, None, 0)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="with 2 processes, which wait .* lower data.batch_tokens .*no room"):
+    with pytest.raises(
+        DataError, match="because 2 processes train in step .* lower data.batch_tokens .*no room"
+    ):
         closure()

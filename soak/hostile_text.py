@@ -122,7 +122,7 @@ class HostileText(Attack):
             wanted = _source(row)
             broken += wanted is None
             _check(told["source"] == (wanted or ""), f"{row!r} was read as {told['source']!r}")
-        _check(_counted(errors, r"(\d+) of \d+ lines were no JSON object") == broken, errors)
+        _check(_counted(errors, r"(\d+) of \d+ lines were not usable JSON objects") == broken, errors)
         return len(rows)
 
     def _scored(self, number: int, folder: Path, lines: list[bytes]) -> int:

@@ -233,7 +233,7 @@ answer.write(pickle.dumps((tokenizer.encode_batch(lines), again.dump())))
 
 
 def check_saved_and_loaded(factory: TokenizerFactory) -> None:
-    """save writes one data file, and load restores the same tokenizer from it."""
+    """`save` writes one data file, and `load` restores the same tokenizer from it."""
     tokenizer, loaded = trained(factory), factory()
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "not there yet" / "tokenizer"

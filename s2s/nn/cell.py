@@ -231,7 +231,7 @@ def advance(cell: RecurrentCell, x: Tensor, state: State, noise: Noise) -> tuple
 def _has_types_of(following: State, state: State) -> bool:
     # Whether nothing needs conversion. Checked at every step, as converting each leaf to its own dtype costs more.
     if isinstance(following, Tensor):
-        return following.dtype == state.dtype
+        return bool(following.dtype == state.dtype)
     if following is None:
         return True
     if not isinstance(following, tuple) or len(following) != len(state):

@@ -25,6 +25,7 @@ WORDS = {
     "feed": "with input feeding",
     "joeynmt": "JoeyNMT",
     "eole": "Eole",
+    "yoyodyne": "Yoyodyne",
     "onnx": "ONNX",
     "onnx_int8": "ONNX, int8",
     "3m": "3 million",
@@ -44,7 +45,7 @@ WORDS = {
 FEED = "(?P<feed>feed|nofeed)"
 PRECISION = "(?P<precision>|_float32|_bf16)"
 HOW = "(?P<search>greedy|beam5)"
-PEER = "(?P<peer>joeynmt|eole)"
+PEER = "(?P<peer>joeynmt|eole|yoyodyne)"
 WAY = "(?P<way>onnx|onnx_int8)"
 
 MEANINGS: dict[str, tuple[str, str]] = {

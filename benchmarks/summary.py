@@ -135,6 +135,9 @@ def formulas(raw: Raw) -> dict[str, Callable[[], float]]:
         figures[f"train_nofeed_vs_eole{suffix}"] = lambda p=precision: (
             tokens_per_second(raw, f"no feeding, {p}", "halved") / of_peer(raw, "eole", "no feeding")
         )
+        figures[f"train_nofeed_vs_yoyodyne{suffix}"] = lambda p=precision: (
+            tokens_per_second(raw, f"no feeding, {p}") / of_peer(raw, "yoyodyne", "no feeding")
+        )
     figures["train_overhead_of_lightning"] = lambda: middle(
         raw["training"]["overhead"], lambda one: one["lightning_seconds"] / one["bare_seconds"] - 1
     )

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s2s.nn.kernels import SMALLEST
+
 Module = TypeVar("Module", bound=nn.Module)
 
 
@@ -49,7 +51,9 @@ class PackedMatrix(Tensor):
         matrix: PackedMatrix = weight.detach().as_subclass(PackedMatrix)
         matrix._dtype = dtype
         matrix._taken_in = _taken_in(weight.device, dtype)
-        matrix._reads_columns = one_row_reads_columns(weight.device, matrix._taken_in)
+        # A small weight stays in the cache, however it lies there.
+        large = weight.numel() >= SMALLEST
+        matrix._reads_columns = large and one_row_reads_columns(weight.device, matrix._taken_in)
         matrix._packed = None
         matrix._columns = None
         matrix._narrow = None

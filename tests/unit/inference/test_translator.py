@@ -71,9 +71,7 @@ def test_float32_scores_within_the_invariant(translator):
 @pytest.mark.parametrize("beam", [1, 3])
 @pytest.mark.parametrize(
     ("dtype", "tolerance"),
-    # A search returns float32. Sixty steps of a recurrence amplify rounding: in float32, teacher forcing itself is
-    # off by 5e-5 in one sentence.
-    [(torch.float64, 1e-6), (torch.float32, 5e-4)],
+    [(torch.float64, 1e-6), (torch.float32, 1e-4)],  # a search returns float32
     ids=str,
 )
 def test_log_probs_are_those_of_teacher_forcing(bundle, beam, dtype, tolerance):

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from s2s.nn import PackedMatrix, pack_matrices, packed
 
 
-@pytest.fixture(params=["as the machine can", "no bfloat16", "plain"])
+@pytest.fixture(params=["as the machine can", "no bfloat16", "plain", "one row by columns"])
 def way(request, monkeypatch):
     """All ways of taking the product, whatever this machine can."""
     can = packed.can_pack
@@ -18,6 +18,9 @@ def way(request, monkeypatch):
         monkeypatch.setattr(packed, "can_pack", lambda d, dtype: dtype != torch.bfloat16 and can(d, dtype))
     elif request.param == "plain":
         monkeypatch.setattr(packed, "can_pack", lambda device, dtype: False)
+    elif request.param == "one row by columns":
+        monkeypatch.setattr(packed, "SMALLEST", 0)
+        monkeypatch.setattr(packed, "one_row_reads_columns", lambda device, dtype: dtype == torch.float32)
     return request.param
 
 
@@ -27,7 +30,7 @@ DTYPES = pytest.mark.parametrize("dtype", BITS, ids=str)
 
 @DTYPES
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("shape", [(48,), (7, 48), (2, 3, 48), (0, 48)])
+@pytest.mark.parametrize("shape", [(48,), (1, 48), (1, 1, 48), (7, 48), (2, 3, 48), (0, 48)])
 def test_products_are_those_of_rounded_factors(way, shape, bias, dtype):
     torch.manual_seed(0)
     layer = nn.Linear(48, 32, bias=bias)

@@ -68,6 +68,15 @@ class Metric(ABC):
             DataError: there is nothing to score, or the numbers of sentences differ.
         """
 
+    def gain(self, output: str, reference: str) -> float:
+        """How good one output is if this is the reference: higher is better, whatever the metric's direction.
+
+        Minimum Bayes risk calls it for each pair of samples. By default it is the score of that one sentence; a metric
+        that needs smoothing for a single sentence, or knows a faster way, can override it.
+        """
+        value = self.score([output], [[reference]]).value
+        return value if self.higher_is_better else -value
+
     def compare(
         self,
         systems: Sequence[Sequence[str]],

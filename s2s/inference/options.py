@@ -37,7 +37,6 @@ from s2s.search.limits import (
 )
 
 NORMALIZATIONS = ("wu", "length", "none")
-RISKS = ("chrf", "bleu")
 SPLITS = ("sentences",)
 BATCH_TOKENS = 4096
 MAX_SOURCE_TOKENS = 4096
@@ -209,9 +208,10 @@ class Options:
     minimum_risk: str | None = _option(
         None,
         "minimum Bayes risk: return the sample that is most similar to all of them (Kumar & Byrne 2004), by this "
-        "sentence-level metric; the score of an output is then its mean over the samples, from 0 to 100",
-        choices=RISKS,
+        "metric, such as ChrF or ROUGE1; the score of an output is then its mean over the samples, with a minus for "
+        "a metric whose lower values are better; see: s2s plugins list --kind metric",
         otherwise="the most probable first",
+        metavar="METRIC[,KEY=VALUE...]",
     )
     no_repeat_ngram: int | None = _option(
         None,

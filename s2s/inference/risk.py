@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from s2s.inference.translation import Translation
@@ -33,23 +32,3 @@ def least_risk(samples: Sequence[Translation], gain: Gain) -> list[Translation]:
         for text, one in first.items()
     ]
     return sorted(scored, key=lambda one: -one.score)
-
-
-@lru_cache
-def gain_by(name: str) -> Gain:
-    """Sentence-level scores as sacreBLEU computes them, from 0 to 100.
-
-    Args:
-        name: "chrf" (Popović 2015), or "bleu" (Papineni et al. 2002; smoothed, of no higher order than the output has).
-    """
-    # Imported on demand: a translator that needs no scores starts without it.
-    metric: Any
-    if name == "chrf":
-        from sacrebleu.metrics.chrf import CHRF
-
-        metric = CHRF()
-    else:
-        from sacrebleu.metrics.bleu import BLEU
-
-        metric = BLEU(effective_order=True)
-    return lambda output, reference: float(metric.sentence_score(output, [reference]).score)

@@ -10,9 +10,12 @@ from s2s.errors import BundleError, ConfigError
 from s2s.inference.bundle import Bundle
 from s2s.inference.line import Line
 from s2s.inference.options import Options
+from s2s.inference.risk import Gain
 from s2s.inference.splitting import SentenceSplitter
 from s2s.inference.strategies import strategy_of
 from s2s.inference.windows import encodable
+from s2s.registry.parts import factory
+from s2s.registry.words import given_spec
 from s2s.search.strategy import SearchStrategy
 from s2s.text.extended import ExtendedVocabulary
 from s2s.text.sentences import LANGUAGE
@@ -133,6 +136,7 @@ class Search:
         self.one_line = one_line
         self.shortlist = bundle.shortlist if options.shortlist else None
         self.strategy = strategy_of(options, bundle.search, bundle.config["search"])
+        self.gain = None if options.minimum_risk is None else _gain(options.minimum_risk)
         self._bundle = bundle
         self._split = None if options.split is None else SentenceSplitter(options.language or LANGUAGE)
         self._wishes = self._encoded(options)
@@ -180,3 +184,8 @@ class Search:
             [wish(text) for text in options.phrases],
             [wish(text) for text in options.banned],
         )
+
+
+def _gain(minimum_risk: str) -> Gain:
+    gain: Gain = factory("metric", given_spec(minimum_risk, "minimum_risk"))().gain
+    return gain

@@ -17,7 +17,7 @@ from s2s.inference.lines import Hypotheses, LineTranslator, Tokens
 from s2s.inference.member import Member, check_targets, same_sources
 from s2s.inference.one_thread import use_one_thread
 from s2s.inference.options import Options
-from s2s.inference.risk import gain_by, least_risk
+from s2s.inference.risk import least_risk
 from s2s.inference.searches import Said, Search, Sentence
 from s2s.inference.translation import Translation
 from s2s.inference.unknowns import replaced
@@ -230,8 +230,8 @@ class Translator(LineTranslator[Sentence]):
             )
             for hypothesis in best
         ]
-        if search.options.minimum_risk is not None:
-            found = least_risk(found, gain_by(search.options.minimum_risk))
+        if search.gain is not None:
+            found = least_risk(found, search.gain)
         found[0].alternatives.extend(found[1:])
         return found[0]
 

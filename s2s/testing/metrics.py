@@ -216,7 +216,7 @@ def check_sizes(factory: MetricFactory) -> None:
 
 
 def check_one_sentence(factory: MetricFactory) -> None:
-    """A text of one sentence has a score, in any language; the right sentence has the better one."""
+    """A text of one sentence has a score, in any language; the right sentence has the better one, and more gain."""
     metric = factory()
     for line in TEXT:
         _expect_number(metric.score([line], [[line]]), f"the text {shortened(line)}")
@@ -228,6 +228,13 @@ def check_one_sentence(factory: MetricFactory) -> None:
                 f"and sentences {right.sentences}",
                 "a better value for the right one, and sentences 1",
                 "Treat one sentence as any other number of them.",
+            )
+        right_gain, wrong_gain = (metric.gain(text, line) for text in (line, other))
+        if not right_gain > wrong_gain:
+            raise Nonconforming(
+                f"gain {right_gain:.6g} of {shortened(line)} against itself, {wrong_gain:.6g} of another sentence",
+                "a higher gain of the right one, whatever higher_is_better is",
+                "Leave out gain, which is then derived from score, or turn its sign.",
             )
 
 

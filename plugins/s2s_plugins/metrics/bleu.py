@@ -35,5 +35,14 @@ class BLEU(SacreMetric):
 
     def sacre(self) -> SacreBLEU:
         """See `SacreMetric.sacre`."""
+        return self._sacre(effective_order=False)
+
+    def sacre_of_sentences(self) -> SacreBLEU:
+        """Without the n-grams that are longer than the sentence: otherwise a short one scores 0, right or wrong."""
+        return self._sacre(effective_order=True)
+
+    def _sacre(self, *, effective_order: bool) -> SacreBLEU:
         # force: no warning about periods that look tokenized, as they may well do in the output of a bad model.
-        return SacreBLEU(lowercase=self.lowercase, tokenize=self.tokenize, force=True)
+        return SacreBLEU(
+            lowercase=self.lowercase, tokenize=self.tokenize, force=True, effective_order=effective_order
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from functools import cached_property
 from importlib.metadata import version
 from typing import Any, ClassVar, Literal
 
@@ -66,6 +67,10 @@ class ROUGE(Metric):
             {"precision": precision, "recall": recall},
         )
 
+    def gain(self, output: str, reference: str) -> float:
+        """See `Metric.gain`."""
+        return 100 * self._one(self.prepared(output), self.prepared(reference))[-1]
+
     def prepared(self, text: str) -> str:
         """A text as it is passed to rouge-score."""
         return text
@@ -87,17 +92,23 @@ class ROUGE(Metric):
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
     ) -> list[tuple[float, float, float]]:
         """Precision, recall and F-measure of each sentence, 0 to 1."""
+        merged = _best if self.references == "best" else _mean
+        return [
+            merged([self._one(hypothesis, self.prepared(reference)) for reference in known])
+            for hypothesis, *known in zip(map(self.prepared, hypotheses), *references, strict=True)
+        ]
+
+    def _one(self, hypothesis: str, reference: str) -> tuple[float, float, float]:
+        """Precision, recall and F-measure, 0 to 1; both texts as `prepared` returns them."""
+        precision, recall, f_measure = self._scorer.score(reference, hypothesis)[self.kind]
+        return precision, recall, f_measure
+
+    @cached_property
+    def _scorer(self) -> Any:
         # Imported here, as it takes a quarter of a second, mostly for nltk.
         from rouge_score.rouge_scorer import RougeScorer
 
-        scorer = RougeScorer([self.kind], tokenizer=Words(self.stemmer))
-        merged = _best if self.references == "best" else _mean
-        return [
-            merged(
-                [tuple(scorer.score(self.prepared(reference), hypothesis)[self.kind]) for reference in known]
-            )
-            for hypothesis, *known in zip(map(self.prepared, hypotheses), *references, strict=True)
-        ]
+        return RougeScorer([self.kind], tokenizer=Words(self.stemmer))
 
     def _signature(self, references: int) -> str:
         stems = "porter" if self.stemmer else "no"

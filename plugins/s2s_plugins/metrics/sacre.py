@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 from sacrebleu.significance import PairedTest
@@ -31,6 +32,19 @@ class SacreMetric(Metric):
     def score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         """See `Metric.score`."""
         return sign(self.sacre(), hypotheses, references, self.resamples, self.details)
+
+    def gain(self, output: str, reference: str) -> float:
+        """See `Metric.gain`; sacreBLEU's score of a sentence."""
+        value = float(self._of_sentences.sentence_score(output, [reference]).score)
+        return value if self.higher_is_better else -value
+
+    def sacre_of_sentences(self) -> Any:
+        """As `sacre`, with the settings for scores of single sentences."""
+        return self.sacre()
+
+    @cached_property
+    def _of_sentences(self) -> Any:
+        return self.sacre_of_sentences()
 
     def compare(
         self,

@@ -162,9 +162,9 @@ def test_options_of_the_search(translate, bundle):
     assert [row.split(" ||| ")[:2] for row in output.splitlines()] == [
         [str(number), one.text] for number, best in enumerate(drawn) for one in [best, *best.alternatives]
     ]
-    _, output, _ = translate(data, *drawing, "--minimum-risk", "chrf")
+    _, output, _ = translate(data, *drawing, "--minimum-risk", "ChrF")
     assert output.splitlines() == translator.translate(
-        lines, samples=3, seed=5, max_tokens=6, minimum_risk="chrf"
+        lines, samples=3, seed=5, max_tokens=6, minimum_risk="ChrF"
     )
     _, output, errors = translate(data, "--phrases", "xyz", "--max-tokens", "2")
     assert len(output.splitlines()) == 3

@@ -79,10 +79,9 @@ def test_a_value_of_another_kind(name):
         ({"max_source_tokens": 0}, "max_source_tokens is 0; it must be 1 or more"),
         ({"temperature": 0.0}, "temperature is 0.0; it must be above 0"),
         ({"top_p": 1.5}, "top_p is 1.5; it must be above 0 and at most 1"),
-        ({"minimum_risk": "ter"}, "unknown minimum_risk 'ter'; known: chrf, bleu"),
         (
-            {"minimum_risk": "chrf"},
-            "minimum_risk 'chrf' compares samples, but samples is None; it must be 2 or more",
+            {"minimum_risk": "ChrF"},
+            "minimum_risk 'ChrF' compares samples, but samples is None; it must be 2 or more",
         ),
         ({"banned": "word"}, "banned is 'word'; it must be a list of str"),
         (

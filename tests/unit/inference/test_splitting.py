@@ -143,7 +143,7 @@ def test_what_makes_no_sense_is_refused(translator, options, message):
 
 def test_what_goes_with_several_sentences(translator):
     line = " ".join(THREE)
-    for options in ({"samples": 4, "minimum_risk": "chrf"}, {"samples": 1}, {"replace_unknowns": True}):
+    for options in ({"samples": 4, "minimum_risk": "ChrF"}, {"samples": 1}, {"replace_unknowns": True}):
         expected = translator.translate(THREE, **options)
         assert translator.translate(line, split="sentences", **options) == " ".join(filter(None, expected))
 

@@ -6,16 +6,18 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from sacrebleu.metrics.bleu import BLEU as SacreBLEU
+from sacrebleu.metrics.chrf import CHRF
 
 from s2s.errors import ConfigError
 from s2s.inference.bundle import load_bundle
 from s2s.inference.options import Options
-from s2s.inference.risk import gain_by
 from s2s.inference.strategies import strategy_of
 from s2s.inference.translator import Translator
 from s2s.registry import use_plugins
 from s2s.text.shortlist import Shortlist
 from s2s.text.tokenizer import BOS, EOS, PAD, UNK, UNKNOWN_TEXT
+from s2s_plugins.metrics.rouge import ROUGE1
 from tests.references.tiny import sentences, tiny_bundle
 
 LINES = sentences(8, seed=21)
@@ -133,7 +135,19 @@ def test_the_coverage_penalty_reads_attention(translator):
     assert any(one.score != two.score for one, two in zip(plain, covered, strict=True))
 
 
-@pytest.mark.parametrize("risk", ["chrf", "bleu"])
+GAINS = {
+    "ChrF": lambda output, reference: CHRF().sentence_score(output, [reference]).score,
+    "ChrF,word_order=2": lambda output, reference: (
+        CHRF(word_order=2).sentence_score(output, [reference]).score
+    ),
+    "BLEU": lambda output, reference: (
+        SacreBLEU(effective_order=True).sentence_score(output, [reference]).score
+    ),
+    "ROUGE1": lambda output, reference: ROUGE1().score([output], [[reference]]).value,
+}
+
+
+@pytest.mark.parametrize("risk", GAINS)
 def test_minimum_risk(translator, risk):
     options = {"samples": 6, "limit_extra": 2, "limit_ratio": 1.0, "temperature": 0.7, "results": True}
     drawn = translator.translate(LINES, **options)
@@ -141,7 +155,7 @@ def test_minimum_risk(translator, risk):
     changed = 0
     for one, chosen in zip(drawn, best, strict=True):
         texts = [one.text, *(other.text for other in one.alternatives)]
-        gains = {text: sum(gain_by(risk)(text, other) for other in texts) / 6 for text in texts}
+        gains = {text: sum(GAINS[risk](text, other) for other in texts) / 6 for text in texts}
         assert chosen.score == pytest.approx(max(gains.values()))
         assert chosen.text in texts and gains[chosen.text] == pytest.approx(chosen.score)
         ranked = [chosen, *chosen.alternatives]
@@ -158,6 +172,8 @@ def test_minimum_risk(translator, risk):
         ({"beam": 3, "temperature": 2.0}, "search 'Sampling' takes no 'beam'. What takes it: Beam, "),
         ({"seed": 3}, "search 'Beam' takes no 'seed'. What takes it: Sampling"),
         ({"search": "Beem"}, "did you mean 'Beam'"),
+        ({"samples": 2, "minimum_risk": "chrf"}, "did you mean 'ChrF'"),
+        ({"samples": 2, "minimum_risk": "ChrF,words=2"}, "metric 'ChrF': unknown option 'words'"),
         ({"groups": 2, "phrases": ["a"]}, "takes no 'phrases'. What takes it: ConstrainedBeam"),
     ],
 )

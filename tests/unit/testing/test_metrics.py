@@ -170,6 +170,18 @@ class NeedsSeveralSentences(Sound):
         return super().mean(shares) if len(shares) > 1 else 0.0
 
 
+class GainOfErrors(ErrorRateUnsaid):
+    """A low gain for the right one."""
+
+    higher_is_better = False
+
+    def best(self, shares: list[float]) -> float:
+        return min(shares)
+
+    def gain(self, output: str, reference: str) -> float:
+        return self.score([output], [[reference]]).value
+
+
 class AddsUp(Sound):
     def __init__(self, lowercase: bool = False, resamples: int = 0) -> None:
         super().__init__(lowercase, resamples)
@@ -258,6 +270,11 @@ WRONG: list[tuple[type[Sound], str, str]] = [
         NeedsSeveralSentences,
         "one_sentence",
         "0 for .* against itself, 0 for another .*Treat one sentence as any",
+    ),
+    (
+        GainOfErrors,
+        "one_sentence",
+        "gain 0 of .* against itself, .* of another .*Leave out gain",
     ),
     (AddsUp, "keeps_nothing", "for the same text again; expected F1 .*Keep nothing of a text on self"),
     (DrawsASample, "keeps_nothing", "for the same text again; expected F1"),

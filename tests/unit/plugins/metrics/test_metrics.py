@@ -9,6 +9,7 @@ import pytest
 from s2s.errors import ConfigError, DataError
 from s2s_plugins.metrics.bleu import BLEU
 from s2s_plugins.metrics.chrf import ChrF
+from s2s_plugins.metrics.rouge import ROUGE2, ROUGELsum
 from s2s_plugins.metrics.ter import TER
 
 HYPOTHESES = ["the cat sat on the mat", "a dog barks at the moon"]
@@ -146,3 +147,23 @@ def test_lines_that_were_scored_are_forgotten(metric):
     held_after(0)
     held = [held_after(number) for number in range(1, 21)]
     assert held[-1] - held[0] < 20
+
+
+def test_gain_is_the_score_of_a_sentence_and_higher_is_better():
+    output, reference = HYPOTHESES[0], REFERENCES[0]
+    assert ChrF(word_order=2).gain(output, reference) == pytest.approx(
+        ChrF(word_order=2).score([output], [[reference]]).value
+    )
+    assert TER().gain(output, reference) == pytest.approx(-100 / 6)  # one substitution in six words
+    for metric in (ROUGE2(), ROUGE2(stemmer=True), ROUGELsum()):
+        assert metric.gain("A cat. It sits.", "It sat. A cat.") == pytest.approx(
+            metric.score(["A cat. It sits."], [["It sat. A cat."]]).value
+        )
+
+
+def test_gain_of_bleu_counts_no_longer_ngrams_than_there_are():
+    # Of two words both are right, and so is the only pair.
+    assert BLEU().gain("the cat", "the cat") == pytest.approx(100)
+    assert BLEU().score(["the cat"], [["the cat"]]).value == 0
+    assert BLEU(lowercase=True).gain("The cat", "the cat") == pytest.approx(100)
+    assert BLEU().gain("The cat", "the cat") < 100

@@ -76,7 +76,8 @@ def try_out(subject: Subject, input_size: int, hidden_size: int) -> None:
     try:
         cell = subject.build(input_size, hidden_size, seed=0)
     except Exception as error:  # whatever it is, it is the plugin's
-        raise Unfit(f"it cannot be built with {sizes}: {_told(error)}") from error
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        raise Unfit(f"it cannot be built with {sizes}: {_told(cause)}") from error
     for dtype in (torch.float32, torch.float64):
         try:
             x = torch.randn(2, 3, input_size, dtype=dtype, requires_grad=True)

@@ -11,10 +11,11 @@ import re
 import types
 import typing
 from collections.abc import Callable, Container, Mapping, Sequence
+from traceback import walk_tb
 from typing import Any
 
 from s2s.errors import ConfigError
-from s2s.registry import catalogue
+from s2s.registry import Entry, catalogue
 from s2s.registry.hookspecs import KINDS
 from s2s.registry.near_names import unknown
 
@@ -175,6 +176,54 @@ def _shortened(value: Any) -> str:
     return shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}..."
 
 
+def build(part: Callable[..., Any], /, *args: Any, **given: Any) -> Any:
+    """Call the constructor of a part, and tell what it refuses.
+
+    Errors of a class that is in no catalogue, and errors other than a ValueError or TypeError, stay as they are.
+
+    Raises:
+        ConfigError: the constructor raises a ValueError or TypeError.
+    """
+    try:
+        return part(*args, **given)
+    except (TypeError, ValueError) as error:
+        if not isinstance(part, type) or (entry := catalogue().find(part)) is None:
+            raise
+        raise ConfigError(_refusal(entry, part, args, given, error)) from error
+
+
+def _refusal(
+    entry: Entry, part: type, args: tuple[Any, ...], given: Mapping[str, Any], error: Exception
+) -> str:
+    settable = options(part)
+    sizes = [name for name in inspect.signature(part).parameters if name not in settable]
+    values = {**dict(zip(sizes, args, strict=False)), **given}
+    told = ", ".join(f"{name}={_shown(value)}" for name, value in values.items())
+    chosen = any(name in settable and value != settable[name].default for name, value in given.items())
+    lines = [line for frame, line in walk_tb(error.__traceback__) if _is_in(frame, part)]
+    place = f" (line {lines[-1]} of {part.__module__})" if lines else ""
+    reason = f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}{place}"
+    remedy = f"See: s2s plugins {'show' if chosen else 'check'} {entry.name}"
+    return f"{entry.kind} {entry.name!r} cannot be built{f' with {told}' if told else ''}: {reason}. {remedy}"
+
+
+def _is_in(frame: types.FrameType, part: type) -> bool:
+    return frame.f_globals.get("__name__") == part.__module__
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, functools.partial) or inspect.isclass(value):
+        return str(_unwrap(value)[0].__name__)
+    return _shortened(value)
+
+
+class _Factory(functools.partial[Any]):
+    """A `functools.partial` of a part that builds it with `build`."""
+
+    def __call__(self, /, *args: Any, **given: Any) -> Any:
+        return build(self.func, *self.args, *args, **{**self.keywords, **given})
+
+
 def factory(kind: str, spec: Any) -> functools.partial[Any]:
     """A factory that takes the sizes and builds the part with the spec's options; parts inside it likewise.
 
@@ -185,6 +234,8 @@ def factory(kind: str, spec: Any) -> functools.partial[Any]:
     Raises:
         ConfigError: an unknown name or option, or one without a default that is not given.
         PluginError: the part cannot be imported.
+
+    The factory raises a ConfigError if the part's constructor refuses a value; see `build`.
     """
     name, given = read_spec(kind, spec)
     part = catalogue().load(kind, name)
@@ -195,7 +246,7 @@ def factory(kind: str, spec: Any) -> functools.partial[Any]:
     for option, nested_kind in nested.items():
         if given.get(option) is not None:
             given[option] = factory(nested_kind, given[option])
-    return functools.partial(part, **given)
+    return _Factory(part, **given)
 
 
 def describe(built: Callable[..., Any]) -> Spec:

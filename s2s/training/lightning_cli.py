@@ -21,7 +21,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from s2s.errors import ConfigError
-from s2s.registry.parts import kind_of_option, options
+from s2s.registry.parts import build, kind_of_option, options
 from s2s.training.callbacks import DurableCheckpoints
 from s2s.training.help import takes_part, type_hints
 from s2s.training.impossible import refuse_the_impossible
@@ -149,7 +149,9 @@ class TaskCLI(LightningCLI):
         if not self._instantiate:
             return
         refuse_the_impossible(self.task, self.config, self.command, self.written)
-        self.config_init: Namespace = self.parser.instantiate(self.config)
+        self.config_init: Namespace = self.parser.instantiate(
+            self.config, instantiators=[(build, object, True)]
+        )
         self.datamodule = self._get(self.config_init, "data")
         self.model = self._get(self.config_init, "model")
         self.task.connect(self.model, self.datamodule)

@@ -1,5 +1,6 @@
 """A custom cell from a folder: it trains, is exported by name, and translates."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ PLUGIN = '''
 import torch
 from torch import Tensor, nn
 
+from s2s.evaluation.metric import Metric, Score
 from s2s.nn.cell import RecurrentCell, State
 from s2s.registry import hookimpl
 
@@ -19,6 +21,26 @@ from s2s.registry import hookimpl
 @hookimpl
 def s2s_cells():
     return {"OneGate": "one_gate:OneGate"}
+
+
+@hookimpl
+def s2s_metrics():
+    return {"Judge": "one_gate:Judge"}
+
+
+class Judge(Metric):
+    """Likes all outputs.
+
+    Args:
+        order: at least 1.
+    """
+
+    def __init__(self, *, order: int = 1) -> None:
+        if order < 1:
+            raise TypeError("an order of nothing")
+
+    def score(self, hypotheses, references):
+        return Score(1.0, "Judge|version:1.0", "Judge", len(hypotheses))
 
 
 class OneGate(RecurrentCell):
@@ -30,6 +52,8 @@ class OneGate(RecurrentCell):
 
     def __init__(self, input_size: int, hidden_size: int, *, bias: float = 1.0) -> None:
         super().__init__(input_size, hidden_size, projected_size=2 * hidden_size)
+        if bias < 0:
+            raise ValueError("the gate must begin open")
         self.recurrent = nn.Linear(hidden_size, hidden_size)
         nn.init.constant_(self.recurrent.bias, bias)
 
@@ -90,3 +114,24 @@ def test_without_the_folder_the_bundle_says_what_is_missing(folder: Path) -> Non
     told = s2s("translate", "run/bundle", cwd=folder, text="a\n")
     assert told.returncode == 2
     assert "unknown cell 'OneGate'" in told.stderr and "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--model.encoder.cell=OneGate", "--model.encoder.cell.bias=-1"],
+            r"cell 'OneGate' cannot be built with input_size=\d+, hidden_size=\d+, bias=-1.0: ValueError: the gate "
+            r"must begin open \(line \d+ of one_gate\). See: s2s plugins show OneGate",
+        ),
+        (
+            ["--model.metric=Judge", "--model.metric.order=0", "--model.monitor=val_Judge"],
+            r"metric 'Judge' cannot be built with order=0: TypeError: an order of nothing \(line \d+ of one_gate\)",
+        ),
+    ],
+)
+def test_a_value_that_its_constructor_refuses(folder: Path, words: list[str], message: str) -> None:
+    data = ["--data.train=pairs.tsv", "--data.tokenizer=Words", "--run_folder=refused"]
+    told = s2s("fit", *data, *words, "--plugin-dir", "plugins", cwd=folder)
+    assert told.returncode == 2
+    assert re.search(f"^s2s: error: {message}", told.stderr, re.MULTILINE) and "Traceback" not in told.stderr

@@ -55,6 +55,13 @@ class WantsAGain(Cell):
         self.gain = gain
 
 
+class Picky(Cell):
+    def __init__(self, input_size: int, hidden_size: int, *, share: float = 0.5) -> None:
+        super().__init__(input_size, hidden_size)
+        if not 0 <= share < 1:
+            raise ValueError(f"share {share} is not\nfrom 0 to below 1.")
+
+
 class Stranger(Cell):
     pass
 
@@ -63,6 +70,7 @@ class Stranger(Cell):
 def made_up_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = [("cell", "Plain", Cell), ("cell", "Other", OtherCell), ("encoder", "Made", Encoder)]
     parts += [("cell", "More", WantsMore), ("cell", "Number", WantsANumber), ("cell", "Gain", WantsAGain)]
+    parts += [("cell", "Picky", Picky)]
     entries = [
         Entry(kind, name, f"{part.__module__}:{part.__name__}", "made-up", "1") for kind, name, part in parts
     ]
@@ -198,6 +206,24 @@ def test_a_constructor_that_wants_more_than_sizes(
         factory("encoder", {"class_path": "Made", "init_args": {"cell": name}})
     with pytest.raises(ConfigError, match=message):
         describe(functools.partial(part, **given))
+
+
+@pytest.mark.parametrize("sizes", [(3, 4), {"hidden_size": 4, "input_size": 3}])
+def test_a_value_that_a_constructor_refuses(sizes: Any) -> None:
+    told = (
+        r"^cell 'Picky' cannot be built with (?=.*input_size=3)(?=.*hidden_size=4)(?=.*share=7.0).*: ValueError: "
+        r"share 7.0 is not from 0 to below 1 \(line \d+ of .*test_parts\). See: s2s plugins show Picky$"
+    )
+    spec = {"class_path": "Picky", "init_args": {"share": 7.0}}
+    with pytest.raises(ConfigError, match=told) as error:
+        factory("cell", spec)(**sizes) if isinstance(sizes, dict) else factory("cell", spec)(*sizes)
+    assert isinstance(error.value.__cause__, ValueError)
+
+
+def test_a_value_that_a_constructor_refuses_in_a_nested_part() -> None:
+    spec = {"class_path": "Made", "init_args": {"cell": {"class_path": "Picky", "init_args": {"share": 7.0}}}}
+    with pytest.raises(ConfigError, match="^cell 'Picky' cannot be built with input_size=2, hidden_size=4, "):
+        factory("encoder", spec)(2)
 
 
 def test_a_misspelt_nested_part() -> None:

@@ -19,6 +19,7 @@ from s2s.training import bad_batches
 from s2s.training.changes import changes
 from s2s.training.datamodule import KeepsTokenizers
 from s2s.training.metrics_table import MetricsTable
+from s2s.training.scored_set import files_of_tests
 
 CHECKPOINTS = "checkpoints"
 RUN_LOCK = "run.lock"
@@ -164,7 +165,8 @@ class RunFolder(Callback):
         aside = self._folder / REPLACED
         make_folder(aside)
         self._aside = True
-        for old in [*(self._folder / name for name in _OF_A_RUN), *self._old_logs]:
+        named = [self._folder / name for name in _OF_A_RUN]
+        for old in [*named, *self._old_logs, *files_of_tests(self._folder)]:
             if old.exists():
                 old.rename(aside / old.name)
 

@@ -38,8 +38,13 @@ class ScoredSet:
     epoch: int = 0
     step: int = 0
 
-    def scores_text(self, scores: Iterable[Score]) -> str:
-        """The scores as JSON, with what was scored; non-finite scores are null, because JSON has no such numbers."""
+    def scores_text(self, scores: Iterable[Score], files: Iterable[str] = ()) -> str:
+        """The scores as JSON, with what was scored; non-finite scores are null, because JSON has no such numbers.
+
+        Args:
+            scores: of the test set.
+            files: names of the other files of the test.
+        """
         entries = [
             {**asdict(score), "value": score.value if math.isfinite(score.value) else None}
             for score in scores
@@ -48,7 +53,12 @@ class ScoredSet:
         del about["name"]
         return (
             json.dumps(
-                {**about, "command": command_of_this_process(), "scores": entries},
+                {
+                    **about,
+                    "command": command_of_this_process(),
+                    "files": sorted(set(files)),
+                    "scores": entries,
+                },
                 indent=2,
                 ensure_ascii=False,
             )
@@ -74,6 +84,24 @@ def name_of(test_set: Any, own: Any, folder: Path) -> str:
         for name in (f"{OWN}.{label}" for label in _labels(test_set))
         if _is_free(folder / f"{name}.{SCORES}", test_set)
     )
+
+
+def files_of_tests(folder: Path) -> list[Path]:
+    """The files that tests have written into a folder: those with scores, and the others that these name.
+
+    Other files stay, whatever their names: data may lie in the folder as `test.en`.
+    """
+    found = []
+    for scores in sorted(folder.glob(f"{OWN}.*")):
+        name = scores.name.removesuffix(SCORES)
+        if name == scores.name:
+            continue
+        try:
+            files = [str(file) for file in read_json(scores)["files"]]
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+        found += [scores, *(folder / file for file in files if file.startswith(name) and "/" not in file)]
+    return found
 
 
 def set_of_run(folder: Path) -> Any:

@@ -223,6 +223,8 @@ class TaskModule(pl.LightningModule):
         self.average_decay = average_decay
         self.plateau = Plateau(plateau_patience, higher_is_better=higher_is_better)
         self.scores: list[Score] = []
+        self.tested: list[Score] | None = None  # the scores of the test, once they are written
+        self.outputs: list[str] = []  # names of the other files of the test
         self.choices: dict[str, Any] = {}
         self.kernels_before: dict[str, Any] = {}
         self.pending: Learnt | None = None  # until its gradient is there
@@ -568,7 +570,8 @@ class TaskModule(pl.LightningModule):
         Args:
             scores: of the test set.
         """
-        self.keep_output("scores", SCORES, self.scored_set.scores_text(scores))
+        self.tested = [*scores]
+        self.keep_output("scores", SCORES, self.scored_set.scores_text(self.tested, self.outputs))
 
     def keep_output(self, what: str, ending: str, content: str | bytes) -> None:
         """Write an output of a test into the run's folder, on the first process, and say where it is.
@@ -588,6 +591,12 @@ class TaskModule(pl.LightningModule):
         make_folder(path.parent)
         write_durably(path, content)
         self.say(f"{what}: {path}{replaced}")
+        if ending == SCORES:
+            return
+        self.outputs.append(path.name)
+        if self.tested is not None:  # the scores name the files that belong to them
+            scores = path.with_name(f"{self.scored_set.name}.{SCORES}")
+            write_durably(scores, self.scored_set.scores_text(self.tested, self.outputs))
 
     def on_validation_start(self) -> None:
         """Seed the validation, for search strategies that sample: one that is rerun after a resume samples the same."""

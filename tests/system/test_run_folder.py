@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning import Callback
 
 import s2s
 from s2s.__main__ import main
@@ -171,6 +172,33 @@ def test_each_test_set_has_outputs_and_scores_of_its_own(
     assert main([*test, "--data.test", str(tmp_path / "2017" / "flickr.tsv")]) == 0
     said = "".join(capsys.readouterr())
     assert f"hypotheses: {run / 'test.2017.flickr.hypotheses.txt'} (replaces that of an earlier test)" in said
+
+
+def test_the_files_of_its_tests_go_with_a_replaced_run(options: dict[str, Any], tmp_path: Path) -> None:
+    run, text = tmp_path / "run", options["data.train"]
+    options |= {"data.test": text, "trainer.max_epochs": 1}
+    s2s.fit(options)
+    assert main(["test", "-c", str(run / "config.yaml")]) == 0
+    (tmp_path / "a.en.tsv").write_text(Path(text).read_text())
+    assert main(["test", "-c", str(run / "config.yaml"), "--data.test", str(tmp_path / "a.en.tsv")]) == 0
+    written = {
+        f"{name}.{ending}" for name in ("test", "test.a.en") for ending in ("hypotheses.txt", "scores.json")
+    }
+    mine = {"test.en", "test.mine.txt", "test.a.scores.json", "test.notes.json"}
+    for name in mine:
+        (run / name).write_text("{}")
+    assert written | mine <= {path.name for path in run.iterdir()}
+
+    with pytest.raises(ZeroDivisionError):  # the old run is put back, and these with it
+        s2s.fit({**options, "overwrite": True}, callbacks=[Failing()])
+    assert written | mine <= {path.name for path in run.iterdir()}
+    s2s.fit({**options, "overwrite": True})
+    assert {path.name for path in run.glob("test*")} == mine
+
+
+class Failing(Callback):
+    def on_train_batch_start(self, *_: Any) -> None:
+        raise ZeroDivisionError
 
 
 def test_summaries_are_scored_against_all_references_and_beside_extracts(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from s2s.evaluation.metric import Score
-from s2s.training.scored_set import ScoredSet, name_of, set_of_run
+from s2s.training.scored_set import ScoredSet, files_of_tests, name_of, set_of_run
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,15 @@ def test_sets_of_one_name_have_files_of_their_own(tmp_path: Path) -> None:
     assert name_of("2016/all.en,2016/all.cs", None, tmp_path) == "test.all-2"
     (tmp_path / "test.b.scores.json").write_text("not JSON, and somebody's")
     assert name_of("a/b.tsv", None, tmp_path) == "test.a.b"
+
+
+def test_files_of_tests_are_those_that_their_scores_name(tmp_path: Path) -> None:
+    files = ["test.hypotheses.txt", "../mine.txt", "test./../mine.txt", "config.yaml"]
+    (tmp_path / "test.scores.json").write_text(ScoredSet().scores_text([], files))
+    (tmp_path / "test.a.scores.json").write_text('{"files": 3}')
+    (tmp_path / "test.b.scores.json").write_text("not JSON, and somebody's")
+    found = [tmp_path / "test.scores.json", tmp_path / "test.hypotheses.txt"]
+    assert files_of_tests(tmp_path) == found
 
 
 def test_the_set_of_a_run(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 import s2s
 from s2s.__main__ import main
 from s2s.errors import ConfigError, DataError
+from s2s.training.scored_set import files_of_tests
 from s2s_plugins.tasks.classification import ClassificationData
 
 TRAIN = [
@@ -138,6 +139,8 @@ def test_testing_writes_classes_and_a_picture(here: Path, capsys: pytest.Capture
     expected = bundle.classify([line.split("\t")[0] for line in OTHER])
     assert (here / "run" / "test.classes.txt").read_text().splitlines() == expected
     assert (here / "run" / "test.confusion.png").read_bytes().startswith(b"\x89PNG")
+    # Those written after the scores, too.
+    assert {"test.classes.txt", "test.confusion.png"} <= {path.name for path in files_of_tests(here / "run")}
     scores = json.loads((here / "run" / "test.scores.json").read_text())["scores"]
     right = sum(line.split("\t")[1] == one for line, one in zip(OTHER, expected, strict=True))
     assert (scores[0]["name"], scores[0]["value"]) == ("accuracy", 100 * right / len(OTHER))

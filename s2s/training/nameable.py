@@ -107,6 +107,8 @@ def checked(key: str, value: Any) -> Any:
         ConfigError: a class that may not be named, or an option of it that takes more than numbers and text.
     """
     if isinstance(value, list):
+        if wrong := [one for one in value if not isinstance(one, str | Mapping)]:
+            raise ConfigError(_unknown(key, str(wrong[0])))
         return [checked(key, one) for one in value]
     if isinstance(value, Mapping):
         refuse_classes_elsewhere(key, value.get("init_args"))
@@ -153,12 +155,13 @@ def _class(key: str, name: str) -> tuple[str, Any]:
         part = getattr(module, one)
         if name in (one, f"{home}.{one}", f"{part.__module__}.{part.__qualname__}"):
             return f"{home}.{one}", part
+    raise ConfigError(_unknown(key, name))
+
+
+def _unknown(key: str, name: str) -> str:
     what = key.rpartition(".")[2].removesuffix("s")
-    raise ConfigError(
-        f"{key}: "
-        + unknown(what, name, [*names, *_words(key)])
-        + " To use a class of your own, bring it in a plugin: --plugin-dir"
-    )
+    told = unknown(what, name, [*LIGHTNING[key][1], *_words(key)])
+    return f"{key}: {told} To use a class of your own, bring it in a plugin: --plugin-dir"
 
 
 def _plugins() -> set[str]:

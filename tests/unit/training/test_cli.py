@@ -396,6 +396,34 @@ def test_scoring_a_checkpoint(command: str, capsys: pytest.CaptureFixture[str]) 
             ["--trainer.callbacks", "[{class_path: EarlyStoppin}]"],
             "trainer.callbacks: unknown callback 'EarlyStoppin'; did you mean 'EarlyStopping'?",
         ),
+        (
+            ["--trainer.callbacks", "[LearningRateMonitor, 3]"],
+            "trainer.callbacks: unknown callback '3'. Known: DeviceStatsMonitor, ",
+        ),
+        (
+            ["--trainer.callbacks", "[{class_path: EarlyStopping, init_args: {monitor: loss, patience: x}}]"],
+            "trainer.callbacks: 'EarlyStopping': patience: expected int, got 'x'. See: s2s fit --help\n",
+        ),
+        (
+            ["--trainer.callbacks", "[LearningRateMonitor, EarlyStopping]"],
+            "trainer.callbacks: 'EarlyStopping' needs monitor, without a default; give {class_path: EarlyStopping, "
+            "init_args: {monitor: VALUE}}. See: s2s fit --help\n",
+        ),
+        (
+            [
+                *("--task", "Seq2Seq"),
+                *("--data.tokenizer", "SentencePiece", "--data.tokenizer.symbols", "[<a>, 3]"),
+            ],
+            "data.tokenizer.symbols: expected str, got '3' in ['<a>', 3]. See: s2s fit --help\n",
+        ),
+        (
+            ["--task", "Seq2Seq", "--model.adam_betas", "[0.9]"],
+            "model.adam_betas: expected a list of 2, got '[0.9]'. See: s2s fit --help\n",
+        ),
+        (
+            ["--trainer.devices", "[0, x]"],
+            "trainer: `devices` selected with `CPUAccelerator` should be an int > 0.",
+        ),
         (["--seed_everything", "-1"], "seed_everything -1 is impossible; it must be from 0 to 4294967295"),
         (["--task", "Mni"], "unknown task 'Mni'; did you mean 'Mini'?"),
     ],

@@ -15,7 +15,8 @@ from s2s.export.weights import share_weights
 from s2s.inference import checksums
 from s2s.inference.bundle import load_bundle
 from s2s.inference.card import render_export
-from s2s.inference.exported import ENCODER, EXPORTED, README, STEP, WEIGHTS
+from s2s.inference.exported import ENCODER, EXPORTED, README, SEARCH_OPTIONS, STEP, WEIGHTS
+from s2s.search.options import call_options, constructor_options
 
 _KEPT = ("task", "search", "tokenizer", "source_tokenizer", "target_tokenizer", "training", "scores", "card")
 """Entries of a bundle's configuration that hold for the export as well."""
@@ -46,6 +47,7 @@ def export_bundle(bundle: str | Path, folder: str | Path, *, int8: bool = False)
 
         graphs = to_int8(graphs)
         verify(loaded.model, graphs, exact=False)
+    strategy = type(loaded.search)
     with durable_folder(folder) as new:
         loaded.source_tokenizer.save(
             new / ("tokenizer" if "tokenizer" in loaded.config else "source_tokenizer")
@@ -80,6 +82,7 @@ def export_bundle(bundle: str | Path, folder: str | Path, *, int8: bool = False)
                 checksums.OWN: checksums.of_config(loaded.config),
             },
             **{key: loaded.config[key] for key in _KEPT if key in loaded.config},
+            SEARCH_OPTIONS: [*constructor_options(strategy), *call_options(strategy)],
             "sha256": checksums.of_files(new, files),
         }
         file_bytes = {path.relative_to(new).as_posix(): path.stat().st_size for path in files}

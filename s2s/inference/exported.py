@@ -15,6 +15,8 @@ from pathlib import Path
 from s2s.inference.shipped import Shipped
 
 ENCODER, STEP, WEIGHTS, README = "encoder.onnx", "step.onnx", "weights.bin", "README.md"
+SEARCH_OPTIONS = "search_options"
+"""Entry of the configuration: the options of the recommended search, which the runtime cannot import."""
 RUNTIME_NEEDS = "numpy onnxruntime pluggy pyyaml regex rich sentencepiece sentencex"
 """What pip has to install for the runtime besides s2s itself: all that it imports, including SentencePiece."""
 

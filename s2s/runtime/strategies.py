@@ -5,11 +5,12 @@ A test compares both: the same strategy with the same arguments, or an error tha
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from s2s.errors import ConfigError
-from s2s.inference.options import Options
-from s2s.registry.parts import read_spec
+from s2s.inference.options import Options, implied_search
+from s2s.registry.parts import check_values, read_spec
 from s2s.runtime.search import Beam, Greedy, Strategy
 
 OF_BEAM = {
@@ -24,16 +25,17 @@ _SHARED = ("normalization", "alpha", "beta")
 """Recommendations of the export for scores, for any search that supports them."""
 
 
-def strategy_of(options: Options, spec: Any, place: object) -> Strategy:
+def strategy_of(options: Options, spec: Any, place: object, takes: Collection[str] | None = None) -> Strategy:
     """The named strategy; or the recommended one of the export, if it supports the given options; or one that does.
 
-    The options of a strategy other than greedy and beam search are unknown here: if such a strategy is recommended, it
-    is refused, unless another one is named.
+    If a strategy other than greedy and beam search is recommended, it is refused, unless another one is named, or is
+    asked for by an option that the recommended one does not take.
 
     Args:
         options: of the translation; search options can only be those of `OF_BEAM`.
         spec: of the search that the export recommends.
         place: the file that recommends it, for messages.
+        takes: options of the recommended strategy; None: unknown, as in an export of an earlier s2s.
 
     Raises:
         ConfigError: the strategy is neither greedy nor beam search, has a coverage penalty, or does not support a given
@@ -44,7 +46,9 @@ def strategy_of(options: Options, spec: Any, place: object) -> Strategy:
     if given == {"beam": 1} and options.search is None:
         return Greedy()
     able = recommended in ("Greedy", "Beam")
-    name = options.search or ("Beam" if given and able else recommended)
+    lacks = takes is not None and any(OF_BEAM[option] not in takes for option in given)
+    lacks = lacks and any(map(implied_search, given))
+    name = options.search or ("Beam" if given and (able or lacks) else recommended)
     if name.partition(",")[0] in ("Greedy", "Beam") and "," in name:
         raise ConfigError(
             f"search {name!r}: options of a beam are given beside the search, not within its name; known: "
@@ -70,4 +74,5 @@ def strategy_of(options: Options, spec: Any, place: object) -> Strategy:
             f"an exported model cannot weigh coverage, and {by_whom}; give beta 0, or translate with its bundle, or "
             "greedily: search Greedy"
         )
+    check_values("search 'Beam'", Beam, chosen)
     return Beam(**chosen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from s2s.cores import threads_to_use
 from s2s.durable import of_one_version
 from s2s.errors import BundleError, ConfigError, DataError, PluginError
-from s2s.inference.exported import EXPORTED
+from s2s.inference.exported import EXPORTED, SEARCH_OPTIONS
 from s2s.inference.line import Line
 from s2s.inference.lines import Hypotheses, LineTranslator, Tokens
 from s2s.inference.options import Options
@@ -47,6 +47,7 @@ class _Search:
         options: of the call.
         recommended: spec of the search that the export recommends.
         place: the file that recommends it, for messages.
+        takes: see `strategy_of`.
         results: whether results are returned, not just texts.
         one_line: whether an output must be a single line.
 
@@ -55,7 +56,14 @@ class _Search:
     """
 
     def __init__(
-        self, options: Options, recommended: Any, place: object, results: bool, *, one_line: bool = True
+        self,
+        options: Options,
+        recommended: Any,
+        place: object,
+        takes: Collection[str] | None,
+        results: bool,
+        *,
+        one_line: bool = True,
     ) -> None:
         for one in fields(Options):
             if getattr(options, one.name) != one.default:
@@ -63,7 +71,7 @@ class _Search:
         self.options = options
         self.results = results
         self.one_line = one_line
-        self.strategy = strategy_of(options, recommended, place)
+        self.strategy = strategy_of(options, recommended, place, takes)
         self._split = None if options.split is None else SentenceSplitter(options.language or LANGUAGE)
 
     def sentences(self, line: str | Line) -> list[_Sentence]:
@@ -147,7 +155,8 @@ class OnnxTranslator(LineTranslator[_Sentence]):
 
     def _search(self, options: Options, results: bool, *, one_line: bool = True) -> _Search:
         place = self._model.folder / EXPORTED.config
-        return _Search(options, self.config["search"], place, results, one_line=one_line)
+        takes = self.config.get(SEARCH_OPTIONS)
+        return _Search(options, self.config["search"], place, takes, results, one_line=one_line)
 
     def _encode(self, texts: Sequence[str]) -> list[list[Tokens]]:
         return [self._read(texts)[1]]
@@ -223,8 +232,10 @@ def _read(path: str | Path) -> tuple[dict[str, Any], Model, Tokenizer, Tokenizer
             f"{folder} (made by s2s {config['s2s_version']}) cannot be used here: {str(error).rstrip('.')}. "
             "If its tokenizer is a plugin's, install it or name its folder with --plugin-dir"
         ) from error
-    recommended = config["search"]
+    recommended, takes = config["search"], config.get(SEARCH_OPTIONS)
     try:
+        if takes is not None and not (isinstance(takes, list) and all(isinstance(one, str) for one in takes)):
+            raise ConfigError(f"{SEARCH_OPTIONS} is {takes!r:.100}, not a list of names")
         name, given = read_spec("search", recommended)
         if name == "Beam":
             check_values("search 'Beam'", Beam, given)

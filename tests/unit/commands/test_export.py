@@ -46,6 +46,18 @@ def test_a_search_that_it_cannot_do_is_told(tmp_path, capsys):
     assert main([*arguments, "--beta", "0"]) == 0
 
 
+def test_a_beam_is_searched_where_the_recommended_search_has_none(tmp_path, capsys):
+    bundle = tiny_bundle(tmp_path / "model", search="Sampling")
+    assert main(["export", str(bundle)]) == 0
+    (tmp_path / "in.txt").write_text("abc\nde\n")
+    found = []
+    for folder in (bundle, f"{bundle}-onnx"):
+        capsys.readouterr()
+        assert main(["translate", str(folder), str(tmp_path / "in.txt"), "--beam", "3"]) == 0
+        found.append(capsys.readouterr().out)
+    assert found[0] == found[1]
+
+
 def test_other_commands_want_the_bundle(tiny_exports, capsys):
     for command in ("inspect", "export"):
         assert main([command, str(tiny_exports.onnx)]) == 2

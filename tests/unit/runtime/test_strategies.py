@@ -7,9 +7,10 @@ import pytest
 from s2s.errors import ConfigError
 from s2s.inference import strategies
 from s2s.inference.options import Options
+from s2s.registry import catalogue
 from s2s.runtime.search import Beam, Greedy
 from s2s.runtime.strategies import strategy_of
-from s2s.search.options import build_strategy
+from s2s.search.options import build_strategy, call_options, constructor_options
 
 RECOMMENDED = [
     ("Greedy", {}),
@@ -53,10 +54,11 @@ def of_bundle(options, name, arguments):
     return ["Beam", {**sizes, "normalization": lengths.kind, "alpha": lengths.alpha}]
 
 
-def of_export(options, name, arguments):
+def of_export(options, name, arguments, takes=None):
     """What the runtime of an export does, in the same form."""
     try:
-        strategy = strategy_of(options, {"class_path": name, "init_args": arguments}, "export.json")
+        spec = {"class_path": name, "init_args": arguments}
+        strategy = strategy_of(options, spec, "export.json", takes)
     except ConfigError as error:
         return str(error)
     return [type(strategy).__name__, {**vars(strategy), "beta": 0.0} if isinstance(strategy, Beam) else {}]
@@ -77,6 +79,18 @@ def test_an_export_does_what_its_bundle_does_or_refuses_by_name(name, arguments)
             else:
                 assert expected[1]["beta"] > 0 and "cannot weigh coverage" in found, asked
     assert done  # beam 1 and search Greedy, at the least
+
+
+@pytest.mark.parametrize(("name", "arguments"), RECOMMENDED, ids=str)
+def test_an_export_that_knows_the_options_of_the_search_does_all_beams_of_its_bundle(name, arguments):
+    strategy = catalogue().load("search", name)
+    takes = [*constructor_options(strategy), *call_options(strategy)]
+    for asked in options():
+        expected, found = of_bundle(asked, name, arguments), of_export(asked, name, arguments, takes)
+        if isinstance(found, list):
+            assert found == expected, asked
+        elif isinstance(expected, list) and expected[0] == "Beam":
+            assert expected[1]["beta"] > 0 and "cannot weigh coverage" in found, asked
 
 
 WEIGHS = {"class_path": "Beam", "init_args": {"beta": 0.5}}

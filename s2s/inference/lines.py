@@ -359,8 +359,12 @@ class LineTranslator(ABC, Generic[SentenceT]):
         ]
         return Window(sentences, [*map(len, of_lines)], sources, truncated, batches, workers.start(tasks))
 
+    def _empty(self, sentence: SentenceT) -> Translation:
+        """The output of a sentence without tokens, which is not searched."""
+        return Translation("", 0.0, [], [], True, [])
+
     def _end(self, window: Window[SentenceT], search: Search[SentenceT]) -> list[Translation]:
-        found = [Translation("", 0.0, [], [], True, []) for _ in window.sentences]
+        found = [self._empty(sentence) for sentence in window.sentences]
         for batch, waiting in zip(window.batches, window.waiting, strict=True):
             for index, best in zip(batch, waiting(), strict=True):
                 found[index] = self._translation(

@@ -21,7 +21,8 @@ class Translation:
         finished: False if the token limit cut it off.
         source_tokens: the pieces of the input.
         weights: attention weights, [tokens, source tokens]; None unless requested.
-        unmet: the `phrases` that it does not contain, because it was cut at its limit.
+        unmet: the `prefix` and the `phrases` that it lacks: because it was cut at its limit, because the model has no
+            tokens for them, or because the source has none.
         truncated: True if only the first `max_source_tokens` pieces of the input were read.
         alternatives: the other outputs that were found, best first; `n_best` outputs including this one.
         sentences: if the line was split into sentences, their translations; these have the attention weights.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -206,13 +207,19 @@ class Translator(LineTranslator[Sentence]):
         more: dict[str, Any] = {"phrases": phrases} if any(phrases) else {}
         return strategy.search(constrained, state, bos=BOS, eos=EOS, limits=limits, minimums=minimums, **more)
 
+    def _empty(self, sentence: Sentence) -> Translation:
+        wanted = (sentence.wishes.prefix, *sentence.wishes.phrases)
+        return dataclasses.replace(
+            super()._empty(sentence), unmet=[wish.text for wish in wanted if wish.text]
+        )
+
     def _translation(
         self, best: list[Hypothesis], sentence: Sentence, source: list[int], truncated: bool, search: Search
     ) -> Translation:
         vocabulary = self._vocabulary(sentence.text)
         reader = vocabulary if self._members[0].copies else self.bundle.source_tokenizer
         source_tokens = reader.tokens(source) if search.results else []
-        unsayable = self._said(sentence, search).unsayable
+        said = self._said(sentence, search)
         found = [
             Translation(
                 self._text(hypothesis, sentence.text, vocabulary, search),
@@ -224,7 +231,12 @@ class Translator(LineTranslator[Sentence]):
                 hypothesis.weights if search.options.weights else None,
                 truncated=truncated,
                 unmet=[
-                    *unsayable,
+                    *said.unsayable,
+                    *(
+                        [sentence.wishes.prefix.text]
+                        if list(hypothesis.tokens[: len(said.prefix)]) != said.prefix
+                        else []
+                    ),
                     *(vocabulary.decode(phrase) for phrase in hypothesis.unmet),
                 ],
             )

@@ -82,9 +82,21 @@ class EpochLoop(_TrainingEpochLoop):
             return False
         return due or self._due_in_step
 
+    def reset(self) -> None:
+        """Number the rows of loggers by the optimizer steps that are done when a run is resumed.
+
+        Checkpoints are written before Lightning counts their step for loggers, and it makes up for that only if the
+        batch had not ended, or a validation is due there again: not if it was validated because training ended there.
+        """
+        super().reset()
+        if self.restarting:
+            self._batches_that_stepped = self.global_step
+
     def on_advance_end(self, data_fetcher: Any) -> None:
         """Validate if it is due."""
         super().on_advance_end(data_fetcher)
+        if self.restarting:  # counted by `reset` if there was no batch: a validation was skipped
+            self._batches_that_stepped = self.global_step
         if not self._should_accumulate():
             self._due_in_step = False
 

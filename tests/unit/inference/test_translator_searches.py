@@ -83,6 +83,19 @@ def test_phrases(translator):
     assert cut.unmet and not cut.finished
 
 
+def test_what_an_output_lacks_is_told_however_it_came_to_lack_it(translator):
+    cut, empty, whole = translator.translate(["a", "", "b"], prefix="abcdef", max_tokens=2, results=True)
+    assert not cut.finished and "abcdef".startswith(cut.text)
+    assert cut.unmet == empty.unmet == ["abcdef"] and empty.text == ""
+    assert whole.unmet == ["abcdef"], "each line is cut"
+    (longer,) = translator.translate(["a"], prefix="abcdef", max_tokens=9, results=True)
+    assert longer.text.startswith("abcdef") and longer.unmet == []
+    with pytest.warns(UserWarning, match="1 of 1 outputs lack a requested phrase or prefix"):
+        assert translator.translate([""], phrases=["ab"], prefix="c") == [""]
+    (both,) = translator.translate([""], phrases=["ab"], prefix="c", results=True)
+    assert both.unmet == ["c", "ab"]
+
+
 def test_groups_say_different_things(translator):
     options = {"beam": 6, "n_best": 3, "min_tokens": 3, "results": True}
     beginnings = {}

@@ -23,6 +23,10 @@ from s2s.nn.kernels import SMALLEST
 
 Module = TypeVar("Module", bound=nn.Module)
 
+MOST_SLICES = 32
+"""Packed slices that a matrix keeps. Parts use a few fixed ones; one with a changing bound must not keep a copy of the
+weight for each."""
+
 
 class PackedMatrix(Tensor):
     """A weight [out, in] with its own, faster `F.linear`; in all other operations it is the plain tensor.
@@ -75,8 +79,10 @@ class PackedMatrix(Tensor):
             if isinstance(weight, cls):
                 with torch._C.DisableTorchFunctionSubclass():
                     return weight.linear(x, bias)
-        if func is Tensor.index_select and args[1] == 0:
-            return args[0].rows(args[2])
+        if func is Tensor.index_select:
+            matrix, dim, index = _selection(*args, **kwargs)
+            if dim == 0:
+                return matrix.rows(index)
         if func is Tensor.__getitem__ and _is_slice(args[1]):
             return args[0].part(args[1])
         with torch._C.DisableTorchFunctionSubclass():
@@ -87,6 +93,8 @@ class PackedMatrix(Tensor):
         rounded = x if x.dtype == self._dtype else x.to(self._dtype)
         if rounded.dtype != self._taken_in:
             rounded = rounded.to(self._taken_in)
+        if bias is not None and bias.dtype not in (torch.float32, self._taken_in):
+            bias = bias.to(torch.float32)
         if self._reads_columns and x.numel() == x.size(-1):
             if self._columns is None:
                 self._columns = self._rounded().t().contiguous().t()
@@ -94,7 +102,7 @@ class PackedMatrix(Tensor):
         else:
             if self._packed is None:
                 weight = self._rounded()
-                packs = can_pack(weight.device, self._taken_in)
+                packs = weight.numel() > 0 and can_pack(weight.device, self._taken_in)
                 self._packed = torch.ops.mkldnn._reorder_linear_weight(weight) if packs else weight
             if self._packed.is_mkldnn:
                 product = torch.ops.mkldnn._linear_pointwise(rounded, self._packed, bias, "none", [], "")
@@ -114,12 +122,16 @@ class PackedMatrix(Tensor):
             return PackedMatrix.of(self._narrow.index_select(0, index), self._dtype)
 
     def part(self, index: Any) -> PackedMatrix:
-        """`self[index]`; the same object at every call."""
+        """`self[index]`; the same object at every call, unless there are more than `MOST_SLICES` others in between."""
         key = repr(index)
-        if key not in self._slices:
+        found = self._slices.get(key)
+        if found is None:
             with torch._C.DisableTorchFunctionSubclass():
-                self._slices[key] = PackedMatrix.of(self.as_subclass(Tensor)[index], self._dtype)
-        return self._slices[key]
+                found = PackedMatrix.of(self.as_subclass(Tensor)[index], self._dtype)
+            if len(self._slices) >= MOST_SLICES:
+                self._slices.clear()
+            self._slices[key] = found
+        return found
 
 
 def _linear_factors(
@@ -127,6 +139,11 @@ def _linear_factors(
 ) -> tuple[Tensor, Any, Tensor | None]:
     # Positional or keyword arguments alike.
     return input, weight, bias
+
+
+def _selection(input: Any, dim: int, index: Tensor) -> tuple[Any, int, Tensor]:
+    # Positional or keyword arguments alike.
+    return input, dim, index
 
 
 def _is_slice(index: Any) -> bool:

@@ -107,6 +107,33 @@ def test_chosen_rows_are_packed_too(way, dtype):
     assert torch.equal(F.linear(x, rows), F.linear(x, PackedMatrix.of(weight[chosen], dtype)))
 
 
+def test_rows_may_be_chosen_by_name(way):
+    matrix, chosen = PackedMatrix.of(torch.randn(32, 48), torch.float32), torch.tensor([3, 17, 4])
+    rows = matrix.index_select(0, index=chosen)
+    assert isinstance(rows, PackedMatrix) and torch.equal(torch.Tensor(rows), torch.Tensor(matrix)[chosen])
+    assert torch.equal(matrix.index_select(dim=0, index=chosen), torch.Tensor(matrix)[chosen])
+    assert torch.equal(matrix.index_select(dim=1, index=chosen), torch.Tensor(matrix)[:, chosen])
+
+
+def test_a_changing_slice_does_not_keep_a_copy_for_each_bound(way):
+    matrix, x = PackedMatrix.of(torch.randn(200, 8), torch.float32), torch.randn(5, 8)
+    for rows in (*range(201), *range(201)):
+        found = F.linear(x, matrix[:rows])
+        torch.testing.assert_close(found, x @ torch.Tensor(matrix)[:rows].t(), rtol=1e-5, atol=1e-5)
+        assert len(matrix._slices) <= packed.MOST_SLICES
+
+
+@pytest.mark.parametrize("precise", [torch.float64, torch.float16])
+def test_the_result_has_the_type_of_what_is_multiplied(way, precise):
+    matrix, bias = PackedMatrix.of(torch.randn(32, 48), torch.float32), torch.randn(32).to(precise)
+    for rows in (1, 7):
+        x = torch.randn(rows, 48).to(precise)
+        found = F.linear(x, matrix, bias)
+        expected = x.double() @ torch.Tensor(matrix).double().t() + bias.double()
+        assert found.dtype == precise
+        torch.testing.assert_close(found.double(), expected, rtol=1e-2, atol=1e-2)
+
+
 def test_a_copy_shares_its_weights_and_leaves_the_model_alone():
     model = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Embedding(5, 8))
     model[2].weight = nn.Parameter(torch.randn(8, 8))

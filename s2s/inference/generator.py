@@ -200,8 +200,7 @@ class Generator:
         asked = self._asked(options, 1 if count is None else count)
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         for position, one in enumerate(prompts):
-            if not isinstance(one, str):
-                raise DataError(f"prompt {position} is a {type(one).__name__}, not a str: {one!r}")
+            _check_prompt(f"prompt {position}", one)
         numbers = range(asked.texts if asked.strategy.draws else 1)
         wanted = [_Wanted(one, number) for one in prompts for number in numbers]
         found: list[Generated] = []
@@ -216,7 +215,8 @@ class Generator:
     def stream(self, prompt: str = "", *, number: int = 0, **options: Unpack[Given]) -> Flow[str]:
         """Generate a text, and yield each word as soon as it is complete; the prompt comes first.
 
-        All parts together are the text that `generate` returns. A beam search yields everything at its end.
+        All parts together are the text that `generate` returns. A search whose tokens are not final until its end
+        (`SearchStrategy.tokens_are_final`), such as beam search, yields everything then.
 
         Args:
             prompt: what it begins with.
@@ -225,7 +225,9 @@ class Generator:
 
         Raises:
             ConfigError: see `generate`.
+            DataError: the prompt is not a str.
         """
+        _check_prompt("the prompt", prompt)
         asked = self._asked(options, 1)
         return self._words(prompt, number, asked)
 
@@ -243,17 +245,21 @@ class Generator:
 
         Args:
             prompt: the text before; "" is the beginning of a text.
-            count: how many; the end token is included if it is among the most probable.
+            count: how many; the end token is included if it is among the most probable. There are no more than the
+                model can generate.
 
         Raises:
             ConfigError: `count` is below 1.
+            DataError: the prompt is not a str.
         """
+        _check_prompt("the prompt", prompt)
         if count < 1:
             raise ConfigError(f"count is {count}; it must be 1 or more")
         stepper, state, last = self._begun([_Wanted(prompt, 0)])
         best = stepper.best(last.unsqueeze(1), state, count)
-        names = self.tokenizer.tokens(best.tokens.flatten().tolist())
-        return list(zip(names, best.log_probs.flatten().exp().tolist(), strict=True))
+        possible = best.log_probs.flatten() > -torch.inf
+        names = self.tokenizer.tokens(best.tokens.flatten()[possible].tolist())
+        return list(zip(names, best.log_probs.flatten()[possible].exp().tolist(), strict=True))
 
     def score(
         self, texts: Sequence[str], *, as_stream: bool = False, batch_tokens: int = SCORED_TOKENS
@@ -306,7 +312,12 @@ class Generator:
         strategy = strategy_of(Options.of(named), self._search, self._spec)
         if count > 1 and not strategy.draws:
             named["n_best"] = count
-            strategy = strategy_of(Options.of(named), self._search, self._spec)
+            try:
+                strategy = strategy_of(Options.of(named), self._search, self._spec)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"count is {count}, which is the n_best of a search that does not sample: {error}"
+                ) from error
         return _Asked(Options.of(named), strategy, count)
 
     @torch.inference_mode()
@@ -422,7 +433,7 @@ class Generator:
         def tell(tokens: Tensor) -> None:
             if given_up.is_set():
                 raise GivenUp
-            if tokens.numel() == 1:  # one beam, whose tokens are final
+            if asked.strategy.tokens_are_final and tokens.numel() == 1:
                 told.put(int(tokens))
 
         def search() -> None:
@@ -445,6 +456,11 @@ class Generator:
         finally:
             given_up.set()
             thread.join()
+
+
+def _check_prompt(what: str, prompt: object) -> None:
+    if not isinstance(prompt, str):
+        raise DataError(f"{what} is a {type(prompt).__name__}, not a str: {prompt!r}")
 
 
 class _Around(Stepper):

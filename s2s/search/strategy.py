@@ -22,6 +22,11 @@ class SearchStrategy(ABC):
     draws: bool = False
     """Whether the strategy samples at random, seeded by `Stepper.fingerprints` and a seed of its own."""
 
+    tokens_are_final: bool = False
+    """Whether each token that the stepper is given is part of the result, if there is one hypothesis per sentence: the
+    token can then be shown before the search ends. Not so in a beam search, even with a beam of one: it goes on after
+    an end has been found, and may return the shorter hypothesis."""
+
     @property
     def reads_weights(self) -> bool:
         """Whether it needs the attention weights of each step, which a stepper provides only on request."""

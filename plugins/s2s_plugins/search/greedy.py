@@ -17,6 +17,8 @@ class Greedy(SearchStrategy):
     Scores are sums of log-probabilities.
     """
 
+    tokens_are_final = True
+
     @torch.inference_mode()
     def search(
         self,

@@ -52,6 +52,7 @@ class Sampling(SearchStrategy):
     """
 
     draws = True
+    tokens_are_final = True
 
     def __init__(
         self,

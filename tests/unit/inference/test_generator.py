@@ -138,9 +138,33 @@ def test_what_is_streamed_is_what_is_generated(tmp_path: Path, tokenizer: str, d
             assert text.startswith(prompt.rstrip())
             if tokenizer != "Bytes":  # whose texts have signs of all scripts
                 assert all(part[0].isspace() for part in parts[1:]), "words come whole"
-    assert "".join(generator.stream("the", beam=3, max_tokens=9)) == generator.generate(
-        "the", beam=3, max_tokens=9
-    )
+    for search in ({"beam": 3}, {"search": "Greedy"}):
+        assert "".join(generator.stream("the", max_tokens=9, **search)) == generator.generate(
+            "the", max_tokens=9, **search
+        )
+
+
+def test_a_beam_of_one_is_not_final_before_its_end(tmp_path: Path) -> None:
+    generator = Generator.load(tiny_language_model(tmp_path / "bundle", end=-1.0))
+    shorter = 0
+    for alpha in (0.6, 2.0):
+        for prompt in ("", "the", "the old", "sea"):
+            options: Any = {"search": "Beam", "beam": 1, "alpha": alpha, "max_tokens": 20}
+            text = generator.generate(prompt, **options)
+            assert "".join(generator.stream(prompt, **options)) == text
+            shorter += text != generator.generate(prompt, search="Greedy", max_tokens=20)
+    assert shorter, "the search never went on after an end that it then returned"
+
+
+def test_what_cannot_be_generated_from_is_told(generator: Generator) -> None:
+    with pytest.raises(DataError, match="the prompt is a int, not a str: 5"):
+        generator.stream(5)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="the prompt is a NoneType, not a str: None"):
+        generator.following(None)  # type: ignore[arg-type]
+    with pytest.raises(
+        ConfigError, match="count is 3, which is the n_best of a search that .*'Greedy' takes no 'n_best'"
+    ):
+        generator.generate("the", search="Greedy", count=3)
 
 
 SPACED = "the  old sea, \u6d77\u306f is\tcalm \u2581 \U0001f30a caf\u00e9 "
@@ -358,7 +382,10 @@ def test_only_texts_are_scored(generator: Generator) -> None:
 
 
 def test_as_many_followers_as_there_can_be(generator: Generator) -> None:
-    assert len(generator.following("the", count=10**6)) == generator.tokenizer.vocabulary_size
+    found = generator.following("the", count=10**6)
+    never = set(generator.tokenizer.tokens([PAD, UNK, BOS]))
+    assert len(found) == generator.tokenizer.vocabulary_size - len(never) == len({name for name, _ in found})
+    assert not never & {name for name, _ in found} and all(chance > 0 for _, chance in found)
     with pytest.raises(ConfigError, match="count is -1; it must be 1 or more"):
         generator.following("the", count=-1)
 

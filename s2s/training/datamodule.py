@@ -245,6 +245,10 @@ class PairData(pl.LightningDataModule):
             "target_tokenizer": (target, self.tokenizer_of("target")),
         }
 
+    def tokenizer_options(self) -> dict[str, Any]:
+        """The options that decide about the tokenizers, by their keys, and the values in use."""
+        return {"data.tokenizer": describe(self.tokenizer), "data.joint": self.joint}
+
     def save_tokenizers(self, folder: Path) -> None:
         """Writes the tokenizers as `s2s tokenizer` reads them; the folder is replaced.
 

@@ -72,6 +72,10 @@ def not_used(given: Any, used: Any, path: str = "model") -> list[str]:
         used: the value in the bundle.
         path: option that both are values of.
     """
+    if isinstance(given, str) and isinstance(used, Mapping):  # a part without options
+        given = {"class_path": given}
+    if isinstance(given, Mapping) and isinstance(used, str):
+        used = {"class_path": used}
     if isinstance(given, Mapping) and isinstance(used, Mapping):
         names = given.get("class_path"), used.get("class_path")
         if names[0] != names[1]:

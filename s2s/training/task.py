@@ -20,7 +20,7 @@ from s2s.evaluation.metric import Score
 from s2s.inference.model_bundle import ModelBundle
 from s2s.nn import BeginsLate, Embedding, HeadLoss, Scheduled
 from s2s.nn.kernels import kernels_here
-from s2s.registry.parts import describe, options
+from s2s.registry.parts import options
 from s2s.registry.versions import versions_of
 from s2s.text.tokenizer import Tokenizer
 from s2s.training import bad_batches
@@ -118,9 +118,12 @@ class Task:
             return
         module.bundle = begun_from(str(module.start_from), module.ships)
         if module.bundle.tokenizers:
-            configured = data.tokenizer
+            configured = data.tokenizer_options()
             data.use_named_tokenizers(named_tokenizers(module.bundle))
-            module.not_used = not_used(describe(configured), describe(data.tokenizer), "data.tokenizer")
+            used = data.tokenizer_options()
+            module.not_used = [
+                line for option, value in configured.items() for line in not_used(value, used[option], option)
+            ]
 
 
 def check_monitor(monitor: str, figures: Iterable[str]) -> None:

@@ -69,12 +69,14 @@ def test_it_learns_on_and_names_what_is_not_used(
             "model.encoder.hidden_size": 9,
             "data.train": str(tmp_path / "other.tsv"),
             "data.tokenizer": "Words",
+            "data.joint": False,
             **common(tmp_path),
         }
     )
     said = "".join(capsys.readouterr())
     assert "  model.encoder.hidden_size is 4; 9 from the configuration is not used\n" in said
     assert "  data.tokenizer is 'Characters'; 'Words' from the configuration is not used\n" in said
+    assert "  data.joint is True; False from the configuration is not used\n" in said
     assert fitted.bundle is not None
     before, after = (load_file(folder / "weights.safetensors") for folder in (bundle, fitted.bundle))
     assert not all(before[name].equal(after[name]) for name in before)
@@ -203,6 +205,21 @@ def test_every_shape_starts_from_its_bundle(
         fitted_on(task, SHAPES[task].other, tmp_path / "moved", **start) / "weights.safetensors"
     )
     assert not all(before[name].equal(moved[name]) for name in before)
+
+
+def test_a_labeller_names_its_options_that_are_not_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = "SequenceLabelling"
+    parts = {f"model.{name}": part for name, part in SHAPES[task].model.items()}
+    bundle = fitted_on(task, SHAPES[task].first, tmp_path / "first", **parts)
+    capsys.readouterr()
+    more = {"model.start_from": str(bundle), "data.tokenizer": "Bytes", "data.minimum_count": 3}
+    fitted_on(task, SHAPES[task].other, tmp_path / "then", **more)
+    said = "".join(capsys.readouterr())
+    assert "  data.tokenizer is 'Characters'; 'Bytes' from the configuration is not used\n" in said
+    assert "  data.minimum_count is 1; 3 from the configuration is not used\n" in said
+    assert said.count("  data.") == 2
 
 
 def test_a_bundle_of_another_kind_is_refused(shape: tuple[str, Path], bundle: Path, tmp_path: Path) -> None:

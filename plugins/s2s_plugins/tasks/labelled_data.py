@@ -10,6 +10,7 @@ from torch import Tensor
 from s2s.errors import ConfigError
 from s2s.padded import Padded, Spelled
 from s2s.registry import catalogue
+from s2s.registry.parts import describe
 from s2s.text.batch import Batch
 from s2s.text.corpus import BadLinePolicy, Sides
 from s2s.text.spelling import Spelling
@@ -152,6 +153,14 @@ class LabelledData(PairData):
         super().use_named_tokenizers(named)
         pieces, self.piece_tokenizer = named[PIECES]
         self._spelling = Spelling(self.tokenizers.source, _unsampled(pieces))
+
+    def tokenizer_options(self) -> dict[str, Any]:
+        """See `PairData.tokenizer_options`; the configured tokenizer is that of pieces."""
+        words: Any = describe(self.tokenizer)
+        return {
+            "data.tokenizer": describe(self.piece_tokenizer),
+            "data.minimum_count": words["init_args"]["minimum_count"],
+        }
 
     def prepare_data(self) -> None:
         """Trains tokenizers and builds stores that are missing; runs in one process per machine."""

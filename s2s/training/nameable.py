@@ -107,7 +107,8 @@ def checked(key: str, value: Any) -> Any:
         ConfigError: a class that may not be named, or an option of it that takes more than numbers and text.
     """
     if isinstance(value, list):
-        if wrong := [one for one in value if not isinstance(one, str | Mapping)]:
+        # Objects given from Python are refused later, with what to do instead.
+        if wrong := [one for one in value if one is None or isinstance(one, int | float | list)]:
             raise ConfigError(_unknown(key, str(wrong[0])))
         return [checked(key, one) for one in value]
     if isinstance(value, Mapping):

@@ -414,6 +414,13 @@ class StopInAStep(pl.Callback):
             trainer.should_stop = True
 
 
+def logged(folder: Path, since: int) -> list[dict[str, str]]:
+    """The rows of metrics.csv from a step on, which are counted from 0; without the pace, which always differs."""
+    with open(folder / "metrics.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if int(row["step"]) >= since]
+    return [{name: value for name, value in row.items() if name != "tokens_per_second"} for row in rows]
+
+
 @pytest.mark.parametrize("every", [1, 2])
 def test_a_stop_inside_an_accumulated_step_waits_for_its_end(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
@@ -423,6 +430,8 @@ def test_a_stop_inside_an_accumulated_step_waits_for_its_end(
         "trainer.accumulate_grad_batches": 3,
         "trainer.max_epochs": 2,
         "trainer.check_val_every_n_epoch": every,
+        "trainer.logger": True,
+        "trainer.log_every_n_steps": 1,
     }
     whole = train(corpus, Recorder(tmp_path / "whole"), monkeypatch, **options)
     part = train(corpus, Recorder(tmp_path / "part"), monkeypatch, (StopInAStep(),), **options)
@@ -434,6 +443,7 @@ def test_a_stop_inside_an_accumulated_step_waits_for_its_end(
     assert all(
         torch.equal(weights, whole.weights[step]) for step, weights in rest.weights.items() if step > 2
     )
+    assert logged(rest.folder, 2) == logged(whole.folder, 2) != []
 
 
 STEPS = {"trainer.max_epochs": -1, "model.monitor": "val_loss"}
@@ -497,6 +507,7 @@ def test_a_run_that_ended_by_its_steps_goes_on(
 ) -> None:
     """With more of them; with the same there is nothing to do, or the validation alone, if it was killed before it."""
     end, last = {"trainer.max_steps": 14, **STEPS}, 2 * BATCHES + 3
+    end |= {"trainer.logger": True, "trainer.log_every_n_steps": 2}
     whole = train(corpus, Recorder(tmp_path / "w"), monkeypatch, **{**end, "trainer.max_steps": last})
     part = train(corpus, Recorder(tmp_path / "part", (14,)), monkeypatch, **end)
     killed = train(corpus, Recorder(part.killed(14)), monkeypatch, ckpt_path="last", **end)
@@ -511,6 +522,7 @@ def test_a_run_that_ended_by_its_steps_goes_on(
         assert rest.batches == {step: lines for step, lines in whole.batches.items() if step > 14}
         assert all(torch.equal(weights, whole.weights[step]) for step, weights in rest.weights.items())
         assert rest.validations == whole.validations[1:] and rest.shipped() == whole.shipped()
+        assert logged(folder, 14) == logged(whole.folder, 14) != []
 
 
 def test_a_changing_number_of_accumulated_batches(

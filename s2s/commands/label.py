@@ -77,7 +77,7 @@ def _run(
 
     at_a_terminal = sys.stderr.isatty() and (command.output is not None or not sys.stdout.isatty())
     with (
-        Outgoing(command.output, made_of=made_of, resume=command.resume) as out,
+        Outgoing(command.output, made_of=made_of, resume=command.resume, inputs=incoming.paths) as out,
         progress(incoming.size, shown=at_a_terminal) as tell,
     ):
         if out.lines:

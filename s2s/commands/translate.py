@@ -153,7 +153,7 @@ def run(
     # Invalid options are reported before an earlier run's file is touched; no window is read yet.
     flow = stream_windows(windows())
     with (
-        Outgoing(command.output, made_of=made_of, resume=command.resume) as out,
+        Outgoing(command.output, made_of=made_of, resume=command.resume, inputs=incoming.paths) as out,
         progress(incoming.size, shown=_at_a_terminal(command)) as tell,
         closing(flow),
     ):

@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from operator import index
 from pathlib import Path
@@ -32,20 +32,32 @@ class Outgoing:
             directly.
         made_of: what the translations depend on besides the lines; any JSON value.
         resume: continue where an earlier run with the same `made_of` stopped.
+        inputs: files that are read, none of which is replaced.
 
     Attributes:
         lines: number of input lines that are already translated.
         checksum: `of_lines` of these.
 
     Raises:
-        DataError: another run is writing the file, or the earlier run had other settings.
+        DataError: the file is an input, another run is writing it, or the earlier run had other settings.
         WriteError: the file cannot be written.
     """
 
     def __init__(
-        self, path: str | None, *, made_of: Mapping[str, Any] | None = None, resume: bool = False
+        self,
+        path: str | None,
+        *,
+        made_of: Mapping[str, Any] | None = None,
+        resume: bool = False,
+        inputs: Sequence[str] = (),
     ) -> None:
         check_name(path)
+        if path is not None and not is_stream(path) and os.path.exists(path):
+            for one in inputs:
+                if os.path.exists(one) and os.path.samefile(one, path):
+                    raise DataError(
+                        f"{path} is an input, which would be replaced; give the output another name"
+                    )
         # A device or a pipe has no partial file, and must not be replaced.
         self._direct = path is None or is_stream(path)
         self.path = path if path is None or self._direct else os.path.realpath(path)

@@ -138,6 +138,19 @@ def test_a_device_is_written_to_and_not_replaced():
         assert stream.read() == ""
 
 
+def test_an_input_is_not_replaced(tmp_path):
+    source, link = tmp_path / "source", tmp_path / "link"
+    source.write_text("precious")
+    link.symlink_to(source)
+    for output, one in ((source, source), (link, source), (source, link)):
+        with pytest.raises(DataError, match=f"{output.name} is an input, which would be replaced"):
+            Outgoing(str(output), inputs=["-", str(one)])
+    assert source.read_text() == "precious" and names(tmp_path) == ["link", "source"]
+    with Outgoing(str(tmp_path / "new"), inputs=[str(source)]) as out:
+        out.write("1\n", [b"a"])
+    assert source.read_text() == "precious" and (tmp_path / "new").read_text() == "1\n"
+
+
 def test_of_a_link_what_it_points_to_is_written(tmp_path):
     place, link = tmp_path / "there" / "out", tmp_path / "link"
     place.parent.mkdir()

@@ -334,7 +334,8 @@ class LineTranslator(ABC, Generic[SentenceT]):
     ) -> Window[SentenceT]:
         of_lines = [search.sentences(line) for line in lines]
         sentences = list(itertools.chain(*of_lines))
-        sources = self._encode([one.text for one in sentences])
+        # White space is no text: it is like an empty line.
+        sources = self._encode([one.text if one.text.strip() else "" for one in sentences])
         most = search.options.max_source_tokens
         truncated = {index for tokens in sources for index, source in enumerate(tokens) if len(source) > most}
         sources = [[source[:most] for source in tokens] for tokens in sources]

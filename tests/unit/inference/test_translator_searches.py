@@ -96,6 +96,13 @@ def test_what_an_output_lacks_is_told_however_it_came_to_lack_it(translator):
     assert both.unmet == ["c", "ab"]
 
 
+def test_white_space_is_like_an_empty_line(translator):
+    blank = ["", "   ", " \t ", "\u00a0", "a"]
+    found = translator.translate(blank, results=True)
+    assert [one.text for one in found] == ["", "", "", "", translator.translate("a")]
+    assert [one.source_tokens for one in found[:4]] == [[], [], [], []]
+
+
 def test_groups_say_different_things(translator):
     options = {"beam": 6, "n_best": 3, "min_tokens": 3, "results": True}
     beginnings = {}

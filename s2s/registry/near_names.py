@@ -7,8 +7,17 @@ from collections.abc import Iterable
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most similar to `name`, ignoring case; None if none is similar."""
     spellings = {candidate.casefold(): candidate for candidate in known}
-    matches = difflib.get_close_matches(name.casefold(), spellings, n=1)
-    return spellings[matches[0]] if matches else None
+    folded = name.casefold()
+    matches = difflib.get_close_matches(folded, spellings, n=3)
+    if not matches:
+        return None
+
+    def similarity(match: str) -> tuple[float, int]:
+        # Of equally similar ones the one with more letters in their places: --bean is --beam rather than --beta.
+        ratio = difflib.SequenceMatcher(None, match, folded).ratio()
+        return ratio, sum(one == other for one, other in zip(match, folded, strict=False))
+
+    return spellings[max(matches, key=similarity)]
 
 
 def unknown(what: str, name: str, known: Iterable[str], remedy: str = "") -> str:

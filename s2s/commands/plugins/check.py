@@ -148,7 +148,7 @@ def _remedy(part: Any, given: Mapping[str, Any]) -> str:
     if not callable(part):
         return "Correct the target in the plugin's hook, or mend what its module raises."
     words = " ".join(f"--option {name}=VALUE" for name in lacking_options(part, given) or ["NAME"])
-    return f"Let a name alone build it, by defaults; or give it values here: {words}"
+    return f"Give every option a default: a name alone must build a part. To check the rest first: {words}"
 
 
 def _summary(checked: Sequence[_Checked]) -> str:

@@ -205,7 +205,7 @@ def test_a_part_that_cannot_be_built_fails_and_the_others_are_checked(
     assert "AttributeError: module 'made_up_several' has no attribute 'Absent'" in told["MadeUpAbsent"][1]
     assert "Correct the target in the plugin's hook" in told["MadeUpAbsent"][1]
     assert "option 'rate' has no default" in told["MadeUpRated"][1]
-    assert "give it values here: --option rate=VALUE" in told["MadeUpRated"][1]
+    assert "To check the rest first: --option rate=VALUE" in told["MadeUpRated"][1]
     assert "needs made_up_package: pip install made-up-package" in told["MadeUpOptional"][1]
 
     assert main(["plugins", "check", several]) == 1

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -914,3 +915,24 @@ def test_a_training_without_recipe_or_data_is_told_first(capsys: pytest.CaptureF
 def test_each_task_says_what_it_reads(task: str, wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "--task", task]) == 2
     assert capsys.readouterr().err.endswith(f") or give {wanted}\n")
+
+
+INTERRUPTED = """
+import sys
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy.matrixlib":
+            sys.meta_path.remove(self)
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupts())
+from s2s.__main__ import main
+sys.exit(main(["fit", "--model.there_is_no_such_option", "1"]))
+"""
+
+
+def test_an_interrupt_while_numpy_is_imported_ends_the_program() -> None:
+    # torch drops it, and training would fail later for lack of half of numpy.
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "s2s: stopped\n")

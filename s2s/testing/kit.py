@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from s2s.errors import ConfigError
+from s2s.errors import ConfigError, PluginError
 from s2s.registry.parts import SIZES
 
 OTHER_OPTIONS = (
@@ -243,7 +243,9 @@ def expected_failures(checks: Sequence[Check], factory: Any) -> Mapping[str, str
 
 
 def told(error: Exception) -> str:
-    """The error and where it was raised: the innermost frame outside of libraries."""
+    """The error and where it was raised: the innermost frame outside of libraries. A PluginError says all by itself."""
+    if isinstance(error, PluginError):
+        return str(error).removesuffix("; see: s2s plugins check")  # which is what runs
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename
     ]

@@ -225,7 +225,11 @@ def _instead(there: list[str], run_folder: Path) -> str:
             f"There are none: the run in {run_folder} ended before its first checkpoint; start it again with the same "
             "command without --ckpt_path"
         )
-    return f"There are none; name the run: -c FOLDER/config.yaml, or --run_folder (now {run_folder})"
+    missing = "" if run_folder.is_dir() else f", which is not in {Path.cwd()}"
+    return (
+        f"There are none; name the run: -c FOLDER/config.yaml, or --run_folder FOLDER (now {run_folder}{missing}); a "
+        "run started in another folder needs --run_folder"
+    )
 
 
 class Progress(NamedTuple):

@@ -72,12 +72,16 @@ def run(options: Namespace) -> int:
     parts = [_load(entry) for entry in entries]
     given = _shared(parts, given_options(options.option))
 
+    explained: dict[str, str] = {}  # explanations of the part's failures -> the check that had it first
+
     def told(outcome: Outcome) -> None:
         if not options.json:
-            print(_lines(outcome), flush=True)
+            first = explained.setdefault(outcome.explanation, outcome.check.name)
+            print(_lines(outcome, first), flush=True)
 
     checked: list[_Checked] = []
     for entry, part, own in zip(entries, parts, given, strict=True):
+        explained.clear()
         if not options.json:
             print(
                 f"{entry.kind} {entry.name}, from {entry.distribution} {entry.version}".rstrip(), flush=True
@@ -166,10 +170,13 @@ def _summary(checked: Sequence[_Checked]) -> str:
     )
 
 
-def _lines(outcome: Any) -> str:
+def _lines(outcome: Any, first: str) -> str:
+    """What is printed of a check; `first` is the check that failed first with this explanation."""
     sign = {"passed": "ok", "failed": "FAILED", "expected failure": "expected"}[outcome.status]
     head = f"  {sign:<9}{outcome.check.name:<28}{outcome.check.promise}"
     if outcome.status == "failed":
+        if first != outcome.check.name:
+            return f"{head}\n           found     the same as in {first}"
         told = [*outcome.explanation.splitlines(), f"see       {outcome.check.docs}"]
         return "\n".join([head, *(f"           {line}" for line in told)])
     if outcome.status == "expected failure":

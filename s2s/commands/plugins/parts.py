@@ -46,7 +46,9 @@ def meant(word: str, kind: str | None) -> list[Entry]:
         raise ConfigError(f"{word}: no such file or folder")
     known.entry(kind, word) if kind else None  # raises, and tells of plugins that could not be loaded
     names = sorted({entry.name for entry in entries})
-    raise ConfigError(unknown("part", word, names, REMEDY) + known.why_not())
+    raise ConfigError(
+        unknown("part", word, names, f"{REMEDY}; for one of your own, name its file") + known.why_not()
+    )
 
 
 def _at(path: Path, kind: str | None) -> list[Entry]:

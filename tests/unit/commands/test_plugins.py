@@ -135,6 +135,25 @@ def test_check_tells_what_was_found_expected_and_where_the_remedy_stands(
     assert block[3].split()[1] == "docs/plugins/cell.md#batch-mates"
 
 
+def test_a_cause_is_told_once(write: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    path = write("made_up_forgetful", "MadeUpForgetful")
+    path.write_text(path.read_text().replace("return h, (h,)", "return h"))
+    assert main(["plugins", "check", str(path)]) == 1
+    out = capsys.readouterr().out
+    told = [line.split("found     ")[1] for line in out.splitlines() if "found     " in line]
+    assert out.count("FAILED") == len(told) > 10
+    causes = [one for one in told if not one.startswith("the same as in ")]
+    assert causes == [
+        "that step returns a tensor",
+        "step of MadeUpForgetful must return (output, state), state a tuple of tensors: (a tensor, (a tensor,)), "
+        "not a tensor",
+    ]
+    assert {one.removeprefix("the same as in ") for one in told if one not in causes} == {
+        "shapes",
+        "sequence_equals_steps",
+    }
+
+
 SEVERAL = '''
 from s2s.registry import hookimpl
 

@@ -168,7 +168,7 @@ def test_options_of_the_search(translate, bundle):
     )
     _, output, errors = translate(data, "--phrases", "xyz", "--max-tokens", "2")
     assert len(output.splitlines()) == 3
-    assert "s2s: 2 of 3 outputs lack a requested phrase or prefix" in errors
+    assert "s2s: 3 of 3 outputs lack a requested phrase or prefix" in errors, "that of the empty line, too"
     status, output, errors = translate(data, "--seed", "5")
     assert (status, output) == (2, "") and "search 'Beam' takes no 'seed'. What takes it: Sampling" in errors
 

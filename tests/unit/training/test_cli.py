@@ -355,6 +355,8 @@ def test_a_checkpoint_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> N
         "no checkpoint runs/mini/checkpoints/last.ckpt. There are none; name the run"
         in capsys.readouterr().err
     )
+    assert main([*going_on, "--run_folder", "elsewhere"]) == 2
+    assert f"(now elsewhere, which is not in {Path.cwd()}); a run started in" in capsys.readouterr().err
     Path("runs/mini").mkdir(parents=True)
     Path("runs/mini/config.yaml").touch()
     assert main(going_on) == 2

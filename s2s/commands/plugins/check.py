@@ -76,7 +76,9 @@ def run(options: Namespace) -> int:
 
     def told(outcome: Outcome) -> None:
         if not options.json:
-            first = explained.setdefault(outcome.explanation, outcome.check.name)
+            first = outcome.check.name
+            if outcome.status == "failed":  # of an expected failure only the reason is printed
+                first = explained.setdefault(outcome.explanation, first)
             print(_lines(outcome, first), flush=True)
 
     checked: list[_Checked] = []

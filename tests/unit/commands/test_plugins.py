@@ -154,6 +154,20 @@ def test_a_cause_is_told_once(write: Callable[..., Path], capsys: pytest.Capture
     }
 
 
+def test_a_cause_is_told_where_it_is_not_expected(
+    write: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(
+        "made_up_declared", "MadeUpDeclared", attributes='expected_failures = {"shapes": "it is so"}'
+    )
+    path.write_text(path.read_text().replace("return h, (h,)", "return h"))
+    assert main(["plugins", "check", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert "same as in shapes" not in out
+    assert out.index("expected shapes") < out.index("found     that step returns a tensor")
+    assert out.count("found     that step returns a tensor") == 1
+
+
 SEVERAL = '''
 from s2s.registry import hookimpl
 

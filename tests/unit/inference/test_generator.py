@@ -19,6 +19,7 @@ from s2s.nn.prepared import Prepared
 from s2s.padded import Padded
 from s2s.search.hypotheses import Hypothesis
 from s2s.text.tokenizer import BOS, EOS, PAD, UNK
+from s2s_plugins.search.beam import Beam
 from tests.references.tiny import tiny_bundle
 from tests.references.tiny_language_model import tiny_language_model
 
@@ -144,16 +145,18 @@ def test_what_is_streamed_is_what_is_generated(tmp_path: Path, tokenizer: str, d
         )
 
 
-def test_a_beam_of_one_is_not_final_before_its_end(tmp_path: Path) -> None:
-    generator = Generator.load(tiny_language_model(tmp_path / "bundle", end=-1.0))
-    shorter = 0
+def test_a_beam_of_one_is_not_final_before_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = Generator.load(tiny_language_model(tmp_path / "bundle", end=0.5))
+    said_too_early = 0
     for alpha in (0.6, 2.0):
         for prompt in ("", "the", "the old", "sea"):
             options: Any = {"search": "Beam", "beam": 1, "alpha": alpha, "max_tokens": 20}
             text = generator.generate(prompt, **options)
             assert "".join(generator.stream(prompt, **options)) == text
-            shorter += text != generator.generate(prompt, search="Greedy", max_tokens=20)
-    assert shorter, "the search never went on after an end that it then returned"
+            with monkeypatch.context() as changed:
+                changed.setattr(Beam, "tokens_are_final", True)
+                said_too_early += "".join(generator.stream(prompt, **options)) != text
+    assert said_too_early, "what was said before the end was always right"
 
 
 def test_what_cannot_be_generated_from_is_told(generator: Generator) -> None:

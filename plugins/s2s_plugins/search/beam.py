@@ -1,5 +1,7 @@
 """Beam search with length normalization and optimal stopping."""
 
+from __future__ import annotations
+
 import itertools
 from typing import NamedTuple
 
@@ -19,14 +21,51 @@ from s2s_plugins.search.paths import Paths
 from s2s_plugins.search.sizes import check_beam
 
 
+class _Bounds(NamedTuple):
+    """How long the outputs of each row may be."""
+
+    limits: Tensor  # most tokens, [rows]
+    minimums: Tensor  # fewest tokens, [rows]
+    last_divisors: Tensor  # of a score at the limit, [rows]
+
+    def select(self, rows: Tensor) -> _Bounds:
+        return _Bounds(*(bound[rows] for bound in self))
+
+
+class _Finished(NamedTuple):
+    """The best finished hypotheses of each row, best first."""
+
+    scores: Tensor  # -inf where there is none, [rows, n_best]
+    nodes: Tensor  # their prefixes, each as time * size + beam, [rows, n_best]
+    end_log_probs: Tensor  # of the end symbol after each prefix, [rows, n_best]
+
+    @staticmethod
+    def none(rows: int, n_best: int, device: torch.device) -> _Finished:
+        return _Finished(
+            torch.full((rows, n_best), -torch.inf, dtype=torch.float64, device=device),
+            torch.full((rows, n_best), -1, dtype=torch.int64, device=device),
+            torch.zeros(rows, n_best, device=device),
+        )
+
+    def merge(self, others: _Finished) -> _Finished:
+        # Ties go to the hypotheses that were found first.
+        n_best = self.scores.size(1)
+        order = (
+            torch.cat([self.scores, others.scores], dim=1).sort(dim=1, descending=True, stable=True).indices
+        )
+        both = zip(self, others, strict=True)
+        return _Finished(*(torch.cat(pair, dim=1).gather(1, order[:, :n_best]) for pair in both))
+
+    def select(self, rows: Tensor) -> _Finished:
+        return _Finished(*(values[rows] for values in self))
+
+
 class _Outcome(NamedTuple):
     """Results of the sentences that leave the search at the same time."""
 
     sentences: list[int]
     time: int
-    finished_scores: Tensor  # best first, -inf where there is none, [rows, n_best]
-    finished_nodes: Tensor  # their prefixes, each as time * size + beam, [rows, n_best]
-    end_log_probs: Tensor  # of the end symbol after each prefix, [rows, n_best]
+    finished: _Finished
     live_scores: Tensor  # of the prefixes that are live at this time, [rows, beams]
 
 
@@ -100,31 +139,25 @@ class Beam(SearchStrategy):
         limits = limits.to(device)
         minimums = torch.zeros_like(limits) if minimums is None else minimums.to(device)
         longest_minimum = int(minimums.max()) if len(minimums) else 0
-        last_divisors = self.lengths.divisors(limits + 1)
+        bounds = _Bounds(limits, minimums, self.lengths.divisors(limits + 1))
         sentences = list(range(len(limits)))  # the sentence that each row of the batch stands for
         live = torch.zeros(len(sentences), 1, dtype=torch.float64, device=device)
         tokens = torch.full((len(sentences), 1), bos, dtype=torch.int64, device=device)
-        finished_scores = torch.full(
-            (len(sentences), self.n_best), -torch.inf, dtype=torch.float64, device=device
-        )
-        finished_nodes = torch.full((len(sentences), self.n_best), -1, dtype=torch.int64, device=device)
-        end_log_probs = torch.zeros(len(sentences), self.n_best, device=device)
-        covered: Tensor | None = (
-            None  # summed attention of each prefix to each source token, [rows, beams, source]
-        )
+        finished = _Finished.none(len(sentences), self.n_best, device)
+        # Attention of each prefix to each source token, summed over its symbols, [rows, beams, source].
+        covered: Tensor | None = None
         paths = Paths(source_lengths)
         outcomes: list[_Outcome] = []
         for time in itertools.count() if sentences else ():
             # One more than the beam: if the end is among them, `size` others remain.
             step = stepper.best(tokens, state, self.size + 1)
-            log_probs, ids = step.log_probs, step.tokens
             # A diverged model gives NaN: such tokens are impossible, so the search ends.
-            log_probs = log_probs.masked_fill(log_probs.isnan(), -torch.inf)
-            ends = ids == eos
+            log_probs = step.log_probs.masked_fill(step.log_probs.isnan(), -torch.inf)
+            ends = step.tokens == eos
             if time < longest_minimum:
-                too_short = (minimums > time).view(-1, 1, 1)
+                too_short = (bounds.minimums > time).view(-1, 1, 1)
                 log_probs = log_probs.masked_fill(ends & too_short, -torch.inf)
-            beams, width = ids.shape[1:]
+            beams, width = ends.shape[1:]
             before = covered
             if self.beta > 0:
                 looked = check_weights(step.weights, self.beta)
@@ -141,32 +174,26 @@ class Beam(SearchStrategy):
             own_log_probs = log_probs.flatten(1).gather(1, places)
             parents = places // width
 
-            divisor = self.lengths.divisor(time + 1)
-            scores = totals / divisor
+            scores = totals / self.lengths.divisor(time + 1)
             if covered is not None:
                 penalties = self.beta * coverage_penalty(covered, stepper.source_lengths)
                 scores = scores + penalties.gather(1, parents)
-            new_scores = scores.masked_fill(~ends, -torch.inf)[:, : self.size]
-            new_nodes = (parents + time * self.size)[:, : self.size]
-            finished_scores, order = torch.cat([finished_scores, new_scores], dim=1).sort(
-                dim=1, descending=True, stable=True
+            ended = _Finished(
+                scores.masked_fill(~ends, -torch.inf), parents + time * self.size, own_log_probs
             )
-            finished_scores = finished_scores[:, : self.n_best]
-            order = order[:, : self.n_best]
-            finished_nodes = torch.cat([finished_nodes, new_nodes], dim=1).gather(1, order)
-            end_log_probs = torch.cat([end_log_probs, own_log_probs[:, : self.size]], dim=1).gather(1, order)
+            finished = finished.merge(_Finished(*(values[:, : self.size] for values in ended)))
 
             others = ends.to(torch.uint8).sort(dim=1, stable=True).indices[:, : self.size]
             next_live = totals.masked_fill(ends, -torch.inf).gather(1, others)
             parents, places = parents.gather(1, others), places.gather(1, others)
-            tokens = ids.flatten(1).gather(1, places)
+            tokens = step.tokens.flatten(1).gather(1, places)
             paths.grow(sentences, parents, tokens, own_log_probs.gather(1, others), step.weights)
 
             # Done: no live prefix can overtake. A sentence must leave at once if it may not or cannot be
             # extended, or its live prefixes of this time would be lost; otherwise it may stay, since nothing
             # found later changes its result.
-            done = next_live[:, 0] / last_divisors <= finished_scores[:, -1]
-            must_leave = (limits <= time) | (next_live[:, 0] == -torch.inf)
+            done = next_live[:, 0] / bounds.last_divisors <= finished.scores[:, -1]
+            must_leave = (bounds.limits <= time) | (next_live[:, 0] == -torch.inf)
             leaves = (done.long() + 2 * must_leave.long()).tolist()  # the only synchronization of a step
             rows = torch.arange(len(sentences), device=device)
             # A smaller batch is faster, but making it smaller copies the memory: wait until it is worth it.
@@ -184,19 +211,14 @@ class Beam(SearchStrategy):
                     _Outcome(
                         [sentences[row] for row, leave in enumerate(leaves) if leave],
                         time,
-                        finished_scores[leaving],
-                        finished_nodes[leaving],
-                        end_log_probs[leaving],
+                        finished.select(leaving),
                         live_scores[leaving],
                     )
                 )
                 sentences = [sentences[row] for row, leave in enumerate(leaves) if not leave]
                 if not sentences:
                     break
-                stepper = stepper.keep(rows)
-                limits, minimums, last_divisors = limits[rows], minimums[rows], last_divisors[rows]
-                finished_scores, finished_nodes = finished_scores[rows], finished_nodes[rows]
-                end_log_probs = end_log_probs[rows]
+                stepper, bounds, finished = stepper.keep(rows), bounds.select(rows), finished.select(rows)
                 next_live, parents, tokens = next_live[rows], parents[rows], tokens[rows]
             live = next_live
             origins = (rows.unsqueeze(1) * beams + parents).flatten()
@@ -212,9 +234,7 @@ class Beam(SearchStrategy):
         for outcome in outcomes:
             found = zip(
                 outcome.sentences,
-                outcome.finished_scores.tolist(),
-                outcome.finished_nodes.tolist(),
-                outcome.end_log_probs.tolist(),
+                *(values.tolist() for values in outcome.finished),
                 outcome.live_scores.tolist(),
                 strict=True,
             )

@@ -63,6 +63,7 @@ class _Gathering(TorchFunctionMode):
         original: tuple[Tensor, ...] | None = None,
     ) -> Tensor:
         parameter = weight._base if weight._is_view() else weight
+        dtype = _common_dtype(input, weight, bias)
         if (
             not torch.is_grad_enabled()
             or not weight.requires_grad
@@ -70,15 +71,10 @@ class _Gathering(TorchFunctionMode):
             or not parameter.is_leaf
             or weight.dim() != 2
             or input.dim() < 2
+            or dtype is None
             or _saved_tensor_hooks() != self._hooks
         ):
             return func(*(original or (input, weight, bias)))
-        device = input.device.type
-        types = {tensor.dtype for tensor in (input, weight, bias) if tensor is not None}
-        autocast = torch.is_autocast_enabled(device)
-        if torch.float64 in types if autocast else len(types) > 1:  # autocast leaves float64 alone
-            return func(*(original or (input, weight, bias)))
-        dtype = torch.get_autocast_dtype(device) if autocast else weight.dtype
         key = (id(parameter), weight.storage_offset(), weight.shape, weight.stride(), dtype)
         if key not in self._weights:
             rows = _Rows()
@@ -89,6 +85,16 @@ class _Gathering(TorchFunctionMode):
             input.to(dtype), gathering, plain, None if bias is None else bias.to(dtype), rows
         )
         return output
+
+
+def _common_dtype(input: Tensor, weight: Tensor, bias: Tensor | None) -> torch.dtype | None:
+    """The dtype of all factors, under autocast the one that they are cast to; None if they differ."""
+    types = {tensor.dtype for tensor in (input, weight, bias) if tensor is not None}
+    device = input.device.type
+    if torch.is_autocast_enabled(device):
+        # Autocast leaves float64 alone.
+        return None if torch.float64 in types else torch.get_autocast_dtype(device)
+    return weight.dtype if len(types) == 1 else None
 
 
 def _saved_tensor_hooks() -> Any:

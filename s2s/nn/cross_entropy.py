@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -85,6 +85,46 @@ def _multiply(x: Tensor, y: Tensor, out: Tensor) -> None:
         torch.mm(x, y[:, columns], out=out[:, columns])
 
 
+class _Losses(NamedTuple):
+    """Of the rows of a block."""
+
+    nll: Tensor  # of the gold token, [rows, 1]
+    nll_of_uniform: Tensor  # mean over all tokens, [rows, 1]
+    grad_scores: Tensor  # of the smoothed loss, [rows, vocabulary]
+    grad_beside: Tensor | None  # [rows, 1]
+
+
+def _softmax_losses(
+    scores: Tensor, gold: Tensor, beside: Tensor | None, label_smoothing: float, train: bool
+) -> _Losses:
+    """Losses of `scores` [rows, vocabulary], which are overwritten; `gold` is [rows, 1], `beside` [rows].
+
+    Gradients mean nothing unless `train`.
+    """
+    vocabulary = scores.size(1)
+    most = scores.amax(dim=1, keepdim=True)
+    picked = scores.gather(1, gold.clamp(min=0))
+    mean = scores.mean(dim=1, keepdim=True) if label_smoothing else picked
+    exponentials = scores.sub_(most).exp_()
+    sums = exponentials.sum(dim=1, keepdim=True)
+    normalizer = most + sums.log()
+    log_probs = picked - normalizer
+    share: Tensor | float = 1.0  # the softmax's, of gold's probability
+    grad_beside = None
+    if beside is not None:
+        alone = log_probs.masked_fill(gold < 0, -torch.inf)
+        log_probs = torch.logaddexp(alone, beside.unsqueeze(1).to(scores.dtype))
+        share = (alone - log_probs).exp()
+        grad_beside = (1 - label_smoothing) * (share - 1.0)
+    if train:
+        certain = (1 - label_smoothing) * share
+        exponentials.mul_((certain + label_smoothing) / sums)
+        if label_smoothing:
+            exponentials.sub_(label_smoothing / vocabulary)
+        exponentials.scatter_add_(1, gold.clamp(min=0), -certain * torch.ones_like(picked))
+    return _Losses(-log_probs, normalizer - mean, exponentials, grad_beside)
+
+
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -119,34 +159,21 @@ class _LinearCrossEntropy(torch.autograd.Function):
             logits = linear(piece, weight)
             for first in range(0, piece.size(0), block):
                 rows = logits[first : first + block]
-                target = gold[start + first : start + first + rows.size(0)].unsqueeze(1)
+                target = gold[start + first :][: rows.size(0)].unsqueeze(1)
                 real = max(0, min(rows.size(0), tokens - start - first))
-                scores = rows.to(precise).add_(bias)
-                most = scores.amax(dim=1, keepdim=True)
-                picked = scores.gather(1, target.clamp(min=0))
-                mean = scores.mean(dim=1, keepdim=True) if label_smoothing else picked
-                exponentials = scores.sub_(most).exp_()
-                sums = exponentials.sum(dim=1, keepdim=True)
-                normalizer = most + sums.log()
-                spoken: Tensor | float = 1.0  # the softmax's share of gold's probability
-                gold_log_probs = picked - normalizer
-                if beside is not None and grad_beside is not None:
-                    span_of_rows = slice(start + first, start + first + rows.size(0))
-                    alone = gold_log_probs.masked_fill(target < 0, -torch.inf)
-                    gold_log_probs = torch.logaddexp(alone, beside[span_of_rows].unsqueeze(1).to(precise))
-                    spoken = (alone - gold_log_probs).exp()
-                    grad_beside[span_of_rows] = (1 - label_smoothing) * (spoken - 1.0).squeeze(1)
-                lost = -gold_log_probs[:real].sum()
+                beside_rows = None if beside is None else beside[start + first :][: rows.size(0)]
+                found = _softmax_losses(
+                    rows.to(precise).add_(bias), target, beside_rows, label_smoothing, train
+                )
+                lost = found.nll[:real].sum()
                 nll += lost
                 total += (1 - label_smoothing) * lost
                 if label_smoothing:
-                    total += label_smoothing * (normalizer - mean)[:real].sum()
+                    total += label_smoothing * found.nll_of_uniform[:real].sum()
+                if found.grad_beside is not None and grad_beside is not None:
+                    grad_beside[start + first :][: rows.size(0)] = found.grad_beside.squeeze(1)
                 if train:
-                    certain = (1 - label_smoothing) * spoken
-                    gradient = exponentials.mul_((certain + label_smoothing) / sums)
-                    if label_smoothing:
-                        gradient.sub_(label_smoothing / vocabulary)
-                    gradient.scatter_add_(1, target.clamp(min=0), -certain * torch.ones_like(picked))
+                    gradient = found.grad_scores
                     gradient[real:] = 0.0
                     grad_bias += gradient.sum(0)
                     rows.copy_(gradient)

@@ -1,7 +1,8 @@
 """Sampling: outputs drawn from the model's distribution, or from its most probable tokens only."""
 
 import itertools
-from typing import NamedTuple
+import math
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -21,13 +22,14 @@ _LIKELY = 32
 """Number of most probable tokens among which a nucleus is searched for first."""
 
 
-class _Drawn(NamedTuple):
-    """The tokens drawn at one step."""
+@dataclass
+class _Sample:
+    """What has been drawn of one output so far."""
 
-    rows: dict[int, int]  # sentence -> row
-    tokens: Tensor  # [rows, samples]
-    log_probs: Tensor  # [rows, samples]
-    weights: Tensor | None  # [rows, samples, source]
+    tokens: list[int] = field(default_factory=list)
+    log_probs: list[float] = field(default_factory=list)
+    looked: list[Tensor] = field(default_factory=list)  # attention weights of each token, [source]
+    finished: bool = False
 
 
 class Sampling(SearchStrategy):
@@ -42,6 +44,8 @@ class Sampling(SearchStrategy):
     every batch, order and thread, and each time that it occurs. Samples are drawn with replacement, and duplicates are
     kept, as Monte Carlo estimates need them. Scores are sums of the model's own log-probabilities, before temperature,
     top_k and top_p.
+
+    The model computes a step once for all samples that have the same tokens so far.
 
     Args:
         samples: how many outputs to draw for each sentence.
@@ -97,48 +101,98 @@ class Sampling(SearchStrategy):
     ) -> list[list[Hypothesis]]:
         """See `SearchStrategy.search`; `samples` hypotheses for each sentence."""
         device = stepper.source_lengths.device
-        source_lengths = stepper.source_lengths.tolist()
-        limits = limits.to(device)
-        minimums = torch.zeros_like(limits) if minimums is None else minimums.to(device)
+        source_lengths, last_times = stepper.source_lengths.tolist(), limits.tolist()
+        minimums = torch.zeros_like(limits) if minimums is None else minimums
+        minimums = minimums.to(device)
         longest_minimum = int(minimums.max()) if len(minimums) else 0
-        rows = list(range(len(limits)))  # the sentence that each row of the batch stands for
-        lengths = [
-            [-1] * self.samples for _ in rows
-        ]  # symbols of each sample, including the end; -1: not done
-        drawn: list[_Drawn] = []
-        last = torch.full((len(rows), self.samples), bos, dtype=torch.int64, device=device)
-        if rows:
-            streams = self._streams(stepper.fingerprints())
-            repeated = torch.arange(len(rows), device=device).repeat_interleave(self.samples)
-            state = select_state(state, repeated)
+        rows = list(range(len(last_times)))  # the sentence that each row of the batch stands for
+        found = [[_Sample() for _ in range(self.samples)] for _ in rows]
+        # The samples of each prefix of each row. Prefixes of a row differ, and their samples are still being drawn.
+        groups = [[list(range(self.samples))] for _ in rows]
+        last = torch.full((len(rows), 1), bos, dtype=torch.int64, device=device)
+        streams = self._streams(stepper.fingerprints()) if rows else np.empty((0, 0), np.uint64)
+        weights: Tensor | None = None
         for time in itertools.count() if rows else ():
             barred = (minimums > time).view(-1, 1, 1) if time < longest_minimum else None
-            numbers = uniform(mixed(streams[rows], words(np.array([time]))))
-            last, chosen, state, weights = self._draw(
-                stepper, last, state, torch.from_numpy(numbers).to(device), barred, eos
-            )
-            drawn.append(_Drawn({sentence: row for row, sentence in enumerate(rows)}, last, chosen, weights))
-
-            # The only synchronization of a step. 0: continues; 1: ended by its end; 2: cut off before this token.
-            cut = (chosen == -torch.inf) | ((limits <= time).unsqueeze(1) & (last != eos))
-            for sentence, outcomes in zip(
-                rows, torch.where(cut, 2, (last == eos).long()).tolist(), strict=True
-            ):
-                own = lengths[sentence]
-                for sample, outcome in enumerate(outcomes):
-                    if outcome and own[sample] < 0:
-                        own[sample] = time + 1 if outcome == 1 else time
-            running = [sentence for sentence in rows if min(lengths[sentence]) < 0]
-            if not running:
+            own_streams = streams[np.array(rows)[:, None, None], _rectangle(groups)]
+            numbers = torch.from_numpy(uniform(mixed(own_streams, words(np.array([time]))))).to(device)
+            tokens, log_probs, state, weights = self._draw(stepper, last, state, numbers, barred, eos)
+            drawn = zip(
+                tokens.tolist(), log_probs.tolist(), strict=True
+            )  # the only synchronization of a step
+            followed = [
+                self._extend(
+                    found[sentence],
+                    groups[row],
+                    *outcome,
+                    None if weights is None else weights[row],
+                    last=time >= last_times[sentence],
+                    eos=eos,
+                )
+                for row, (sentence, outcome) in enumerate(zip(rows, drawn, strict=True))
+            ]
+            width, prefixes = max(map(len, followed)), last.size(1)
+            if not width:
                 break
             # A smaller batch is faster, but making it smaller copies the memory: wait until it is worth it.
-            if len(running) <= len(rows) * 7 // 8:
-                kept = torch.tensor([drawn[-1].rows[sentence] for sentence in running], device=device)
-                samples = torch.arange(self.samples, device=device)
-                stepper, rows = stepper.keep(kept), running
-                state = select_state(state, (kept.unsqueeze(1) * self.samples + samples).flatten())
-                last, limits, minimums = last[kept], limits[kept], minimums[kept]
-        return self._collect(drawn, lengths, source_lengths, eos)
+            kept = [row for row, following in enumerate(followed) if following]
+            if len(kept) <= len(rows) * 7 // 8:
+                index = torch.tensor(kept, device=device)
+                stepper, minimums = stepper.keep(index), minimums[index]
+                rows, followed = [rows[row] for row in kept], [followed[row] for row in kept]
+            else:
+                kept = list(range(len(rows)))
+            groups = [list(following.values()) for following in followed]
+            # Each row has as many prefixes as the one that has most; the others repeat one that nobody reads.
+            ends = [[*following, *[(0, eos)] * (width - len(following))] for following in followed]
+            origins, last = torch.tensor(ends, device=device).unbind(-1)
+            origins = origins + prefixes * torch.tensor(kept, device=device).unsqueeze(1)
+            state = select_state(state, origins.flatten())
+        return [
+            self._collect(samples, source_length, with_weights=weights is not None)
+            for samples, source_length in zip(found, source_lengths, strict=True)
+        ]
+
+    @staticmethod
+    def _extend(
+        samples: list[_Sample],
+        groups: list[list[int]],
+        tokens: list[list[int]],
+        log_probs: list[list[float]],
+        weights: Tensor | None,
+        *,
+        last: bool,
+        eos: int,
+    ) -> dict[tuple[int, int], list[int]]:
+        """Add what was drawn to the samples of a sentence.
+
+        Args:
+            samples: all of the sentence.
+            groups: the samples of each prefix.
+            tokens: what was drawn for these, [prefixes, at least as many as the prefix has samples].
+            log_probs: like `tokens`; -inf where there is no token that can follow.
+            weights: attention of each prefix, [prefixes, source].
+            last: whether only the end can follow.
+            eos: the token that ends a sample.
+
+        Returns:
+            The samples that go on, by prefix and token.
+        """
+        followed: dict[tuple[int, int], list[int]] = {}
+        for prefix, members in enumerate(groups):
+            for sample, token, log_prob in zip(members, tokens[prefix], log_probs[prefix], strict=False):
+                one = samples[sample]
+                if log_prob == -math.inf or (last and token != eos):
+                    continue
+                one.log_probs.append(log_prob)
+                if token == eos:
+                    one.finished = True
+                    continue
+                one.tokens.append(token)
+                if weights is not None:
+                    one.looked.append(weights[prefix])
+                followed.setdefault((prefix, token), []).append(sample)
+        return followed
 
     def _streams(self, fingerprints: Tensor) -> np.ndarray:
         # [sentences, samples]
@@ -154,7 +208,8 @@ class Sampling(SearchStrategy):
         barred: Tensor | None,
         eos: int,
     ) -> tuple[Tensor, Tensor, State, Tensor | None]:
-        # Tokens and their log-probabilities, [sentences, samples] each; `barred` is where the end is not allowed yet.
+        # Tokens and their log-probabilities, one for each of the numbers, [rows, prefixes, samples] each; `barred` is
+        # where the end is not allowed yet.
         if self.top_k is None:
             step = stepper(last, state)
             log_probs, state, weights = step.log_probs, step.state, step.weights
@@ -163,67 +218,65 @@ class Sampling(SearchStrategy):
             # One more where the end is not allowed.
             best = stepper.best(last, state, self.top_k + (barred is not None))
             log_probs, ids, state, weights = best.log_probs, best.tokens, best.state, best.weights
-        log_probs = log_probs.float()
         # A diverged model gives NaN: such tokens are impossible.
-        log_probs = log_probs.masked_fill(log_probs.isnan(), -torch.inf)
+        log_probs = log_probs.float().nan_to_num(nan=-torch.inf, neginf=-torch.inf)
         if barred is not None:
             log_probs = log_probs.masked_fill((ids == eos) & barred, -torch.inf)
         if self.top_k is not None and barred is not None:
             log_probs, order = log_probs.sort(dim=-1, descending=True, stable=True)
             log_probs, ids = log_probs[..., : self.top_k], ids.gather(-1, order[..., : self.top_k])
-        peak = log_probs.amax(dim=-1, keepdim=True)  # values near it keep their precision at any temperature
-        total = peak + self.temperature * ((log_probs - peak) / self.temperature).logsumexp(
-            dim=-1, keepdim=True
-        )
-        if self.top_k is not None or self.top_p == 1:
-            return *self._pick(log_probs, ids, total, numbers), state, weights
+        # Shares are relative to that of the best token, which keeps their precision at any temperature. Finite, so that
+        # all shares are 0 where all tokens are impossible.
+        peak = log_probs.amax(dim=-1, keepdim=True).clamp(min=torch.finfo(log_probs.dtype).min)
+        if self.top_p == 1:
+            return *self._pick(log_probs, ids, peak, None, numbers), state, weights
+        total = self._shares(log_probs, peak).sum(dim=-1, keepdim=True, dtype=torch.float64)
+        if self.top_k is not None:
+            return *self._pick(log_probs, ids, peak, total, numbers), state, weights
         # Sorting the vocabulary is slow: most nuclei are small, so all of it is sorted only for the others.
         likely, ids = top(log_probs, _LIKELY)
-        tokens, values = self._pick(likely, ids, total, numbers)
-        wide = ~(self._shares(likely, total).sum(dim=-1, dtype=torch.float64) >= self.top_p)
+        tokens, values = self._pick(likely, ids, peak, total, numbers)
+        wide = self._shares(likely, peak).sum(dim=-1, dtype=torch.float64) < self.top_p * total.squeeze(-1)
         if wide.any():
             everything, ids = log_probs[wide].sort(dim=-1, descending=True, stable=True)
-            tokens[wide], values[wide] = self._pick(everything, ids, total[wide], numbers[wide])
+            tokens[wide], values[wide] = self._pick(everything, ids, peak[wide], total[wide], numbers[wide])
         return tokens, values, state, weights
 
-    def _shares(self, log_probs: Tensor, total: Tensor) -> Tensor:
-        # Where all tokens are impossible, all shares are 0.
-        return ((log_probs - total) / self.temperature).exp().nan_to_num(0.0)
+    def _shares(self, log_probs: Tensor, peak: Tensor) -> Tensor:
+        return (log_probs - peak).div_(self.temperature).exp_()
 
-    def _pick(self, log_probs: Tensor, ids: Tensor, total: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        # Inverse transform sampling: the chosen tokens and their log-probabilities. Candidates [..., candidates] are
-        # best first if there is a nucleus; `total` is the log-probability at which a token's share would be 1.
-        shares = self._shares(log_probs, total)
+    def _pick(
+        self, log_probs: Tensor, ids: Tensor, peak: Tensor, total: Tensor | None, numbers: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        # Inverse transform sampling: the chosen tokens and their log-probabilities, one for each of the numbers
+        # [..., samples]. With a nucleus, candidates [..., candidates] are best first, and `total` is the sum of the
+        # shares of all that could be candidates.
+        shares = self._shares(log_probs, peak)
         sums = shares.cumsum(dim=-1, dtype=torch.float64)
-        if self.top_p < 1:
-            shares = shares.masked_fill(sums - shares >= self.top_p, 0.0)
+        if total is not None:
+            shares = shares.masked_fill(sums - shares >= self.top_p * total, 0.0)
             sums = shares.cumsum(dim=-1, dtype=torch.float64)
         # The first token whose cumulative share exceeds the number: never one without a share.
-        wanted = numbers.unsqueeze(-1) * sums[..., -1:]
+        wanted = numbers * sums[..., -1:]
         place = torch.searchsorted(sums, wanted, right=True).clamp(max=sums.size(-1) - 1)
-        return ids.gather(-1, place).squeeze(-1), log_probs.gather(-1, place).squeeze(-1)
+        return ids.gather(-1, place), log_probs.gather(-1, place)
 
-    def _collect(
-        self, drawn: list[_Drawn], lengths: list[list[int]], source_lengths: list[int], eos: int
-    ) -> list[list[Hypothesis]]:
-        tokens = [step.tokens.tolist() for step in drawn]
-        log_probs = [step.log_probs.tolist() for step in drawn]
-        results = []
-        for sentence, ends in enumerate(lengths):
-            found = []
-            for sample, length in enumerate(ends):
-                path = [(time, drawn[time].rows[sentence]) for time in range(length)]
-                ids = [tokens[time][row][sample] for time, row in path]
-                own = [log_probs[time][row][sample] for time, row in path]
-                finished = bool(ids) and ids[-1] == eos
-                ids = ids[:-1] if finished else ids
-                attended = None
-                if drawn[0].weights is not None:
-                    looked = [drawn[time].weights[row, sample] for time, row in path[: len(ids)]]  # type: ignore[index]
-                    width = source_lengths[sentence]
-                    attended = (
-                        torch.stack(looked)[:, :width].float().cpu() if looked else torch.zeros(0, width)
-                    )
-                found.append(Hypothesis(ids, sum(own), own, finished, attended))
-            results.append(sorted(found, key=lambda one: (not one.finished, -one.score)))
-        return results
+    def _collect(self, samples: list[_Sample], source_length: int, *, with_weights: bool) -> list[Hypothesis]:
+        found = []
+        for one in samples:
+            attended = None
+            if with_weights:
+                looked = torch.stack(one.looked) if one.looked else torch.zeros(0, source_length)
+                attended = looked[:, :source_length].float().cpu()
+            found.append(Hypothesis(one.tokens, sum(one.log_probs), one.log_probs, one.finished, attended))
+        return sorted(found, key=lambda one: (not one.finished, -one.score))
+
+
+def _rectangle(groups: list[list[list[int]]]) -> np.ndarray:
+    """The members of all groups, filled up with 0, [rows, groups, members]."""
+    width, depth = max(map(len, groups)), max(len(members) for row in groups for members in row)
+    filled = np.zeros((len(groups), width, depth), np.int64)
+    for row, own in enumerate(groups):
+        for place, members in enumerate(own):
+            filled[row, place, : len(members)] = members
+    return filled

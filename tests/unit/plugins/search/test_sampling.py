@@ -128,11 +128,8 @@ def test_sentences_and_samples_are_drawn_independently():
 class _InOrder(Sampling):
     """Tells (tokens, finished) of the samples in the order in which they were drawn."""
 
-    def _collect(self, drawn, lengths, source_lengths, eos):
-        return [
-            [((), int(token) == EOS) for token in drawn[0].tokens[drawn[0].rows[sentence]]]
-            for sentence in range(len(lengths))
-        ]
+    def _collect(self, samples, source_length, *, with_weights):
+        return [((), one.finished) for one in samples]
 
 
 @pytest.mark.parametrize("options", OPTIONS[::2], ids=str)
@@ -149,6 +146,28 @@ def test_a_sentence_does_not_depend_on_its_batch(options):
     # more samples begin with the fewer ones
     for fewer, more in zip(together, search(Sampling(6, seed=3, **options), tables, limits), strict=True):
         assert not Counter(map(str, fewer)) - Counter(map(str, more))
+
+
+def test_a_step_is_computed_once_for_samples_with_the_same_tokens():
+    tables, calls = random_tables(3, 8, seed=11), []
+    stepper = TableStepper(tables, calls)
+    found = Sampling(200, seed=1).search(
+        stepper, stepper.initial_state(), bos=BOS, eos=EOS, limits=torch.tensor([4, 4, 4])
+    )
+    prefixes = [
+        {
+            tuple(one.tokens[:time])
+            for one in hypotheses
+            # a cut sample was asked for its next token, too
+            if len(one.tokens) > time or (len(one.tokens) == time and (one.finished or time == 4))
+        }
+        for time in range(5)
+        for hypotheses in found
+    ]
+    most = [max(map(len, prefixes[3 * time : 3 * time + 3])) for time in range(5)]
+    assert [beams for _, beams in calls] == most
+    assert most[0] == 1
+    assert 1 < most[1] < 8
 
 
 def test_log_probs_are_the_models_own():

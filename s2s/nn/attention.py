@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from s2s.nn.cell import State, leaves, map_state
-from s2s.nn.kernels import tanh
+from s2s.nn.kernels import prefers_sigmoid
 from s2s.nn.twins import holds
 
 
@@ -202,4 +202,8 @@ class AdditiveScore:
 
 
 def _additive_scores(queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
-    return tanh(queries.unsqueeze(2) + keys.unsqueeze(1)) @ vector.to(queries.dtype)
+    queries, keys, vector = queries.unsqueeze(2), keys.unsqueeze(1), vector.to(queries.dtype)
+    if prefers_sigmoid(queries, keys, vector, numel=queries.size(1) * keys.numel()):
+        # v . tanh(x) = 2 v . sigmoid(2x) - sum of v, so the product does what else would be a pass over all values.
+        return torch.add(2 * queries, keys, alpha=2).sigmoid_() @ (2 * vector) - vector.sum()
+    return (queries + keys).tanh() @ vector

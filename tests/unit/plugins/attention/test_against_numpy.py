@@ -152,6 +152,20 @@ def test_additive_scores_in_pieces(name: str, monkeypatch: pytest.MonkeyPatch) -
         )
 
 
+@pytest.mark.parametrize("slow", [True, False])
+def test_additive_scores_by_sigmoid(slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a search, on a processor whose tanh is slow, they come from a sigmoid."""
+    monkeypatch.setattr("s2s.nn.kernels.tanh_is_slow", lambda: slow)
+    torch.manual_seed(0)
+    queries, keys, vector = 3 * torch.randn(2, 5, 64), 3 * torch.randn(2, 40, 64), torch.randn(64)
+    exact = torch.tanh(queries.double().unsqueeze(2) + keys.double().unsqueeze(1)) @ vector.double()
+    for few in (0, 2 * 5 * 40 * 64):
+        monkeypatch.setattr("s2s.nn.kernels.FEW", few)
+        scores = AdditiveScore().additive(queries, keys, vector)
+        torch.testing.assert_close(scores.double(), exact, rtol=0, atol=2e-5)
+    assert torch.equal(scores, (queries.unsqueeze(2) + keys.unsqueeze(1)).tanh() @ vector)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_mixed_precision_weights_sum_to_one(name: str) -> None:
     """bfloat16 weights would sum to 1 within 4e-3 only."""

@@ -137,3 +137,24 @@ def test_marginals_where_nothing_learns(crf: CRF, scores: torch.Tensor) -> None:
         found = crf.marginals(scores.clone(), torch.tensor(LENGTHS))
     torch.testing.assert_close(found, expected)
     assert all(parameter.grad is None for parameter in crf.parameters())
+
+
+def test_marginals_of_a_long_sentence_are_exact() -> None:
+    # Sums over label sequences grow with the words: in float32, these marginals are wrong in the third digit.
+    torch.manual_seed(1)
+    crf = CRF(12)
+    for parameter in crf.parameters():
+        parameter.data.normal_()
+    scores, lengths = 3 * torch.randn(2, 1500, 12), torch.tensor([1500, 7])
+    marginals = crf.marginals(scores, lengths)
+    assert marginals.dtype == torch.float32
+    assert marginals[0].sum(1).numpy() == pytest.approx(np.ones(1500), abs=1e-6)
+    assert torch.allclose(marginals[0], crf.marginals(scores[:1, :1500], lengths[:1])[0], atol=1e-6, rtol=0)
+    exact = CRF(12).double()
+    exact.load_state_dict(crf.state_dict())
+    assert torch.allclose(marginals, exact.marginals(scores.double(), lengths).float(), atol=1e-6, rtol=0)
+    gold = torch.nn.functional.one_hot(torch.randint(12, (2, 1500)), 12).bool()
+    allowed = gold | (torch.arange(1500) >= lengths.unsqueeze(1)).unsqueeze(2)
+    losses = crf.nll(scores, allowed, lengths)
+    assert losses.dtype == torch.float32
+    assert torch.allclose(losses, exact.nll(scores.double(), allowed, lengths).float(), rtol=1e-6)

@@ -129,7 +129,7 @@ class ConlluLayout(Layout):
         column: of the label: its name, or its number from 1; None: UPOS.
 
     Raises:
-        ConfigError: there is no such column.
+        ConfigError: there is no such column, or it is that of the words or of their numbers.
     """
 
     word = 1
@@ -142,6 +142,12 @@ class ConlluLayout(Layout):
             raise ConfigError(unknown("column of CoNLL-U", column, CONLLU_COLUMNS))
         self.label_name = column.upper()
         self.label = CONLLU_COLUMNS.index(self.label_name)
+        if self.label <= self.word:
+            held = "words" if self.label == self.word else "numbers of words"
+            others = ", ".join(CONLLU_COLUMNS[self.word + 1 :])
+            raise ConfigError(
+                f"column {self.label_name} cannot hold labels, as it holds the {held}; choose from: {others}"
+            )
 
     def rows(self, lines: Sequence[str]) -> list[Row]:
         """See `Layout.rows`."""

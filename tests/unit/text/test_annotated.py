@@ -89,3 +89,14 @@ def test_spaces_of_any_kind_within_a_word() -> None:
     assert as_word("20\u00a0000\u2028") == "20␣000␣"
     assert as_word("plain\u200b") == "plain\u200b"
     assert len(as_word("a \t b").split()) == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "held"),
+    [("FORM", "words"), ("2", "words"), ("id", "numbers of words"), ("1", "numbers of words")],
+)
+def test_words_and_their_numbers_are_not_overwritten_with_labels(column: str, held: str) -> None:
+    with pytest.raises(
+        ConfigError, match=f"cannot hold labels, as it holds the {held}; choose from: LEMMA, UPOS"
+    ):
+        ConlluLayout(column)

@@ -122,6 +122,11 @@ def read_table(
     header = [name.strip() for name in next(reader, (0, []))[1]]
     if not header or not all(header):
         raise DataError(f"{path}:1: expected a header with a name for each column, got {','.join(header)!r}")
+    if all(map(_is_number, header)):
+        raise DataError(
+            f"{path}:1: expected a header with a name for each column, got only numbers, {','.join(header)!r:.60}; put "
+            "a line with names before them"
+        )
     if twice := [name for name in header if header.count(name) > 1]:
         raise DataError(f"{path}:1: two columns are named {twice[0]!r}; give each a name of its own")
     if date is not None and date not in header:
@@ -243,6 +248,14 @@ def _no_utf8(path: str, content: bytes) -> Iterator[tuple[int, list[str]]]:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}:{line}: not UTF-8; convert the file to it") from error
     return iter(())
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(cell: str, place: str, name: str) -> float:

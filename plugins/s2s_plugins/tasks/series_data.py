@@ -283,9 +283,10 @@ class SeriesData(pl.LightningDataModule):
                 f"the {split} part of {part.table.path} has {part.stop} time steps, and a window needs {wanted}; give "
                 "more of them, or lower these"
             )
+        # What comes before it is enough, or the train part would have been refused.
         raise DataError(
             f"data.{split} {self.given[split]} is {part.stop - part.start} of the {len(train)} time steps of "
-            f"{train.path}, and {part.start} come before it, but a window needs {wanted}; choose another number"
+            f"{train.path}, but one forecast is of data.horizon {self.horizon}; choose another number"
         )
 
     # --- windows ---

@@ -78,6 +78,10 @@ def test_dates_may_be_missing_where_nobody_named_them_here(tmp_path: Path) -> No
             "{path}:1: expected a header with a name for each column, got 'day,,cold'",
         ),
         ("", "{path}:1: expected a header"),
+        (
+            "1,5\n2,6\n",
+            "{path}:1: expected a header with a name for each column, got only numbers, '1,5'; put a line",
+        ),
         ("day,warm\n", "{path}: no row below the header"),
         (
             PLAIN.replace("\n2024-01-02", "\n\n2024-01-02"),

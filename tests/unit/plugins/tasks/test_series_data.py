@@ -158,8 +158,8 @@ def test_the_place_in_the_order_is_kept(series: str) -> None:
         ),
         (
             {"validation": 2, "horizon": 3},
-            "data.validation 2 is 2 of the 48 time steps of {series}, and 34 come before it, but a window needs "
-            "data.history 5 + data.horizon 3 = 8; choose another number",
+            "data.validation 2 is 2 of the 48 time steps of {series}, but one forecast is of data.horizon 3; choose "
+            "another number",
         ),
         ({"season": 30}, "the training part has 28 time steps, not more than data.season 30"),
     ],

@@ -37,6 +37,7 @@ def map_state(fn: Callable[..., Tensor], *states: State) -> State:
         return None
     if isinstance(first, Tensor):
         return fn(*states)
+    _check_is_state(first)
     parts = [map_state(fn, *(state[i] for state in states)) for i in range(len(first))]
     return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
 
@@ -57,7 +58,13 @@ def leaves(state: State) -> list[Tensor]:
         return []
     if isinstance(state, Tensor):
         return [state]
+    _check_is_state(state)
     return [leaf for part in state for leaf in leaves(part)]
+
+
+def _check_is_state(state: object) -> None:
+    if not isinstance(state, (tuple, list)):
+        raise PluginError(f"a state is a tuple of tensors, nested or not, not a {type(state).__name__}")
 
 
 def side_by_side(state: State) -> Tensor:
@@ -186,6 +193,7 @@ class RecurrentCell(nn.Module, ABC):
 
     def read(self, state: State) -> Tensor:
         """The output that belongs to a state, [batch, output]: by default its first leaf."""
+        _check_is_state(state)
         first: Tensor = state[0]
         return first
 

@@ -7,7 +7,7 @@ of all of them.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -171,16 +171,15 @@ def expect_nothing_kept(
         Nonconforming: it is random, keeps state, or has weights that are missing from its state_dict.
     """
     part = build()
-    before, names = {k: v.clone() for k, v in part.state_dict().items()}, _attributes(part)
+    before, names = {k: v.clone() for k, v in part.state_dict().items()}, attributes(part).keys()
     inputs, others = draw(part), draw(part)
     first = run(part, inputs)
     run(part, others)
+    held = attributes(part)
     remedy = "Draw nothing in evaluation mode, and keep no tensor of a sentence on self."
     expect_same_bits(run(part, inputs), first, "when the same is asked again", remedy)
     changed = [k for k, v in part.state_dict().items() if k not in before or not torch.equal(v, before[k])]
-    new = sorted(_attributes(part) - names)
-    if changed or new:
-        raise Nonconforming(f"that a run changed {changed} and left {new} on the part", "no change", remedy)
+    expect_held(part, names, held, changed, "part", remedy)
     copy = build()
     copy.load_state_dict(part.state_dict())
     remedy = "Make every learnt tensor a Parameter, and every other one a buffer."
@@ -335,5 +334,47 @@ def listed(values: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return [values] if isinstance(values, Tensor) else list(values)
 
 
-def _attributes(part: nn.Module) -> set[str]:
-    return {f"{name}.{key}" for name, module in part.named_modules() for key in vars(module)}
+def expect_held(
+    part: nn.Module,
+    names: Collection[str],
+    held: Mapping[str, Any],
+    changed: Sequence[str],
+    what: str,
+    remedy: str,
+) -> None:
+    """Runs left nothing on a part, and the last one changed nothing: other threads run it at the same time.
+
+    Args:
+        part: after two runs or more, the last of them with other inputs than the one before.
+        names: of its `attributes` before all runs.
+        held: its `attributes` before the last run; what the first one computes for all may stay.
+        changed: what is known to have changed, by name.
+        what: the part in messages.
+        remedy: for messages.
+    """
+    now = attributes(part)
+    changed = [*changed, *(name for name, value in now.items() if name in names and value != held.get(name))]
+    new = sorted(now.keys() - set(names))
+    if changed or new:
+        raise Nonconforming(f"that a run changed {changed} and left {new} on the {what}", "no change", remedy)
+
+
+def attributes(part: nn.Module) -> dict[str, Any]:
+    """What a part and the modules within it hold besides parameters, buffers and modules: their values, by name."""
+    return {
+        f"{name}.{key}": _picture(value)
+        for name, module in part.named_modules()
+        for key, value in vars(module).items()
+        if key not in ("_parameters", "_buffers", "_modules")
+    }
+
+
+def _picture(value: Any, depth: int = 4) -> Any:
+    # Equal for equal values; anything but tensors, numbers, texts and containers stands for itself.
+    if isinstance(value, Tensor):
+        return tuple(value.shape), str(value.dtype), str(value.tolist())
+    if isinstance(value, (list, tuple, set, frozenset)) and depth:
+        return type(value).__name__, [_picture(one, depth - 1) for one in value]
+    if isinstance(value, Mapping) and depth:
+        return [(str(key), _picture(one, depth - 1)) for key, one in value.items()]
+    return str(value) if value is None or isinstance(value, (bool, int, float, complex, str)) else id(value)

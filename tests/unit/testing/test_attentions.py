@@ -176,6 +176,14 @@ class KeepsTheLast(Sound):
         return keys
 
 
+class WritesOverTheLast(KeepsTheLast):
+    kept: Tensor | None
+
+    def __init__(self, query_size: int, memory_size: int) -> None:
+        super().__init__(query_size, memory_size)
+        self.kept = None
+
+
 class WeightIsNoParameter(Sound):
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__(query_size, memory_size)
@@ -245,6 +253,11 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (MapsMoreThanValues, "map_values", "context with mapped values.*Return None from map_values unless"),
     (Draws, "keeps_nothing", "changes when the same is asked again; expected the same bits. Draw nothing"),
     (KeepsTheLast, "keeps_nothing", r"left \['\.kept'\] on the part; expected no change"),
+    (
+        WritesOverTheLast,
+        "keeps_nothing",
+        r"changed \['\.kept'\] and left \[\] on the part; expected no change",
+    ),
     (WeightIsNoParameter, "keeps_nothing", "in a copy with the same state_dict.*a Parameter"),
     (StopsGradients, "gradients", "gradients of attend that are wrong.*; expected those of finite"),
     (

@@ -140,6 +140,37 @@ class KeepsTheLastSentence(Sound):
         return output, following
 
 
+class RemembersItsGate(Sound):
+    """The same numbers at every call, but other threads write it at the same time."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        self.gate: Tensor | None = None
+
+    def step(self, x: Tensor, state: Any, noise: Any = None) -> tuple[Tensor, Any]:
+        self.gate = x
+        return super().step(self.gate, state, noise)
+
+
+class CollectsItsInputs(Sound):
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        self.seen: dict[str, list[Tensor]] = {"x": []}
+
+    def step(self, x: Tensor, state: Any, noise: Any = None) -> tuple[Tensor, Any]:
+        self.seen["x"].append(x)
+        return super().step(x, state, noise)
+
+
+class HasADict(Sound):
+    def initial_state(self, batch_size: int, *, like: Tensor) -> Any:
+        return {"both": super().initial_state(batch_size, like=like)}
+
+    def step(self, x: Tensor, state: Any, noise: Any = None) -> tuple[Tensor, Any]:
+        output, following = super().step(x, state["both"], noise)
+        return output, {"both": following}
+
+
 class WeightIsNoParameter(Sound):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -314,6 +345,8 @@ WRONG: list[tuple[type[RecurrentCell], str, str]] = [
     (NoiseForTheWholeBatch, "noise", r"noise leaf 0 has shape \(1, 4\); expected the batch \(4\) first"),
     (FusedForgetsNoise, "noise", "outputs at once and step by step .*training"),
     (KeepsTheLastSentence, "keeps_nothing", "keep no tensor of a sentence on self"),
+    (RemembersItsGate, "keeps_nothing", r"a run changed \['\.gate'\] and left \[\] on the cell"),
+    (CollectsItsInputs, "keeps_nothing", r"a run changed \['\.seen'\] and left \[\] on the cell"),
     (WeightIsNoParameter, "keeps_nothing", "a copy with the same state_dict.*Parameter"),
     (DrawsInEvaluation, "keeps_nothing", "outputs of a second run"),
     (ParameterWithoutAPart, "gradients", "gradient of parameter idle is zero everywhere; expected that"),
@@ -377,6 +410,13 @@ def test_a_cell_that_rightly_refuses_a_size_is_to_be_given_other_options() -> No
         assert "\nremedy    if it rightly refuses a size, give it options that fit" in outcome.explanation
         assert "states of 4, 6, 8, 12 and more, all even): --option NAME=VALUE" in outcome.explanation
     assert not examine(checks, functools.partial(Headed, heads=2)).failures
+
+
+def test_a_dict_as_state_is_told() -> None:
+    checks = [one for one in KITS["cell"] if one.name in ("shapes", "sequence_equals_steps")]
+    assert len(checks) == 2
+    for outcome in examine(checks, HasADict).outcomes:
+        assert "found     a state is a tuple of tensors, nested or not, not a dict" in outcome.explanation
 
 
 def test_all_failures_are_told_at_once() -> None:

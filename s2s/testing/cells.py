@@ -251,6 +251,32 @@ def check_features(factory: CellFactory) -> None:
                 "a gradient for each of its elements: else a bridge loses it",
                 "Put every leaf into features.",
             )
+    _expect_gradients_of_state_from(cell, features.detach())
+
+
+def _expect_gradients_of_state_from(cell: RecurrentCell, features: Tensor) -> None:
+    """Each leaf of `state_from` has the gradient that finite differences give it: none where it is rounded."""
+    features.requires_grad_()
+    direction = torch.randn_like(features)
+    built = cell.state_from(features)
+    ahead, behind = (leaves(cell.state_from(features.detach() + step * direction)) for step in (1e-6, -1e-6))
+    for i, leaf in enumerate(leaves(built)):
+        if leaf.dtype not in (torch.float64, torch.complex128):
+            continue
+        weights = torch.randn_like(leaf)
+        expected = ((ahead[i] - behind[i]) * weights).sum().real / 2e-6
+        slope = torch.zeros(())
+        if leaf.requires_grad:
+            (gradient,) = torch.autograd.grad(
+                (leaf * weights).sum().real, features, allow_unused=True, retain_graph=True
+            )
+            slope = slope if gradient is None else (gradient * direction).sum()
+        if not torch.isclose(slope.double(), expected.double(), rtol=1e-4, atol=1e-6):
+            raise Nonconforming(
+                f"that state_from does not pass the gradient of state leaf {i} on: {slope:.3g} along some direction",
+                f"{expected:.3g}, by finite differences: else a bridge cannot learn",
+                "Detach nothing in state_from.",
+            )
 
 
 def check_projection(factory: CellFactory) -> None:

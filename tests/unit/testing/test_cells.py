@@ -110,6 +110,12 @@ class FeaturesLoseALeaf(Sound):
         return torch.cat([state[0], state[0]], -1)
 
 
+class CutsAGradient(Sound):
+    def state_from(self, features: Tensor) -> Any:
+        hidden, trace = super().state_from(features)
+        return hidden, trace.detach()
+
+
 class ProjectionIsNotAffine(Sound):
     def project(self, x: Tensor) -> Tensor:
         return super().project(x).relu()
@@ -338,6 +344,11 @@ WRONG: list[tuple[type[RecurrentCell], str, str]] = [
     (MeanOverTheBatch, "batch_mates", "alone and in a batch.*No row may see another"),
     (MeanOverTheBatch, "select_state", "after choosing rows"),
     (FeaturesLoseALeaf, "features", "state leaf 1 after features and state_from"),
+    (
+        CutsAGradient,
+        "features",
+        "does not pass the gradient of state leaf 1 on: 0 .*Detach nothing in state_from",
+    ),
     (FeaturesLoseTheCount, "features", "state leaf 1 after features and state_from"),
     (ProjectionIsNotAffine, "projection", "Move what is not affine into step"),
     (ConstantInEveryPart, "projection", "the sum of project_part over columns"),

@@ -627,12 +627,13 @@ class _Step(nn.Module):
 
 
 class _StepAndSequence(_Step):
-    """A step, and the cell over time from right to left: outputs, and the leaves of the last state."""
+    """A step, and the cell over time from right to left: outputs, the last state, and that state by way of a bridge."""
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         x, lengths, *of_step = inputs
         outputs, state = unroll(self.cell, x, lengths, reverse=True)
-        return *super().forward(*of_step), outputs, *leaves(state)
+        bridged = self.cell.state_from(self.cell.features(state))
+        return *super().forward(*of_step), outputs, *leaves(state), *leaves(bridged)
 
 
 def _sequence(lengths: Sequence[int]) -> tuple[Tensor, Tensor]:

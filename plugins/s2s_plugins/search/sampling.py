@@ -41,9 +41,11 @@ class Sampling(SearchStrategy):
     lower id is kept first.
 
     Samples depend only on the seed and the sentence (`Stepper.fingerprints`): a sentence gives the same samples in
-    every batch, order and thread, and each time that it occurs. Samples are drawn with replacement, and duplicates are
-    kept, as Monte Carlo estimates need them. Scores are sums of the model's own log-probabilities, before temperature,
-    top_k and top_p.
+    every batch, order and thread, and each time that it occurs. That holds as far as its log-probabilities are the
+    same: their last bits may depend on the batch, and a draw among thousands of very improbable tokens may then fall on
+    a neighbour (`top_k` and `top_p` leave these out). Samples are drawn with replacement, and duplicates are kept, as
+    Monte Carlo estimates need them. Scores are sums of the model's own log-probabilities, before temperature, top_k and
+    top_p.
 
     The model computes a step once for all samples that have the same tokens so far.
 

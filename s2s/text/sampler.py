@@ -208,10 +208,7 @@ class Epoch:
 def _draw_runs(
     bounds: Sequence[tuple[int, int]], weights: Sequence[float], random: np.random.Generator
 ) -> Numbers:
-    """First and last + 1 pair of each run, in the order of pools, [runs, 2].
-
-    The part of a corpus that its weight's fraction stands for is at least one pair.
-    """
+    """First and last + 1 pair of each run, in the order of pools, [runs, 2]."""
     total = sum(
         math.ceil(weight * (stop - start)) for (start, stop), weight in zip(bounds, weights, strict=True)
     )
@@ -222,8 +219,8 @@ def _draw_runs(
         runs = np.stack([starts, np.minimum(starts + length, stop)], axis=1)
         whole = int(weight)
         chosen.extend([runs] * whole)
-        if weight > whole and stop > start:
-            part = max(1, round((weight - whole) * (stop - start)))
+        part = round((weight - whole) * (stop - start))
+        if part:
             drawn = random.permutation(runs)
             ends = np.cumsum(drawn[:, 1] - drawn[:, 0])
             drawn = drawn[: int(np.searchsorted(ends, part)) + 1]

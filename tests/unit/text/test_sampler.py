@@ -173,21 +173,6 @@ def test_weights() -> None:
     assert drawn[0] != drawn[1]
 
 
-@pytest.mark.parametrize("weight", [0.01, 0.5, 1.01])
-def test_the_fraction_of_a_small_corpus_is_at_least_one_pair(weight: float) -> None:
-    source, target = some(103)
-    epoch = Epoch(
-        source,
-        target,
-        BatchLimits(sentences=32),
-        seed=1,
-        epoch=0,
-        bounds=[(0, 100), (100, 103)],
-        weights=[1, weight],
-    )
-    assert epoch.pairs_seen == 100 + 3 * int(weight) + (2 if weight == 0.5 else 1)
-
-
 def test_a_pair_beyond_the_budget_is_not_trained_on_and_stands_alone_in_evaluation() -> None:
     source, target = arrays([(5, 5), (50, 70), (5, 5)])
     limits = BatchLimits(tokens=60)

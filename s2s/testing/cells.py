@@ -264,7 +264,10 @@ def _expect_gradients_of_state_from(cell: RecurrentCell, features: Tensor) -> No
         if leaf.dtype not in (torch.float64, torch.complex128):
             continue
         weights = torch.randn_like(leaf)
-        expected = ((ahead[i] - behind[i]) * weights).sum().real / 2e-6
+        before, now, after = ((one * weights).sum().real.detach() for one in (behind[i], leaf, ahead[i]))
+        expected = (after - before) / 2e-6
+        if not torch.isclose(after - now, now - before, rtol=1e-3, atol=1e-12):
+            continue  # a bend, as at the limit of a clamp: no gradient is the right one
         slope = torch.zeros(())
         if leaf.requires_grad:
             (gradient,) = torch.autograd.grad(

@@ -429,6 +429,30 @@ def test_a_cell_that_rightly_refuses_a_size_is_to_be_given_other_options() -> No
     assert not examine(checks, functools.partial(Headed, heads=2)).failures
 
 
+class ClampedWhereItStands(Sound):
+    """A leaf that stands at its limit: differences to both sides are not the gradient."""
+
+    def initial_state(self, batch_size: int, *, like: Tensor) -> Any:
+        return *super().initial_state(batch_size, like=like), like.new_zeros(batch_size, 1)
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return (self.hidden_size, self.hidden_size, 1)
+
+    def step(self, x: Tensor, state: Any, noise: Any = None) -> tuple[Tensor, Any]:
+        output, both = super().step(x, state[:2], noise)
+        return output, (*both, state[2])
+
+    def state_from(self, features: Tensor) -> Any:
+        hidden, trace, limited = super().state_from(features)
+        return hidden, trace, limited.clamp(min=0)
+
+
+def test_a_leaf_at_its_limit_may_be_clamped_by_state_from() -> None:
+    torch.manual_seed(0)
+    next(one for one in KITS["cell"] if one.name == "features").run(ClampedWhereItStands)
+
+
 def test_a_dict_as_state_is_told() -> None:
     checks = [one for one in KITS["cell"] if one.name in ("shapes", "sequence_equals_steps")]
     assert len(checks) == 2

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from s2s.commands.command_line import CommandLine
+from s2s.counted import counted
 from s2s.untrusted import printable
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def _lines(found: Inspection) -> Iterator[str]:
     }
     about["task"] = found.task or "not stated"
     about["search"] = "none" if found.search is None else _spec(found.search)
+    if found.max_output_tokens is not None:
+        about["output"] = f"at most {counted(found.max_output_tokens, 'token')}"
     about["shortlist"] = "yes" if found.shortlist else "no"
     about["training"] = ", ".join(f"{name} {value}" for name, value in found.training.items()) or "not stated"
     about["scores"] = (

@@ -27,6 +27,7 @@ def main(argv: list[str]) -> int:
     check_words(command.words, chosen.split)
     incoming = Documents(command.files or ["-"], fields=command.field, whole=command.whole)
     translator = load(command)
+    chosen = chosen.limited(translator.max_output_tokens)
     wanted = {"words": command.words, "fields": command.field, "whole": command.whole}
 
     def write(number: int, _: str, found: Translation) -> str:

@@ -72,6 +72,7 @@ def main(argv: list[str]) -> int:
 
     incoming = Incoming(command.files or ["-"])
     translator = load(command)
+    chosen = chosen.limited(translator.max_output_tokens)
     form = _format(command, chosen)
     objects = JsonLines()
     if command.format == "jsonl" and translator.tells_weights:

@@ -16,9 +16,13 @@ from s2s.inference import checksums
 from s2s.inference.bundle import load_bundle
 from s2s.inference.card import render_export
 from s2s.inference.exported import ENCODER, EXPORTED, README, SEARCH_OPTIONS, STEP, WEIGHTS
+from s2s.inference.shipped import LIMIT
 from s2s.search.options import call_options, constructor_options
 
-_KEPT = ("task", "search", "tokenizer", "source_tokenizer", "target_tokenizer", "training", "scores", "card")
+_KEPT = (
+    *("task", "search", LIMIT, "tokenizer", "source_tokenizer", "target_tokenizer"),
+    *("training", "scores", "card"),
+)
 """Entries of a bundle's configuration that hold for the export as well."""
 
 

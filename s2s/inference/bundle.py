@@ -94,6 +94,7 @@ def save_bundle(
     target_tokenizer: Tokenizer | None = None,
     target_tokenizer_spec: Spec | None = None,
     search: Spec,
+    max_output_tokens: int | None = None,
     task: str = "Seq2Seq",
     training: Mapping[str, Any] | None = None,
     scores: Sequence[Score] = (),
@@ -110,6 +111,7 @@ def save_bundle(
         target_tokenizer: None if both sides share the source tokenizer.
         target_tokenizer_spec: name and options of the target tokenizer.
         search: the recommended strategy.
+        max_output_tokens: the recommended maximum output length; None: none.
         task: name of the task that trained it.
         training: facts about the training; any JSON value.
         scores: with their signatures, for the card.
@@ -136,6 +138,7 @@ def save_bundle(
         model_config=model_config,
         tokenizers=tokenizers,
         search=search,
+        max_output_tokens=max_output_tokens,
         task=task,
         training=training,
         scores=scores,

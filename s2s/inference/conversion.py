@@ -14,6 +14,7 @@ from s2s.evaluation.metric import Score
 from s2s.inference.bundle import CONFIG, Bundle, add_shortlist, build_model, load_bundle, save_bundle
 from s2s.inference.card import Card
 from s2s.inference.checkpoint import read_checkpoint
+from s2s.inference.shipped import LIMIT
 from s2s.inference.sizes import no_larger_than
 from s2s.inference.upgrade import MODEL_PARTS
 from s2s.registry import catalogue
@@ -110,6 +111,7 @@ def write(
         target_tokenizer=None if joint else bundle.target_tokenizer,
         target_tokenizer_spec=None if joint else config["target_tokenizer"],
         search=config["search"],
+        max_output_tokens=config.get(LIMIT),
         task=config.get("task", "Seq2Seq"),
         training=config.get("training", {}) if training is None else training,
         scores=measured if scores is None else scores,
@@ -166,6 +168,7 @@ def _read_run(run: Path, checkpoint: Path) -> Bundle:
     except RuntimeError as error:
         raise BundleError(f"{checkpoint} does not fit {run / RUN_CONFIG}: {error}") from error
     search = describe(factory("search", config["model"].get("test_search", "Beam")))
+    limit = config["model"].get(LIMIT)
     epoch, step = saved["epoch"] + 1, saved["global_step"]
     training = {"epoch": epoch, "step": step, "seed": config.get("seed_everything"), **_corpora(config)}
     learnt = ", ".join(training.get("train", []))
@@ -178,6 +181,7 @@ def _read_run(run: Path, checkpoint: Path) -> Bundle:
         "model": model_config,
         **specs,
         "search": search,
+        **({} if limit is None else {LIMIT: limit}),
         "training": {name: value for name, value in training.items() if value is not None},
         "scores": saved.get("scores", []),
         "card": vars(about),

@@ -13,6 +13,7 @@ from s2s.inference.bundle import SHORTLIST
 from s2s.inference.card import parameters_by_part
 from s2s.inference.model_bundle import CONFIG, README, ModelBundle, load_any_bundle, read_config
 from s2s.inference.origins import installed_origin, origins
+from s2s.inference.shipped import LIMIT
 from s2s.inference.upgrade import VERSIONS, named_parts
 from s2s.registry import catalogue
 from s2s.registry.versions import version_of
@@ -31,6 +32,7 @@ class Inspection:
         s2s_version: the version that wrote it.
         task: the task that it was trained for.
         search: the strategy that it recommends; None for a model that is used without a search.
+        max_output_tokens: the maximum output length that it recommends; None: none.
         card: `Card`, as a mapping; empty for older bundles without one.
         training: recorded facts about the training.
         scores: `Score`, as mappings, with their signatures.
@@ -48,6 +50,7 @@ class Inspection:
     s2s_version: str
     task: str | None
     search: Any
+    max_output_tokens: int | None
     card: dict[str, str]
     training: dict[str, Any]
     scores: list[dict[str, Any]]
@@ -78,6 +81,7 @@ def inspect(folder: str | Path) -> Inspection:
         s2s_version=config["s2s_version"],
         task=config.get("task"),
         search=config.get("search"),
+        max_output_tokens=config.get(LIMIT),
         card=config.get("card", {}),
         training=config.get("training", {}),
         scores=config.get("scores", []),

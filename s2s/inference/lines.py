@@ -146,6 +146,11 @@ class LineTranslator(ABC, Generic[SentenceT]):
     def told_lengths(self) -> bool:
         """Whether all models were trained with length control, see `s2s.text.wanted_length`."""
 
+    @property
+    @abstractmethod
+    def max_output_tokens(self) -> int | None:
+        """Maximum output length that the (first) bundle recommends; it holds where `max_tokens` is not given."""
+
     def _preparation(self) -> Callable[[], None] | None:
         """See `Workers`."""
         return None

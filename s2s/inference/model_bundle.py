@@ -39,7 +39,7 @@ from s2s.inference.architectures import ENTRY, check_architecture, model_class, 
 from s2s.inference.card import Card, parameters_by_part, render
 from s2s.inference.exported import is_exported
 from s2s.inference.origins import DISTRIBUTIONS, check_origins, record_origins
-from s2s.inference.shipped import Shipped
+from s2s.inference.shipped import LIMIT, Shipped
 from s2s.inference.sizes import no_larger_than
 from s2s.inference.upgrade import VERSIONS, record, upgraded
 from s2s.registry.near_names import unknown
@@ -109,6 +109,7 @@ def save_model_bundle(
     model_config: Mapping[str, Any],
     tokenizers: Mapping[str, tuple[Tokenizer, Spec]],
     search: Spec | None = None,
+    max_output_tokens: int | None = None,
     task: str | None = None,
     training: Mapping[str, Any] | None = None,
     scores: Sequence[Score] = (),
@@ -122,6 +123,7 @@ def save_model_bundle(
         model_config: the configuration from which `build` makes the same model.
         tokenizers: trained, each with its name and options; see `ModelBundle.tokenizers`.
         search: the recommended strategy, for a model that is used with a search.
+        max_output_tokens: the recommended maximum output length; None: none.
         task: name of the task that trained it; None: that of the architecture.
         training: facts about the training; any JSON value.
         scores: with their signatures, for the card.
@@ -155,6 +157,7 @@ def save_model_bundle(
             "model": dict(model_config),
             **{name: spec for name, (_, spec) in tokenizers.items()},
             **({} if search is None else {"search": search}),
+            **({} if max_output_tokens is None else {LIMIT: max_output_tokens}),
             "training": dict(training or {}),
             VERSIONS: {},
             DISTRIBUTIONS: {},

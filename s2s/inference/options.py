@@ -6,7 +6,7 @@ import math
 import numbers
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, TypedDict
 
 from s2s.errors import ConfigError
@@ -245,7 +245,7 @@ class Options:
         "maximum output length in tokens, whatever the source length",
         least=0,
         most=MOST_TOKENS,
-        otherwise="no such limit",
+        otherwise=of_bundle("no such limit"),
     )
     minimum_ratio: float = _option(
         0.0, "minimum output tokens, as a multiple of the source's", least=0, most=MOST_RATIO
@@ -339,6 +339,16 @@ class Options:
     def several(self) -> bool:
         """Whether more than one output is asked for."""
         return self.n_best > 1 or ((self.samples or 1) > 1 and self.minimum_risk is None)
+
+    def limited(self, recommended: int | None) -> Options:
+        """The options with the bundle's maximum output length, unless another one is given, or a longer minimum.
+
+        Args:
+            recommended: by the bundle, in tokens; None: none.
+        """
+        if recommended is None or self.max_tokens is not None:
+            return self
+        return replace(self, max_tokens=max(recommended, self.min_tokens))
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Options:

@@ -18,6 +18,9 @@ from s2s.registry.parts import Spec, factory
 from s2s.text.tokenizer import Tokenizer
 from s2s.untrusted import read_json
 
+LIMIT = "max_output_tokens"
+"""Optional entry of a configuration: the recommended maximum output length in tokens, as in validation."""
+
 _TOKENIZERS = {
     "tokenizer": ("source_vocabulary_size", "target_vocabulary_size", "vocabulary_size"),
     "source_tokenizer": ("source_vocabulary_size",),
@@ -112,6 +115,11 @@ class Shipped:
                 raise BundleError(
                     f"{path}: {key} is {repr(config[key])[:60]}, not {_CALLED[kind]}; {self.again}"
                 )
+        limit = config.get(LIMIT, 1)
+        if type(limit) is not int or limit < 1:
+            raise BundleError(
+                f"{path}: {LIMIT} is {limit!r:.60}, but it must be a whole number of at least 1; {self.again}"
+            )
         return config
 
     def check_files(self, folder: Path, config: Mapping[str, Any]) -> None:

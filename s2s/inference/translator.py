@@ -20,6 +20,7 @@ from s2s.inference.one_thread import use_one_thread
 from s2s.inference.options import Options
 from s2s.inference.risk import least_risk
 from s2s.inference.searches import Said, Search, Sentence
+from s2s.inference.shipped import LIMIT
 from s2s.inference.translation import Translation
 from s2s.inference.unknowns import replaced
 from s2s.nn.cell import State
@@ -121,12 +122,18 @@ class Translator(LineTranslator[Sentence]):
         return all(bundle.config.get("training", {}).get("told_lengths") for bundle in self.bundles)
 
     @property
+    def max_output_tokens(self) -> int | None:
+        """See `LineTranslator.max_output_tokens`."""
+        return self.bundle.config.get(LIMIT)
+
+    @property
     def longest(self) -> int | None:
         """See `LineTranslator.longest`."""
         ends = [one.model.encoder.longest for one in self.bundles]
         return min((end for end in ends if end is not None), default=None)
 
     def _search(self, options: Options, results: bool, *, one_line: bool = True) -> Search:
+        options = options.limited(self.max_output_tokens)
         return Search(options, self.bundle, results, one_line=one_line, copies=self._copies)
 
     def _encode(self, texts: Sequence[str]) -> list[list[Tokens]]:

@@ -16,6 +16,7 @@ from s2s.inference.exported import EXPORTED, SEARCH_OPTIONS
 from s2s.inference.line import Line
 from s2s.inference.lines import Hypotheses, LineTranslator, Tokens
 from s2s.inference.options import Options
+from s2s.inference.shipped import LIMIT
 from s2s.inference.splitting import SentenceSplitter
 from s2s.inference.translation import Translation
 from s2s.inference.windows import encodable
@@ -148,6 +149,11 @@ class OnnxTranslator(LineTranslator[_Sentence]):
         return bool(self.config.get("training", {}).get("told_lengths"))
 
     @property
+    def max_output_tokens(self) -> int | None:
+        """See `LineTranslator.max_output_tokens`."""
+        return self.config.get(LIMIT)
+
+    @property
     def longest(self) -> int | None:
         """See `LineTranslator.longest`."""
         longest: int | None = self.config["model"].get("longest")
@@ -156,6 +162,7 @@ class OnnxTranslator(LineTranslator[_Sentence]):
     def _search(self, options: Options, results: bool, *, one_line: bool = True) -> _Search:
         place = self._model.folder / EXPORTED.config
         takes = self.config.get(SEARCH_OPTIONS)
+        options = options.limited(self.max_output_tokens)
         return _Search(options, self.config["search"], place, takes, results, one_line=one_line)
 
     def _encode(self, texts: Sequence[str]) -> list[list[Tokens]]:

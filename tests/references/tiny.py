@@ -25,6 +25,7 @@ def tiny_bundle(
     head: str = "Softmax",
     encoder: dict[str, Any] | None = None,
     search: dict[str, Any] | None = None,
+    max_output_tokens: int | None = None,
     seed: int = 0,
     target_text: list[str] | None = None,
     tokenizer: str = "Characters",
@@ -70,6 +71,7 @@ def tiny_bundle(
         target_tokenizer=target,
         target_tokenizer_spec=None if target is None else tokenizer,
         search=search or {"class_path": "Beam", "init_args": {"size": 3}},
+        max_output_tokens=max_output_tokens,
         training=training,
         card="Says nothing of use.",
     )

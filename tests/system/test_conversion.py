@@ -28,6 +28,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "model.embedding": {"class_path": "Lookup", "init_args": {"size": 12}},
             "model.encoder": {"class_path": "Recurrent", "init_args": {"hidden_size": 6}},
             "model.decoder": {"class_path": "Recurrent", "init_args": {"hidden_size": 12}},
+            "model.max_output_tokens": 5,
             "model.warmup_steps": 1,
             "model.average_decay": 0.5,
             "data.train": str(folder / "pairs.tsv"),
@@ -61,6 +62,7 @@ def test_the_best_checkpoint_is_the_bundle_that_training_wrote(run: Path, tmp_pa
     assert other["training"].pop("pairs") == 16
     for entry in ("task", "model", "tokenizer", "search", "training", "versions", "distributions", "scores"):
         assert one[entry] == other[entry], entry
+    assert one["max_output_tokens"] == other["max_output_tokens"] == 5
     assert one["card"]["licence"] == "CC0 1.0" and one["card"]["intended_use"] == "Tests."
     assert "trained on pairs.tsv; weights of epoch" in one["card"]["description"]
     assert s2s.Translator.load(tmp_path / "b").translate("a g", beam=1) is not None
@@ -77,6 +79,7 @@ def test_another_checkpoint_and_another_card(run: Path, tmp_path: Path) -> None:
             assert torch.equal(value, saved[f"model.{name}"])
     assert main(["convert", str(tmp_path / "0"), str(tmp_path / "0"), "--licence", "MIT"]) == 0
     assert config(tmp_path / "0")["card"]["licence"] == "MIT"
+    assert config(tmp_path / "0")["max_output_tokens"] == 5
     assert config(tmp_path / "0")["card"]["description"] == config(tmp_path / "1")["card"]["description"]
 
 

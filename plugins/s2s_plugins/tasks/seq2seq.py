@@ -58,8 +58,8 @@ class Seq2SeqModule(TaskModule):
         metric: what validation measures, logged as val_ and its name; `s2s test` also reports BLEU, chrF and TER, or,
             if it is a ROUGE metric, all of ROUGE-1, -2, -L and -Lsum.
         show_translations: how many translations each validation prints.
-        max_output_tokens: maximum output length in validation and test, for outputs that are short whatever the source,
-            such as headlines; null: twice the tokens of the source and 20 more.
+        max_output_tokens: maximum output length in validation and test, which the bundle recommends, for outputs that
+            are short whatever the source, such as headlines; null: twice the tokens of the source and 20 more.
         start_from: a bundle whose model and tokenizers training starts from (fine-tuning); settings of these in the
             configuration that differ from the bundle's are reported and ignored.
         learning_rate: highest learning rate of AdamW.
@@ -320,6 +320,7 @@ class Seq2SeqModule(TaskModule):
             target_tokenizer=None if joint else target,
             target_tokenizer_spec=None if joint else spec,
             search=describe(self.test_search),
+            max_output_tokens=self.max_output_tokens,
             training={"epoch": epoch, "step": step, "seed": data.seed, **self._corpora()},
             scores=self.scores,
             card=Card(

@@ -11,7 +11,7 @@ from tests.references.tiny import tiny_bundle
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    return tiny_bundle(tmp_path_factory.mktemp("tiny") / "bundle", target_text=["abc"])
+    return tiny_bundle(tmp_path_factory.mktemp("tiny") / "bundle", target_text=["abc"], max_output_tokens=40)
 
 
 def test_all_is_shown(bundle, capsys):
@@ -22,6 +22,7 @@ def test_all_is_shown(bundle, capsys):
         "description   Says nothing of use.",
         "licence       not stated",
         "search        Beam(size=3)",
+        "output        at most 40 tokens",
         "vocabulary of source: Characters, 36 tokens",
         "vocabulary of target: Characters, 7 tokens",
         "cell LSTM               version 1 of s2s",

@@ -80,5 +80,7 @@ def test_what_cannot_be_is_refused(bundle, exported, tmp_path, limit):
         del config["config_sha256"]
         config["max_output_tokens"] = limit
         (changed / name).write_text(json.dumps(config))
-        with pytest.raises(BundleError, match=f"max_output_tokens is {limit!r}, but it must be a whole number"):
+        with pytest.raises(
+            BundleError, match=f"max_output_tokens is {limit!r}, but it must be a whole number"
+        ):
             load(changed)

@@ -50,7 +50,7 @@ class SearchStrategy(ABC):
             state: state before the first token, leaves [sentences, ...].
             bos: id that stands before the first token.
             eos: id that ends a sentence.
-            limits: maximum number of tokens of a hypothesis, without eos, [sentences] of int64.
+            limits: maximum number of tokens of a hypothesis, without eos, [sentences] of int64, on the model's device.
             minimums: minimum number of tokens of a finished hypothesis, without eos, [sentences] of int64.
 
         Returns:

@@ -7,7 +7,6 @@ The reference for several queries at once is `ask_one_by_one`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +25,7 @@ from s2s.testing.modules import (
     expect_gradients,
     expect_nothing_kept,
     expect_same,
+    expect_same_on_accelerator,
     expect_true_gradients,
     modes,
     name_leaves,
@@ -194,11 +194,17 @@ def check_map_values(factory: AttentionFactory) -> None:
 
 def check_keeps_nothing(factory: AttentionFactory) -> None:
     """The same query gives the same bits, a run leaves nothing on the part, and its state_dict is complete."""
+    expect_nothing_kept(lambda: build(factory), _draw, lambda one, inputs: ask_one_by_one(one, *inputs))
 
-    def draw(attention: Attention) -> Any:
-        return draw_queries(attention), *draw_source(attention)
 
-    expect_nothing_kept(lambda: build(factory), draw, lambda one, inputs: ask_one_by_one(one, *inputs))
+def check_devices(factory: AttentionFactory) -> None:
+    """On an accelerator, here an emulated one, it computes the same: no tensor stays behind on the CPU."""
+    attention = build(factory)
+    expect_same_on_accelerator(attention, _draw(attention), lambda one, inputs: ask_one_by_one(one, *inputs))
+
+
+def _draw(attention: Attention) -> tuple[Tensor, ...]:
+    return draw_queries(attention), *draw_source(attention)
 
 
 def check_gradients(factory: AttentionFactory) -> None:
@@ -377,6 +383,7 @@ ATTENTION_CHECKS = tuple(
         check_beams,
         check_map_values,
         check_keeps_nothing,
+        check_devices,
         check_gradients,
         check_every_partner,
         check_export,

@@ -19,6 +19,7 @@ from s2s.testing.modules import (
     expect_exported,
     expect_gradients,
     expect_nothing_kept,
+    expect_same_on_accelerator,
     expect_true_gradients,
     unsettle,
     with_gradients,
@@ -110,6 +111,15 @@ def check_keeps_nothing(factory: BridgeFactory) -> None:
     )
 
 
+def check_devices(factory: BridgeFactory) -> None:
+    """On an accelerator, here an emulated one, it computes the same: no tensor stays behind on the CPU."""
+    expect_same_on_accelerator(
+        build(factory, 3, 7),
+        torch.randn(ROWS, 3, dtype=torch.float64),
+        lambda bridge, features: {"the bridge's answer": bridge(features)},
+    )
+
+
 def check_gradients(factory: BridgeFactory) -> None:
     """Gradients match finite differences; features and every parameter get one."""
     for before, after in SIZES:
@@ -154,6 +164,7 @@ BRIDGE_CHECKS = tuple(
         check_mixed_precision,
         check_batch_mates,
         check_keeps_nothing,
+        check_devices,
         check_gradients,
         check_every_partner,
         check_export,

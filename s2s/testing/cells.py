@@ -38,6 +38,8 @@ from s2s.testing.modules import (
     expect_exported,
     expect_held,
     expect_in_onnx,
+    expect_same_on_accelerator,
+    name_leaves,
 )
 
 CellFactory = Callable[[int, int], RecurrentCell]
@@ -343,6 +345,22 @@ def check_keeps_nothing(factory: CellFactory) -> None:
     copy.load_state_dict(cell.state_dict())
     remedy = "Make every learnt tensor of the cell a Parameter, and every other one a buffer."
     expect_close("outputs of a copy with the same state_dict", unroll(copy, x, lengths)[0], first, remedy)
+
+
+def check_devices(factory: CellFactory) -> None:
+    """On an accelerator, here an emulated one, it computes the same: no tensor stays behind on the CPU."""
+
+    def run(cell: RecurrentCell, inputs: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        outputs, last = unroll(cell, *inputs)
+        built = cell.state_from(cell.features(last))
+        return {
+            "outputs": outputs,
+            **name_leaves("last state", last),
+            **name_leaves("state_from's state", built),
+        }
+
+    x = torch.randn(len(LENGTHS), max(LENGTHS), INPUT_SIZE, dtype=torch.float64)
+    expect_same_on_accelerator(_cell(factory, torch.float64), (x, torch.tensor(LENGTHS)), run)
 
 
 def check_gradients(factory: CellFactory) -> None:
@@ -685,6 +703,7 @@ CELL_CHECKS = tuple(
         check_projection,
         check_noise,
         check_keeps_nothing,
+        check_devices,
         check_gradients,
         check_stack,
         check_directions,

@@ -35,6 +35,7 @@ from s2s.testing.modules import (
     expect_nothing_kept,
     expect_same,
     expect_same_bits,
+    expect_same_on_accelerator,
     expect_true_gradients,
     modes,
     name_leaves,
@@ -322,6 +323,12 @@ def check_keeps_nothing(factory: DecoderFactory) -> None:
     expect_nothing_kept(lambda: build(factory), draw, values)
 
 
+def check_devices(factory: DecoderFactory) -> None:
+    """On an accelerator, here an emulated one, it computes the same: no tensor stays behind on the CPU."""
+    for _, decoder in variants(factory):
+        expect_same_on_accelerator(decoder, draw(decoder), lambda one, sentences: _all(*run(one, sentences)))
+
+
 def check_gradients(factory: DecoderFactory) -> None:
     """Gradients of a step match finite differences; memory, tokens, parameters and each feature get one."""
     for where, decoder in variants(factory):
@@ -604,6 +611,7 @@ DECODER_CHECKS = tuple(
         check_folded_memory,
         check_noise,
         check_keeps_nothing,
+        check_devices,
         check_gradients,
         check_every_partner,
         check_export,

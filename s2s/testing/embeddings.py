@@ -19,6 +19,7 @@ from s2s.testing.modules import (
     expect_gradients,
     expect_nothing_kept,
     expect_same,
+    expect_same_on_accelerator,
     unsettle,
     with_gradients,
 )
@@ -128,6 +129,13 @@ def check_keeps_nothing(factory: EmbeddingFactory) -> None:
     )
 
 
+def check_devices(factory: EmbeddingFactory) -> None:
+    """On an accelerator, here an emulated one, it computes the same: no tensor stays behind on the CPU."""
+    expect_same_on_accelerator(
+        build(factory), draw_tokens((3, 4)), lambda embedding, tokens: {"vectors": embedding(tokens)}
+    )
+
+
 def check_gradients(factory: EmbeddingFactory) -> None:
     """Every parameter gets a finite gradient."""
     embedding = build(factory)
@@ -175,6 +183,7 @@ EMBEDDING_CHECKS = tuple(
         check_table,
         check_mixed_precision,
         check_keeps_nothing,
+        check_devices,
         check_gradients,
         check_every_partner,
         check_export,

@@ -27,6 +27,7 @@ from s2s.testing.modules import (
     expect_nothing_kept,
     expect_same,
     expect_same_bits,
+    expect_same_on_accelerator,
     expect_true_gradients,
     modes,
     name_leaves,
@@ -194,6 +195,12 @@ def check_keeps_nothing(factory: EncoderFactory) -> None:
     )
 
 
+def check_devices(factory: EncoderFactory) -> None:
+    """On an accelerator, here an emulated one, it computes the same: no tensor stays behind on the CPU."""
+    inputs = draw_inputs(LENGTHS), torch.tensor(LENGTHS)
+    expect_same_on_accelerator(build(factory), inputs, lambda encoder, given: encode(encoder, *given))
+
+
 def check_gradients(factory: EncoderFactory) -> None:
     """Gradients match finite differences; inputs and every parameter get one."""
     encoder, lengths = build(factory), torch.tensor([3, 1])
@@ -316,6 +323,7 @@ ENCODER_CHECKS = tuple(
         check_features,
         check_reads_all,
         check_keeps_nothing,
+        check_devices,
         check_gradients,
         check_odd_cells,
         check_every_partner,

@@ -31,6 +31,7 @@ from s2s.testing.modules import (
     expect_nothing_kept,
     expect_same,
     expect_same_bits,
+    expect_same_on_accelerator,
     expect_true_gradients,
     unsettle,
     with_gradients,
@@ -333,6 +334,20 @@ def check_keeps_nothing(factory: HeadFactory) -> None:
     expect_nothing_kept(lambda: build(factory), draw_decoded, run)
 
 
+def check_devices(factory: HeadFactory) -> None:
+    """On an accelerator, here an emulated one, it computes the same: no tensor stays behind on the CPU."""
+
+    def run(head: Head, inputs: tuple[Decoded, Tensor, Padded]) -> dict[str, Tensor]:
+        decoded, gold, source = inputs
+        first = torch.zeros(1, dtype=torch.long, device=gold.device)
+        with torch.no_grad():
+            best, tokens = head.best(_at(decoded, 0), source, 3, first)
+        return {**_values(head, decoded, gold, source), "best": best, "best tokens": tokens}
+
+    head = build(factory)
+    expect_same_on_accelerator(head, (draw_decoded(head), draw_gold(head), draw_source(head)), run)
+
+
 def check_gradients(factory: HeadFactory) -> None:
     """Gradients of log_probs match finite differences; hidden and every parameter get one of the loss."""
     for _, head in _built(factory):
@@ -467,7 +482,7 @@ def loss_of(
     head: Head, decoded: Decoded, gold: Tensor, source: Padded, mask: Tensor | None = None
 ) -> HeadLoss:
     """The head's loss as a model computes it: its own, unless a subclass overrides only `log_probs`."""
-    mask = target_mask() if mask is None else mask
+    mask = target_mask().to(gold.device) if mask is None else mask
     if holds(head, "loss", "log_probs"):
         return head.loss(decoded, gold, mask, source)
     return Head.loss(head, decoded, gold, mask, source)
@@ -528,7 +543,7 @@ def _compare_best(head: Head, where: str) -> None:
 
 def _values(head: Head, decoded: Decoded, gold: Tensor, source: Padded) -> dict[str, Tensor]:
     answer = loss_of(head, decoded, gold, source)
-    log_probs = head.log_probs(decoded, source)[target_mask()]
+    log_probs = head.log_probs(decoded, source)[target_mask().to(gold.device)]
     return {"log_probs": log_probs, "total": answer.total, "nll": answer.nll}
 
 
@@ -574,6 +589,7 @@ HEAD_CHECKS = tuple(
         check_reads_context,
         check_mixed_precision,
         check_keeps_nothing,
+        check_devices,
         check_gradients,
         check_every_partner,
         check_export,

@@ -27,6 +27,9 @@ OTHER_OPTIONS = (
     "12 and more, all even): --option NAME=VALUE, or functools.partial in a test"
 )
 
+WRAPPERS = ("__torch_function__", "__torch_dispatch__", "_run", "_check_devices")
+"""Functions around every operation of torch, which are no place of an error."""
+
 PASSED, FAILED, DECLARED = "passed", "failed", "expected failure"
 
 
@@ -247,7 +250,9 @@ def told(error: Exception) -> str:
     if isinstance(error, PluginError):
         return str(error).removesuffix("; see: s2s plugins check")  # which is what runs
     frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "site-packages" not in frame.filename and frame.name not in WRAPPERS
     ]
     place = f" ({frames[-1].filename}, line {frames[-1].lineno}: {frames[-1].line})" if frames else ""
     return f"{type(error).__name__}: {error}{place}"

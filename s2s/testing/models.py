@@ -168,7 +168,7 @@ def search(model: Seq2Seq, source: Padded, strategy: SearchStrategy | None = Non
     strategy = strategy or with_options(factory("search", PARTNERS["search"]), size=3)()
     memory, state = model.encode(source)
     stepper = ModelStepper(model, source, memory)
-    limits = torch.full((len(source.lengths),), limit)
+    limits = torch.full_like(source.lengths, limit)
     return strategy.search(stepper, state, bos=BOS, eos=EOS, limits=limits)
 
 

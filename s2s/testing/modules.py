@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from s2s.nn.cell import State, leaves, map_state
+from s2s.testing.accelerator import emulated_accelerator
 from s2s.testing.comparing import AT_LEAST, TOLERANCES, differentiable, expect_close, in_float64
-from s2s.testing.kit import Nonconforming
+from s2s.testing.kit import Nonconforming, told
 
 Values = Mapping[str, Tensor]
 """Tensors by the name used for them in messages."""
@@ -184,6 +185,48 @@ def expect_nothing_kept(
     copy.load_state_dict(part.state_dict())
     remedy = "Make every learnt tensor a Parameter, and every other one a buffer."
     expect_same_bits(run(copy, inputs), first, "in a copy with the same state_dict", remedy)
+
+
+def expect_same_on_accelerator(part: Module, inputs: Any, run: Callable[[Module, Any], Values]) -> None:
+    """Check that a part computes where its tensors are, on an emulated accelerator, and the same as on the CPU.
+
+    Args:
+        part: in evaluation mode; on the emulated accelerator afterwards, and so useless.
+        inputs: tensors, in tuples.
+        run: the part's outputs for some inputs.
+
+    Raises:
+        Nonconforming: it mixes tensors of two devices, returns one on the CPU, or computes something else.
+    """
+    remedy = (
+        "Create tensors beside a given one (x.new_zeros, torch.arange(..., device=x.device)), and make every tensor "
+        "that is kept on self a Parameter or a buffer, which move with the part."
+    )
+    with torch.device("cpu"), emulated_accelerator() as device:
+        part.cpu()
+        expected = with_gradients(run(part, _moved(inputs, "cpu")), {}, part)
+        try:
+            part.to(device)
+            inputs = _moved(inputs, device)
+            for training in (True, False):
+                values = run(part.train(training), inputs)
+                found = with_gradients(values, {}, part)
+        except Exception as error:
+            raise Nonconforming(
+                f"on an accelerator {told(error)}", "no error: all tensors where the inputs are", remedy
+            ) from error
+        for name, value in values.items():
+            if value.device != device:
+                raise Nonconforming(
+                    f"{name} on the CPU for inputs on an accelerator", "the same device", remedy
+                )
+        expect_same(
+            {name: value.cpu() for name, value in found.items()}, expected, "on an accelerator", remedy
+        )
+
+
+def _moved(inputs: Any, device: torch.device | str) -> Any:
+    return map_state(lambda leaf: leaf.detach().to(device).requires_grad_(leaf.requires_grad), inputs)
 
 
 def expect_gradients(values: Values, inputs: Values, part: nn.Module) -> None:

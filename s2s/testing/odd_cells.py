@@ -84,7 +84,7 @@ class SlotCell(RecurrentCell):
     def noise(self, batch_size: int, *, like: Tensor) -> Any:
         if not self.training:
             return None
-        return (torch.empty(batch_size, self.hidden_size, dtype=like.dtype).bernoulli_(0.5) * 2,)
+        return (like.new_empty(batch_size, self.hidden_size).bernoulli_(0.5) * 2,)
 
 
 class ScalarCell(RecurrentCell):

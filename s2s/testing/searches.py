@@ -20,7 +20,8 @@ from s2s.padded import Padded
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.strategy import SearchStrategy
 from s2s.testing import constructors, models
-from s2s.testing.kit import Check, Nonconforming
+from s2s.testing.accelerator import emulated_accelerator
+from s2s.testing.kit import Check, Nonconforming, told
 from s2s.testing.tables import (
     LONGEST,
     VOCABULARY,
@@ -273,6 +274,22 @@ def check_keeps_nothing(factory: SearchFactory) -> None:
     _expect_same("after another search", again, first, "before it", remedy)
 
 
+def check_devices(factory: SearchFactory) -> None:
+    """On an accelerator, here an emulated one, it finds the same: no tensor stays behind on the CPU."""
+    with torch.device("cpu"), torch.no_grad(), emulated_accelerator() as device:
+        model, source = models.small_model().eval(), pad(models.SENTENCES)
+        expected = _seeded(lambda: models.search(model, source, factory()))
+        remedy = "Create tensors beside a given one (x.new_zeros, torch.arange(..., device=x.device))."
+        try:
+            model.to(device)
+            source = Padded(source.ids.to(device), source.lengths.to(device))
+            found = _seeded(lambda: models.search(model, source, factory()))
+        except Exception as error:
+            where = "no error: all tensors where the stepper's are"
+            raise Nonconforming(f"on an accelerator {told(error)}", where, remedy) from error
+        _expect_same("on an accelerator", found, expected, "on the CPU", remedy)
+
+
 def check_threads(factory: SearchFactory) -> None:
     """Several threads may search concurrently, each its own sentences."""
     strategy = factory()
@@ -416,6 +433,7 @@ SEARCH_CHECKS = tuple(
         check_deterministic,
         check_repeatable,
         check_keeps_nothing,
+        check_devices,
         check_threads,
         check_dead_ends,
         check_weights,

@@ -193,6 +193,11 @@ class WeightIsNoParameter(Sound):
         return super().score(query, keys) * self.scale
 
 
+class CountsOnTheCPU(Sound):
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
+        return super().score(query, keys) * torch.arange(keys.size(1))
+
+
 class StopsGradients(Sound):
     def keys(self, outputs: Tensor) -> Tensor:
         return super().keys(outputs.detach())
@@ -259,6 +264,11 @@ WRONG: list[tuple[type[Sound], str, str]] = [
         r"changed \['\.kept'\] and left \[\] on the part; expected no change",
     ),
     (WeightIsNoParameter, "keeps_nothing", "in a copy with the same state_dict.*a Parameter"),
+    (
+        CountsOnTheCPU,
+        "devices",
+        r"DeviceMismatch: mul of tensors .* one on the CPU, of shape \(\d+,\) and torch.int64.*x.new_zeros",
+    ),
     (StopsGradients, "gradients", "gradients of attend that are wrong.*; expected those of finite"),
     (
         AlwaysInFloat32,

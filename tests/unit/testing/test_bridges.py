@@ -93,6 +93,15 @@ class StopsGradients(Sound):
         return super().forward(features.detach())
 
 
+class KeepsAConstant(Sound):
+    def __init__(self, encoder_features: int, decoder_features: int) -> None:
+        super().__init__(encoder_features, decoder_features)
+        self.weights = torch.linspace(1, 2, decoder_features)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return super().forward(features) * self.weights.to(features.dtype)
+
+
 class ParameterWithoutAPart(Sound):
     def __init__(self, encoder_features: int, decoder_features: int) -> None:
         super().__init__(encoder_features, decoder_features)
@@ -120,6 +129,11 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (Draws, "keeps_nothing", "answer changes when the same is asked again; expected the same bits. Draw no"),
     (KeepsTheLast, "keeps_nothing", r"left \['\.kept'\] on the part; expected no change"),
     (WeightIsNoParameter, "keeps_nothing", "in a copy with the same state_dict.*a Parameter"),
+    (
+        KeepsAConstant,
+        "devices",
+        r"DeviceMismatch: mul of tensors .* one on the CPU, of shape \(7,\).*a Parameter or a buffer",
+    ),
     (StopsGradients, "gradients", "gradients of the bridge that are wrong.*; expected those of finite"),
     (ParameterWithoutAPart, "gradients", "the gradient of parameter idle is zero everywhere; expected that"),
     (MeanOverTheBatch, "every_partner", "(log-probabilities|beam search|score) .*beside the plainest"),

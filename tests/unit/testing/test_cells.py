@@ -191,6 +191,17 @@ class WeightIsNoParameter(Sound):
         return super().step(x * self.scale, state, noise)
 
 
+class StartsOnTheCPU(Sound):
+    def initial_state(self, batch_size: int, *, like: Tensor) -> Any:
+        zeros = torch.zeros(batch_size, self.hidden_size, dtype=like.dtype)
+        return zeros, zeros
+
+
+class OtherOnAnAccelerator(Sound):
+    def step(self, x: Tensor, state: Any, noise: Any = None) -> tuple[Tensor, Any]:
+        return super().step(x if x.device.type == "cpu" else 1.001 * x, state, noise)
+
+
 class ParameterWithoutAPart(Sound):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -365,6 +376,12 @@ WRONG: list[tuple[type[RecurrentCell], str, str]] = [
     (CollectsItsInputs, "keeps_nothing", r"a run changed \['\.seen'\] and left \[\] on the cell"),
     (WeightIsNoParameter, "keeps_nothing", "a copy with the same state_dict.*Parameter"),
     (DrawsInEvaluation, "keeps_nothing", "outputs of a second run"),
+    (
+        StartsOnTheCPU,
+        "devices",
+        r"DeviceMismatch: .* of tensors .* one on the CPU, of shape \(4, 4\) and torch.float64 \(.*test_cells.py, line",
+    ),
+    (OtherOnAnAccelerator, "devices", r"outputs on an accelerator: .*; expected"),
     (ParameterWithoutAPart, "gradients", "gradient of parameter idle is zero everywhere; expected that"),
     (
         StepStopsGradients,

@@ -401,6 +401,15 @@ class WeightIsNoParameter(Sound):
         return super().start(encoded, features * self.scale)
 
 
+class KeepsAConstant(Sound):
+    def __init__(self, input_size: int, memory_size: int) -> None:
+        super().__init__(input_size, memory_size)
+        self.weights = torch.linspace(1, 2, self.feature_size)
+
+    def start(self, encoded: Encoded, features: Tensor) -> tuple[Any, Any]:
+        return super().start(encoded, features * self.weights.to(features.dtype))
+
+
 class StopsGradients(Sound):
     def start(self, encoded: Encoded, features: Tensor) -> tuple[Any, Any]:
         return super().start(encoded._replace(outputs=encoded.outputs.detach()), features)
@@ -513,6 +522,11 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (Draws, "keeps_nothing", "changes when the same is asked again; expected the same bits. Draw nothing"),
     (KeepsTheLast, "keeps_nothing", r"left \['\.kept'\] on the part; expected no change"),
     (WeightIsNoParameter, "keeps_nothing", "in a copy with the same state_dict.*a Parameter"),
+    (
+        KeepsAConstant,
+        "devices",
+        r"DeviceMismatch: mul of tensors .* one on the CPU, of shape .*a Parameter or a buffer",
+    ),
     (StopsGradients, "gradients", "gradients of step .* that are wrong.*; expected those of finite"),
     (LosesAFeature, "gradients", "nothing depends on feature 3 of 4 .*; expected that every part"),
     (ParameterWithoutAPart, "gradients", "the gradient of parameter idle is zero everywhere; expected that"),

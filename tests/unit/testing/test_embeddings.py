@@ -138,6 +138,11 @@ class WeightIsNoParameter(Sound):
         return super().forward(tokens) * self.scale
 
 
+class AnswersOnTheCPU(Sound):
+    def forward(self, tokens: Tensor) -> Tensor:
+        return super().forward(tokens).cpu()
+
+
 class InfiniteGradients(Sound):
     """The root of zero has no slope."""
 
@@ -190,6 +195,11 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (Draws, "keeps_nothing", "vectors changes when the same is asked again; expected the same bits. Draw no"),
     (KeepsTheLast, "keeps_nothing", r"left \['\.kept'\] on the part; expected no change"),
     (WeightIsNoParameter, "keeps_nothing", "in a copy with the same state_dict.*a Parameter"),
+    (
+        AnswersOnTheCPU,
+        "devices",
+        r"vectors on the CPU for inputs on an accelerator; expected the same device",
+    ),
     (
         InfiniteGradients,
         "gradients",

@@ -184,6 +184,14 @@ class WeightIsNoParameter(Sound):
         return super().forward(x * self.scale, lengths)
 
 
+class MasksOnTheCPU(Sound):
+    """Only in training."""
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
+        mask = torch.ones(x.shape[1:]) if self.training else 1
+        return super().forward(x * mask, lengths)
+
+
 class StopsGradients(Sound):
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
         outputs, _, state = super().forward(x, lengths)
@@ -240,6 +248,11 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (Draws, "keeps_nothing", "changes when the same is asked again; expected the same bits. Draw nothing"),
     (KeepsTheLast, "keeps_nothing", r"left \['\.kept'\] on the part; expected no change"),
     (WeightIsNoParameter, "keeps_nothing", "in a copy with the same state_dict.*a Parameter"),
+    (
+        MasksOnTheCPU,
+        "devices",
+        r"DeviceMismatch: mul of tensors .* one on the CPU, of shape .*x \* mask, lengths.*beside a given one",
+    ),
     (StopsGradients, "gradients", "gradients of outputs and features that are wrong.*finite differences"),
     (ParameterWithoutAPart, "gradients", "the gradient of parameter idle is zero everywhere; expected that"),
     (OutputsAsWideAsHidden, "odd_cells", r"outputs of shape \(3, 4, 20\); expected \(3, 4, 16\)"),

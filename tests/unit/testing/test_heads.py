@@ -269,6 +269,12 @@ class WeightIsNoParameter(Sound):
         return super().mixed(decoded) * self.scale
 
 
+class MasksOnTheCPU(Sound):
+    def mixed(self, decoded: Decoded) -> Tensor:
+        mixed = super().mixed(decoded)
+        return mixed * torch.ones(mixed.size(-1), dtype=mixed.dtype)
+
+
 class StopsGradients(Sound):
     def mixed(self, decoded: Decoded) -> Tensor:
         return super().mixed(decoded._replace(hidden=decoded.hidden.detach()))
@@ -388,6 +394,11 @@ WRONG: list[tuple[type[Head], str, str]] = [
     (Draws, "keeps_nothing", "changes when the same is asked again; expected the same bits. Draw nothing"),
     (KeepsTheLast, "keeps_nothing", r"left \['\.kept'\] on the part; expected no change"),
     (WeightIsNoParameter, "keeps_nothing", "in a copy with the same state_dict.*a Parameter"),
+    (
+        MasksOnTheCPU,
+        "devices",
+        r"DeviceMismatch: mul of tensors .* one on the CPU, of shape .*beside a given one",
+    ),
     (StopsGradients, "gradients", "gradients of log_probs that are wrong.*; expected those of finite"),
     (ParameterWithoutAPart, "gradients", "the gradient of parameter idle is zero everywhere; expected that"),
     (MeanOverTheBatch, "every_partner", "(log-probabilities|beam search|score) .*beside the plainest"),

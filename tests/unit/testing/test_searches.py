@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from s2s.nn.cell import State, select_state
+from s2s.nn.cell import State, leaves, select_state
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.stepper import Step, Stepper
 from s2s.search.strategy import SearchStrategy
@@ -66,7 +66,7 @@ class Sound(SearchStrategy):
         while live:
             width = max(map(len, live.values()))
             last = [[self.last(one, bos) for one in self.filled(ones, width)] for ones in live.values()]
-            step = stepper(torch.tensor(last), state)
+            step = stepper(self.tensor(last, limits.device), state)
             attends = step.weights is not None
             stay: list[int] = []
             parents: list[int] = []
@@ -97,6 +97,9 @@ class Sound(SearchStrategy):
 
     def last(self, one: Prefix, bos: int) -> int:
         return one.tokens[-1] if one.tokens else bos
+
+    def tensor(self, numbers: list[Any], device: torch.device) -> Tensor:
+        return torch.tensor(numbers, device=device)
 
     def filled(self, ones: list[Any], width: int) -> list[Any]:
         return [*ones, *[ones[-1]] * (width - len(ones))]
@@ -142,10 +145,10 @@ class Sound(SearchStrategy):
         return length < most[sentence]
 
     def kept(self, stepper: Stepper, rows: list[int]) -> Stepper:
-        return stepper.keep(torch.tensor(rows))
+        return stepper.keep(torch.tensor(rows, device=stepper.source_lengths.device))
 
     def reordered(self, state: State, parents: list[int]) -> State:
-        return select_state(state, torch.tensor(parents))
+        return select_state(state, torch.tensor(parents, device=leaves(state)[0].device))
 
     def renamed(self, live: dict[int, list[Prefix]]) -> dict[int, list[Prefix]]:
         return live
@@ -357,6 +360,11 @@ class CountsItsSearches(Sound):
         return super().search(*arguments, **options)
 
 
+class StepsOnTheCPU(Sound):
+    def tensor(self, numbers: list[Any], device: torch.device) -> Tensor:
+        return torch.tensor(numbers)
+
+
 class RemembersInSecret(Sound):
     ranks: list[Any] = []
 
@@ -506,6 +514,11 @@ WRONG: list[tuple[type[Sound], str, str]] = [
         r"attributes \{.*'searches': 3.*\} after a search; expected .*as before",
     ),
     (RemembersInSecret, "keeps_nothing", r"for sentence \d after another search; expected .*, as before it"),
+    (
+        StepsOnTheCPU,
+        "devices",
+        r"on an accelerator DeviceMismatch: embedding of tensors .* one on the CPU, of shape .*device=x.device",
+    ),
     (SharesItsStepper, "threads", "beside other threads.*not even during a search"),
     (
         NeedsAToken,

@@ -1,0 +1,203 @@
+"""An accelerator, emulated on the CPU, that is as strict about devices as a real one.
+
+It computes the same numbers as the CPU, but refuses an operation whose tensors are on two devices. So it finds what
+otherwise shows on a GPU only: tensors that a part creates without ``device=x.device``, or keeps as plain attributes.
+It says nothing of speed, memory or rounding.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+ACCELERATOR = torch.device("cuda", 0)
+"""The device that its tensors state; no CUDA is used, nor needed."""
+_WITHOUT_DRIVER = torch.device("meta")
+"""The device that torch takes it for: the only one without a driver."""
+
+_TWO_DEVICES = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_", "aten::copy_"}
+"""Operations that CUDA allows with tensors on the CPU: these are indices, or copied."""
+_OF_LISTS = (torch.tensor, torch.as_tensor)
+_RECURRENT = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
+"""Computed by cuDNN on CUDA; the CPU's operations behind them are others than those of any accelerator."""
+
+
+class DeviceMismatch(RuntimeError):
+    """Tensors of one operation are on two devices."""
+
+
+@contextmanager
+def emulated_accelerator() -> Iterator[torch.device]:
+    """A context in which there is such a device, for this thread; its tensors cannot be used outside."""
+    swapping = torch.__future__.get_swap_module_params_on_conversion()
+    torch.__future__.set_swap_module_params_on_conversion(True)  # keeps tied parameters tied
+    try:
+        with _Functions(), _Operations(), warnings.catch_warnings():  # type: ignore[no-untyped-call]
+            warnings.filterwarnings("ignore", message="PyTorch was compiled without cuDNN")
+            yield ACCELERATOR
+    finally:
+        torch.__future__.set_swap_module_params_on_conversion(swapping)
+
+
+class Placed(Tensor):
+    """A tensor on the emulated accelerator.
+
+    Attributes:
+        numbers: its values, on the CPU.
+    """
+
+    numbers: Tensor
+
+    @staticmethod
+    def __new__(cls, values: Tensor) -> Placed:
+        placed: Placed = Tensor._make_wrapper_subclass(
+            cls,
+            values.size(),
+            strides=values.stride(),
+            storage_offset=values.storage_offset(),
+            dtype=values.dtype,
+            device=_WITHOUT_DRIVER,
+        )
+        placed.numbers = values
+        return placed
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+    @classmethod
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Outside of `emulated_accelerator`, which a backward pass can be."""
+        return _run(func, args, kwargs or {})
+
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]
+        """The accelerator."""
+        return ACCELERATOR
+
+    @property
+    def is_cuda(self) -> bool:  # type: ignore[override]
+        """As its device says."""
+        return True
+
+    @property
+    def is_meta(self) -> bool:  # type: ignore[override]
+        """It has numbers."""
+        return False
+
+    def tolist(self) -> Any:
+        """The numbers."""
+        return self.numbers.tolist()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Saved as its values."""
+        return self.numbers.__reduce_ex__(protocol)
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
+        return f"{self.numbers!r} on the emulated accelerator"
+
+
+class _Operations(TorchDispatchMode):
+    """Sees every operation below autograd, also those that create tensors."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        return _run(func, args, kwargs or {})
+
+
+class _Functions(TorchFunctionMode):
+    """Sees functions of torch as they are called, for those that never become operations, or the wrong ones."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if func is Tensor.new_tensor:
+            like, *args = args
+            kwargs = {"dtype": like.dtype, "device": like.device} | kwargs
+            func = torch.tensor
+        if func in _OF_LISTS:
+            device = kwargs.pop("device", None)
+            made = func(*args, **kwargs)
+            return made if device is None else made.to(_without_driver(device))
+        if func in _RECURRENT and any(isinstance(one, Placed) for one in tree_leaves(args)):
+            _check_devices(func.__name__, tree_leaves(args))
+            found = func(*tree_map(lambda one: one.cpu() if isinstance(one, Tensor) else one, args), **kwargs)
+            return tree_map(lambda one: one.to(_WITHOUT_DRIVER), found)
+        if func is torch.device:  # only names one
+            return func(*args, **kwargs)
+        if func in (Tensor.untyped_storage, Tensor.data_ptr) and isinstance(args[0], Placed):
+            return func(args[0].numbers)
+        if func is Tensor.cuda:
+            return args[0].to(_WITHOUT_DRIVER)
+        return func(*tree_map(_without_driver, args), **tree_map(_without_driver, kwargs))
+
+
+def _without_driver(one: Any) -> Any:
+    return _WITHOUT_DRIVER if _is_accelerator(one) else one
+
+
+def _is_accelerator(one: Any) -> bool:
+    if isinstance(one, str) and one.partition(":")[0] == ACCELERATOR.type:
+        one = torch.device(one)
+    return isinstance(one, torch.device) and one.type in (ACCELERATOR.type, _WITHOUT_DRIVER.type)
+
+
+def _run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    name = func._schema.name
+    given = tree_leaves((args, kwargs))
+    placed = {id(one.numbers): one for one in given if isinstance(one, Placed)}
+    if func._can_decompose() and torch.is_inference_mode_enabled():  # elsewhere torch has done so
+        with _Operations():  # type: ignore[no-untyped-call]
+            return func.decompose(*args, **kwargs)
+    if name == "aten::_to_copy":
+        asked = kwargs.get("device")
+        there = bool(placed) if asked is None else _is_accelerator(asked)
+    else:
+        there = bool(placed) or any(map(_is_accelerator, given))
+        if placed and name not in _TWO_DEVICES:
+            _check_devices(name, given)
+    # Views of ordinary tensors are ordinary, also in inference mode. Leaving it would turn gradients on.
+    ordinary = torch.is_inference_mode_enabled()
+    with (
+        torch.inference_mode(False) if ordinary else nullcontext(),
+        torch.no_grad() if ordinary else nullcontext(),
+    ):
+        found = func(*tree_map(_on_cpu, args), **tree_map(_on_cpu, kwargs))
+        if not there:
+            return found
+        return tree_map(lambda one: _place(one, placed) if isinstance(one, Tensor) else one, found)
+
+
+def _place(values: Tensor, placed: Mapping[int, Placed]) -> Placed:
+    """The given tensor that has these values, as what an operation in place returns; else a new one."""
+    return placed[id(values)] if id(values) in placed else Placed(values)
+
+
+def _on_cpu(one: Any) -> Any:
+    if isinstance(one, Placed):
+        return one.numbers
+    return torch.device("cpu") if isinstance(one, torch.device) else one
+
+
+def _check_devices(name: str, given: Sequence[Any]) -> None:
+    """Raise a DeviceMismatch if tensors, other than single numbers, are on the CPU."""
+    strays = [one for one in given if isinstance(one, Tensor) and not isinstance(one, Placed) and one.dim()]
+    if strays:
+        raise DeviceMismatch(
+            f"{name.removeprefix('aten::')} of tensors on the accelerator with one on the CPU, of shape "
+            f"{tuple(strays[0].shape)} and {strays[0].dtype}"
+        )

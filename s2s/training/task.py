@@ -397,7 +397,7 @@ class TaskModule(pl.LightningModule):
             tokens, loss = self.trainer.strategy.reduce(sums, reduce_op="mean").unbind()
         gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
         scale = tokens.reciprocal()
-        norm = nn.utils.get_total_norm(gradients, foreach=True) * scale
+        norm = nn.utils.get_total_norm(gradients) * scale
         if not bool((norm + loss * 0).isfinite()):  # read once: an accelerator waits for it
             self._skip_step(float(norm), float(loss), step)
             return
@@ -410,7 +410,7 @@ class TaskModule(pl.LightningModule):
             scale = scale * (most / (norm + CLIP_EPSILON)).clamp(max=1.0)
         torch._foreach_mul_(gradients, scale)
         if most and by_value:
-            nn.utils.clip_grad_value_(self.parameters(), most, foreach=True)
+            nn.utils.clip_grad_value_(self.parameters(), most)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Take the step, and store its learning rate: the schedule moves on before the step is logged."""

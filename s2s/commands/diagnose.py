@@ -17,6 +17,34 @@ SUMMARY = "measure the memory of recurrent cells: gradients over distance, longe
 
 def main(argv: list[str]) -> int:
     """Run `s2s diagnose [--cells NAME...] [--output DIR]`."""
+    options = _parser().parse_args(argv)
+
+    from s2s.registry.words import given_spec
+
+    settings = _settings(options, QUICK if options.quick else Settings())
+    cells = [given_spec(word, "--cells") for word in options.cells]
+    folder = None if options.output is None else _folder(options.output)
+
+    from s2s.commands.output import Output
+    from s2s.diagnosis.diagnosis import diagnose
+    from s2s.diagnosis.plot import check_matplotlib, pictures
+    from s2s.diagnosis.report import files, text
+
+    use_threads(options.threads)
+    if folder is not None:
+        check_matplotlib()  # before minutes are spent
+    found = diagnose(cells, settings, tell=lambda line: print(f"s2s: {line}", file=sys.stderr, flush=True))
+    print(text(found), flush=True)
+    if folder is not None:
+        contents = {name: written.encode() for name, written in files(found).items()}
+        for name, content in {**contents, **pictures(found)}.items():
+            with Output(str(folder / name)) as output:
+                output.write_bytes(content)
+        print(f"s2s: {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}", file=sys.stderr)
+    return 0
+
+
+def _parser() -> CommandLine:
     usual = Settings()
     parser = CommandLine(
         prog="s2s diagnose",
@@ -71,31 +99,7 @@ def main(argv: list[str]) -> int:
         metavar="N",
         help=f"{WITHIN} (default: %(default)s; small cells gain nothing from more)",
     )
-    options = parser.parse_args(argv)
-
-    from s2s.registry.words import given_spec
-
-    settings = _settings(options, QUICK if options.quick else usual)
-    cells = [given_spec(word, "--cells") for word in options.cells]
-    folder = None if options.output is None else _folder(options.output)
-
-    from s2s.commands.output import Output
-    from s2s.diagnosis.diagnosis import diagnose
-    from s2s.diagnosis.plot import check_matplotlib, pictures
-    from s2s.diagnosis.report import files, text
-
-    use_threads(options.threads)
-    if folder is not None:
-        check_matplotlib()  # before minutes are spent
-    found = diagnose(cells, settings, tell=lambda line: print(f"s2s: {line}", file=sys.stderr, flush=True))
-    print(text(found), flush=True)
-    if folder is not None:
-        contents = {name: written.encode() for name, written in files(found).items()}
-        for name, content in {**contents, **pictures(found)}.items():
-            with Output(str(folder / name)) as output:
-                output.write_bytes(content)
-        print(f"s2s: {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}", file=sys.stderr)
-    return 0
+    return parser
 
 
 def _settings(options: Any, usual: Settings) -> Settings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,44 @@ SUMMARY = "score outputs against references: BLEU, chrF, TER, cased and lower-ca
 
 def main(argv: list[str]) -> int:
     """Run `s2s evaluate HYP REF [REF...]`."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    _check(parser, options)
+
+    from s2s.evaluation.evaluate import evaluate
+    from s2s.registry.words import given_spec
+
+    metrics = [given_spec(word, "--metrics") for word in options.metrics or ()]
+    outputs, references, sources = _texts(options)
+    systems = outputs if sources is None else {**outputs, **_baselines(options, outputs, references, sources)}
+    resamples = options.resamples
+    if resamples is None:
+        resamples = RESAMPLES if len(systems) > 1 else 0
+    rows = evaluate(
+        systems,
+        references,
+        metrics=metrics or (METRICS if sources is None else SUMMARY_METRICS),
+        resamples=resamples,
+        by_length=options.by_length,
+        buckets=options.buckets,
+    )
+    _print(rows, options, sentences=len(references[0]), resamples=resamples)
+    if sources is not None:
+        from s2s.commands.abstraction import tell
+
+        tell(
+            {**outputs, **_numbered(references)},
+            sources,
+            report=options.report,
+            plot=options.plot,
+            quiet=options.json,
+        )
+    if not options.json:
+        print(counted(len(references[0]), "sentence"), flush=True)
+    return 0
+
+
+def _parser() -> CommandLine:
     parser = CommandLine(
         prog="s2s evaluate",
         description="Score outputs against references, line by line, with sacreBLEU's signatures.",
@@ -89,7 +128,11 @@ def main(argv: list[str]) -> int:
         help="write as JSON how much of the outputs is new, repeated and copied, and their lengths; needs --sources",
     )
     summaries.add_argument("--plot", metavar="FILE", help="the same as a plot, .png or .svg; needs --sources")
-    options = parser.parse_args(argv)
+    return parser
+
+
+def _check(parser: CommandLine, options: Namespace) -> None:
+    """Report what cannot be done before the work begins."""
     if options.buckets is not None and options.by_length is None:
         parser.error("--buckets needs a unit; add --by-length words or --by-length characters")
     for name in ("lead", "report", "plot"):
@@ -100,61 +143,12 @@ def main(argv: list[str]) -> int:
     if options.plot is not None:
         from s2s.evaluation.pictures import format_of
 
-        format_of(options.plot)  # an unknown format is reported before the work
+        format_of(options.plot)
     for path in (options.report, options.plot):
         if path is not None:
             from s2s.commands.output import check_place
 
             check_place(path)
-
-    from s2s.evaluation.evaluate import evaluate
-    from s2s.evaluation.table import bootstrap_note, table
-    from s2s.registry.words import given_spec
-
-    metrics = [given_spec(word, "--metrics") for word in options.metrics or ()]
-    systems, references, sources = _texts(options)
-    outputs = dict(systems)
-    if sources is not None:
-        from s2s.evaluation.extracts import extracts
-
-        own = extracts(sources, references, options.lead or 1)
-        for name in systems:
-            if name in {**own, **_numbered(references)}:
-                raise DataError(
-                    f"{name!r} is the name of a baseline or reference; give the file of that name as ./{name}"
-                )
-        systems |= own
-    resamples = options.resamples
-    if resamples is None:
-        resamples = RESAMPLES if len(systems) > 1 else 0
-    rows = evaluate(
-        systems,
-        references,
-        metrics=metrics or (METRICS if sources is None else SUMMARY_METRICS),
-        resamples=resamples,
-        by_length=options.by_length,
-        buckets=options.buckets,
-    )
-    if options.json:
-        print(json.dumps([_plain(row) for row in rows], indent=2, ensure_ascii=False), flush=True)
-    else:
-        for line in table(rows, options.by_length):
-            print(line, flush=True)
-        if note := bootstrap_note(len(references[0]), resamples):
-            print(note, flush=True)
-    if sources is not None:
-        from s2s.commands.abstraction import tell
-
-        tell(
-            {**outputs, **_numbered(references)},
-            sources,
-            report=options.report,
-            plot=options.plot,
-            quiet=options.json,
-        )
-    if not options.json:
-        print(counted(len(references[0]), "sentence"), flush=True)
-    return 0
 
 
 def _texts(options: Namespace) -> tuple[dict[str, list[str]], list[list[str]], list[str] | None]:
@@ -189,6 +183,34 @@ def _texts(options: Namespace) -> tuple[dict[str, list[str]], list[list[str]], l
         [one for path in options.references for one in texts[path]],
         None if options.sources is None else texts[options.sources][0],
     )
+
+
+def _baselines(
+    options: Namespace, outputs: dict[str, list[str]], references: list[list[str]], sources: list[str]
+) -> dict[str, list[str]]:
+    """Extracts of the documents, by name."""
+    from s2s.evaluation.extracts import extracts
+
+    own = extracts(sources, references, options.lead or 1)
+    for name in outputs:
+        if name in {**own, **_numbered(references)}:
+            raise DataError(
+                f"{name!r} is the name of a baseline or reference; give the file of that name as ./{name}"
+            )
+    return own
+
+
+def _print(rows: Iterator[Row], options: Namespace, *, sentences: int, resamples: int) -> None:
+    if options.json:
+        print(json.dumps([_plain(row) for row in rows], indent=2, ensure_ascii=False), flush=True)
+        return
+
+    from s2s.evaluation.table import bootstrap_note, table
+
+    for line in table(rows, options.by_length):
+        print(line, flush=True)
+    if note := bootstrap_note(sentences, resamples):
+        print(note, flush=True)
 
 
 def _numbered(references: list[list[str]]) -> dict[str, list[str]]:

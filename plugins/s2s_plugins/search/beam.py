@@ -13,7 +13,7 @@ from s2s.nn.cell import State, select_state
 from s2s.search.defaults import ALPHA, BEAM, BETA, NORMALIZATION
 from s2s.search.hypotheses import Hypothesis
 from s2s.search.limits import MOST_PENALTY
-from s2s.search.stepper import Stepper
+from s2s.search.stepper import Best, Stepper
 from s2s.search.strategy import SearchStrategy
 from s2s_plugins.search.coverage import check_weights, coverage_penalty
 from s2s_plugins.search.normalization import LengthNormalization, Normalization
@@ -58,6 +58,22 @@ class _Finished(NamedTuple):
 
     def select(self, rows: Tensor) -> _Finished:
         return _Finished(*(values[rows] for values in self))
+
+
+class _Extensions(NamedTuple):
+    """Extensions of the live prefixes of each row by one token, best first, [rows, some]."""
+
+    totals: Tensor  # sums of log-probabilities, of float64
+    tokens: Tensor
+    log_probs: Tensor  # of the token alone
+    parents: Tensor  # the beam of the prefix
+    ends: Tensor  # whether the token is the end
+
+    def gather(self, places: Tensor) -> _Extensions:
+        return _Extensions(*(values.gather(1, places) for values in self))
+
+    def select(self, rows: Tensor) -> _Extensions:
+        return _Extensions(*(values[rows] for values in self))
 
 
 class _Outcome(NamedTuple):
@@ -141,7 +157,7 @@ class Beam(SearchStrategy):
         longest_minimum = int(minimums.max()) if len(minimums) else 0
         bounds = _Bounds(limits, minimums, self.lengths.divisors(limits + 1))
         sentences = list(range(len(limits)))  # the sentence that each row of the batch stands for
-        live = torch.zeros(len(sentences), 1, dtype=torch.float64, device=device)
+        live = torch.zeros(len(sentences), 1, dtype=torch.float64, device=device)  # sums of log-probabilities
         tokens = torch.full((len(sentences), 1), bos, dtype=torch.int64, device=device)
         finished = _Finished.none(len(sentences), self.n_best, device)
         # Attention of each prefix to each source token, summed over its symbols, [rows, beams, source].
@@ -151,81 +167,107 @@ class Beam(SearchStrategy):
         for time in itertools.count() if sentences else ():
             # One more than the beam: if the end is among them, `size` others remain.
             step = stepper.best(tokens, state, self.size + 1)
-            # A diverged model gives NaN: such tokens are impossible, so the search ends.
-            log_probs = step.log_probs.masked_fill(step.log_probs.isnan(), -torch.inf)
-            ends = step.tokens == eos
-            if time < longest_minimum:
-                too_short = (bounds.minimums > time).view(-1, 1, 1)
-                log_probs = log_probs.masked_fill(ends & too_short, -torch.inf)
-            beams, width = ends.shape[1:]
             before = covered
             if self.beta > 0:
                 looked = check_weights(step.weights, self.beta)
                 before = torch.zeros_like(looked) if before is None else before
                 covered = before + looked
+            too_short = bounds.minimums > time if time < longest_minimum else None
+            candidates = self._extend(live, step, eos, too_short)
+            scores = self._scores(candidates.totals, time + 1, covered, stepper, candidates.parents)
+            finished = finished.merge(self._ended(candidates, scores, time))
+            others = candidates.ends.to(torch.uint8).sort(dim=1, stable=True).indices[:, : self.size]
+            following = candidates.gather(others)
+            following = following._replace(totals=following.totals.masked_fill(following.ends, -torch.inf))
+            paths.grow(sentences, following.parents, following.tokens, following.log_probs, step.weights)
 
-            # All candidates, sorted. The sort is stable and candidates are ordered by beam, so ties go to the
-            # lower beam; of the best 2 * size at most `size` are ends.
-            totals, places = (
-                (live.unsqueeze(-1) + log_probs).flatten(1).sort(dim=1, descending=True, stable=True)
-            )
-            totals, places = totals[:, : 2 * self.size], places[:, : 2 * self.size]
-            ends = ends.flatten(1).gather(1, places)
-            own_log_probs = log_probs.flatten(1).gather(1, places)
-            parents = places // width
-
-            scores = totals / self.lengths.divisor(time + 1)
-            if covered is not None:
-                penalties = self.beta * coverage_penalty(covered, stepper.source_lengths)
-                scores = scores + penalties.gather(1, parents)
-            ended = _Finished(
-                scores.masked_fill(~ends, -torch.inf), parents + time * self.size, own_log_probs
-            )
-            finished = finished.merge(_Finished(*(values[:, : self.size] for values in ended)))
-
-            others = ends.to(torch.uint8).sort(dim=1, stable=True).indices[:, : self.size]
-            next_live = totals.masked_fill(ends, -torch.inf).gather(1, others)
-            parents, places = parents.gather(1, others), places.gather(1, others)
-            tokens = step.tokens.flatten(1).gather(1, places)
-            paths.grow(sentences, parents, tokens, own_log_probs.gather(1, others), step.weights)
-
-            # Done: no live prefix can overtake. A sentence must leave at once if it may not or cannot be
-            # extended, or its live prefixes of this time would be lost; otherwise it may stay, since nothing
-            # found later changes its result.
-            done = next_live[:, 0] / bounds.last_divisors <= finished.scores[:, -1]
-            must_leave = (bounds.limits <= time) | (next_live[:, 0] == -torch.inf)
-            leaves = (done.long() + 2 * must_leave.long()).tolist()  # the only synchronization of a step
+            leaves = self._leaves(following.totals[:, 0], finished, bounds, time)
             rows = torch.arange(len(sentences), device=device)
             # A smaller batch is faster, but making it smaller copies the memory: wait until it is worth it.
             if max(leaves) >= 2 or 8 * sum(leaves) >= len(leaves):
-                leaving = torch.tensor(
-                    [row for row, leave in enumerate(leaves) if leave], device=device
-                ).long()
-                rows = torch.tensor(
-                    [row for row, leave in enumerate(leaves) if not leave], device=device
-                ).long()
-                live_scores = live / self.lengths.divisor(time)
-                if before is not None:
-                    live_scores = live_scores + self.beta * coverage_penalty(before, stepper.source_lengths)
+                leaving, rows = (
+                    torch.tensor([row for row, leave in enumerate(leaves) if bool(leave) == wanted])
+                    .long()
+                    .to(device)
+                    for wanted in (True, False)
+                )
                 outcomes.append(
                     _Outcome(
                         [sentences[row] for row, leave in enumerate(leaves) if leave],
                         time,
                         finished.select(leaving),
-                        live_scores[leaving],
+                        self._scores(live, time, before, stepper)[leaving],
                     )
                 )
                 sentences = [sentences[row] for row, leave in enumerate(leaves) if not leave]
                 if not sentences:
                     break
                 stepper, bounds, finished = stepper.keep(rows), bounds.select(rows), finished.select(rows)
-                next_live, parents, tokens = next_live[rows], parents[rows], tokens[rows]
-            live = next_live
-            origins = (rows.unsqueeze(1) * beams + parents).flatten()
-            state = select_state(step.state, origins)
+                following = following.select(rows)
+            origins = (rows.unsqueeze(1) * live.size(1) + following.parents).flatten()
+            live, tokens, state = following.totals, following.tokens, select_state(step.state, origins)
             if covered is not None:
-                covered = covered.flatten(0, 1)[origins].unflatten(0, parents.shape)
+                covered = covered.flatten(0, 1)[origins].unflatten(0, live.shape)
         return self._collect(paths, outcomes, last_times)
+
+    def _extend(self, live: Tensor, step: Best, eos: int, too_short: Tensor | None) -> _Extensions:
+        """The best ``2 * size`` extensions of each row; at most `size` of them are ends.
+
+        The sort is stable and candidates are ordered by beam, so ties go to the lower beam.
+
+        Args:
+            live: sums of log-probabilities of the live prefixes, [rows, beams].
+            step: their possible tokens, [rows, beams, size + 1].
+            eos: the end.
+            too_short: rows that must not end yet; None: no row.
+        """
+        # A diverged model gives NaN: such tokens are impossible, so the search ends.
+        log_probs = step.log_probs.masked_fill(step.log_probs.isnan(), -torch.inf)
+        ends = step.tokens == eos
+        if too_short is not None:
+            log_probs = log_probs.masked_fill(ends & too_short.view(-1, 1, 1), -torch.inf)
+        totals, places = (live.unsqueeze(-1) + log_probs).flatten(1).sort(dim=1, descending=True, stable=True)
+        totals, places = totals[:, : 2 * self.size], places[:, : 2 * self.size]
+        tokens, log_probs, ends = (
+            values.flatten(1).gather(1, places) for values in (step.tokens, log_probs, ends)
+        )
+        return _Extensions(totals, tokens, log_probs, places // step.tokens.size(-1), ends)
+
+    def _scores(
+        self,
+        totals: Tensor,
+        symbols: int,
+        covered: Tensor | None,
+        stepper: Stepper,
+        parents: Tensor | None = None,
+    ) -> Tensor:
+        """Scores of hypotheses of so many symbols; `parents` are their beams in `covered`, None: all in order."""
+        scores = totals / self.lengths.divisor(symbols)
+        if covered is None:
+            return scores
+        penalties = self.beta * coverage_penalty(covered, stepper.source_lengths)
+        return scores + (penalties if parents is None else penalties.gather(1, parents))
+
+    def _ended(self, candidates: _Extensions, scores: Tensor, time: int) -> _Finished:
+        """Those of the best `size` candidates that end."""
+        ended = _Finished(
+            scores.masked_fill(~candidates.ends, -torch.inf),
+            candidates.parents + time * self.size,
+            candidates.log_probs,
+        )
+        return _Finished(*(values[:, : self.size] for values in ended))
+
+    def _leaves(self, best: Tensor, finished: _Finished, bounds: _Bounds, time: int) -> list[int]:
+        """For each row 0 if it goes on, 1 if it is done, 2 or more if it must leave now.
+
+        It is done if no live prefix can overtake, the best of which has the sum `best`, [rows]; it may then stay, since
+        nothing that is found later changes its result. It must leave if it may not or cannot be extended, or its live
+        prefixes of this time would be lost.
+        """
+        done = best / bounds.last_divisors <= finished.scores[:, -1]
+        must_leave = (bounds.limits <= time) | (best == -torch.inf)
+        leaves: list[int] = (done.long() + 2 * must_leave.long()).tolist()  # a step's only synchronization
+        return leaves
 
     def _collect(
         self, paths: Paths, outcomes: list[_Outcome], last_times: list[int]

@@ -346,6 +346,20 @@ class Place:
         )
 
 
+class _Deal(NamedTuple):
+    """When an epoch's list of batches was last dealt out to the ranks.
+
+    Attributes:
+        epoch: of the list.
+        position: batches that each rank had done, or would have with the current number of ranks.
+        done: batches of the list that all of them had done.
+    """
+
+    epoch: int
+    position: int
+    done: int
+
+
 class Sampler(Place):
     """The order of training and the place in it.
 
@@ -382,8 +396,7 @@ class Sampler(Place):
         self.bounds = bounds
         self.weights = weights
         self._made: tuple[int, Epoch] | None = None
-        self._dealt_from = (0, 0, 0)
-        """Epoch, position and number of batches that were done when the list was distributed."""
+        self._deal = _Deal(epoch=0, position=0, done=0)
 
     def batches(self, epoch: int) -> Epoch:
         """All batches of an epoch, before they are dealt out."""
@@ -401,19 +414,22 @@ class Sampler(Place):
         return self._made[1]
 
     def dealt(self, batches: Epoch) -> Numbers:
-        """Which batches of the list this rank gets, in order, [batches of this rank]."""
-        position, behind = self._behind(batches.epoch)
-        each = -(-(len(batches) - behind) // self.ranks)
-        rest = (behind + np.arange(each) * self.ranks + self.rank) % max(1, len(batches))
-        return np.concatenate([np.zeros(position, np.int64), rest])
+        """Which batches of the list this rank gets, in order, [batches of this rank].
 
-    def _behind(self, epoch: int) -> tuple[int, int]:
-        dealt_in, *place = self._dealt_from
-        return (place[0], place[1]) if dealt_in == epoch else (0, 0)
+        What it did before the last deal is of no interest any more, and stands there as batch 0.
+        """
+        deal = self._deal_of(batches.epoch)
+        each = -(-(len(batches) - deal.done) // self.ranks)
+        rest = (deal.done + np.arange(each) * self.ranks + self.rank) % max(1, len(batches))
+        return np.concatenate([np.zeros(deal.position, np.int64), rest])
+
+    def _deal_of(self, epoch: int) -> _Deal:
+        return self._deal if self._deal.epoch == epoch else _Deal(epoch, position=0, done=0)
 
     def state_dict(self) -> dict[str, Any]:
-        """As of `Place`, and the position and number of batches done when the list was last distributed."""
-        return {**super().state_dict(), "dealt_from": list(self._behind(self.epoch))}
+        """As of `Place`, and the position and number of batches done when the list was last dealt out."""
+        deal = self._deal_of(self.epoch)
+        return {**super().state_dict(), "dealt_from": [deal.position, deal.done]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes where a checkpoint says.
@@ -421,16 +437,16 @@ class Sampler(Place):
         Raises:
             DataError: the checkpoint's training order cannot be continued here.
         """
-        self._dealt_from = (state["epoch"], *state.get("dealt_from", (0, 0)))
+        self._deal = _Deal(state["epoch"], *state.get("dealt_from", (0, 0)))
         super().load_state_dict(state)
 
     def deal_anew(self, state: Mapping[str, Any]) -> None:
-        """Distributes the rest of the epoch over the current number of ranks.
+        """Deals the rest of the epoch out to the current number of ranks.
 
         The position then is how many batches each of them would have had.
         """
-        position, behind = self._behind(self.epoch)
-        total = len(self.batches(self.epoch))
-        behind = min(total, behind + (self.position - position) * state["ranks"])
-        self.position = self.moved_to = -(-behind // self.ranks)
-        self._dealt_from = (self.epoch, self.position, behind)
+        deal = self._deal_of(self.epoch)
+        done = deal.done + (self.position - deal.position) * state["ranks"]
+        done = min(done, len(self.batches(self.epoch)))  # some were dealt twice at the end
+        self.position = self.moved_to = -(-done // self.ranks)
+        self._deal = _Deal(self.epoch, self.position, done)

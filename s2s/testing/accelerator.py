@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -26,6 +27,7 @@ _WITHOUT_DRIVER = torch.device("meta")
 _TWO_DEVICES = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_", "aten::copy_"}
 """Operations that CUDA allows with tensors on the CPU: these are indices, or copied."""
 _OF_LISTS = (torch.tensor, torch.as_tensor)
+_INDEXING = (Tensor.__getitem__, Tensor.__setitem__)
 _RECURRENT = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
 """Computed by cuDNN on CUDA; the CPU's operations behind them are others than those of any accelerator."""
 
@@ -141,9 +143,20 @@ class _Functions(TorchFunctionMode):
             return func(*args, **kwargs)
         if func in (Tensor.untyped_storage, Tensor.data_ptr) and isinstance(args[0], Placed):
             return func(args[0].numbers)
+        if func in _INDEXING and isinstance(args[0], Placed):
+            args = (args[0], _with_tensors(args[1]), *args[2:])
         if func is Tensor.cuda:
             return args[0].to(_WITHOUT_DRIVER)
         return func(*tree_map(_without_driver, args), **tree_map(_without_driver, kwargs))
+
+
+def _with_tensors(index: Any) -> Any:
+    """An index without lists, of which torch makes tensors that no operation sees."""
+    if isinstance(index, tuple):
+        return tuple(map(_with_tensors, index))
+    if not isinstance(index, (list, np.ndarray)):
+        return index
+    return torch.tensor(index, dtype=None if len(index) else torch.int64)
 
 
 def _without_driver(one: Any) -> Any:
@@ -159,6 +172,8 @@ def _is_accelerator(one: Any) -> bool:
 def _run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     name = func._schema.name
     given = tree_leaves((args, kwargs))
+    if any(map(_has_no_numbers, given)):
+        raise NotImplementedError(f"{name} of a tensor whose making the emulation did not see")
     placed = {id(one.numbers): one for one in given if isinstance(one, Placed)}
     if func._can_decompose() and torch.is_inference_mode_enabled():  # elsewhere torch has done so
         with _Operations():  # type: ignore[no-untyped-call]
@@ -180,6 +195,10 @@ def _run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if not there:
             return found
         return tree_map(lambda one: _place(one, placed) if isinstance(one, Tensor) else one, found)
+
+
+def _has_no_numbers(one: Any) -> bool:
+    return isinstance(one, Tensor) and not isinstance(one, Placed) and one.device == _WITHOUT_DRIVER
 
 
 def _place(values: Tensor, placed: Mapping[int, Placed]) -> Placed:

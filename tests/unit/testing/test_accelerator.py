@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -51,6 +52,41 @@ def test_in_inference_mode_too(device: torch.device, operation: str) -> None:
     with torch.inference_mode(), pytest.raises(DeviceMismatch):
         here = torch.randn(3, 3)
         MIXED[operation](here, here.to(device))
+
+
+INDICES: dict[str, Any] = {
+    "a number": 1,
+    "a slice": (slice(None), slice(1, 3)),
+    "a list": (1, [0, 2]),
+    "an empty list": (1, []),
+    "two lists": ([0, 1], [1, 2]),
+    "an array": (slice(None), np.array([2, 0])),
+    "a mask in a list": [True, False],
+    "a tensor": (1, torch.tensor([0, 2])),
+    "a mask": torch.arange(6).view(2, 3) > 2,
+    "a new axis": (None, ..., 1),
+}
+
+
+@pytest.mark.parametrize("name", INDICES)
+@pytest.mark.parametrize("inference", [False, True])
+def test_indices(device: torch.device, name: str, *, inference: bool) -> None:
+    with torch.inference_mode(inference):
+        here = torch.arange(6.0).view(2, 3)
+        there = here.to(device)
+        assert torch.equal(there[INDICES[name]].cpu(), here[INDICES[name]])
+        for value in (7.0, torch.tensor(8.0)):
+            here[INDICES[name]], there[INDICES[name]] = value, value
+            assert torch.equal(there.cpu(), here)
+
+
+def test_a_tensor_without_numbers_is_no_result() -> None:
+    unseen = torch.zeros(3, device="meta")
+    with (
+        emulated_accelerator() as device,
+        pytest.raises(NotImplementedError, match="add of a tensor whose making the emulation did not see"),
+    ):
+        torch.add(unseen, torch.zeros(3, device=device))
 
 
 def test_layers_whose_input_is_elsewhere(device: torch.device) -> None:

@@ -8,9 +8,13 @@
     def test_my_cell(check):
         check()
 
-`s2s plugins check` prints the same, check by check.
+`s2s plugins check` prints the same, check by check. What no kit covers on a GPU can be tested without one:
+
+    with emulated_accelerator() as device:   # refuses tensors of two devices, and computes on the CPU
+        model.to(device)(x.to(device))
 """
 
+from s2s.testing.accelerator import DeviceMismatch, emulated_accelerator
 from s2s.testing.kit import Check, FailedChecks, Nonconforming, Outcome, Report, examine
 from s2s.testing.kits import (
     KITS,
@@ -32,6 +36,7 @@ from s2s.testing.kits import (
 __all__ = [
     "KITS",
     "Check",
+    "DeviceMismatch",
     "FailedChecks",
     "Nonconforming",
     "Outcome",
@@ -49,5 +54,6 @@ __all__ = [
     "check_task",
     "check_tokenizer",
     "conformance",
+    "emulated_accelerator",
     "examine",
 ]

@@ -8,7 +8,7 @@ import pytest
 
 import s2s
 from s2s.inference.translation import Translation
-from s2s.testing.accelerator import emulated_accelerator
+from s2s.testing import emulated_accelerator
 from tests.references.emulated_training import emulated_training
 from tests.references.tiny import sentences, tiny_bundle
 from tests.references.tiny_classifier import tiny_classifier

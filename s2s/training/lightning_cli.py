@@ -28,7 +28,16 @@ from s2s.training.impossible import refuse_the_impossible
 from s2s.training.loop import stop_and_validate_between_steps
 from s2s.training.metrics_table import MetricsTable
 from s2s.training.nameable import LIGHTNING, is_plain
-from s2s.training.options import DEFAULT_SEED, DEFAULT_TASK, LINKED, Config, Vocabulary, Written, given_value
+from s2s.training.options import (
+    DEFAULT_SEED,
+    DEFAULT_TASK,
+    LINKED,
+    Config,
+    Vocabulary,
+    Written,
+    file_of,
+    given_value,
+)
 from s2s.training.out_of_memory import train_in_parts_what_does_not_fit
 from s2s.training.parser_errors import plain_error
 from s2s.training.precision import AUTO, PRECISION, precision_here, precision_to_go_on, slow_precision
@@ -112,7 +121,9 @@ class TaskCLI(LightningCLI):
         try:
             self.config = parser.parse_args(arguments)
         except (ArgumentError, TypeError, ValueError) as error:
-            raise ConfigError(plain_error(str(error), self.command)) from error
+            told = plain_error(str(error), self.command)
+            file = file_of(self.written, told.partition(":")[0])
+            raise ConfigError(f"{file}: {told}" if file else told) from error
         seed = self.config.seed_everything
         if not 0 <= seed <= MOST_SEED:
             raise ConfigError(f"seed_everything {seed} is impossible; it must be from 0 to {MOST_SEED}")

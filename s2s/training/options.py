@@ -62,10 +62,12 @@ class Config:
     Attributes:
         name: The recipe's name, the file's stem, or "" for a tree from Python.
         tree: What it holds.
+        file: Its path, for messages; "" for a tree from Python.
     """
 
     name: str
     tree: dict[str, Any]
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def read_config(name: str) -> Config:
     if not isinstance(tree, dict):
         found = "it is empty" if tree is None else f"it holds a {type(tree).__name__}"
         raise ConfigError(f"{path}: expected `key: value` lines, but {found}")
-    return Config(_run_name(path), tree)
+    return Config(_run_name(path), tree, str(path))
 
 
 def _run_name(path: Path) -> str:
@@ -176,6 +178,17 @@ def given_value(written: Iterable[Written], key: str) -> Any:
     return value
 
 
+def file_of(written: Iterable[Written], key: str) -> str:
+    """The configuration file that gave the value of a key last; "" if it, or a part of it, was given elsewhere."""
+    file = ""
+    for item in written:
+        if isinstance(item, Option):
+            file = "" if f"{item.key}.".startswith(f"{key}.") else file
+        elif any(below == key for below, _ in _dotted("", item.tree)):
+            file = item.file
+    return file
+
+
 def _dotted(prefix: str, tree: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
     """The values of a tree by their full dotted keys; keys in the tree may already have dots."""
     for name, value in tree.items():
@@ -237,7 +250,10 @@ class Vocabulary:
         arguments = []
         for item in written:
             if isinstance(item, Config):
-                tree = self._tree(item.tree, "")
+                try:
+                    tree = self._tree(item.tree, "")
+                except ConfigError as error:
+                    raise ConfigError(f"{item.file}: {error}" if item.file else str(error)) from error
                 arguments.append(f"--config={as_text(tree)}")
             else:
                 arguments.append(f"--{item.key}={self._option(item)}")

@@ -441,6 +441,30 @@ def test_a_mistake_is_answered_in_one_line(
 
 
 @pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("model: {warmup_step: 5}", "mine.yaml: unknown option 'model.warmup_step'; did you mean"),
+        (
+            "model: {encoder: {class_path: Recurrent, init_args: {hiden_size: 5}}}",
+            "mine.yaml: encoder 'Recurrent'",
+        ),
+        ("model: {warmup_steps: many}", "mine.yaml: model.warmup_steps: expected int, got 'many'."),
+        ("{model.warmup_steps: many}", "mine.yaml: model.warmup_steps: expected int, got 'many'."),
+        ("model: {warmup_steps: 5}", "model.warmup_steps: expected int, got 'much'."),
+    ],
+)
+def test_a_mistake_in_a_file_is_told_with_the_file(
+    text: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unless the command line, or a later file, gives the wrong value."""
+    Path("mine.yaml").write_text(text)
+    Path("other.yaml").write_text("model: {patience: 3}")
+    files = ["-c", "demo", "-c", "mine.yaml", "-c", "other.yaml"]
+    assert main(["fit", *files, *(["--model.warmup_steps", "much"] if "much" in told else [])]) == 2
+    assert capsys.readouterr().err.startswith(f"s2s: error: {told}")
+
+
+@pytest.mark.parametrize(
     ("name", "told"),
     [
         (

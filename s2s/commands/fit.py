@@ -5,6 +5,6 @@ SUMMARY = "train a model"
 
 def main(argv: list[str]) -> int:
     """Run `s2s fit`."""
-    from s2s.training.cli import run
+    from s2s.commands.training import run
 
     return run("fit", argv)

@@ -5,6 +5,6 @@ SUMMARY = "score a checkpoint on the test set"
 
 def main(argv: list[str]) -> int:
     """Run `s2s test`."""
-    from s2s.training.cli import run
+    from s2s.commands.training import run
 
     return run("test", argv)

@@ -108,14 +108,21 @@ def _from_mapping(tree: Mapping[str, Any]) -> list[Written]:
     return written
 
 
-def run(command: str, argv: Sequence[str]) -> int:
-    """Run `s2s fit`, `s2s validate` or `s2s test` with a command line."""
+def run(command: str, argv: Sequence[str], written: list[Written] | None = None) -> int:
+    """Run `s2s fit`, `s2s validate` or `s2s test`.
+
+    Args:
+        command: which.
+        argv: its command line.
+        written: what `read_command_line` found in it; None: it is read here.
+    """
     with quiet():
         if (asked := help_asked_for(command, argv)) is not None:
             print(asked)
             return 0
         printing = "--print_config" in argv
-        written = read_command_line([word for word in argv if word != "--print_config"])
+        if written is None:
+            written = read_command_line([word for word in argv if word != "--print_config"])
         started = _Run(command, written, only_print=printing)
         if printing:
             print(started.config_text(), end="")

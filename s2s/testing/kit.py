@@ -22,9 +22,10 @@ import torch
 from s2s.errors import ConfigError, PluginError
 from s2s.registry.parts import SIZES
 
+OWN_SIZES = "inputs of 3 to 7; states of 4, 6, 8, 12 and more, all even"
 OTHER_OPTIONS = (
-    "if it rightly refuses a size, give it options that fit those of the kit (inputs of 3 to 7; states of 4, 6, 8, "
-    "12 and more, all even): --option NAME=VALUE, or functools.partial in a test"
+    f"if it rightly refuses a size, give it options that fit those of the kit ({OWN_SIZES}): --option NAME=VALUE, "
+    "or functools.partial in a test"
 )
 
 WRAPPERS = ("__torch_function__", "__torch_dispatch__", "_run", "_check_devices")

@@ -71,6 +71,9 @@ def run(options: Namespace) -> int:
     entries = [entry for entry in entries if entry.kind in KITS]
     parts = [_load(entry) for entry in entries]
     given = _shared(parts, given_options(options.option))
+    for entry, part, own in zip(entries, parts, given, strict=True):
+        if own and callable(part):
+            _try(entry, own)
 
     explained: dict[str, str] = {}  # explanations of the part's failures -> the check that had it first
 
@@ -125,6 +128,32 @@ def _shared(parts: Sequence[Any], given: Mapping[str, Any]) -> list[dict[str, An
         if name not in known and all(map(callable, parts)):  # else it may be of one that cannot be imported
             raise ConfigError("--option: " + unknown("option", name, known))
     return [{name: value for name, value in given.items() if name in own} for own in settable]
+
+
+def _try(entry: Entry, given: Mapping[str, Any]) -> None:
+    """Refuse options that the part refuses, if it can be built without them: else all of its checks would fail.
+
+    Raises:
+        ConfigError: what the part says.
+    """
+    from s2s.registry.parts import SIZES, factory
+    from s2s.testing import KITS
+    from s2s.testing.kit import OWN_SIZES
+
+    def refused(options: Mapping[str, Any]) -> ConfigError | None:
+        try:
+            part = factory(entry.kind, {"class_path": entry.name, "init_args": dict(options)})
+            for check in KITS[entry.kind][1:2]:  # after that of the constructor comes one that builds it
+                check(part)
+        except ConfigError as error:
+            return error
+        except Exception:  # what is wrong with the part, its checks will tell
+            return None
+        return None
+
+    if (error := refused(given)) and not refused({}):
+        sizes = f" (the sizes here: {OWN_SIZES})" if entry.kind in SIZES else ""
+        raise ConfigError(f"--option: {error}{sizes}") from error
 
 
 def _outcomes(

@@ -325,6 +325,18 @@ def test_a_declared_failure_that_passes_is_told(
         (["check", "./absent"], "./absent: no such file or folder"),
         (["check", "LSTM", "--option", "forget_bias"], "--option 'forget_bias': expected KEY=VALUE"),
         (["check", "LSTM", "--option", "forget=1"], "unknown option 'forget'; did you mean 'forget_bias'"),
+        (
+            ["check", "LSTM", "--option", "forget_bias=many"],
+            "--option: cell 'LSTM': option 'forget_bias' is 'many'; it must be of type float",
+        ),
+        (
+            ["check", "MultiHead", "--option", "heads=5"],
+            "--option: attention_size 4 cannot be shared out among 5 heads; choose a multiple of 5 (the sizes here: in",
+        ),
+        (
+            ["check", "Beam", "--option", "size=0"],
+            "--option: beam size 0 is impossible; it must be 1 or more",
+        ),
         (["check", "fit"], "there is no kit for kind command; there are kits for cell"),
         (["show", "Recurrent"], "several parts; say which: --kind encoder, --kind decoder"),
         (["show", "LSTM", "--size", "width=3"], "unknown size of cell LSTM 'width'"),

@@ -110,24 +110,28 @@ def check_mixed_precision(factory: AttentionFactory) -> None:
     attention = build(factory, torch.float32)
     tolerance = TOLERANCES[torch.bfloat16]
     queries, (outputs, mask) = draw_queries(attention), draw_source(attention)
-    expected = ask_one_by_one(attention, queries, outputs, mask)
+    for dtype in (torch.float32, torch.bfloat16):  # both occur: of a cell's state, and of a product
+        given, source = queries.to(dtype), outputs.detach().to(dtype)
+        where = f"under bfloat16 autocast, with queries and outputs in {dtype}"
+        expected = ask_one_by_one(attention, given.float(), source.float(), mask)
+        with torch.autocast(outputs.device.type, torch.bfloat16), torch.no_grad():
+            found = ask_one_by_one(attention, given, source, mask)
+            first = name_leaves("state", attention.initial_state(attention.memorize(source, mask)))
+            for name, leaf in first.items():
+                if found[name].dtype != leaf.dtype:
+                    raise Nonconforming(
+                        f"that {name} is {found[name].dtype} {where}",
+                        f"{leaf.dtype}, as it began",
+                        "A state must keep the dtype that initial_state gave it.",
+                    )
+        remedy = (
+            "Take what bfloat16 cannot hold, such as sums over the source and positions, in float32 at least."
+        )
+        expect_same(found, expected, where, remedy, tolerance, types=False)
     with torch.autocast(outputs.device.type, torch.bfloat16), torch.no_grad():
-        found = ask_one_by_one(attention, queries, outputs, mask)
-        first = name_leaves("state", attention.initial_state(attention.memorize(outputs, mask)))
-        for name, leaf in first.items():
-            if found[name].dtype != leaf.dtype:
-                raise Nonconforming(
-                    f"that {name} is {found[name].dtype} under bfloat16 autocast",
-                    f"{leaf.dtype}, as it began",
-                    "A state must keep the dtype that initial_state gave it.",
-                )
         _expect_distribution(attention, LENGTHS, tolerance)
         if not attention.sequential:
             _compare_with_steps(attention, "bfloat16 autocast", tolerance)
-    remedy = (
-        "Take what bfloat16 cannot hold, such as sums over the source and positions, in float32 at least."
-    )
-    expect_same(found, expected, "in bfloat16 and in float32", remedy, tolerance, types=False)
 
 
 def check_batch_mates(factory: AttentionFactory) -> None:

@@ -304,22 +304,30 @@ def check_reads_context(factory: HeadFactory) -> None:
 
 
 def check_mixed_precision(factory: HeadFactory) -> None:
-    """Under bfloat16 autocast log-probabilities and loss are the same within rounding."""
+    """Under bfloat16 autocast log-probabilities and loss are the same within rounding, and in float32."""
     for where, head in _built(factory, torch.float32):
-        decoded, source, gold = draw_decoded(head), draw_source(head), draw_gold(head)
+        source, gold = draw_source(head), draw_gold(head)
+        for decoded in (draw_decoded(head), _narrow(draw_decoded(head))):
+            with torch.autocast(decoded.hidden.device.type, torch.bfloat16):
+                found = _values(head, decoded, gold, source)
+            how = f"under bfloat16 autocast, with hidden in {decoded.hidden.dtype} ({where})"
+            expected = _values(head, map_state(Tensor.float, decoded), gold, source)
+            remedy = "Take softmax and sums in float32."
+            expect_same(found, expected, how, remedy, TOLERANCES[torch.bfloat16], types=False)
+            for name, value in found.items():
+                if value.dtype != torch.float32:
+                    raise Nonconforming(
+                        f"that {name} is {value.dtype} {how}",
+                        "torch.float32",
+                        "Compute log-probabilities and sums over tokens in float32: bfloat16 has eight bits, and "
+                        "counts to 256.",
+                    )
 
-        with torch.autocast(decoded.hidden.device.type, torch.bfloat16):
-            found = _values(head, decoded, gold, source)
-        how, remedy = f"in bfloat16 and in float32 ({where})", "Take softmax and sums in float32."
-        expected = _values(head, decoded, gold, source)
-        expect_same(found, expected, how, remedy, TOLERANCES[torch.bfloat16], types=False)
-        for name in ("total", "nll"):
-            if found[name].dtype != torch.float32:
-                raise Nonconforming(
-                    f"that {name} is {found[name].dtype} under bfloat16 autocast ({where})",
-                    "torch.float32",
-                    "Sum over tokens in float32: bfloat16 counts only to 256.",
-                )
+
+def _narrow(decoded: Decoded) -> Decoded:
+    """As a decoder's last products under autocast give it; attention's weights and the embedded inputs are wider."""
+    context = None if decoded.context is None else decoded.context.bfloat16()
+    return decoded._replace(hidden=decoded.hidden.bfloat16(), context=context)
 
 
 def check_keeps_nothing(factory: HeadFactory) -> None:

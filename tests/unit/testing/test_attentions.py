@@ -169,6 +169,13 @@ class Draws(Sound):
         return super().keys(outputs + torch.rand_like(outputs))
 
 
+class LosesBitsOfTheQuery(Sound):
+    """Only where the query has no more than eight."""
+
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
+        return super().score(query + 1000 - 1000, keys)
+
+
 class KeepsTheLast(Sound):
     def keys(self, outputs: Tensor) -> Tensor:
         keys = super().keys(outputs)
@@ -248,7 +255,7 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (HistoryIsNotTold, "at_once_equals_steps", "at once and one by one .*Set sequential = True"),
     (TimesMix, "at_once_equals_steps", "at once and one by one .*fix the axis of time"),
     (NarrowsTheState, "mixed_precision", "state leaf 0 is torch.bfloat16 .*; expected torch.float32"),
-    (LosesBits, "mixed_precision", "in bfloat16 and in float32.*Take what bfloat16 cannot hold"),
+    (LosesBits, "mixed_precision", "under bfloat16 autocast.*Take what bfloat16 cannot hold"),
     (MeanOverTheBatch, "batch_mates", "in a batch and alone.*let no row see another"),
     (CountsPadding, "batch_mates", "in a batch and alone"),
     (MeanWhileItLearns, "batch_mates", "in a batch and alone .in training"),
@@ -256,6 +263,11 @@ WRONG: list[tuple[type[Sound], str, str]] = [
     (RowsByPlace, "select_state", "context after choosing rows.*Every leaf must be"),
     (TimesMix, "beams", r"of beams that share a memory.*Let attend take \[batch, time, hidden\]"),
     (MapsMoreThanValues, "map_values", "context with mapped values.*Return None from map_values unless"),
+    (
+        LosesBitsOfTheQuery,
+        "mixed_precision",
+        "with queries and outputs in torch.bfloat16.*in float32 at least",
+    ),
     (Draws, "keeps_nothing", "changes when the same is asked again; expected the same bits. Draw nothing"),
     (KeepsTheLast, "keeps_nothing", r"left \['\.kept'\] on the part; expected no change"),
     (

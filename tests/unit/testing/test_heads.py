@@ -238,6 +238,13 @@ class SumsInBfloat16(Sound):
         return answer._replace(total=answer.total.bfloat16() if narrow else answer.total)
 
 
+class AnswersInTheTypeOfHidden(Sound):
+    """In bfloat16 if the decoder says so, which its last product does under autocast."""
+
+    def log_probs(self, decoded: Decoded, source: Padded) -> Tensor:
+        return super().log_probs(decoded, source).to(decoded.hidden.dtype)
+
+
 class Draws(Sound):
     def mixed(self, decoded: Decoded) -> Tensor:
         mixed = super().mixed(decoded)
@@ -389,8 +396,13 @@ WRONG: list[tuple[type[Head], str, str]] = [
         "reads_context is True, but log_probs do not depend.*Set reads",
     ),
     (TouchesTheContext, "reads_context", "mat1 and mat2 shapes cannot be multiplied"),
-    (LosesBits, "mixed_precision", "log_probs in bfloat16 and in float32.*Take softmax and sums in float32"),
-    (SumsInBfloat16, "mixed_precision", "total is torch.bfloat16 under .*; expected torch.float32. Sum over"),
+    (LosesBits, "mixed_precision", "log_probs under bfloat16 autocast.*Take softmax and sums in float32"),
+    (AnswersInTheTypeOfHidden, "mixed_precision", "log_probs is torch.bfloat16 .* with hidden in torch.bfl"),
+    (
+        SumsInBfloat16,
+        "mixed_precision",
+        "total is torch.bfloat16 under .*; expected torch.float32. Compute log-pr",
+    ),
     (Draws, "keeps_nothing", "changes when the same is asked again; expected the same bits. Draw nothing"),
     (KeepsTheLast, "keeps_nothing", r"left \['\.kept'\] on the part; expected no change"),
     (WeightIsNoParameter, "keeps_nothing", "in a copy with the same state_dict.*a Parameter"),

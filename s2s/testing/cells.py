@@ -38,6 +38,7 @@ from s2s.testing.modules import (
     expect_exported,
     expect_held,
     expect_in_onnx,
+    expect_same_in_threads,
     expect_same_on_accelerator,
     name_leaves,
 )
@@ -341,10 +342,16 @@ def check_keeps_nothing(factory: CellFactory) -> None:
     expect_close("outputs of a second run", again, first, remedy)
     changed = [k for k, v in cell.state_dict().items() if k not in before or not torch.equal(v, before[k])]
     expect_held(cell, names, held, changed, "cell", remedy)
+    inputs = [x, x.flip(0), torch.randn_like(x), torch.randn_like(x)]
+    expect_same_in_threads([functools.partial(_outputs, cell, one, lengths) for one in inputs])
     copy = _cell(factory, torch.float64)
     copy.load_state_dict(cell.state_dict())
     remedy = "Make every learnt tensor of the cell a Parameter, and every other one a buffer."
     expect_close("outputs of a copy with the same state_dict", unroll(copy, x, lengths)[0], first, remedy)
+
+
+def _outputs(cell: RecurrentCell, x: Tensor, lengths: Tensor) -> dict[str, Tensor]:
+    return {"outputs": unroll(cell, x, lengths)[0]}
 
 
 def check_devices(factory: CellFactory) -> None:

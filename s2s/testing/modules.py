@@ -6,17 +6,21 @@ of all of them.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from s2s.nn.cell import State, leaves, map_state
 from s2s.testing.accelerator import emulated_accelerator
 from s2s.testing.comparing import AT_LEAST, TOLERANCES, differentiable, expect_close, in_float64
 from s2s.testing.kit import Nonconforming, told
+from s2s.testing.threads import at_once
 
 Values = Mapping[str, Tensor]
 """Tensors by the name used for them in messages."""
@@ -181,6 +185,9 @@ def expect_nothing_kept(
     expect_same_bits(run(part, inputs), first, "when the same is asked again", remedy)
     changed = [k for k, v in part.state_dict().items() if k not in before or not torch.equal(v, before[k])]
     expect_held(part, names, held, changed, "part", remedy)
+    expect_same_in_threads(
+        [functools.partial(run, part, one) for one in (inputs, others, draw(part), draw(part))]
+    )
     copy = build()
     copy.load_state_dict(part.state_dict())
     remedy = "Make every learnt tensor a Parameter, and every other one a buffer."
@@ -250,6 +257,41 @@ def expect_gradients(values: Values, inputs: Values, part: nn.Module) -> None:
                 "that the output depends on it",
                 "Use it, or remove it; look for detach(), .data and in-place changes.",
             )
+
+
+def expect_same_in_threads(runs: Sequence[Callable[[], Values]]) -> None:
+    """Check that runs in several threads at the same time give the same bits as one after the other.
+
+    Raises:
+        Nonconforming: they do not, or one raises an error.
+    """
+    remedy = "Keep nothing of a run on self, not even until its end: translation uses threads."
+    one_by_one = [run() for run in runs]
+    try:
+        found = at_once([functools.partial(_let_others_run, run) for run in runs])
+    except Exception as error:
+        raise Nonconforming(f"beside other threads {told(error)}", "no error", remedy) from error
+    for values, expected in zip(found, one_by_one, strict=True):
+        expect_same_bits(values, expected, "beside other threads", remedy)
+
+
+def _let_others_run(run: Callable[[], Values]) -> Values:
+    with _Waiting():
+        return run()
+
+
+class _Waiting(TorchFunctionMode):
+    """Lets another thread go on before each function of torch: runs are too short for Python to switch within one."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        time.sleep(3e-5)
+        return func(*args, **(kwargs or {}))
 
 
 _NARROW = (torch.float32, torch.bfloat16, torch.float16)

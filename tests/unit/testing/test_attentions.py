@@ -191,6 +191,18 @@ class WritesOverTheLast(KeepsTheLast):
         self.kept = None
 
 
+class HoldsItsQueryUntilTheEnd(Sound):
+    """Nothing is left, but other threads write it meanwhile."""
+
+    held: Tensor
+
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
+        self.held = query
+        scores = super().score(torch.tanh(query), keys) + super().score(self.held, keys)
+        self.__dict__.pop("held", None)
+        return scores
+
+
 class WeightIsNoParameter(Sound):
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__(query_size, memory_size)
@@ -275,6 +287,7 @@ WRONG: list[tuple[type[Sound], str, str]] = [
         "keeps_nothing",
         r"changed \['\.kept'\] and left \[\] on the part; expected no change",
     ),
+    (HoldsItsQueryUntilTheEnd, "keeps_nothing", "beside other threads.*not even until its end"),
     (WeightIsNoParameter, "keeps_nothing", "in a copy with the same state_dict.*a Parameter"),
     (
         CountsOnTheCPU,

@@ -182,6 +182,19 @@ class HasADict(Sound):
         return output, {"both": following}
 
 
+class HoldsItsGateUntilTheEnd(Sound):
+    """Nothing is left, but other threads write it meanwhile."""
+
+    gate: Tensor
+
+    def step(self, x: Tensor, state: Any, noise: Any = None) -> tuple[Tensor, Any]:
+        self.gate = torch.sigmoid(x)
+        output, following = super().step(x, state, noise)
+        output = output * self.gate
+        self.__dict__.pop("gate", None)
+        return output, following
+
+
 class WeightIsNoParameter(Sound):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -374,6 +387,7 @@ WRONG: list[tuple[type[RecurrentCell], str, str]] = [
     (KeepsTheLastSentence, "keeps_nothing", "keep no tensor of a sentence on self"),
     (RemembersItsGate, "keeps_nothing", r"a run changed \['\.gate'\] and left \[\] on the cell"),
     (CollectsItsInputs, "keeps_nothing", r"a run changed \['\.seen'\] and left \[\] on the cell"),
+    (HoldsItsGateUntilTheEnd, "keeps_nothing", "beside other threads.*not even until its end"),
     (WeightIsNoParameter, "keeps_nothing", "a copy with the same state_dict.*Parameter"),
     (DrawsInEvaluation, "keeps_nothing", "outputs of a second run"),
     (

@@ -10,11 +10,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partialmethod
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
@@ -26,6 +28,11 @@ _WITHOUT_DRIVER = torch.device("meta")
 
 _TWO_DEVICES = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_", "aten::copy_"}
 """Operations that CUDA allows with tensors on the CPU: these are indices, or copied."""
+_AT_ONCE = {
+    torch.ops.aten._conj.default: torch.ops.aten._conj_physical.default,
+    torch.ops.aten._neg_view.default: torch.ops.aten.neg.default,
+}
+"""Instead of a mark on a view, which operations below `__torch_dispatch__` do not heed."""
 _OF_LISTS = (torch.tensor, torch.as_tensor)
 _INDEXING = (Tensor.__getitem__, Tensor.__setitem__)
 _RECURRENT = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
@@ -39,14 +46,31 @@ class DeviceMismatch(RuntimeError):
 @contextmanager
 def emulated_accelerator() -> Iterator[torch.device]:
     """A context in which there is such a device, for this thread; its tensors cannot be used outside."""
-    swapping = torch.__future__.get_swap_module_params_on_conversion()
-    torch.__future__.set_swap_module_params_on_conversion(True)  # keeps tied parameters tied
-    try:
-        with _Functions(), _Operations(), warnings.catch_warnings():  # type: ignore[no-untyped-call]
-            warnings.filterwarnings("ignore", message="PyTorch was compiled without cuDNN")
-            yield ACCELERATOR
-    finally:
-        torch.__future__.set_swap_module_params_on_conversion(swapping)
+    with (
+        _Functions(),
+        _Operations(),  # type: ignore[no-untyped-call]
+        patch.object(nn.Module, "_apply", partialmethod(_apply_and_tie, nn.Module._apply)),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", message="PyTorch was compiled without cuDNN")
+        yield ACCELERATOR
+
+
+def _apply_and_tie(module: nn.Module, apply: Any, *args: Any, **kwargs: Any) -> nn.Module:
+    """`Module._apply`, which replaces parameters here: for each that several modules share, by one.
+
+    On a real accelerator they keep their identity, and change their data.
+    """
+    shared: dict[Tensor, list[tuple[nn.Module, str]]] = {}
+    for holder in module.modules():
+        for name, parameter in holder._parameters.items():
+            if parameter is not None:
+                shared.setdefault(parameter, []).append((holder, name))
+    applied: nn.Module = apply(module, *args, **kwargs)
+    for (first, its_name), *others in shared.values():
+        for holder, name in others:
+            holder._parameters[name] = first._parameters[its_name]
+    return applied
 
 
 class Placed(Tensor):
@@ -170,6 +194,7 @@ def _is_accelerator(one: Any) -> bool:
 
 
 def _run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    func = _AT_ONCE.get(func, func)
     name = func._schema.name
     given = tree_leaves((args, kwargs))
     if any(map(_has_no_numbers, given)):
@@ -178,6 +203,8 @@ def _run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     if func._can_decompose() and torch.is_inference_mode_enabled():  # elsewhere torch has done so
         with _Operations():  # type: ignore[no-untyped-call]
             return func.decompose(*args, **kwargs)
+    if name == "aten::_has_compatible_shallow_copy_type":  # to `Module._apply`: replace the parameter
+        return False
     if name == "aten::_to_copy":
         asked = kwargs.get("device")
         there = bool(placed) if asked is None else _is_accelerator(asked)

@@ -194,6 +194,35 @@ def test_training_is_that_of_the_cpu(device: torch.device) -> None:
         assert torch.allclose(moved[name], value, atol=1e-6)
 
 
+COMPLEX: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "polar": lambda x, y: torch.view_as_real(torch.polar(x, y)),
+    "product": lambda x, y: (x * y).abs(),
+    "parts": lambda x, y: (x * y).real + 2 * (x * y).imag,
+    "conjugate": lambda x, y: (x.conj() * y).imag,
+    "a part of the conjugate": lambda x, y: (x * y).conj().imag,
+    "view": lambda x, y: torch.view_as_complex(torch.view_as_real(x * y)).angle(),
+}
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+def test_complex_numbers(device: torch.device, name: str) -> None:
+    torch.manual_seed(0)
+    given = torch.rand(2, 3, 4, dtype=torch.float64)
+    found = {}
+    for place in ("cpu", device):
+        inputs = given.clone().to(place).requires_grad_()
+        x, y = inputs.unbind()
+        if name != "polar":
+            x, y = torch.complex(x, 2 * x), torch.complex(y, -y)
+        result = COMPLEX[name](x, y)
+        result.pow(2).sum().backward()
+        assert inputs.grad is not None
+        found[str(place)] = result.detach().cpu(), inputs.grad.cpu()
+    for one, other in zip(*found.values(), strict=True):
+        assert torch.allclose(one, other)
+        assert one.any()
+
+
 def test_saved_as_numbers(device: torch.device) -> None:
     file = io.BytesIO()
     torch.save({"x": torch.arange(3).to(device)}, file)
@@ -206,7 +235,6 @@ def test_outside_there_is_none() -> None:
     with emulated_accelerator():
         pass
     assert torch.zeros(1, device="meta").is_meta
-    assert not torch.__future__.get_swap_module_params_on_conversion()
     layer = nn.Linear(2, 2)
     layer.to(torch.float64)
     assert isinstance(layer.weight, nn.Parameter)

@@ -61,10 +61,11 @@ def test_of_an_ensemble_the_first_bundle_decides(bundle, tmp_path):
         assert both.translate(LINES) == both.translate(LINES, max_tokens=most)
 
 
-def test_the_command_says_which_option_allows_longer_outputs(bundle, capfd, monkeypatch):
+@pytest.mark.parametrize("command", ["translate", "summarize"])
+def test_the_command_says_which_option_allows_longer_outputs(bundle, command, capfd, monkeypatch):
     for options, option in (([], "--max-tokens"), (["--max-tokens", "3"], "--max-tokens")):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(LINES).encode())))
-        assert main(["translate", str(bundle), *options]) == 0
+        assert main([command, str(bundle), *options]) == 0
         assert f"outputs were cut at their token limit; see {option}\n" in capfd.readouterr().err
 
 

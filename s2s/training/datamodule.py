@@ -22,7 +22,7 @@ from s2s.text.corpus import BadLinePolicy, CorpusSpec, Sides, corpus_spec
 from s2s.text.sampler import BatchLimits, Place, Sampler, beyond_budget, by_length
 from s2s.text.store import PairStore, further_references
 from s2s.text.store_builder import TooLongPolicy, corpus_lines, file_digest, one_builder, pair_store
-from s2s.text.tokenizer import DEFAULT_TOKENIZER, UNK, Tokenizer
+from s2s.text.tokenizer import DEFAULT_TOKENIZER, SPECIALS, UNK, Tokenizer
 from s2s.training.pair_loader import PairBatches, PairLoader, Sampling, Tokenizers
 from s2s.untrusted import read_json
 
@@ -404,6 +404,10 @@ class PairData(pl.LightningDataModule):
             if UNK in ids:
                 found.update(tokenizer.unknown_texts(store.text("target", pair), ids.tolist()))
         return sorted(found)
+
+    def has_known_targets(self, split: Split) -> bool:
+        """Whether any target of a split holds anything that its tokenizer knows."""
+        return bool(self.store(split).id_counts("target")[len(SPECIALS) :].any())
 
     def examples(self, batch: Any) -> list[Example]:
         """The examples of a training batch as they are in the files; `batch.lines` holds their indices."""

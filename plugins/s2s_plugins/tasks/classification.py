@@ -130,6 +130,8 @@ class ClassificationModule(TaskModule):
             return
         if self.start_from is not None:
             check_labels(self.start_from, self.data.unknown_targets("train"), self.data.classes)
+        if self.data.corpora["validation"] and not self.data.has_known_targets("validation"):
+            raise _no_known_class(self.data.unknown_targets("validation")[0])
         counts = self.data.class_counts()
         self.weights = self._weights(counts)
         self.say(_told(counts))
@@ -198,11 +200,7 @@ class ClassificationModule(TaskModule):
             distributed.all_reduce(totals)
         classes = self._scored("validation")
         if not totals[1]:
-            raise DataError(
-                f"no validation text has a class that a training text has; one is {next(iter(classes.unknown))!r}. "
-                "Which column or key is which? See source_key (the text) and target_key (its class) of data.train "
-                "and data.validation"
-            )
+            raise _no_known_class(next(iter(classes.unknown)))
         mean = float(totals[0] / totals[1])
         figures = {"val_loss": mean, "val_accuracy": classes.accuracy, "val_macro_F1": classes.macro_f1}
         self.validated(figures, classes.scores)
@@ -409,6 +407,13 @@ def _class_of(key: Any, classes: Collection[str]) -> str:
         quoted = "" if isinstance(key, str) else ". Names that YAML takes for something else stand in quotes"
         raise ConfigError(f"model.class_weights: {unknown('class', str(key), classes)}{quoted}")
     return alike[0]
+
+
+def _no_known_class(one: str) -> DataError:
+    return DataError(
+        f"no validation text has a class that a training text has; one is {one!r}. Which column or key is which? See "
+        "source_key (the text) and target_key (its class) of data.train and data.validation"
+    )
 
 
 def _told(counts: dict[str, int]) -> str:

@@ -129,12 +129,29 @@ class SequenceLabellingModule(TaskModule):
             **self.choice,
         }
         model = self.made(SequenceLabeller, config)
-        if self.start_from is not None and self.trainer.state.fn == TrainerFn.FITTING:
-            check_labels(self.start_from, self.data.unknown_targets("train"), labels)
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            if self.start_from is not None:
+                check_labels(self.start_from, self.data.unknown_targets("train"), labels)
+            if self.data.corpora["validation"]:
+                self._check_validation()
         words, pieces = self.data.spelling.words, self.data.spelling.pieces
         for embedding, tokenizer in ((model.word_embedding, words), (model.piece_embedding, pieces)):
             if embedding is not None:
                 self.begin(embedding, tokenizer)
+
+    def _check_validation(self) -> None:
+        """Refuse before the first epoch what the validation after it could not measure."""
+        labels = [label for line in self.data.references("validation")[0] for label in line.split()]
+        if self.monitor == "val_span_F1" and not are_bio(labels):
+            raise self._not_bio()
+        if not self.data.has_known_targets("validation"):
+            raise _no_known_label(labels[0])
+
+    def _not_bio(self) -> ConfigError:
+        return ConfigError(
+            f"model.monitor is {self.monitor!r}, but the labels of the validation text are not BIO; choose "
+            "val_accuracy or val_macro_F1"
+        )
 
     def batch_loss(self, batch: LabelledBatch) -> HeadLoss:
         """Negative log-likelihood of the labels that are known."""
@@ -175,15 +192,9 @@ class SequenceLabellingModule(TaskModule):
         found = scores(hypotheses, references)
         figures = {"val_loss": mean, **{f"val_{score.name}": score.value for score in found}}
         if self.monitor not in figures:
-            raise ConfigError(
-                f"model.monitor is {self.monitor!r}, but the labels of the validation text are not BIO; choose "
-                "val_accuracy or val_macro_F1"
-            )
+            raise self._not_bio()
         if not totals[1]:
-            raise DataError(
-                f"no validation word has a label that a training word has; one is {references[0][0]!r}. Which column "
-                "is which? See source_key (the words) and target_key (their labels) of data.train and data.validation"
-            )
+            raise _no_known_label(references[0][0])
         self.validated(figures, found)
         # `s2s validate` has already named the checkpoint, and the trainer's own counters mean nothing then.
         fitting = self.trainer.state.fn == TrainerFn.FITTING
@@ -274,6 +285,13 @@ class SequenceLabellingModule(TaskModule):
                 command=command_of_this_process(),
             ),
         )
+
+
+def _no_known_label(one: str) -> DataError:
+    return DataError(
+        f"no validation word has a label that a training word has; one is {one!r}. Which column is which? See "
+        "source_key (the words) and target_key (their labels) of data.train and data.validation"
+    )
 
 
 class SequenceLabelling(Task):

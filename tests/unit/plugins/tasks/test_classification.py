@@ -191,3 +191,4 @@ def test_what_cannot_be(here: Path) -> None:
         DataError, match="no validation text has a class that a training text has; one is 'a day'"
     ):
         fit(**{"data.validation": {"path": "other.tsv", "source_key": 2, "target_key": 1}})
+    assert not list(here.glob("**/*.ckpt"))  # before the first epoch

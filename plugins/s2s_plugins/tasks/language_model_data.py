@@ -203,7 +203,7 @@ def _texts(spec: CorpusSpec) -> CorpusSpec:
     """A corpus of which only the targets are read.
 
     Raises:
-        ConfigError: it sets an option of sources.
+        ConfigError: it sets an option of sources, or a key of lines that have none.
     """
     given = [name for name in ("source_key", "tell_length") if getattr(spec, name)]
     if given:
@@ -215,5 +215,11 @@ def _texts(spec: CorpusSpec) -> CorpusSpec:
         return spec
     readers = [catalogue().load("corpus", name) for name in catalogue().names("corpus")]
     known = spec.reader is not None or any(reader.reads(spec) for reader in readers)
+    reader = spec.reader if known else _READER
+    if reader == _READER and spec.target_key is not None:
+        raise ConfigError(
+            f"corpus {spec.path} has target_key {spec.target_key}, but each of its lines is a text, without columns or "
+            "keys; take it out, or name the reader of its records, such as reader: TSV or reader: JSONL"
+        )
     # Readers of pairs need a source; the text itself serves as one, and is not stored.
-    return replace(spec, source_key=spec.target_key, reader=spec.reader if known else _READER)
+    return replace(spec, source_key=spec.target_key, reader=reader)

@@ -249,6 +249,10 @@ def test_segments_that_vary_scale_the_learning_rate(texts: Path, tmp_path: Path)
         ({"vary_segments": True}, "vary_segments is for a stream; .* --data.segment_tokens 70"),
         ({"max_tokens": 0}, "max_tokens is 0; it must be at least 1, or null"),
         (
+            {"train": {"path": "a.txt", "target_key": 2}},
+            "a.txt has target_key 2, but each of its lines is a text, without columns or keys; take it out, or name",
+        ),
+        (
             {"train": {"path": "a.tsv", "source_key": 1}},
             "a.tsv has source_key, but a language model .* target_key",
         ),

@@ -1,9 +1,11 @@
 """Text in, class out: the sequence classifier as a Lightning module."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
+from unicodedata import normalize
 
 import torch
 from pytorch_lightning.trainer.states import TrainerFn
@@ -419,4 +421,9 @@ def _no_known_class(one: str) -> DataError:
 def _told(counts: dict[str, int]) -> str:
     some = list(counts.items())[:_SHOWN_CLASSES]
     more = "" if len(some) == len(counts) else ", ..."
-    return f"{len(counts):,} classes: " + ", ".join(f"{name!r} {count:,}" for name, count in some) + more
+    alike = Counter(normalize("NFC", name) for name in counts)
+
+    def shown(name: str) -> str:  # names that look the same are told by their code points
+        return repr(name) if alike[normalize("NFC", name)] == 1 else ascii(name)
+
+    return f"{len(counts):,} classes: " + ", ".join(f"{shown(name)} {count:,}" for name, count in some) + more

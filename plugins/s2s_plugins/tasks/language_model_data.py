@@ -213,13 +213,14 @@ def _texts(spec: CorpusSpec) -> CorpusSpec:
         )
     if spec.path is None:
         return spec
-    readers = [catalogue().load("corpus", name) for name in catalogue().names("corpus")]
-    known = spec.reader is not None or any(reader.reads(spec) for reader in readers)
-    reader = spec.reader if known else _READER
-    if reader == _READER and spec.target_key is not None:
+    names = catalogue().names("corpus")
+    reader = spec.reader or next(
+        (name for name in names if catalogue().load("corpus", name).reads(spec)), None
+    )
+    if reader in (None, _READER) and spec.target_key is not None:
         raise ConfigError(
             f"corpus {spec.path} has target_key {spec.target_key}, but each of its lines is a text, without columns or "
             "keys; take it out, or name the reader of its records, such as reader: TSV or reader: JSONL"
         )
     # Readers of pairs need a source; the text itself serves as one, and is not stored.
-    return replace(spec, source_key=spec.target_key, reader=reader)
+    return replace(spec, source_key=spec.target_key, reader=spec.reader if reader else _READER)

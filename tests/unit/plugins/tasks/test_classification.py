@@ -192,3 +192,11 @@ def test_what_cannot_be(here: Path) -> None:
     ):
         fit(**{"data.validation": {"path": "other.tsv", "source_key": 2, "target_key": 1}})
     assert not list(here.glob("**/*.ckpt"))  # before the first epoch
+
+
+def test_classes_that_look_the_same_are_told_apart(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They stay two: labels are what the user wrote, byte by byte."""
+    (here / "train.tsv").write_text("a\tcaf\u00e9\nb\tcafe\u0301\nc\tna\u00efve\n")
+    fit(**{"data.validation": "train.tsv"})
+    told = "".join(capsys.readouterr())
+    assert r"3 classes: 'cafe\u0301' 1, 'caf\xe9' 1, 'naïve' 1" in told

@@ -26,8 +26,14 @@ ACCELERATOR = torch.device("cuda", 0)
 _WITHOUT_DRIVER = torch.device("meta")
 """The device that torch takes it for: the only one without a driver."""
 
-_TWO_DEVICES = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_", "aten::copy_"}
-"""Operations that CUDA allows with tensors on the CPU: these are indices, or copied."""
+_TWO_DEVICES = {
+    *("aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_", "aten::copy_"),
+    *("aten::_pack_padded_sequence", "aten::_pack_padded_sequence_backward", "aten::_pad_packed_sequence"),
+    *("aten::_ctc_loss", "aten::_ctc_loss_backward"),
+}
+"""Operations that CUDA allows with tensors on the CPU: these are indices, copied, or lengths."""
+_WITH_LENGTHS = {"aten::_pack_padded_sequence", "aten::_pad_packed_sequence"}
+"""Operations whose second result stays on the CPU."""
 _AT_ONCE = {
     torch.ops.aten._conj.default: torch.ops.aten._conj_physical.default,
     torch.ops.aten._neg_view.default: torch.ops.aten.neg.default,
@@ -41,6 +47,17 @@ _RECURRENT = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
 
 class DeviceMismatch(RuntimeError):
     """Tensors of one operation are on two devices."""
+
+
+class NotEmulated(NotImplementedError):
+    """What the emulation cannot do, and a real accelerator may."""
+
+
+def is_not_emulated(error: BaseException) -> bool:
+    """Whether an error says something of the emulation, nothing of the code: CUDA itself was asked for."""
+    return (
+        isinstance(error, NotEmulated) or "with CUDA enabled" in str(error) or "CUDA generator" in str(error)
+    )
 
 
 @contextmanager
@@ -160,7 +177,11 @@ class _Functions(TorchFunctionMode):
             made = func(*args, **kwargs)
             return made if device is None else made.to(_without_driver(device))
         if func in _RECURRENT and any(isinstance(one, Placed) for one in tree_leaves(args)):
-            _check_devices(func.__name__, tree_leaves(args))
+            # Of a packed sequence the sizes are on the CPU.
+            _check_devices(
+                func.__name__,
+                [one for one in tree_leaves(args) if isinstance(one, Tensor) and one.is_floating_point()],
+            )
             found = func(*tree_map(lambda one: one.cpu() if isinstance(one, Tensor) else one, args), **kwargs)
             return tree_map(lambda one: one.to(_WITHOUT_DRIVER), found)
         if func is torch.device:  # only names one
@@ -198,7 +219,7 @@ def _run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     name = func._schema.name
     given = tree_leaves((args, kwargs))
     if any(map(_has_no_numbers, given)):
-        raise NotImplementedError(f"{name} of a tensor whose making the emulation did not see")
+        raise NotEmulated(f"{name} of a tensor whose making the emulation did not see")
     placed = {id(one.numbers): one for one in given if isinstance(one, Placed)}
     if func._can_decompose() and torch.is_inference_mode_enabled():  # elsewhere torch has done so
         with _Operations():  # type: ignore[no-untyped-call]
@@ -221,6 +242,8 @@ def _run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         found = func(*tree_map(_on_cpu, args), **tree_map(_on_cpu, kwargs))
         if not there:
             return found
+        if name in _WITH_LENGTHS:
+            return Placed(found[0]), found[1]
         return tree_map(lambda one: _place(one, placed) if isinstance(one, Tensor) else one, found)
 
 

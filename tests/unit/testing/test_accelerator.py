@@ -10,8 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from s2s.testing.accelerator import DeviceMismatch, Placed, emulated_accelerator
+from s2s.testing import KITS
+from s2s.testing.accelerator import DeviceMismatch, NotEmulated, Placed, emulated_accelerator
+from s2s_plugins.cells.gru import GRU
 
 
 @pytest.fixture
@@ -84,7 +87,7 @@ def test_a_tensor_without_numbers_is_no_result() -> None:
     unseen = torch.zeros(3, device="meta")
     with (
         emulated_accelerator() as device,
-        pytest.raises(NotImplementedError, match="add of a tensor whose making the emulation did not see"),
+        pytest.raises(NotEmulated, match="add of a tensor whose making the emulation did not see"),
     ):
         torch.add(unseen, torch.zeros(3, device=device))
 
@@ -115,6 +118,40 @@ def test_what_a_real_one_allows(device: torch.device) -> None:
         assert isinstance(found, Placed)
         assert found.device == device
         assert torch.equal(found.cpu(), wanted)
+
+
+def test_lengths_are_on_the_cpu(device: torch.device) -> None:
+    torch.manual_seed(0)
+    lstm, x, lengths = nn.LSTM(4, 4, batch_first=True), torch.randn(2, 3, 4), torch.tensor([3, 2])
+    expected, _ = lstm(pack_padded_sequence(x, lengths, batch_first=True))
+    found, _ = lstm.to(device)(pack_padded_sequence(x.to(device).requires_grad_(), lengths, batch_first=True))
+    assert torch.equal(found.data.cpu(), expected.data)
+    padded, back = pad_packed_sequence(found, batch_first=True)
+    assert back.tolist() == [3, 2]
+    assert padded.device == device
+    padded.sum().backward()
+    assert all(parameter.grad is not None for parameter in lstm.parameters())
+
+
+class DrawsByItsOwnGenerator(GRU):
+    """Which only a driver has."""
+
+    def step(self, x: Tensor, state: Any, noise: Any = None) -> Any:
+        torch.Generator(x.device)
+        return super().step(x, state, noise)
+
+
+class NeedsItsNumbersElsewhere(GRU):
+    def step(self, x: Tensor, state: Any, noise: Any = None) -> Any:
+        x.detach().numpy()
+        return super().step(x, state, noise)
+
+
+def test_what_cannot_be_emulated_is_no_fault_of_a_part() -> None:
+    (check,) = (one for one in KITS["cell"] if one.name == "devices")
+    check(DrawsByItsOwnGenerator)
+    with pytest.raises(AssertionError, match=r"RuntimeError: .numpy\(\) is not supported .* x.detach"):
+        check(NeedsItsNumbersElsewhere)
 
 
 MADE: dict[str, Callable[[Any], Tensor]] = {

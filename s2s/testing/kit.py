@@ -20,7 +20,9 @@ from typing import Any
 import torch
 
 from s2s.errors import ConfigError, PluginError
+from s2s.nn import weight_gradients
 from s2s.registry.parts import SIZES
+from s2s.testing import accelerator
 
 OWN_SIZES = "inputs of 3 to 7; states of 4, 6, 8, 12 and more, all even"
 OTHER_OPTIONS = (
@@ -28,8 +30,8 @@ OTHER_OPTIONS = (
     "or functools.partial in a test"
 )
 
-WRAPPERS = ("__torch_function__", "__torch_dispatch__", "_run", "_check_devices")
-"""Functions around every operation of torch, which are no place of an error."""
+_AROUND_OPERATIONS = (accelerator.__file__, weight_gradients.__file__)
+"""Files whose functions stand around every operation of torch, and are no place of an error."""
 
 PASSED, FAILED, DECLARED = "passed", "failed", "expected failure"
 
@@ -253,7 +255,7 @@ def told(error: Exception) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if "site-packages" not in frame.filename and frame.name not in WRAPPERS
+        if "site-packages" not in frame.filename and frame.filename not in _AROUND_OPERATIONS
     ]
     place = f" ({frames[-1].filename}, line {frames[-1].lineno}: {frames[-1].line})" if frames else ""
     return f"{type(error).__name__}: {error}{place}"

@@ -6,7 +6,7 @@ checked against the catalogue and the known options; names of parts are replaced
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -67,7 +67,7 @@ class Config:
 
     name: str
     tree: dict[str, Any]
-    file: str = ""
+    file: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from s2s.spare import SpareThread, helping
 
 Result = TypeVar("Result")
 
@@ -32,9 +35,9 @@ class Workers:
     """Some threads, acquired when first needed and left to the next caller at the end.
 
     One batch per thread is faster than one batch in all threads: its matrix products and the steps between them are too
-    small to be shared, and no thread waits for another. This also holds for a single batch: all threads are no faster
-    than one on an idle machine, and many times slower if another program uses one of the cores, because they wait for
-    each other at each product (benchmarks/threads.py).
+    small to be shared, and no thread waits for another. If there is only one batch, a second thread takes over the few
+    large parts that can be computed at the same time (`s2s.spare`). All of torch's threads would wait for each other at
+    each product, which takes many times as long if another program uses one of the cores (benchmarks/threads.py).
 
     Args:
         threads: how many.
@@ -50,6 +53,8 @@ class Workers:
         self._kind = threads, prepare
         self.given_up = threading.Event()
         self._pool: ThreadPoolExecutor | None = None
+        self._running: list[Future[Any]] = []
+        self._spare: SpareThread | None = None
 
     def __enter__(self) -> Workers:
         return self
@@ -79,10 +84,23 @@ class Workers:
             return tasks
         if self._pool is None:
             self._pool = self._rested() or ThreadPoolExecutor(self.threads, "search", self._prepare)
-        return [self._pool.submit(task).result for task in tasks]
+        if self._spare is not None:
+            self._spare.dismiss()  # these tasks need its thread
+        self._running = [future for future in self._running if not future.done()]
+        if len(tasks) == 1 and not self._running and self.threads > 1:
+            self._spare = SpareThread(self._pool)
+            tasks = [partial(_helped, self._spare, tasks[0])]
+        futures = [self._pool.submit(task) for task in tasks]
+        self._running += futures
+        return [future.result for future in futures]
 
     def _rested(self) -> ThreadPoolExecutor | None:
         try:
             return _RESTING[self._kind].pop()
         except (KeyError, IndexError):
             return None
+
+
+def _helped(spare: SpareThread, task: Callable[[], Result]) -> Result:
+    with helping(spare):
+        return task()

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from s2s.nn.at_once import at_once, in_turn
 from s2s.nn.cell import RecurrentCell, State, side_by_side
 from s2s.nn.unroll import Segments, unroll
+
+LARGE = 2**20
+"""Numbers in a cell from which both directions are read at once where a thread is idle. One sentence of 14 tokens on an
+Intel Xeon: an LSTM of 512 units per direction 9.7 -> 6.9 ms, of 384 units (1.2 million numbers) 8.5 -> 6.8; but of 256
+units 4.2 -> 5.6, as most of a small step is Python, which runs in one thread at a time."""
 
 
 class Encoded(NamedTuple):
@@ -98,12 +105,15 @@ class Bidirectional(SequenceEncoder):
         self.forward_cell = forward_cell
         self.backward_cell = backward_cell
         self.segments = segments
+        cells = (forward_cell, backward_cell)
+        self._large = all(sum(one.numel() for one in cell.parameters()) >= LARGE for cell in cells)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
         """Outputs [batch, source, both outputs]; the state holds the last state of each direction."""
-        rightward, forward_state = unroll(self.forward_cell, x, lengths, segments=self.segments)
-        leftward, backward_state = unroll(
-            self.backward_cell, x, lengths, reverse=True, segments=self.segments
+        read = partial(unroll, x=x, lengths=lengths, segments=self.segments)
+        both = at_once if self._large else in_turn
+        (rightward, forward_state), (leftward, backward_state) = both(
+            lambda: read(self.forward_cell), lambda: read(self.backward_cell, reverse=True)
         )
         return Encoded(torch.cat([rightward, leftward], dim=-1), lengths, (forward_state, backward_state))
 

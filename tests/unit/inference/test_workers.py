@@ -9,6 +9,7 @@ import torch
 
 from s2s.inference.one_thread import use_one_thread
 from s2s.inference.workers import Workers
+from s2s.spare import both, has_spare
 
 
 def in_a_new_thread(function):
@@ -60,6 +61,61 @@ def test_without_company_and_preparation_the_caller_works_itself():
     with Workers(1) as workers:
         waiting = workers.start([threading.get_ident] * 3)
         assert [one() for one in waiting] == [threading.get_ident()] * 3
+
+
+def at_once():
+    """Whether two functions run at once: they wait for each other."""
+    barrier = threading.Barrier(2)
+
+    def meet():
+        try:
+            barrier.wait(0.5)
+        except threading.BrokenBarrierError:
+            return False
+        return True
+
+    return both(meet, meet) == (True, True)
+
+
+def test_a_task_that_is_alone_has_a_second_thread_for_its_parts(three_threads):
+    with Workers(2, use_one_thread) as workers:
+        for _ in range(2):
+            (waiting,) = workers.start([at_once])
+            assert waiting()
+        (waiting,) = workers.start([lambda: both(torch.get_num_threads, torch.get_num_threads)])
+        assert waiting() == (1, 1)
+
+
+def test_tasks_among_others_have_none():
+    with Workers(2, use_one_thread) as workers:
+        assert not any(one() for one in workers.start([has_spare] * 2))
+    with Workers(1, use_one_thread) as workers:
+        assert not workers.start([has_spare])[0]()
+    release = threading.Event()
+    with Workers(3, use_one_thread) as workers:
+        (first,) = workers.start([lambda: release.wait(10)])
+        (second,) = workers.start([has_spare])
+        assert not second(), "another task is running"
+        release.set()
+        assert first()
+        assert workers.start([has_spare])[0](), "it has ended"
+
+
+def test_a_later_task_gets_the_thread_that_was_spare():
+    helped, release = threading.Event(), threading.Event()
+
+    def lone():
+        used = at_once()
+        helped.set()
+        release.wait(10)
+        return used, at_once()
+
+    with Workers(2, use_one_thread) as workers:
+        (first,) = workers.start([lone])
+        assert helped.wait(10)
+        (second,) = workers.start([lambda: release.set() or "done"])
+        assert second() == "done"
+        assert first() == (True, False)
 
 
 def test_what_was_not_begun_is_given_up():

@@ -1,8 +1,14 @@
 """One direction and both."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 import torch
 
 from s2s.nn import Bidirectional, Encoded, SequenceEncoder, Unidirectional, unroll
+from s2s.nn import encoder as encoder_module
+from s2s.spare import SpareThread, helping
 from s2s.testing.odd_cells import OddCell
 from s2s_plugins.cells.gru import GRU
 from s2s_plugins.cells.lstm import LSTM
@@ -43,3 +49,33 @@ def test_features_of_an_encoder_are_its_state_whatever_the_shape_of_a_leaf() -> 
     encoder = Summing(3, output_size=3, feature_size=1 + 3 + 12)
     features = encoder.features(encoder(X, LENGTHS).state)
     torch.testing.assert_close(features, torch.stack([torch.cat([x.sum()[None], x.sum(0), *x]) for x in X]))
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_both_directions_of_large_cells_are_read_at_once(
+    large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    class Noting(LSTM):
+        def step(self, x: torch.Tensor, state: object, noise: object = None) -> tuple[torch.Tensor, object]:
+            threads.append(threading.get_ident())
+            if len(set(threads)) < 2:
+                gate.wait(0.2)  # time enough for the other direction to begin
+            gate.set()
+            return super().step(x, state, noise)
+
+    numbers = sum(one.numel() for one in Noting(3, 4).parameters())
+    monkeypatch.setattr(encoder_module, "LARGE", numbers if large else numbers + 1)
+    encoder = Bidirectional(Noting(3, 4), Noting(3, 4)).eval()
+    gate = threading.Event()
+    with torch.inference_mode():
+        alone = encoder(X, LENGTHS)
+        assert len(set(threads)) == 1
+        gate.clear()
+        threads.clear()
+        with ThreadPoolExecutor(1) as pool, helping(SpareThread(pool)):
+            found = encoder(X, LENGTHS)
+    assert len(set(threads)) == (2 if large else 1)
+    assert torch.equal(found.outputs, alone.outputs)
+    assert torch.equal(encoder.features(found.state), encoder.features(alone.state))

@@ -1,6 +1,8 @@
 """Packed weights: another type or library in products, what they were in everything else, the same on every machine."""
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -8,9 +10,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from s2s.nn import PackedMatrix, pack_matrices, packed
+from s2s.spare import SpareThread, helping
+
+CPU = torch.device("cpu")
 
 
-@pytest.fixture(params=["as the machine can", "no bfloat16", "plain", "one row by columns"])
+@pytest.fixture(params=["as the machine can", "no bfloat16", "plain", "one row by columns", "halves"])
 def way(request, monkeypatch):
     """All ways of taking the product, whatever this machine can."""
     can = packed.can_pack
@@ -21,6 +26,8 @@ def way(request, monkeypatch):
     elif request.param == "one row by columns":
         monkeypatch.setattr(packed, "SMALLEST", 0)
         monkeypatch.setattr(packed, "one_row_reads_columns", lambda device, dtype: dtype == torch.float32)
+    elif request.param == "halves":
+        monkeypatch.setattr(packed, "HALVED_BYTES", 0)
     return request.param
 
 
@@ -152,3 +159,42 @@ def test_a_model_that_cannot_be_copied_is_itself(held):
     model[1].held = held
     assert pack_matrices(model, torch.float32) is model
     assert type(model[0].weight) is nn.Parameter and model[1].held is held
+
+
+def used_threads(monkeypatch, call):
+    """The threads in which a call takes products, if it has a spare one."""
+    found, take = set(), packed._product
+
+    def noted(*given):
+        time.sleep(0.01)  # time enough for the other to begin
+        found.add(threading.get_ident())
+        return take(*given)
+
+    monkeypatch.setattr(packed, "_product", noted)
+    with ThreadPoolExecutor(1) as pool, helping(SpareThread(pool)):
+        call()
+    monkeypatch.setattr(packed, "_product", take)
+    return found
+
+
+@DTYPES
+@pytest.mark.parametrize("rows", [31, 32])
+@pytest.mark.parametrize("columns", [False, True])
+def test_a_row_and_a_large_weight_are_multiplied_by_two_threads(rows, columns, dtype, monkeypatch):
+    monkeypatch.setattr(packed, "HALVED_BYTES", rows * 48 * packed._taken_in(CPU, dtype).itemsize)
+    monkeypatch.setattr(packed, "SMALLEST", 0 if columns else 2**16)
+    monkeypatch.setattr(packed, "one_row_reads_columns", lambda device, dtype: columns)
+    matrix, bias = PackedMatrix.of(torch.randn(rows, 48), dtype), torch.randn(rows)
+    one, two = torch.randn(1, 48), torch.randn(2, 48)
+    with torch.inference_mode():
+        alone = F.linear(one, matrix, bias)
+        assert len(used_threads(monkeypatch, lambda: F.linear(one, matrix, bias))) == 2
+        assert len(used_threads(monkeypatch, lambda: F.linear(two, matrix, bias))) == 1
+        assert len(used_threads(monkeypatch, lambda: F.linear(one, matrix[:-1], bias[:-1]))) == 1, "smaller"
+        with ThreadPoolExecutor(1) as pool, helping(SpareThread(pool)):
+            assert all(torch.equal(F.linear(one, matrix, bias), alone) for _ in range(20))
+    assert len(used_threads(monkeypatch, lambda: F.linear(one, matrix, bias))) == 1, "a graph may be recorded"
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert len(used_threads(monkeypatch, lambda: F.linear(one, matrix, bias))) == 1, (
+            "autocast is a thread's"
+        )

@@ -22,7 +22,7 @@ from s2s.errors import ConfigError
 from s2s.export.logarithms import TRANSLATIONS
 from s2s.export.recurrence import marks_to_scans, traceable
 from s2s.nn.cell import State, leaves, map_state
-from s2s.nn.prepared import encode_folded
+from s2s.nn.prepared import encode_for_search
 from s2s.nn.seq2seq import Seq2Seq
 from s2s.padded import Padded
 from s2s.text.tokenizer import BOS, EOS, PAD
@@ -59,7 +59,7 @@ class _Encoder(nn.Module):
         self.model = model
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
-        memory, state = encode_folded(self.model, Padded(tokens, lengths))
+        memory, state = encode_for_search(self.model, Padded(tokens, lengths))
         return *leaves(memory), *leaves(state)
 
 
@@ -146,7 +146,7 @@ def _encoded(model: Seq2Seq, sentences: int, source: int) -> tuple[Tensor, Tenso
     """An example: tokens, lengths, memory and state."""
     tokens, lengths = _tokens(sentences, source), torch.arange(source, source - sentences, -1)
     with torch.no_grad():
-        memory, state = encode_folded(model, Padded(tokens, lengths))
+        memory, state = encode_for_search(model, Padded(tokens, lengths))
     return tokens, lengths, memory, state
 
 

@@ -12,7 +12,7 @@ from s2s.counted import counted
 from s2s.errors import ConfigError
 from s2s.export.graphs import Graphs
 from s2s.nn.cell import State, leaves, map_state
-from s2s.nn.prepared import encode_folded
+from s2s.nn.prepared import encode_for_search
 from s2s.nn.seq2seq import Seq2Seq
 from s2s.nn.top import top
 from s2s.padded import Padded
@@ -43,7 +43,7 @@ def verify(model: Seq2Seq, graphs: Graphs, *, exact: bool = True) -> None:
         lengths = torch.arange(source, source - sentences, -1).clamp(min=1)
         own = source if model.head.copies else 0  # so many words that the vocabulary lacks a source may have
         tokens = _draw((sentences, source), model.source_embedding.vocabulary_size + own, generator)
-        memory, state = encode_folded(model, Padded(tokens, lengths))
+        memory, state = encode_for_search(model, Padded(tokens, lengths))
         names = [f"memory_{place}" for place in range(len(leaves(memory)))]
         names += [f"state_{place}" for place in range(len(leaves(state)))]
         expected = dict(zip(names, (*leaves(memory), *leaves(state)), strict=True))

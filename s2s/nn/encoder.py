@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from s2s.errors import PluginError
 from s2s.nn.at_once import at_once, in_turn
 from s2s.nn.cell import RecurrentCell, State, side_by_side
+from s2s.nn.stack import Stack
 from s2s.nn.unroll import Segments, unroll
 
 LARGE = 2**20
@@ -61,6 +62,26 @@ class SequenceEncoder(nn.Module, ABC):
         """The whole state as one vector per row, [batch, F], for a bridge."""
         return side_by_side(state)
 
+    def fold_tokens(self, vectors: Tensor) -> State:
+        """The part of `forward` that depends on each token alone, precomputed for the whole vocabulary; None: nothing.
+
+        Args:
+            vectors: embedded tokens, [..., input].
+
+        Returns:
+            Structured like a state, leaves [..., P]; `forward_folded` receives the rows of the tokens that it reads.
+        """
+        return None
+
+    def forward_folded(self, folded: State, lengths: Tensor) -> Encoded:
+        """`forward`, given the output of `fold_tokens` for the same tokens; only called without gradients.
+
+        Args:
+            folded: leaves [batch, source, P]; padding has the rows of some token.
+            lengths: as for `forward`.
+        """
+        raise PluginError(f"{type(self).__name__} has fold_tokens, but no forward_folded")
+
 
 class Unidirectional(SequenceEncoder):
     """One cell, from left to right.
@@ -78,6 +99,15 @@ class Unidirectional(SequenceEncoder):
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
         """Outputs [batch, source, output]; the state is the cell's last."""
         outputs, state = unroll(self.cell, x, lengths, segments=self.segments)
+        return Encoded(outputs, lengths, state)
+
+    def fold_tokens(self, vectors: Tensor) -> State:
+        """The cell's projection."""
+        return _projection(self.cell, vectors)
+
+    def forward_folded(self, folded: State, lengths: Tensor) -> Encoded:
+        """`forward` from the cell's projection."""
+        outputs, state = unroll(self.cell, folded, lengths, projected=True)
         return Encoded(outputs, lengths, state)
 
     def features(self, state: State) -> Tensor:
@@ -110,10 +140,24 @@ class Bidirectional(SequenceEncoder):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
         """Outputs [batch, source, both outputs]; the state holds the last state of each direction."""
-        read = partial(unroll, x=x, lengths=lengths, segments=self.segments)
+        return self._read(x, x, lengths, segments=self.segments)
+
+    def fold_tokens(self, vectors: Tensor) -> State:
+        """The projections of both cells."""
+        both = _projection(self.forward_cell, vectors), _projection(self.backward_cell, vectors)
+        return None if any(one is None for one in both) else both
+
+    def forward_folded(self, folded: State, lengths: Tensor) -> Encoded:
+        """`forward` from the projections of both cells."""
+        rightward, leftward = folded
+        return self._read(rightward, leftward, lengths, projected=True)
+
+    def _read(self, x: Tensor, y: Tensor, lengths: Tensor, **how: Any) -> Encoded:
+        # Each direction has inputs of its own.
         both = at_once if self._large else in_turn
         (rightward, forward_state), (leftward, backward_state) = both(
-            lambda: read(self.forward_cell), lambda: read(self.backward_cell, reverse=True)
+            lambda: unroll(self.forward_cell, x, lengths, **how),
+            lambda: unroll(self.backward_cell, y, lengths, reverse=True, **how),
         )
         return Encoded(torch.cat([rightward, leftward], dim=-1), lengths, (forward_state, backward_state))
 
@@ -121,3 +165,8 @@ class Bidirectional(SequenceEncoder):
         """The concatenated features of both cells."""
         parts = [self.forward_cell.features(state[0]), self.backward_cell.features(state[1])]
         return torch.cat(parts, dim=-1)
+
+
+def _projection(cell: RecurrentCell, x: Tensor) -> Tensor | None:
+    # The layers of a stack have projections of their own, and are faster one after the other.
+    return None if isinstance(cell, Stack) else cell.project(x)

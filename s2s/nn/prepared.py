@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from s2s.nn.cell import State
+from s2s.nn.cell import State, leaves
 from s2s.nn.decoder import Decoded
 from s2s.nn.packed import gains_by_packing, pack_matrices
 from s2s.nn.shortlist import Shortlisted
@@ -18,12 +18,19 @@ from s2s.nn.writer import Writer
 from s2s.padded import Padded
 
 FOLDED_ELEMENTS = 2**26
-"""Largest table of folded tokens: 256 MiB in float32, 32,000 tokens with the gates of an LSTM of 512 units."""
+"""Largest table of folded tokens: 256 MiB in float32, 32,000 tokens with the gates of an LSTM of 512 units; for the
+encoder 16,000, if it reads in both directions."""
 
 
-def encode_folded(model: Writer, source: Padded) -> tuple[Any, State]:
-    """`Writer.encode` for decoding steps only: the memory is folded if the head does not read the context."""
-    memory, state = model.encode(source)
+def encode_for_search(model: Writer, source: Padded, folded: State = None) -> tuple[Any, State]:
+    """`Writer.encode` for decoding steps only: the memory is folded if the head does not read the context.
+
+    Args:
+        model: the model.
+        source: the sentences.
+        folded: `Writer.fold_source` of the vocabulary, which replaces a part of the work; None: nothing does.
+    """
+    memory, state = model.encode(source) if folded is None else model.encode_folded(source, folded)
     if model.head.reads_context or not holds(model.head, "reads_context", "log_probs"):
         return memory, state
     return model.decoder.fold_memory(memory), state
@@ -37,7 +44,8 @@ class Prepared:
 
     Where weights can be packed, matrices are in memory twice after their first product: unpacked and packed. A model of
     13.8 million parameters, 53 MiB, takes 53 MiB more, or 26 if it is narrow and torch multiplies bfloat16 here; with
-    AVX2 as much again once there are products of a single row (`PackedMatrix`). The unpacked weights must stay: they
+    AVX2 as much again once there are products of a single row (`PackedMatrix`); elsewhere again the large ones. Folded
+    tables (`fold`) come on top: 63 MiB for the decoder and 125 for the encoder. The unpacked weights must stay: they
     are the model's own, which is also used for scoring, alignment and conversion, and embeddings and selected rows
     (`Shortlisted`) are read from them. A model that cannot be copied (`pack_matrices`) is used as it is.
 
@@ -51,9 +59,11 @@ class Prepared:
         self._device = next(model.parameters()).device
         dtype = torch.bfloat16 if narrow else torch.float32
         self.model = pack_matrices(model, dtype) if gains_by_packing(self._device, dtype) else model
-        self._mixed = narrow and self.model is model
+        self._packed = self.model is not model
+        self._mixed = narrow and not self._packed
         self.vectors: Tensor | None = None
         self.folded: Tensor | None = None
+        self.folded_source: State = None
 
     @property
     def vocabulary_size(self) -> int:
@@ -62,24 +72,38 @@ class Prepared:
 
     @torch.inference_mode()
     def fold(self) -> None:
-        """Precompute the part of a step that depends on its token alone, for the whole vocabulary.
+        """Precompute what depends on a token alone, for the whole vocabulary: parts of a step, and of the encoder.
 
         It pays off once more tokens are read than the vocabulary has.
         """
+        with self._precision():
+            self._fold_target()
+            if self._packed:  # otherwise cells may have faster ways than by steps
+                self._fold_source()
+
+    def _fold_target(self) -> None:
         decoder = self.model.decoder
         if not (holds(decoder, "step_folded", "step") and holds(decoder, "fold_tokens", "step")):
             return
         tokens = torch.arange(self.model.target_embedding.vocabulary_size, device=self._device)
-        with self._precision():
-            one = decoder.fold_tokens(self.model.target_embedding(tokens[:1]))
-            if one is not None and one.numel() * len(tokens) <= FOLDED_ELEMENTS:
-                self.vectors = self.model.target_embedding(tokens)
-                self.folded = decoder.fold_tokens(self.vectors)
+        one = decoder.fold_tokens(self.model.target_embedding(tokens[:1]))
+        if one is not None and one.numel() * len(tokens) <= FOLDED_ELEMENTS:
+            self.vectors = self.model.target_embedding(tokens)
+            self.folded = decoder.fold_tokens(self.vectors)
+
+    def _fold_source(self) -> None:
+        model = self.model
+        if not (holds(model, "encode_folded", "encode") and holds(model, "fold_source", "encode")):
+            return
+        tokens = torch.arange(model.source_vocabulary_size, device=self._device)
+        one = sum(leaf.numel() for leaf in leaves(model.fold_source(tokens[:1])))
+        if 0 < one * len(tokens) <= FOLDED_ELEMENTS:
+            self.folded_source = model.fold_source(tokens)
 
     def encode(self, source: Padded) -> tuple[Any, State]:
         """See `Writer.encode`."""
         with self._precision():
-            return encode_folded(self.model, source)
+            return encode_for_search(self.model, source, self.folded_source)
 
     def decode_step(
         self, tokens: Tensor, memory: Any, state: State, source: Padded, head: Shortlisted | None = None

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from s2s.errors import ConfigError
 from s2s.nn.bridge import Bridge
-from s2s.nn.cell import State
+from s2s.nn.cell import State, map_state
 from s2s.nn.coverage import coverage_loss
 from s2s.nn.decoder import Decoded, Decoder, NextInput
 from s2s.nn.embedding import Embedding
-from s2s.nn.encoder import SequenceEncoder
+from s2s.nn.encoder import Encoded, SequenceEncoder
 from s2s.nn.head import Head, HeadLoss
 from s2s.nn.scheduled_sampling import with_own_tokens
 from s2s.nn.twins import holds
@@ -90,8 +91,26 @@ class Seq2Seq(Writer):
         """
         return self._encode(self.source_embedding(self.known(source.ids)), source)
 
+    @property
+    def source_vocabulary_size(self) -> int:
+        """See `Writer.source_vocabulary_size`."""
+        return self.source_embedding.vocabulary_size
+
+    def fold_source(self, tokens: Tensor) -> State:
+        """What the encoder folds."""
+        fast = all(holds(self.encoder, name, "forward") for name in ("forward_folded", "fold_tokens"))
+        return self.encoder.fold_tokens(self.source_embedding(tokens)) if fast else None
+
+    def encode_folded(self, source: Padded, folded: State) -> tuple[Any, State]:
+        """See `Writer.encode_folded`."""
+        ids = self.known(source.ids)
+        rows = map_state(lambda table: F.embedding(ids, table), folded)
+        return self._start(self.encoder.forward_folded(rows, source.lengths))
+
     def _encode(self, vectors: Tensor, source: Padded) -> tuple[Any, State]:
-        encoded = self.encoder(vectors, source.lengths)
+        return self._start(self.encoder(vectors, source.lengths))
+
+    def _start(self, encoded: Encoded) -> tuple[Any, State]:
         features = self.encoder.features(encoded.state)
         bridged = self.bridge(features).to(
             features.dtype

@@ -107,31 +107,36 @@ def unroll(
     reverse: bool = False,
     noise: Noise = None,
     segments: Segments | None = None,
+    projected: bool = False,
 ) -> tuple[Tensor, State]:
     """Run a cell over a padded batch; values in the padding (even NaN) have no influence.
 
     Args:
         cell: any cell, including a `Stack`.
-        x: inputs, right-padded, [batch, time, input].
+        x: inputs, right-padded, [batch, time, input]; if `projected`, the cell's projections of them.
         lengths: real positions per row, at least 1, [batch].
         state: state before the first step; None: `cell.initial_state`.
         reverse: read each row from its last real position to its first.
         noise: the cell's noise for these sequences; None: sampled here.
         segments: run long sequences in segments; None: in one piece.
+        projected: `x` is `cell.project` of the inputs, [batch, time, P]; the cell is then run by steps, in one piece.
 
     Returns:
         Outputs in the order of the input, zero at padding, [batch, time, output]; and the state after each row's last
         step.
     """
     mask = length_mask(lengths, x.size(1))
-    x = blank(x, mask)  # before any product: 0 * NaN would reach the weights' gradients
+    if not projected:
+        x = blank(x, mask)  # before any product: 0 * NaN would reach the weights' gradients
     if reverse:
         x = reverse_within(x, lengths)
     if state is None:
         state = cell.initial_state(x.size(0), like=x)
     if noise is None:
         noise = cell.noise(x.size(0), like=x)
-    if segments is None or x.size(1) <= segments.length or not torch.is_grad_enabled():
+    if projected:
+        outputs, state = run_projected(cell, x, mask, state, noise)
+    elif segments is None or x.size(1) <= segments.length or not torch.is_grad_enabled():
         outputs, state = run(cell, x, mask, state, noise)
     else:
         outputs, state = run_in_segments(cell, x, mask, state, noise, segments)
@@ -183,13 +188,20 @@ def run_steps(
     cell: RecurrentCell, x: Tensor, mask: Tensor, state: State, noise: Noise
 ) -> tuple[Tensor, State]:
     """The slow reference for every `fused`: project all, then step by step. Arguments as in `RecurrentCell.fused`."""
+    with gathered_weight_gradients():
+        return run_projected(cell, cell.project(x), mask, state, noise)
+
+
+def run_projected(
+    cell: RecurrentCell, projected: Tensor, mask: Tensor, state: State, noise: Noise
+) -> tuple[Tensor, State]:
+    """`run_steps` for projected inputs, [batch, time, P]."""
     shortest = int(mask.sum(1).min())
     outputs = []
-    with gathered_weight_gradients():
-        for time, projected in enumerate(cell.project(x).unbind(1)):
-            output, following = advance(cell, projected, state, noise)
-            outputs.append(output)
-            state = following if time < shortest else stand_still(mask[:, time], following, state)
+    for time, x in enumerate(projected.unbind(1)):
+        output, following = advance(cell, x, state, noise)
+        outputs.append(output)
+        state = following if time < shortest else stand_still(mask[:, time], following, state)
     return torch.stack(outputs, dim=1), state
 
 

@@ -40,6 +40,26 @@ class Writer(nn.Module, ABC):
         """
 
     @property
+    def source_vocabulary_size(self) -> int:
+        """Number of source tokens; 0 without a source."""
+        return 0
+
+    def fold_source(self, tokens: Tensor) -> State:
+        """The part of `encode` that depends on each token alone, precomputed for the whole vocabulary; None: nothing.
+
+        Args:
+            tokens: source tokens, [...].
+
+        Returns:
+            Structured like a state, leaves [..., P].
+        """
+        return None
+
+    def encode_folded(self, source: Padded, folded: State) -> tuple[Any, State]:
+        """`encode`, given `fold_source` of the whole vocabulary in its order; only called without gradients."""
+        return self.encode(source)
+
+    @property
     def vocabulary_size(self) -> int:
         """Number of target tokens, without those that a head copies."""
         return self.head.vocabulary_size

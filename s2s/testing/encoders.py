@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from s2s.nn.cell import map_state, select_state
+from s2s.nn.cell import leaves, map_state, select_state
 from s2s.nn.encoder import Encoded, SequenceEncoder
+from s2s.nn.twins import holds
 from s2s.nn.unroll import length_mask
 from s2s.testing import constructors, models
 from s2s.testing.comparing import TOLERANCES, expect_shape, outline
@@ -185,6 +186,35 @@ def check_reads_all(factory: EncoderFactory) -> None:
                 )
 
 
+def check_folded_tokens(factory: EncoderFactory) -> None:
+    """If `fold_tokens` precomputes anything for the whole vocabulary, `forward_folded` with it equals `forward`."""
+    tokens, lengths = torch.tensor([[7, 0, 4, 7], [2, 8, 8, 8], [5, 1, 6, 8]]), torch.tensor(LENGTHS)
+    for each in (factory, *odd_cells(factory)):
+        encoder = build(each)
+        used = {name for name in ("fold_tokens", "forward_folded") if holds(encoder, name, "forward")}
+        if not used:
+            return
+        if len(used) == 1:
+            raise Nonconforming(
+                f"only {used.pop()} beside forward",
+                "fold_tokens and forward_folded, or neither",
+                "Define both in the class that defines forward; without the other, search does not use the one.",
+            )
+        vocabulary = torch.randn(9, INPUT_SIZE, dtype=torch.float64)
+        with torch.no_grad():
+            folded = encoder.fold_tokens(vocabulary)
+            if not leaves(folded):
+                continue
+            expect_batch_first("what fold_tokens returns", folded, len(vocabulary))
+            encoded = encoder.forward_folded(map_state(lambda leaf, rows=tokens: leaf[rows], folded), lengths)
+            found = {"outputs": encoded.outputs, "features": encoder.features(encoded.state)}
+            expected = encode(encoder, vocabulary[tokens], lengths)
+        remedy = (
+            "Let forward_folded do all that forward does behind the part of fold_tokens, also at padding."
+        )
+        expect_same(found, expected, "of folded tokens", remedy)
+
+
 def check_keeps_nothing(factory: EncoderFactory) -> None:
     """The same sentences give the same bits, a run leaves nothing on the part, and its state_dict is complete."""
     lengths = torch.tensor(LENGTHS)
@@ -322,6 +352,7 @@ ENCODER_CHECKS = tuple(
         check_mixed_precision,
         check_features,
         check_reads_all,
+        check_folded_tokens,
         check_keeps_nothing,
         check_devices,
         check_gradients,

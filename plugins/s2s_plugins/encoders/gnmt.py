@@ -80,7 +80,19 @@ class GNMTEncoder(SequenceEncoder):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
         """Outputs of the highest layer; the state holds the states of both parts."""
-        outputs, _, lowest = self.lowest(x, lengths)
+        return self._above(self.lowest(x, lengths), lengths)
+
+    def fold_tokens(self, vectors: Tensor) -> State:
+        """What the lowest layer folds."""
+        return self.lowest.fold_tokens(vectors)
+
+    def forward_folded(self, folded: State, lengths: Tensor) -> Encoded:
+        """`forward` from what the lowest layer folds."""
+        return self._above(self.lowest.forward_folded(folded, lengths), lengths)
+
+    def _above(self, encoded: Encoded, lengths: Tensor) -> Encoded:
+        """The outputs of the encoder, given those of its lowest layer."""
+        outputs, _, lowest = encoded
         outputs, _, higher = self.higher(self.dropout(outputs), lengths)
         return Encoded(self.dropout(outputs), lengths, (lowest, higher))
 

@@ -17,6 +17,7 @@ from s2s.nn import (
     State,
     Unidirectional,
     check_size,
+    map_state,
     reverse_within,
 )
 from s2s_plugins.cells.lstm import LSTM
@@ -83,16 +84,36 @@ class RecurrentEncoder(SequenceEncoder):
         self.residual = residual
         self.dropout = SequenceDropout(dropout, variational=variational)
 
+    @property
+    def lowest(self) -> SequenceEncoder:
+        """The layer that reads the tokens."""
+        return self.layers[0]  # type: ignore[return-value]
+
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
         """Outputs of the highest layer; the state holds one part per layer."""
         if self.reverse:
             x = reverse_within(x, lengths)
-        states: list[State] = []
-        below = x
-        for i, layer in enumerate(self.layers):
+        return self._above(self.lowest(x, lengths), lengths)
+
+    def fold_tokens(self, vectors: Tensor) -> State:
+        """What the lowest layer folds."""
+        return self.lowest.fold_tokens(vectors)
+
+    def forward_folded(self, folded: State, lengths: Tensor) -> Encoded:
+        """`forward` from what the lowest layer folds."""
+        if self.reverse:
+            folded = map_state(lambda leaf: reverse_within(leaf, lengths), folded)
+        return self._above(self.lowest.forward_folded(folded, lengths), lengths)
+
+    def _above(self, encoded: Encoded, lengths: Tensor) -> Encoded:
+        """The outputs of the encoder, given those of its lowest layer."""
+        below, _, state = encoded
+        states = [state]
+        x = self.dropout(below)
+        for layer in self.layers[1:]:
             outputs, _, state = layer(x, lengths)
             states.append(state)
-            if self.residual and i > 0 and outputs.size(-1) == below.size(-1):
+            if self.residual and outputs.size(-1) == below.size(-1):
                 outputs = outputs + below  # before its dropout, as in a Stack
             below = outputs
             x = self.dropout(outputs)

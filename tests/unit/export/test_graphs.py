@@ -17,7 +17,7 @@ from s2s.export.graphs import to_onnx
 from s2s.export.weights import share_weights
 from s2s.inference.bundle import build_model
 from s2s.nn import leaves, map_state, top
-from s2s.nn.prepared import encode_folded
+from s2s.nn.prepared import encode_for_search
 from s2s.padded import Padded
 from s2s.text.tokenizer import BOS, PAD
 
@@ -85,7 +85,7 @@ def test_graphs_equal_the_model(decoder):
         lengths = torch.randint(1, source + 1, (sentences,))
         lengths[0] = source
         with torch.no_grad():
-            memory, state = encode_folded(model, Padded(tokens, lengths))
+            memory, state = encode_for_search(model, Padded(tokens, lengths))
         found = encoder.run(None, {"tokens": tokens.numpy(), "lengths": lengths.numpy()})
         for value, wanted in zip(found, (*leaves(memory), *leaves(state)), strict=True):
             assert value.astype(float) == pytest.approx(wanted.double().numpy(), abs=1e-5)

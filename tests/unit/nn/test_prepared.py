@@ -55,6 +55,29 @@ def test_prepared_steps_are_the_models(name: str, beams: int, fold: bool) -> Non
 
 
 @every_model
+@torch.no_grad()
+def test_a_folded_encoder_is_the_encoder(name: str) -> None:
+    """In float32, since only packed models, of float32, fold their encoder."""
+    built = MODELS[name]().float()
+    fast = Prepared(built)
+    fast.fold()
+    packed = fast.model is not built
+    folds = built.fold_source(torch.arange(2)) is not None
+    assert (fast.folded_source is not None) == (packed and folds)
+    source = batch()[0]
+    (memory, state), (expected_memory, expected_state) = fast.encode(source), Prepared(built).encode(source)
+    for leaf, expected in zip(
+        [*leaves(memory), *leaves(state)], [*leaves(expected_memory), *leaves(expected_state)], strict=True
+    ):
+        torch.testing.assert_close(leaf, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_most_models_fold_their_encoder() -> None:
+    folding = {name for name, make in MODELS.items() if make().fold_source(torch.arange(2)) is not None}
+    assert len(folding) > len(MODELS) / 2, folding
+
+
+@every_model
 @pytest.mark.parametrize("k", [1, 4, 20])
 @torch.no_grad()
 def test_best_tokens_are_the_top_of_the_distribution(name: str, k: int) -> None:
@@ -133,9 +156,9 @@ def test_no_matrix_is_packed_more_than_once(name: str) -> None:
 
 def test_a_table_too_large_is_not_made(monkeypatch) -> None:
     monkeypatch.setattr(prepared_module, "FOLDED_ELEMENTS", 10)
-    fast = Prepared(model())
+    fast = Prepared(model().float())
     fast.fold()
-    assert fast.folded is None
+    assert fast.folded is None and fast.folded_source is None
 
 
 @torch.no_grad()

@@ -13,12 +13,15 @@ from s2s.nn import (
     Decoded,
     Decoder,
     Embedding,
+    Encoded,
     Head,
     Prepared,
     RecurrentCell,
     Seq2Seq,
+    SequenceEncoder,
     Shortlisted,
     leaves,
+    map_state,
     run_steps,
     top,
     unroll,
@@ -30,6 +33,7 @@ from s2s_plugins.cells.lstm import LSTM
 from s2s_plugins.decoders.input_feeding import InputFeedingDecoder
 from s2s_plugins.decoders.recurrent import RecurrentDecoder
 from s2s_plugins.embeddings.lookup import LookupEmbedding
+from s2s_plugins.encoders.recurrent import RecurrentEncoder
 from s2s_plugins.heads.softmax import SoftmaxHead
 from tests.unit.nn.test_prepared import NEVER, steps
 from tests.unit.nn.test_seq2seq import batch, model
@@ -41,6 +45,7 @@ TWINS: dict[str, tuple[type, dict[str, list[str]]]] = {
         Attention,
         {"map_values": ["memorize", "attend"], "attend_beams": ["attend"]},
     ),
+    "encoder": (SequenceEncoder, {"forward_folded": ["forward"], "fold_tokens": ["forward"]}),
     "decoder": (
         Decoder,
         {
@@ -179,6 +184,33 @@ def test_a_decoder(decoder: type[Decoder]) -> None:
     assert fast.folded is None
     for (found, _), (same, _) in zip(steps(fast, beams=1, best=None)[0], before, strict=True):
         assert torch.equal(found, same)
+
+
+class HalfReading(RecurrentEncoder):
+    def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
+        return super().forward(x / 2, lengths)
+
+
+class OwnEncoding(Seq2Seq):
+    def encode(self, source: Any) -> Any:
+        memory, state = super().encode(source)
+        return memory, map_state(lambda leaf: leaf / 2, state)
+
+
+@pytest.mark.parametrize("changed", ["encoder", "model"])
+@torch.no_grad()
+def test_an_encoder(changed: str) -> None:
+    built = model().float()
+    if changed == "encoder":
+        built.encoder.__class__ = HalfReading
+    else:
+        built.__class__ = OwnEncoding
+    fast = Prepared(built)
+    before, _ = steps(fast, beams=1, best=None)
+    fast.fold()
+    assert fast.folded is not None and fast.folded_source is None
+    for (found, _), (same, _) in zip(steps(fast, beams=1, best=None)[0], before, strict=True):
+        torch.testing.assert_close(found, same, rtol=1e-5, atol=1e-5)
 
 
 class Answering(RecurrentDecoder):

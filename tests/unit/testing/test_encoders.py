@@ -38,6 +38,12 @@ class Sound(SequenceEncoder):
         encoded: Encoded = self.both(x, lengths)
         return encoded
 
+    def fold_tokens(self, vectors: Tensor) -> State:
+        return self.both.fold_tokens(vectors)
+
+    def forward_folded(self, folded: State, lengths: Tensor) -> Encoded:
+        return self.both.forward_folded(folded, lengths)
+
     def features(self, state: State) -> Tensor:
         return self.both.features(state)
 
@@ -164,6 +170,37 @@ class OutputsAreLate(Sound):
         return Encoded(super().forward(late, lengths).outputs, lengths, state)
 
 
+class FoldsHalf(Sound):
+    """Its `forward` does something to what its `fold_tokens` knows nothing of."""
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
+        return super().forward(x / 2, lengths)
+
+    def fold_tokens(self, vectors: Tensor) -> State:
+        return super().fold_tokens(vectors)
+
+    def forward_folded(self, folded: State, lengths: Tensor) -> Encoded:
+        return super().forward_folded(folded, lengths)
+
+
+class FoldsTheWholeVocabulary(Sound):
+    def fold_tokens(self, vectors: Tensor) -> State:
+        return map_state(lambda leaf: leaf.t(), super().fold_tokens(vectors))
+
+
+class FoldsInVain(SequenceEncoder):
+    """Half of what it takes."""
+
+    def __init__(self, input_size: int, *, hidden_size: int = 8) -> None:
+        super().__init__(input_size, output_size=input_size, feature_size=input_size)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
+        return Encoded(x, lengths, (x.sum(1),))
+
+    def fold_tokens(self, vectors: Tensor) -> State:
+        return vectors
+
+
 class Draws(Sound):
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
         return super().forward(x + torch.rand_like(x), lengths)
@@ -245,6 +282,9 @@ WRONG: list[tuple[type[Sound], str, str]] = [
         "the features do not depend on the token at position 8 of 12; expected that",
     ),
     (OutputsAreLate, "reads_all", "the output at position 11 does not depend on the token at position 11 of"),
+    (FoldsHalf, "folded_tokens", "outputs of folded tokens.*Let forward_folded do all that forward does"),
+    (FoldsTheWholeVocabulary, "folded_tokens", r"what fold_tokens returns has a leaf of shape \(24, 9\)"),
+    (FoldsInVain, "folded_tokens", "only fold_tokens beside forward; expected fold_tokens and forw"),
     (Draws, "keeps_nothing", "changes when the same is asked again; expected the same bits. Draw nothing"),
     (KeepsTheLast, "keeps_nothing", r"left \['\.kept'\] on the part; expected no change"),
     (WeightIsNoParameter, "keeps_nothing", "in a copy with the same state_dict.*a Parameter"),

@@ -43,6 +43,7 @@ from s2s.nn.unroll import (
     run_steps,
     stand_still,
     unroll,
+    unroll_folded,
 )
 from s2s.nn.weight_gradients import gathered_weight_gradients
 from s2s.nn.writer import Writer
@@ -108,5 +109,6 @@ __all__ = [
     "top",
     "top_log_probs",
     "unroll",
+    "unroll_folded",
     "with_own_tokens",
 ]

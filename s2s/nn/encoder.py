@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +14,15 @@ from s2s.errors import PluginError
 from s2s.nn.at_once import at_once, in_turn
 from s2s.nn.cell import RecurrentCell, State, side_by_side
 from s2s.nn.stack import Stack
-from s2s.nn.unroll import Segments, unroll
+from s2s.nn.unroll import Segments, unroll, unroll_folded
 
 LARGE = 2**20
 """Numbers in a cell from which both directions are read at once where a thread is idle. One sentence of 14 tokens on an
 Intel Xeon: an LSTM of 512 units per direction 9.7 -> 6.9 ms, of 384 units (1.2 million numbers) 8.5 -> 6.8; but of 256
 units 4.2 -> 5.6, as most of a small step is Python, which runs in one thread at a time."""
+
+
+_Reading = Callable[[], tuple[Tensor, State]]
 
 
 class Encoded(NamedTuple):
@@ -69,16 +74,17 @@ class SequenceEncoder(nn.Module, ABC):
             vectors: embedded tokens, [..., input].
 
         Returns:
-            Structured like a state, leaves [..., P]; `forward_folded` receives the rows of the tokens that it reads.
+            Structured like a state, leaves [..., P].
         """
         return None
 
-    def forward_folded(self, folded: State, lengths: Tensor) -> Encoded:
-        """`forward`, given the output of `fold_tokens` for the same tokens; only called without gradients.
+    def forward_folded(self, tokens: Tensor, lengths: Tensor, folded: State) -> Encoded:
+        """`forward` for tokens, given `fold_tokens` of the whole vocabulary; only called without gradients.
 
         Args:
-            folded: leaves [batch, source, P]; padding has the rows of some token.
+            tokens: ids, padded with any, [batch, source].
             lengths: as for `forward`.
+            folded: leaves [vocabulary, P].
         """
         raise PluginError(f"{type(self).__name__} has fold_tokens, but no forward_folded")
 
@@ -105,9 +111,9 @@ class Unidirectional(SequenceEncoder):
         """The cell's projection."""
         return _projection(self.cell, vectors)
 
-    def forward_folded(self, folded: State, lengths: Tensor) -> Encoded:
-        """`forward` from the cell's projection."""
-        outputs, state = unroll(self.cell, folded, lengths, projected=True)
+    def forward_folded(self, tokens: Tensor, lengths: Tensor, folded: State) -> Encoded:
+        """`forward` from the cell's projections."""
+        outputs, state = unroll_folded(self.cell, tokens, lengths, folded)
         return Encoded(outputs, lengths, state)
 
     def features(self, state: State) -> Tensor:
@@ -140,26 +146,30 @@ class Bidirectional(SequenceEncoder):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
         """Outputs [batch, source, both outputs]; the state holds the last state of each direction."""
-        return self._read(x, x, lengths, segments=self.segments)
+        read = partial(unroll, x=x, lengths=lengths, segments=self.segments)
+        return self._both(
+            lengths, lambda: read(self.forward_cell), lambda: read(self.backward_cell, reverse=True)
+        )
 
     def fold_tokens(self, vectors: Tensor) -> State:
         """The projections of both cells."""
         both = _projection(self.forward_cell, vectors), _projection(self.backward_cell, vectors)
         return None if any(one is None for one in both) else both
 
-    def forward_folded(self, folded: State, lengths: Tensor) -> Encoded:
+    def forward_folded(self, tokens: Tensor, lengths: Tensor, folded: State) -> Encoded:
         """`forward` from the projections of both cells."""
-        rightward, leftward = folded
-        return self._read(rightward, leftward, lengths, projected=True)
-
-    def _read(self, x: Tensor, y: Tensor, lengths: Tensor, **how: Any) -> Encoded:
-        # Each direction has inputs of its own.
-        both = at_once if self._large else in_turn
-        (rightward, forward_state), (leftward, backward_state) = both(
-            lambda: unroll(self.forward_cell, x, lengths, **how),
-            lambda: unroll(self.backward_cell, y, lengths, reverse=True, **how),
+        read = partial(unroll_folded, tokens=tokens, lengths=lengths)
+        return self._both(
+            lengths,
+            lambda: read(self.forward_cell, projections=folded[0]),
+            lambda: read(self.backward_cell, projections=folded[1], reverse=True),
         )
-        return Encoded(torch.cat([rightward, leftward], dim=-1), lengths, (forward_state, backward_state))
+
+    def _both(self, lengths: Tensor, rightward: _Reading, leftward: _Reading) -> Encoded:
+        # At once, if it pays and a thread is idle.
+        both = at_once if self._large else in_turn
+        (outputs, state), (more_outputs, more_state) = both(rightward, leftward)
+        return Encoded(torch.cat([outputs, more_outputs], dim=-1), lengths, (state, more_state))
 
     def features(self, state: State) -> Tensor:
         """The concatenated features of both cells."""

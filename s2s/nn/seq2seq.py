@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from s2s.errors import ConfigError
 from s2s.nn.bridge import Bridge
-from s2s.nn.cell import State, map_state
+from s2s.nn.cell import State
 from s2s.nn.coverage import coverage_loss
 from s2s.nn.decoder import Decoded, Decoder, NextInput
 from s2s.nn.embedding import Embedding
@@ -103,9 +102,7 @@ class Seq2Seq(Writer):
 
     def encode_folded(self, source: Padded, folded: State) -> tuple[Any, State]:
         """See `Writer.encode_folded`."""
-        ids = self.known(source.ids)
-        rows = map_state(lambda table: F.embedding(ids, table), folded)
-        return self._start(self.encoder.forward_folded(rows, source.lengths))
+        return self._start(self.encoder.forward_folded(self.known(source.ids), source.lengths, folded))
 
     def _encode(self, vectors: Tensor, source: Padded) -> tuple[Any, State]:
         return self._start(self.encoder(vectors, source.lengths))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from s2s.nn.cell import Noise, RecurrentCell, State, advance, map_state
@@ -14,6 +16,9 @@ from s2s.nn.packed import has_packed
 from s2s.nn.sizes import check_size
 from s2s.nn.twins import holds
 from s2s.nn.weight_gradients import gathered_weight_gradients
+
+AT_ONCE = 2**18
+"""Numbers that `unroll_folded` reads from its table at once: 1 MiB, which stays in a cache."""
 
 
 def length_mask(lengths: Tensor, time: int) -> Tensor:
@@ -39,7 +44,7 @@ def reverse_within(x: Tensor, lengths: Tensor) -> Tensor:
     """Each row's real positions in reverse order; padding stays where it is.
 
     Args:
-        x: [batch, time, features].
+        x: [batch, time, ...].
         lengths: [batch].
     """
     time = torch.arange(x.size(1), device=x.device).unsqueeze(0)
@@ -107,39 +112,64 @@ def unroll(
     reverse: bool = False,
     noise: Noise = None,
     segments: Segments | None = None,
-    projected: bool = False,
 ) -> tuple[Tensor, State]:
     """Run a cell over a padded batch; values in the padding (even NaN) have no influence.
 
     Args:
         cell: any cell, including a `Stack`.
-        x: inputs, right-padded, [batch, time, input]; if `projected`, the cell's projections of them.
+        x: inputs, right-padded, [batch, time, input].
         lengths: real positions per row, at least 1, [batch].
         state: state before the first step; None: `cell.initial_state`.
         reverse: read each row from its last real position to its first.
         noise: the cell's noise for these sequences; None: sampled here.
         segments: run long sequences in segments; None: in one piece.
-        projected: `x` is `cell.project` of the inputs, [batch, time, P]; the cell is then run by steps, in one piece.
 
     Returns:
         Outputs in the order of the input, zero at padding, [batch, time, output]; and the state after each row's last
         step.
     """
     mask = length_mask(lengths, x.size(1))
-    if not projected:
-        x = blank(x, mask)  # before any product: 0 * NaN would reach the weights' gradients
+    x = blank(x, mask)  # before any product: 0 * NaN would reach the weights' gradients
     if reverse:
         x = reverse_within(x, lengths)
     if state is None:
         state = cell.initial_state(x.size(0), like=x)
     if noise is None:
         noise = cell.noise(x.size(0), like=x)
-    if projected:
-        outputs, state = run_projected(cell, x, mask, state, noise)
-    elif segments is None or x.size(1) <= segments.length or not torch.is_grad_enabled():
+    if segments is None or x.size(1) <= segments.length or not torch.is_grad_enabled():
         outputs, state = run(cell, x, mask, state, noise)
     else:
         outputs, state = run_in_segments(cell, x, mask, state, noise, segments)
+    outputs = blank(outputs, mask)
+    return reverse_within(outputs, lengths) if reverse else outputs, state
+
+
+def unroll_folded(
+    cell: RecurrentCell, tokens: Tensor, lengths: Tensor, projections: Tensor, *, reverse: bool = False
+) -> tuple[Tensor, State]:
+    """`unroll` over tokens whose projections are known, without gradients and step by step.
+
+    Rows of the table are read as they are needed, `AT_ONCE` at a time: all rows of 256 sentences are 34 MB in each
+    direction, for which the system finds memory more slowly than the projection is computed.
+
+    Args:
+        cell: not a `Stack`, which is faster layer by layer.
+        tokens: right-padded with any tokens, [batch, time].
+        lengths: see `unroll`.
+        projections: `cell.project` of every token's vector, [vocabulary, P].
+        reverse: see `unroll`.
+
+    Returns:
+        See `unroll`.
+    """
+    mask = length_mask(lengths, tokens.size(1))
+    if reverse:
+        tokens = reverse_within(tokens, lengths)
+    one = F.embedding(tokens[:, 0], projections)
+    state, noise = cell.initial_state(len(tokens), like=one), cell.noise(len(tokens), like=one)
+    pieces = tokens.t().split(max(1, AT_ONCE // max(1, one.numel())))
+    steps = (x for piece in pieces for x in F.embedding(piece, projections).unbind(0))
+    outputs, state = _step_through(cell, steps, mask, state, noise)
     outputs = blank(outputs, mask)
     return reverse_within(outputs, lengths) if reverse else outputs, state
 
@@ -189,16 +219,16 @@ def run_steps(
 ) -> tuple[Tensor, State]:
     """The slow reference for every `fused`: project all, then step by step. Arguments as in `RecurrentCell.fused`."""
     with gathered_weight_gradients():
-        return run_projected(cell, cell.project(x), mask, state, noise)
+        return _step_through(cell, cell.project(x).unbind(1), mask, state, noise)
 
 
-def run_projected(
-    cell: RecurrentCell, projected: Tensor, mask: Tensor, state: State, noise: Noise
+def _step_through(
+    cell: RecurrentCell, steps: Iterable[Tensor], mask: Tensor, state: State, noise: Noise
 ) -> tuple[Tensor, State]:
-    """`run_steps` for projected inputs, [batch, time, P]."""
+    # `steps` are projected inputs, [batch, P] each.
     shortest = int(mask.sum(1).min())
     outputs = []
-    for time, x in enumerate(projected.unbind(1)):
+    for time, x in enumerate(steps):
         output, following = advance(cell, x, state, noise)
         outputs.append(output)
         state = following if time < shortest else stand_still(mask[:, time], following, state)

@@ -206,7 +206,7 @@ def check_folded_tokens(factory: EncoderFactory) -> None:
             if not leaves(folded):
                 continue
             expect_batch_first("what fold_tokens returns", folded, len(vocabulary))
-            encoded = encoder.forward_folded(map_state(lambda leaf, rows=tokens: leaf[rows], folded), lengths)
+            encoded = encoder.forward_folded(tokens, lengths, folded)
             found = {"outputs": encoded.outputs, "features": encoder.features(encoded.state)}
             expected = encode(encoder, vocabulary[tokens], lengths)
         remedy = (

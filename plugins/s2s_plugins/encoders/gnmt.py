@@ -86,9 +86,9 @@ class GNMTEncoder(SequenceEncoder):
         """What the lowest layer folds."""
         return self.lowest.fold_tokens(vectors)
 
-    def forward_folded(self, folded: State, lengths: Tensor) -> Encoded:
+    def forward_folded(self, tokens: Tensor, lengths: Tensor, folded: State) -> Encoded:
         """`forward` from what the lowest layer folds."""
-        return self._above(self.lowest.forward_folded(folded, lengths), lengths)
+        return self._above(self.lowest.forward_folded(tokens, lengths, folded), lengths)
 
     def _above(self, encoded: Encoded, lengths: Tensor) -> Encoded:
         """The outputs of the encoder, given those of its lowest layer."""

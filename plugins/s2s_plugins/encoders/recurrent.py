@@ -17,7 +17,6 @@ from s2s.nn import (
     State,
     Unidirectional,
     check_size,
-    map_state,
     reverse_within,
 )
 from s2s_plugins.cells.lstm import LSTM
@@ -99,11 +98,11 @@ class RecurrentEncoder(SequenceEncoder):
         """What the lowest layer folds."""
         return self.lowest.fold_tokens(vectors)
 
-    def forward_folded(self, folded: State, lengths: Tensor) -> Encoded:
+    def forward_folded(self, tokens: Tensor, lengths: Tensor, folded: State) -> Encoded:
         """`forward` from what the lowest layer folds."""
         if self.reverse:
-            folded = map_state(lambda leaf: reverse_within(leaf, lengths), folded)
-        return self._above(self.lowest.forward_folded(folded, lengths), lengths)
+            tokens = reverse_within(tokens, lengths)
+        return self._above(self.lowest.forward_folded(tokens, lengths, folded), lengths)
 
     def _above(self, encoded: Encoded, lengths: Tensor) -> Encoded:
         """The outputs of the encoder, given those of its lowest layer."""

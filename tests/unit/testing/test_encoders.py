@@ -41,8 +41,8 @@ class Sound(SequenceEncoder):
     def fold_tokens(self, vectors: Tensor) -> State:
         return self.both.fold_tokens(vectors)
 
-    def forward_folded(self, folded: State, lengths: Tensor) -> Encoded:
-        return self.both.forward_folded(folded, lengths)
+    def forward_folded(self, tokens: Tensor, lengths: Tensor, folded: State) -> Encoded:
+        return self.both.forward_folded(tokens, lengths, folded)
 
     def features(self, state: State) -> Tensor:
         return self.both.features(state)
@@ -179,8 +179,8 @@ class FoldsHalf(Sound):
     def fold_tokens(self, vectors: Tensor) -> State:
         return super().fold_tokens(vectors)
 
-    def forward_folded(self, folded: State, lengths: Tensor) -> Encoded:
-        return super().forward_folded(folded, lengths)
+    def forward_folded(self, tokens: Tensor, lengths: Tensor, folded: State) -> Encoded:
+        return super().forward_folded(tokens, lengths, folded)
 
 
 class FoldsTheWholeVocabulary(Sound):

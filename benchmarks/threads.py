@@ -6,7 +6,7 @@
 Each number of threads is measured in separate processes, alternating, greedy, float32, with the model of trained.py:
 
 * many: seconds of the test set, one batch per thread, as `Translator` does it;
-* single: seconds per single sentence, each searched by one thread, as `Translator` does it;
+* single: seconds per single sentence, each searched by one thread, which an idle one helps, as `Translator` does it;
 * shared: the same, but torch splits the products of a sentence among all threads, which `Translator` does not do.
 
 `beside` is the same while one busy-looping program per core is running. The outputs of many are compared with those

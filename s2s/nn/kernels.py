@@ -59,11 +59,11 @@ def tanh(x: Tensor) -> Tensor:
 def prefers_sigmoid(*inputs: Tensor, numel: int) -> bool:
     """Whether the tanh of `numel` values, computed from these inputs, is faster by a sigmoid; see `tanh`."""
     return (
-        all(x.dtype == torch.float32 and x.device.type == "cpu" for x in inputs)
-        and not (torch.is_grad_enabled() and any(x.requires_grad for x in inputs))
+        not _is_recorded()
+        and numel > FEW  # before the rest, which takes as long as the tanh of a row
         and tanh_is_slow()
-        and not _is_recorded()
-        and numel > FEW
+        and all(x.dtype == torch.float32 and x.device.type == "cpu" for x in inputs)
+        and not (torch.is_grad_enabled() and any(x.requires_grad for x in inputs))
     )
 
 

@@ -11,6 +11,14 @@ from s2s.spare import MOST_ALONE, SpareThread, both, has_spare, helping
 WAIT = 10
 
 
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """Time stands still, so that a busy machine makes nobody late; the list is what the clock shows next."""
+    shown = []
+    monkeypatch.setattr(time, "perf_counter", lambda: shown.pop(0) if shown else 0.0)
+    return shown
+
+
 @pytest.fixture
 def pool():
     with ThreadPoolExecutor(1) as made:
@@ -76,6 +84,16 @@ def test_a_thread_that_is_late_is_asked_less_and_less(pool):
     gaps = [later - earlier - 1 for earlier, later in zip(asked, asked[1:], strict=False)]
     assert gaps[:9] == [1, 2, 4, 8, 16, 32, 64, 128, 256]
     assert set(gaps[9:]) == {MOST_ALONE}
+
+
+@pytest.mark.parametrize(("begun", "ended", "answered", "late"), [(5, 7, 9, False), (5, 7, 9.1, True)])
+def test_late_is_who_takes_more_than_twice_as_long(pool, clock, begun, ended, answered, late):
+    with helping(SpareThread(pool)):
+        clock[:] = [begun, ended, answered]
+        assert sorted(met(threading.Barrier(2))) == [0, 1]
+        if late:
+            assert here_and_there() == (threading.get_ident(),) * 2, "not asked once"
+        assert sorted(met(threading.Barrier(2))) == [0, 1], "asked again"
 
 
 def test_a_thread_that_is_in_time_again_is_asked_as_before(pool):

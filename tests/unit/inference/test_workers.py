@@ -63,13 +63,13 @@ def test_without_company_and_preparation_the_caller_works_itself():
         assert [one() for one in waiting] == [threading.get_ident()] * 3
 
 
-def at_once():
+def at_once(seconds=10):
     """Whether two functions run at once: they wait for each other."""
     barrier = threading.Barrier(2)
 
     def meet():
         try:
-            barrier.wait(0.5)
+            barrier.wait(seconds)
         except threading.BrokenBarrierError:
             return False
         return True
@@ -108,7 +108,7 @@ def test_a_later_task_gets_the_thread_that_was_spare():
         used = at_once()
         helped.set()
         release.wait(10)
-        return used, at_once()
+        return used, at_once(0.1)
 
     with Workers(2, use_one_thread) as workers:
         (first,) = workers.start([lone])

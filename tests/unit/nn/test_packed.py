@@ -1,7 +1,6 @@
 """Packed weights: another type or library in products, what they were in everything else, the same on every machine."""
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -161,20 +160,22 @@ def test_a_model_that_cannot_be_copied_is_itself(held):
     assert type(model[0].weight) is nn.Parameter and model[1].held is held
 
 
-def used_threads(monkeypatch, call):
-    """The threads in which a call takes products, if it has a spare one."""
-    found, take = set(), packed._product
+def used_threads(monkeypatch, call, *, expected):
+    """The number of threads in which a call takes products, if it has a spare one."""
+    found, take, enough = set(), packed._product, threading.Event()
 
     def noted(*given):
-        time.sleep(0.01)  # time enough for the other to begin
         found.add(threading.get_ident())
+        if len(found) == 2:
+            enough.set()
+        enough.wait(10 if expected == 2 else 0.02)  # for the other one to begin
         return take(*given)
 
     monkeypatch.setattr(packed, "_product", noted)
     with ThreadPoolExecutor(1) as pool, helping(SpareThread(pool)):
         call()
     monkeypatch.setattr(packed, "_product", take)
-    return found
+    return len(found)
 
 
 @DTYPES
@@ -188,13 +189,17 @@ def test_a_row_and_a_large_weight_are_multiplied_by_two_threads(rows, columns, d
     one, two = torch.randn(1, 48), torch.randn(2, 48)
     with torch.inference_mode():
         alone = F.linear(one, matrix, bias)
-        assert len(used_threads(monkeypatch, lambda: F.linear(one, matrix, bias))) == 2
-        assert len(used_threads(monkeypatch, lambda: F.linear(two, matrix, bias))) == 1
-        assert len(used_threads(monkeypatch, lambda: F.linear(one, matrix[:-1], bias[:-1]))) == 1, "smaller"
+        assert used_threads(monkeypatch, lambda: F.linear(one, matrix, bias), expected=2) == 2
+        assert used_threads(monkeypatch, lambda: F.linear(two, matrix, bias), expected=1) == 1
+        assert used_threads(monkeypatch, lambda: F.linear(one, matrix[:-1], bias[:-1]), expected=1) == 1, (
+            "smaller"
+        )
         with ThreadPoolExecutor(1) as pool, helping(SpareThread(pool)):
             assert all(torch.equal(F.linear(one, matrix, bias), alone) for _ in range(20))
-    assert len(used_threads(monkeypatch, lambda: F.linear(one, matrix, bias))) == 1, "a graph may be recorded"
+    assert used_threads(monkeypatch, lambda: F.linear(one, matrix, bias), expected=1) == 1, (
+        "a graph may be recorded"
+    )
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        assert len(used_threads(monkeypatch, lambda: F.linear(one, matrix, bias))) == 1, (
+        assert used_threads(monkeypatch, lambda: F.linear(one, matrix, bias), expected=1) == 1, (
             "autocast is a thread's"
         )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -107,8 +108,8 @@ def cut(source_lengths: Numbers, target_lengths: Numbers, order: Numbers, limits
 class Epoch:
     """The batches of an epoch in the order of training, a pure function of the arguments.
 
-    A corpus of weight w is seen w times per epoch; for a fractional part, other pairs are drawn in each epoch. Pairs of
-    similar length are batched together in random order, and the batches are shuffled. A pair that alone exceeds
+    A corpus of weight w is seen w times per epoch; for a fractional part, other pairs are drawn in each epoch (a
+    corpus of one pair with weight 0.3 is seen in epochs 0, 3, 6 and 9 of the first ten). Pairs of similar length are batched together in random order, and the batches are shuffled. A pair that alone exceeds
     `limits.tokens` is left out, so that no batch exceeds its budget.
 
     A large corpus is never in memory as a whole, not even as lengths: it is cut into runs of neighbouring pairs, the
@@ -148,7 +149,7 @@ class Epoch:
         self.epoch = epoch
         bounds = bounds or [(0, len(source_lengths))]
         random = np.random.default_rng(self._seed)
-        runs = _draw_runs(bounds, weights or [1.0] * len(bounds), random)
+        runs = _draw_runs(bounds, weights or [1.0] * len(bounds), epoch, random)
         self._pools = np.array_split(runs, max(1, -(-int((runs[:, 1] - runs[:, 0]).sum()) // _POOL)))
         self._made: tuple[int, Batches] | None = None
         self.pairs_seen = cells = real = 0
@@ -206,7 +207,7 @@ class Epoch:
 
 
 def _draw_runs(
-    bounds: Sequence[tuple[int, int]], weights: Sequence[float], random: np.random.Generator
+    bounds: Sequence[tuple[int, int]], weights: Sequence[float], epoch: int, random: np.random.Generator
 ) -> Numbers:
     """First and last + 1 pair of each run, in the order of pools, [runs, 2]."""
     total = sum(
@@ -219,7 +220,10 @@ def _draw_runs(
         runs = np.stack([starts, np.minimum(starts + length, stop)], axis=1)
         whole = int(weight)
         chosen.extend([runs] * whole)
-        part = round((weight - whole) * (stop - start))
+        share = (Fraction(str(weight)) - whole) * (
+            stop - start
+        )  # per epoch; exact, also where a float is not
+        part = math.ceil(share * (epoch + 1)) - math.ceil(share * epoch)
         if part:
             drawn = random.permutation(runs)
             ends = np.cumsum(drawn[:, 1] - drawn[:, 0])

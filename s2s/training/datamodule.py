@@ -465,9 +465,14 @@ class PairData(pl.LightningDataModule):
         sampler = self.sampler
         lines = self._left_out()
         batches = sampler.batches(0)
-        if not len(batches) and all(spec.weight < 1 for spec in self.corpora["train"]):
+        bounds = self.store("train").bounds
+        shares = [
+            spec.weight * (stop - start)
+            for spec, (start, stop) in zip(self.corpora["train"], bounds, strict=True)
+        ]
+        if 0 < max(shares, default=0) < 1:
             raise DataError(
-                f"no epoch would contain any of the {counted(len(self.store('train')), 'pair')}: the weights in "
+                f"some epochs would contain none of the {counted(len(self.store('train')), 'pair')}: the weights in "
                 "data.train are too small; a weight of 0.5 takes half of a corpus"
             )
         rows = batches.pairs_seen / max(1, len(batches))

@@ -173,6 +173,20 @@ def test_weights() -> None:
     assert drawn[0] != drawn[1]
 
 
+@pytest.mark.parametrize("weight", [0.3, 1.7, 0.01])
+@pytest.mark.parametrize("pairs", [1, 2, 7])
+def test_fractions_of_a_small_corpus_add_up(weight: float, pairs: int) -> None:
+    """Rounded in each epoch by itself, 0.3 of one pair would never be drawn."""
+    source, target = some(pairs + 1)
+    bounds, weights, limits = [(0, pairs), (pairs, pairs + 1)], [weight, 1.0], BatchLimits(sentences=4)
+    seen = [
+        Epoch(source, target, limits, seed=1, epoch=epoch, bounds=bounds, weights=weights).pairs_seen - 1
+        for epoch in range(100)
+    ]
+    assert sum(seen) == round(100 * weight * pairs)
+    assert seen[0] > 0 and max(seen) - min(seen) <= 1
+
+
 def test_a_pair_beyond_the_budget_is_not_trained_on_and_stands_alone_in_evaluation() -> None:
     source, target = arrays([(5, 5), (50, 70), (5, 5)])
     limits = BatchLimits(tokens=60)

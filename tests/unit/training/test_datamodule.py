@@ -408,7 +408,7 @@ def test_validation_without_text_is_refused(folder: Path) -> None:
 
 def test_weights_so_small_that_nothing_is_drawn_are_refused(folder: Path) -> None:
     with pytest.raises(
-        DataError, match=r"no epoch would contain any of the 90 pairs: the weights in data\.train are"
+        DataError, match=r"some epochs would contain none of the 90 pairs: the weights in data\.train are"
     ):
         ready(folder, train=[{"path": str(folder / "train.tsv"), "weight": 0.001}])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from s2s.commands.bundles import expect_bundle
 from s2s.commands.command_line import CommandLine
 from s2s.commands.threads import WITHIN, use_threads
 from s2s.inference.batch_sizes import SCORED_TOKENS
@@ -39,6 +40,7 @@ def main(argv: list[str]) -> int:
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     add("--threads", type=int, metavar="N", help=f"{WITHIN} (default: all cores)")
     options = parser.parse_args(argv)
+    expect_bundle(options.bundle)
 
     from s2s.commands.aligned_lines import AlignedLines
     from s2s.commands.output import Output

@@ -12,6 +12,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from s2s.commands.bad_lines import add_bad_line_options, line_report
+from s2s.commands.bundles import expect_bundle
 from s2s.commands.command_line import CommandLine
 from s2s.commands.output_options import add_output_options
 from s2s.commands.threads import at_once
@@ -33,6 +34,7 @@ def main(argv: list[str]) -> int:
     """Run `s2s classify BUNDLE [FILE...]`."""
     command = parser().parse_args(argv)
     _check(command)
+    expect_bundle(command.bundle)
 
     from s2s.inference.classifier import Classifier
 

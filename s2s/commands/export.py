@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from s2s.commands.bundles import expect_bundle
 from s2s.commands.command_line import CommandLine
 
 SUMMARY = "export a bundle to ONNX, for translation without torch"
@@ -41,6 +42,7 @@ def main(argv: list[str]) -> int:
         "and print the BLEU of each and how many outputs are identical",
     )
     options = parser.parse_args(argv)
+    expect_bundle(options.bundle)
     bundle = Path(options.bundle)
     suffix = f"-{options.to}{'-int8' if options.int8 else ''}"
     folder = Path(options.output) if options.output else bundle.with_name(f"{bundle.resolve().name}{suffix}")

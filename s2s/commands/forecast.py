@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from s2s.commands.bundles import expect_bundle
 from s2s.commands.command_line import CommandLine
 from s2s.errors import ConfigError
 
@@ -47,6 +48,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.steps is not None and options.steps < 1:
         raise ConfigError(f"--steps is {options.steps}; it must be at least 1")
+    expect_bundle(options.bundle)
 
     from s2s.commands.output import Output, check_place
     from s2s.evaluation.pictures import format_of

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from s2s.commands.bundles import expect_bundle
 from s2s.commands.command_line import CommandLine
 from s2s.commands.threads import WITHIN, use_threads
 from s2s.errors import ConfigError
@@ -56,6 +57,7 @@ def main(argv: list[str]) -> int:
     options = {name: value for name, value in options.items() if value is not None}
     if command.count < 1:
         raise ConfigError(f"--count is {command.count}; it must be 1 or more")
+    expect_bundle(command.bundle)
 
     from s2s.commands.output import Output
     from s2s.inference.generator import Generator

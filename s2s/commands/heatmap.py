@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from s2s.commands.bundles import expect_bundle
 from s2s.commands.command_line import CommandLine
 from s2s.search.defaults import BEAM, of_bundle
 
@@ -29,6 +30,7 @@ def main(argv: list[str]) -> int:
     )
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     options = parser.parse_args(argv)
+    expect_bundle(options.bundle)
 
     from s2s.commands.output import Output, check_place
     from s2s.evaluation.pictures import format_of

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from s2s.commands.bundles import expect_bundle
 from s2s.commands.command_line import CommandLine
 from s2s.commands.output_options import add_output_options
 from s2s.commands.threads import at_once
@@ -30,6 +31,7 @@ def main(argv: list[str]) -> int:
     command = parser().parse_args(argv)
     if command.resume and command.output is None:
         raise ConfigError("--resume continues a file; name it with --output FILE")
+    expect_bundle(command.bundle)
 
     from s2s.inference.annotation import Annotation, Sentences, form_of, layout_of
     from s2s.inference.incoming import Incoming

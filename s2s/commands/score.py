@@ -9,6 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s2s.commands.bundles import expect_bundle
 from s2s.commands.command_line import CommandLine
 from s2s.commands.threads import WITHIN, use_threads
 from s2s.counted import counted
@@ -25,6 +26,7 @@ SUMMARY = "compute log-probabilities and perplexity of given translations or tex
 def main(argv: list[str]) -> int:
     """Run `s2s score BUNDLE SRC TGT` or `s2s score BUNDLE TEXT`."""
     options = parser().parse_args(argv)
+    expect_bundle(options.bundle)
 
     from s2s.commands.output import Output
     from s2s.inference.architectures import model_class

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from s2s.commands.bad_lines import add_bad_line_options, line_report
+from s2s.commands.bundles import expect_bundle
 from s2s.commands.command_line import CommandLine
 from s2s.commands.corpora import PAIRS
 from s2s.text.shortlist import FREQUENT, PER_PIECE
@@ -38,6 +39,7 @@ def main(argv: list[str]) -> int:
     )
     add_bad_line_options(parser)
     options = parser.parse_args(argv)
+    expect_bundle(options.bundle)
 
     import torch
     from rich.console import Console

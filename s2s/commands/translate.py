@@ -13,6 +13,7 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from s2s.commands.bundles import expect_bundle
 from s2s.commands.command_line import CommandLine
 from s2s.commands.kernels import keep_few_kernels
 from s2s.commands.output_options import add_output_options
@@ -278,6 +279,7 @@ def load(command: Namespace) -> LineTranslator[Any]:
     from s2s.inference.exported import is_exported
 
     if not is_exported(command.bundle):
+        expect_bundle(command.bundle)
         keep_few_kernels()
         from s2s.inference.translator import Translator
         from s2s.nn.packed import multiplies_bfloat16

@@ -14,10 +14,7 @@ from s2s.evaluation.metric import Score
 from s2s.inference import checksums
 from s2s.inference.card import Card
 from s2s.inference.model_bundle import (
-    BUNDLE,
-    CONFIG,
     README,
-    WEIGHTS,
     build,
     built_here,
     check_files,
@@ -25,6 +22,7 @@ from s2s.inference.model_bundle import (
     read_config,
     save_model_bundle,
 )
+from s2s.inference.shipped import BUNDLE, CONFIG, WEIGHTS
 from s2s.nn.seq2seq import Seq2Seq
 from s2s.registry.parts import Spec, factory
 from s2s.search.strategy import SearchStrategy

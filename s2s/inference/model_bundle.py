@@ -39,22 +39,18 @@ from s2s.inference.architectures import ENTRY, check_architecture, model_class, 
 from s2s.inference.card import Card, parameters_by_part, render
 from s2s.inference.exported import is_exported
 from s2s.inference.origins import DISTRIBUTIONS, check_origins, record_origins
-from s2s.inference.shipped import LIMIT, Shipped
+from s2s.inference.shipped import BUNDLE, CONFIG, FORMAT, LIMIT, WEIGHTS
 from s2s.inference.sizes import no_larger_than
 from s2s.inference.upgrade import VERSIONS, record, upgraded
 from s2s.registry.near_names import unknown
 from s2s.registry.parts import Spec, check_values, factory, nested_kinds
 from s2s.text.tokenizer import Tokenizer
 
-FORMAT = 1
-"""Version of a bundle's layout; increased when an older s2s could not read what a newer one writes."""
-
-CONFIG, WEIGHTS, README = "config.json", "weights.safetensors", "README.md"
+README = "README.md"
 _DRAWS = {"normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_"}
 _NOBODYS_SEED = (
     7_320_508_075_688_772  # if a part used it, too, its seeding of the generator would not be noticed
 )
-BUNDLE = Shipped("bundle", CONFIG, FORMAT, ("s2s_version", "model", "sha256"), (WEIGHTS,), "s2s fit")
 
 Model = TypeVar("Model", bound=nn.Module)
 

@@ -149,8 +149,8 @@ def unroll_folded(
 ) -> tuple[Tensor, State]:
     """`unroll` over tokens whose projections are known, without gradients and step by step.
 
-    Rows of the table are read as they are needed, `AT_ONCE` at a time: all rows of 256 sentences are 34 MB in each
-    direction, for which the system finds memory more slowly than the projection is computed.
+    The table is read for a few steps at a time (`AT_ONCE`): all rows of a batch of 256 sentences would be 34 MB, which
+    stay in no cache.
 
     Args:
         cell: not a `Stack`, which is faster layer by layer.

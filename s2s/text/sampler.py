@@ -108,9 +108,10 @@ def cut(source_lengths: Numbers, target_lengths: Numbers, order: Numbers, limits
 class Epoch:
     """The batches of an epoch in the order of training, a pure function of the arguments.
 
-    A corpus of weight w is seen w times per epoch; for a fractional part, other pairs are drawn in each epoch (a
-    corpus of one pair with weight 0.3 is seen in epochs 0, 3, 6 and 9 of the first ten). Pairs of similar length are batched together in random order, and the batches are shuffled. A pair that alone exceeds
-    `limits.tokens` is left out, so that no batch exceeds its budget.
+    A corpus of weight w is seen w times per epoch; for a fractional part, other pairs are drawn in each epoch (a corpus
+    of one pair with weight 0.3 is seen in epochs 0, 3, 6 and 9 of the first ten). Pairs of similar length are batched
+    together in random order, and the batches are shuffled. A pair that alone exceeds `limits.tokens` is left out, so
+    that no batch exceeds its budget.
 
     A large corpus is never in memory as a whole, not even as lengths: it is cut into runs of neighbouring pairs, the
     runs are randomly assigned to pools, and the batches of each pool are made when its turn comes. Up to _POOL pairs,

@@ -24,7 +24,8 @@ from s2s.inference.bundle import (
     save_bundle,
 )
 from s2s.inference.card import Card
-from s2s.inference.model_bundle import FORMAT, build
+from s2s.inference.model_bundle import build
+from s2s.inference.shipped import FORMAT
 from s2s.inference.translator import Translator
 from s2s.registry import use_plugins
 from s2s.runtime.translator import OnnxTranslator

@@ -309,7 +309,8 @@ def _configuration(path: Path) -> None:
 
 def _bundle(path: Path) -> None:
     from s2s.inference.architectures import model_class
-    from s2s.inference.model_bundle import check_files, read_config
+    from s2s.inference.bundle_config import read_config
+    from s2s.inference.model_bundle import check_files
 
     folder = path.parent
     config = read_config(folder)

@@ -9,6 +9,6 @@ def expect_bundle(folder: str) -> None:
     Raises:
         BundleError: there is no bundle, or its configuration cannot be used.
     """
-    from s2s.inference.shipped import BUNDLE
+    from s2s.inference.bundle_config import read_config
 
-    BUNDLE.read_config(Path(folder))
+    read_config(Path(folder))

@@ -34,10 +34,6 @@ def main(argv: list[str]) -> int:
     """Run `s2s classify BUNDLE [FILE...]`."""
     command = parser().parse_args(argv)
     _check(command)
-    expect_bundle(command.bundle)
-
-    from s2s.inference.classifier import Classifier
-
     given = {name: getattr(command, name) for name in ("max_source_tokens", "batch_tokens")}
     numbers = {name: value for name, value in given.items() if value is not None}
     if command.plot is not None:
@@ -50,6 +46,10 @@ def main(argv: list[str]) -> int:
         for path in (command.plot, command.output):
             if path is not None:
                 check_place(path)
+    expect_bundle(command.bundle)
+
+    from s2s.inference.classifier import Classifier
+
     classifier = Classifier.load(command.bundle, device=command.device, threads=command.threads)
     return (
         _evaluate(command, classifier, numbers)

@@ -48,16 +48,18 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.steps is not None and options.steps < 1:
         raise ConfigError(f"--steps is {options.steps}; it must be at least 1")
-    expect_bundle(options.bundle)
 
     from s2s.commands.output import Output, check_place
     from s2s.evaluation.pictures import format_of
-    from s2s.inference.forecaster import Forecaster
 
     file_format = None if options.plot is None else format_of(options.plot)
     for path in (options.plot, options.output):
         if path is not None:
             check_place(path)
+    expect_bundle(options.bundle)
+
+    from s2s.inference.forecaster import Forecaster
+
     forecaster = Forecaster.load(options.bundle, device=options.device)
     table = forecaster.read(options.file, options.date)
     found = forecaster.forecast(table, options.steps)

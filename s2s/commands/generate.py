@@ -57,13 +57,15 @@ def main(argv: list[str]) -> int:
     options = {name: value for name, value in options.items() if value is not None}
     if command.count < 1:
         raise ConfigError(f"--count is {command.count}; it must be 1 or more")
-    expect_bundle(command.bundle)
 
     from s2s.commands.output import Output
+
+    prompts = _Prompts(command.prompt or [""], command.prompts)
+    expect_bundle(command.bundle)
+
     from s2s.inference.generator import Generator
 
     use_threads(command.threads)
-    prompts = _Prompts(command.prompt or [""], command.prompts)
     generator = Generator.load(command.bundle, device=command.device)
     with Output(command.output) as output:
         drawn = generator.draws(**options)

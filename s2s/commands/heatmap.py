@@ -30,18 +30,20 @@ def main(argv: list[str]) -> int:
     )
     add("--device", default="cpu", help="such as cpu or cuda (default: cpu)")
     options = parser.parse_args(argv)
-    expect_bundle(options.bundle)
 
     from s2s.commands.output import Output, check_place
     from s2s.evaluation.pictures import format_of
+
+    file_format = format_of(options.output)
+    check_place(options.output)
+    expect_bundle(options.bundle)
+
     from s2s.inference.alignment import attention_of_search
     from s2s.inference.bundle import load_bundle
     from s2s.inference.heatmap import draw
     from s2s.inference.translator import Translator
     from s2s.registry.parts import factory
 
-    file_format = format_of(options.output)
-    check_place(options.output)
     bundle = Translator(load_bundle(options.bundle), device=options.device).bundle
     strategy = None
     if options.beam is not None:

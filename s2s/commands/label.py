@@ -31,15 +31,17 @@ def main(argv: list[str]) -> int:
     command = parser().parse_args(argv)
     if command.resume and command.output is None:
         raise ConfigError("--resume continues a file; name it with --output FILE")
-    expect_bundle(command.bundle)
 
     from s2s.inference.annotation import Annotation, Sentences, form_of, layout_of
     from s2s.inference.incoming import Incoming
-    from s2s.inference.labeller import Labeller
 
     files = command.files or ["-"]
     form = command.input or form_of(files)
     incoming = Incoming(files) if form == "text" else Sentences(files)
+    expect_bundle(command.bundle)
+
+    from s2s.inference.labeller import Labeller
+
     labeller = Labeller.load(command.bundle, device=command.device, threads=command.threads)
     layout = layout_of(form, command.column, command.word_column, labeller.column)
     checksums = json.dumps(labeller.bundle.config["sha256"], sort_keys=True)

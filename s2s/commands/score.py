@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
 
     from s2s.commands.output import Output
     from s2s.inference.architectures import model_class
-    from s2s.inference.model_bundle import read_config
+    from s2s.inference.bundle_config import read_config
     from s2s.nn.language_model import LanguageModel
 
     use_threads(options.threads)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from s2s.errors import ConfigError, DataError
 from s2s.inference.incoming import Incoming
-from s2s.inference.labeller import Labelled
 from s2s.text.annotated import (
     CONLLU_COLUMNS,
     LONGEST_SENTENCE,
@@ -18,6 +18,9 @@ from s2s.text.annotated import (
     Layout,
 )
 from s2s.text.corpus import LINE_COST, plain_suffix, shown
+
+if TYPE_CHECKING:
+    from s2s.inference.labeller import Labelled
 
 FORMS = ("text", "conllu", "columns")
 _SUFFIXES = {".conllu": "conllu", ".conll": "columns", ".bio": "columns", ".iob": "columns"}

@@ -12,6 +12,7 @@ from s2s.durable import durable_folder, of_one_version
 from s2s.errors import BundleError, ConfigError
 from s2s.evaluation.metric import Score
 from s2s.inference import checksums
+from s2s.inference.bundle_config import BUNDLE, CONFIG, WEIGHTS, read_config
 from s2s.inference.card import Card
 from s2s.inference.model_bundle import (
     README,
@@ -19,10 +20,8 @@ from s2s.inference.model_bundle import (
     built_here,
     check_files,
     load_model_bundle,
-    read_config,
     save_model_bundle,
 )
-from s2s.inference.shipped import BUNDLE, CONFIG, WEIGHTS
 from s2s.nn.seq2seq import Seq2Seq
 from s2s.registry.parts import Spec, factory
 from s2s.search.strategy import SearchStrategy

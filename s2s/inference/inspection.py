@@ -10,10 +10,11 @@ from typing import Any
 from s2s.errors import BundleError, S2SError
 from s2s.inference import checksums
 from s2s.inference.bundle import SHORTLIST
+from s2s.inference.bundle_config import CONFIG, read_config
 from s2s.inference.card import parameters_by_part
-from s2s.inference.model_bundle import README, ModelBundle, load_any_bundle, read_config
+from s2s.inference.model_bundle import README, ModelBundle, load_any_bundle
 from s2s.inference.origins import installed_origin, origins
-from s2s.inference.shipped import CONFIG, LIMIT
+from s2s.inference.shipped import LIMIT
 from s2s.inference.upgrade import VERSIONS, named_parts
 from s2s.registry import catalogue
 from s2s.registry.versions import version_of

@@ -11,10 +11,10 @@ from typing import Literal, overload
 import torch
 
 from s2s.errors import BundleError, DataError
+from s2s.inference.bundle_config import BUNDLE, CONFIG
 from s2s.inference.devices import threads_on, usable_device
 from s2s.inference.model_bundle import ModelBundle, load_model_bundle
 from s2s.inference.one_thread import use_one_thread
-from s2s.inference.shipped import BUNDLE, CONFIG
 from s2s.inference.windows import encodable, in_batches
 from s2s.inference.workers import Workers
 from s2s.nn.labeller import SequenceLabeller

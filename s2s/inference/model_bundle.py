@@ -36,10 +36,10 @@ from s2s.errors import BundleError, ConfigError, DataError, PluginError, S2SErro
 from s2s.evaluation.metric import Score
 from s2s.inference import checksums
 from s2s.inference.architectures import ENTRY, check_architecture, model_class, name_of
+from s2s.inference.bundle_config import BUNDLE, CONFIG, FORMAT, WEIGHTS, read_config
 from s2s.inference.card import Card, parameters_by_part, render
-from s2s.inference.exported import is_exported
 from s2s.inference.origins import DISTRIBUTIONS, check_origins, record_origins
-from s2s.inference.shipped import BUNDLE, CONFIG, FORMAT, LIMIT, WEIGHTS
+from s2s.inference.shipped import LIMIT
 from s2s.inference.sizes import no_larger_than
 from s2s.inference.upgrade import VERSIONS, record, upgraded
 from s2s.registry.near_names import unknown
@@ -312,20 +312,6 @@ def _check_weights(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], 
     for name, value in expected.items():
         if value.shape != given[name].shape:
             raise ConfigError(f"{what}: {name} is {list(given[name].shape)}, not {list(value.shape)}")
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The configuration of a bundle, its own checksum verified; the other files are not checked.
-
-    Raises:
-        BundleError: there is no bundle, or it is damaged, altered or made by a newer version.
-    """
-    if is_exported(folder) and not (folder / CONFIG).exists():
-        raise BundleError(
-            f"{folder} was written by s2s export: it is for `s2s translate`, `s2s summarize` and s2s.OnnxTranslator; "
-            "everything else needs the bundle that it was exported from"
-        )
-    return BUNDLE.read_config(folder)
 
 
 def check_files(folder: Path, config: Mapping[str, Any]) -> None:

@@ -21,11 +21,6 @@ from s2s.untrusted import read_json
 LIMIT = "max_output_tokens"
 """Optional entry of a configuration: the recommended maximum output length in tokens, as in validation."""
 
-FORMAT = 1
-"""Version of a bundle's layout; increased when an older s2s could not read what a newer one writes."""
-
-CONFIG, WEIGHTS = "config.json", "weights.safetensors"
-
 _TOKENIZERS = {
     "tokenizer": ("source_vocabulary_size", "target_vocabulary_size", "vocabulary_size"),
     "source_tokenizer": ("source_vocabulary_size",),
@@ -247,6 +242,3 @@ def _leads_inside(path: Path, folder: Path) -> bool:
 
 def _article(name: str) -> str:
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-
-
-BUNDLE = Shipped("bundle", CONFIG, FORMAT, ("s2s_version", "model", "sha256"), (WEIGHTS,), "s2s fit")

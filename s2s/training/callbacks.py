@@ -25,8 +25,9 @@ from torch import Tensor
 from s2s.durable import durable_file, make_folder
 from s2s.errors import ENDING, BundleError, Terminated
 from s2s.inference.bundle import SHORTLIST
+from s2s.inference.bundle_config import read_config
 from s2s.inference.checkpoint import read_checkpoint
-from s2s.inference.model_bundle import has_weights, read_config, stored_weights
+from s2s.inference.model_bundle import has_weights, stored_weights
 
 LINE_SECONDS = 30.0
 """Interval of progress lines where there is no terminal to show a bar."""

@@ -8,7 +8,8 @@ from torch import nn
 
 from s2s.errors import ConfigError
 from s2s.inference.architectures import ENTRY, architecture, name_of
-from s2s.inference.model_bundle import ModelBundle, build, load_model_bundle, read_config
+from s2s.inference.bundle_config import read_config
+from s2s.inference.model_bundle import ModelBundle, build, load_model_bundle
 from s2s.registry.parts import factory
 from s2s.text.tokenizer import Tokenizer
 

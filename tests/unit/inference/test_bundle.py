@@ -23,9 +23,9 @@ from s2s.inference.bundle import (
     read_config,
     save_bundle,
 )
+from s2s.inference.bundle_config import FORMAT
 from s2s.inference.card import Card
 from s2s.inference.model_bundle import build
-from s2s.inference.shipped import FORMAT
 from s2s.inference.translator import Translator
 from s2s.registry import use_plugins
 from s2s.runtime.translator import OnnxTranslator

@@ -13,7 +13,7 @@ from pytorch_lightning import Callback
 
 import s2s
 from s2s.errors import ConfigError, DataError
-from s2s.inference.model_bundle import read_config
+from s2s.inference.bundle_config import read_config
 from s2s.nn import State, map_state
 from s2s.nn.language_model import LanguageModel
 from s2s_plugins.tasks.language_model_data import LanguageModelData

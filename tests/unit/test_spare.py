@@ -154,7 +154,8 @@ def test_a_part_of_a_part_runs_in_turn(pool):
     gate = threading.Event()
     with helping(SpareThread(pool)):
         found = both(lambda: gate.wait(WAIT) and nested(), lambda: gate.set() or nested())
-    assert found == (True, True)
+        assert found == (True, True)
+        assert sorted(met(threading.Barrier(2))) == [0, 1], "it was not late: nobody had asked it"
 
 
 @pytest.mark.parametrize("started", [False, True])

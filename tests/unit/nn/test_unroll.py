@@ -1,5 +1,6 @@
 """Masks, reversal and the walk over time, each against numbers worked out by hand."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -8,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from s2s.nn import RecurrentCell, last_output, length_mask, reverse_within, run_steps, stand_still, unroll
+from s2s.nn import (
+    RecurrentCell,
+    last_output,
+    length_mask,
+    reverse_within,
+    run_steps,
+    stand_still,
+    unroll,
+    unroll_folded,
+)
 
 LENGTHS = torch.tensor([3, 1])
 
@@ -19,6 +29,21 @@ class Tape(RecurrentCell):
     def step(self, x: Tensor, state: Any, noise: Any = None) -> tuple[Tensor, Any]:
         number = 10 * state[0] + x
         return number, (number,)
+
+
+@pytest.mark.parametrize("steps_at_once", [1, 2, 100])
+@pytest.mark.parametrize(
+    ("reverse", "expected", "last"),
+    [(False, [[1, 12, 123], [4, 0, 0]], [123, 4]), (True, [[321, 32, 3], [4, 0, 0]], [321, 4])],
+)
+def test_tokens_are_looked_up_as_they_are_read(
+    steps_at_once: int, reverse: bool, expected: Any, last: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["s2s.nn.unroll"], "AT_ONCE", 2 * steps_at_once)
+    tokens, digits = torch.tensor([[6, 2, 3], [4, 5, 5]]), torch.tensor([9.0, 9, 2, 3, 4, 8, 1]).unsqueeze(1)
+    outputs, state = unroll_folded(Tape(1, 1), tokens, LENGTHS, digits, reverse=reverse)
+    assert outputs.squeeze(-1).tolist() == expected
+    assert state[0].squeeze(-1).tolist() == last
 
 
 def test_length_mask() -> None:

@@ -147,15 +147,24 @@ def test_an_error_comes_out_after_both_have_ended(pool, where):
 
 
 def test_a_part_of_a_part_runs_in_turn(pool):
-    def nested():
+    begun, end = threading.Event(), threading.Event()
+
+    def here():
+        begun.wait(WAIT)
         assert here_and_there() == (threading.get_ident(),) * 2
+        assert spare._parts.empty(), "the thread that is busy is not asked"
+        end.set()
         return True
 
-    gate = threading.Event()
-    with helping(SpareThread(pool)):
-        found = both(lambda: gate.wait(WAIT) and nested(), lambda: gate.set() or nested())
-        assert found == (True, True)
-        assert sorted(met(threading.Barrier(2))) == [0, 1], "it was not late: nobody had asked it"
+    def there():
+        begun.set()
+        assert here_and_there() == (threading.get_ident(),) * 2
+        return end.wait(WAIT)
+
+    spare = SpareThread(pool)
+    with helping(spare):
+        assert both(here, there) == (True, True)
+        assert sorted(met(threading.Barrier(2))) == [0, 1], "it was not late"
 
 
 @pytest.mark.parametrize("started", [False, True])

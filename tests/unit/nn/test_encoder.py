@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from s2s.nn import Bidirectional, Encoded, SequenceEncoder, Unidirectional, unroll
+from s2s.nn import Bidirectional, Encoded, SequenceEncoder, Stack, Unidirectional, unroll
 from s2s.nn import encoder as encoder_module
 from s2s.spare import SpareThread, helping
 from s2s.testing.odd_cells import OddCell
@@ -39,6 +39,14 @@ def test_bidirectional_may_have_two_kinds_of_cells() -> None:
     # its state at the end is its output at the first word
     torch.testing.assert_close(encoded.state[1][0], encoded.outputs[:, 0, 7:])
     torch.testing.assert_close(encoder.features(encoded.state)[:, -4:], encoded.outputs[:, 0, 7:])
+
+
+def test_a_stack_is_not_folded_as_its_layers_are_faster_one_after_the_other() -> None:
+    cell, stack = GRU(3, 4), Stack([GRU(3, 4), GRU(4, 4)])
+    assert Unidirectional(cell).fold_tokens(X) is not None
+    assert Unidirectional(stack).fold_tokens(X) is None
+    assert Bidirectional(cell, stack).fold_tokens(X) is None
+    assert Bidirectional(stack, cell).fold_tokens(X) is None
 
 
 def test_features_of_an_encoder_are_its_state_whatever_the_shape_of_a_leaf() -> None:

@@ -167,3 +167,24 @@ def test_bfloat16_keeps_the_state_s_type(cell: str) -> None:
         encoded = encoder(torch.randn(2, 5, INPUT), torch.tensor([5, 3]))
     assert {leaf.dtype for leaf in leaves(encoded.state)} == {torch.float32}
     assert encoded.outputs.isfinite().all()
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "odd"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"layers": 2, "residual": True},
+        {"bidirectional": False, "layers": 2},
+        {"bidirectional": False, "reverse": True},
+    ],
+    ids=str,
+)
+@torch.no_grad()
+def test_folded_tokens_are_read_as_their_vectors(cell: str, options: dict[str, Any]) -> None:
+    encoder = build(cell, **options)
+    vectors, lengths = torch.randn(7, INPUT).double(), torch.tensor(LENGTHS)
+    tokens = torch.tensor([[3, 0, 6, 1], [2, 5, 5, 5], [4, 4, 1, 0]])
+    found = encoder.forward_folded(tokens, lengths, encoder.fold_tokens(vectors))
+    expected = encoder(vectors[tokens], lengths)
+    for one, other in zip(leaves(tuple(found)), leaves(tuple(expected)), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from s2s.errors import ConfigError
-from s2s.nn import Decoded, Head, length_mask
+from s2s.nn import Decoded, Head, leaves, length_mask
 from s2s.padded import Padded
 from s2s.testing import models
 from s2s.text.batch import pad_targets
@@ -219,3 +219,16 @@ def test_it_learns_to_copy_words_that_it_never_saw() -> None:
         found = [one[0].tokens for one in models.search(model.eval(), source)]
     right = [one == other for one, other in zip(found, source.ids.tolist(), strict=True)]
     assert sum(right) >= 48, f"{sum(right)} of 64 were copied"
+
+
+@torch.no_grad()
+def test_a_folded_encoder_reads_copied_words_as_unknown() -> None:
+    torch.manual_seed(0)
+    model = models.learning_model(head=PointerGenerator).float().eval()
+    source = Padded(
+        torch.tensor([[5, models.VOCABULARY, 6], [models.VOCABULARY + 1, 4, 4]]), torch.tensor([3, 3])
+    )
+    folded = model.fold_source(torch.arange(models.VOCABULARY))
+    found, expected = model.encode_folded(source, folded), model.encode(source)
+    for one, other in zip(leaves(found), leaves(expected), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)

@@ -36,6 +36,7 @@ class Member:
         self.device = device
         self.prepared = Prepared(bundle.model.to(device).eval(), narrow=narrow)
         self._read_tokens = 0  # until the model is folded
+        self._is_folded = False
         self._folding = threading.Lock()
 
     @property
@@ -58,12 +59,17 @@ class Member:
 
     def fold_when_it_pays(self, tokens: int) -> None:
         """Fold the model once enough tokens are translated; see `Prepared.fold`."""
-        # Folding reads every token of the vocabulary once.
-        with self._folding:
-            if self.prepared.folded is None:
-                self._read_tokens += tokens
-                if self._read_tokens >= self.bundle.model.target_embedding.vocabulary_size:
-                    self.prepared.fold()
+        # Folding reads every token of the vocabulary once. While a thread does it, others go on without, and so does a
+        # process forked in the meantime, where nobody would release the lock.
+        if self._is_folded or not self._folding.acquire(blocking=False):
+            return
+        try:
+            self._read_tokens += tokens
+            if self._read_tokens >= self.bundle.model.target_embedding.vocabulary_size:
+                self.prepared.fold()
+                self._is_folded = True  # or there is nothing to fold
+        finally:
+            self._folding.release()
 
     def begin(
         self, sources: list[Tokens], candidates: Shortlist | None, first: Padded | None, *, with_weights: bool

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
 _LOCK = threading.Lock()
+
+if hasattr(os, "register_at_fork"):
+    # A process forked in the meantime would wait for it forever, and inherit the default of one thread.
+    os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 
 
 def use_one_thread() -> None:

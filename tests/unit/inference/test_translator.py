@@ -190,6 +190,23 @@ def test_folding_changes_nothing(bundle, precision):
     assert again.log_probs == pytest.approx(first.log_probs, abs=1e-5 if precision == "float32" else 0.02)
 
 
+def test_a_model_is_folded_once_even_if_there_is_nothing_to_fold(bundle, monkeypatch):
+    translator, folded = Translator.load(bundle), []
+    monkeypatch.setattr(translator._members[0].prepared, "fold", lambda: folded.append(1))
+    for _ in range(3):
+        translator.translate(sentences(40, seed=7))
+    assert folded == [1]
+
+
+def test_while_a_thread_folds_the_model_others_go_on(bundle):
+    translator = Translator.load(bundle)
+    with translator._members[0]._folding:  # as in a process that was forked in the meantime
+        translator.translate(sentences(40, seed=7))
+        assert translator._members[0].prepared.folded is None
+    translator.translate(sentences(40, seed=7))
+    assert translator._members[0].prepared.folded is not None
+
+
 def test_order_and_empty_lines(translator):
     lines = ["", "abc", "", "de", "fghijk", "", "abc", ""]
     outputs = translator.translate(lines)

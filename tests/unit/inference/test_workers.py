@@ -7,6 +7,7 @@ import threading
 import pytest
 import torch
 
+from s2s.inference import one_thread
 from s2s.inference.one_thread import use_one_thread
 from s2s.inference.workers import Workers
 from s2s.spare import both, has_spare
@@ -170,3 +171,26 @@ def test_a_forked_process_starts_threads_of_its_own():
             os._exit(len(used(workers)))
     found = os.waitpid(child, 0)[1]
     assert os.waitstatus_to_exitcode(found) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_process_forked_while_a_thread_is_prepared_can_prepare_its_own(three_threads):
+    held, ended = threading.Event(), threading.Event()
+
+    def prepare():
+        with one_thread._LOCK:
+            held.set()
+            ended.wait(0.2)
+
+    thread = threading.Thread(target=prepare)
+    thread.start()
+    held.wait(10)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # it would wait for ever
+        use_one_thread()
+        os._exit(torch.get_num_threads())
+    ended.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    use_one_thread()  # and so can this one

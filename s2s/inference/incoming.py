@@ -9,6 +9,7 @@ import re
 import select
 import stat
 import sys
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ BYTES = 2**22
 PATIENCE = 0.02
 """Seconds without a new line after which the lines so far are translated: unnoticeable for a person, and longer than
 any pause of a program that writes at full speed."""
+LONGEST = 0.5
+"""Seconds after its first line at which a window ends, however soon each line follows the one before: a log that grows
+by thirty lines a second would otherwise be answered once a minute."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -82,6 +86,7 @@ class Incoming:
         """
         window: list[bytes] = []
         size = found = 0
+        begun = 0.0
         try:
             for line, waits in self._lines():
                 if line is not None and skip:
@@ -93,9 +98,11 @@ class Incoming:
                         )
                     continue
                 if line is not None:
+                    begun = begun if window else time.monotonic()
                     window.append(line)
                     size += len(line)
-                if window and (len(window) >= LINES or size >= BYTES or not waits):
+                full = len(window) >= LINES or size >= BYTES
+                if window and (full or not waits or time.monotonic() - begun >= LONGEST):
                     yield window
                     window, size = [], 0
                 if not waits:
@@ -163,7 +170,8 @@ class _Pipe(io.RawIOBase):
             ready = reader.peek(1)
         finally:
             self._asking = False
-        return b"\n" in ready or self._ended or self._ready()
+        # If nothing has been read, `readinto` has already been patient.
+        return b"\n" in ready or self._ended or (bool(ready) and self._ready())
 
     def _ready(self) -> bool:
         return bool(select.select([self._descriptor], [], [], PATIENCE)[0])

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import itertools
 import os
 import sys
 import threading
@@ -54,6 +55,24 @@ def test_a_window_is_bounded_by_its_bytes(monkeypatch, tmp_path):
     monkeypatch.setattr(incoming, "BYTES", 5)
     (tmp_path / "a").write_bytes(b"123\n456\n7\n1234567\n8\n")
     assert list(Incoming([str(tmp_path / "a")]).windows()) == [[b"123", b"456"], [b"7", b"1234567"], [b"8"]]
+
+
+def test_a_window_is_bounded_by_its_time(monkeypatch, tmp_path):
+    """Lines that follow each other faster than `PATIENCE` do not wait until 2,048 of them are there."""
+    clock = itertools.count()
+    monkeypatch.setattr(incoming.time, "monotonic", lambda: 0.4 * incoming.LONGEST * next(clock))
+    (tmp_path / "a").write_bytes(b"1\n2\n3\n4\n5\n6\n7\n")
+    assert list(Incoming([str(tmp_path / "a")]).windows()) == [[b"1", b"2", b"3"], [b"4", b"5", b"6"], [b"7"]]
+
+
+def test_patience_is_had_once(monkeypatch, fifo):
+    asked = []
+    monkeypatch.setattr(incoming._Pipe, "_ready", lambda pipe: asked.append(1) and False)
+    thread = write(fifo, b"1\n", between=None)
+    windows = Incoming([fifo]).windows()
+    assert next(windows) == [b"1"] and len(asked) == 1
+    windows.close()
+    thread.join()
 
 
 def test_what_lies_ready_in_a_pipe_comes_in_windows(few, fifo):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from s2s.commands.bundles import expect_bundle
 from s2s.commands.command_line import CommandLine
 from s2s.counted import counted
 from s2s.untrusted import printable
@@ -28,6 +29,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("bundle", metavar="BUNDLE", help="folder of the model, as `s2s fit` writes it")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(argv)
+    expect_bundle(options.bundle)
 
     from s2s.inference.inspection import inspect
 

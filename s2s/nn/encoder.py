@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from s2s.errors import PluginError
 from s2s.nn.at_once import at_once, in_turn
 from s2s.nn.cell import RecurrentCell, State, side_by_side
-from s2s.nn.stack import Stack
-from s2s.nn.unroll import Segments, unroll, unroll_folded
+from s2s.nn.unroll import Segments, takes_steps_if_packed, unroll, unroll_folded
 
 LARGE = 2**20
 """Numbers in a cell from which both directions are read at once where a thread is idle. One sentence of 14 tokens on an
@@ -178,5 +177,4 @@ class Bidirectional(SequenceEncoder):
 
 
 def _projection(cell: RecurrentCell, x: Tensor) -> Tensor | None:
-    # The layers of a stack have projections of their own, and are faster one after the other.
-    return None if isinstance(cell, Stack) else cell.project(x)
+    return cell.project(x) if takes_steps_if_packed(cell) else None

@@ -153,7 +153,7 @@ def unroll_folded(
     stay in no cache.
 
     Args:
-        cell: not a `Stack`, which is faster layer by layer.
+        cell: one that `takes_steps_if_packed`; a `Stack` is faster layer by layer.
         tokens: right-padded with any tokens, [batch, time].
         lengths: see `unroll`.
         projections: `cell.project` of every token's vector, [vocabulary, P].
@@ -172,6 +172,12 @@ def unroll_folded(
     outputs, state = _step_through(cell, steps, mask, state, noise)
     outputs = blank(outputs, mask)
     return reverse_within(outputs, lengths) if reverse else outputs, state
+
+
+def takes_steps_if_packed(cell: RecurrentCell) -> bool:
+    """Whether `run` takes steps once the model's matrices are packed: a cell of cells, as a `Stack`, may not."""
+    own = any(weight.dim() == 2 for weight in cell.parameters(recurse=False))
+    return own or type(cell).fused is RecurrentCell.fused
 
 
 def run(cell: RecurrentCell, x: Tensor, mask: Tensor, state: State, noise: Noise) -> tuple[Tensor, State]:

@@ -14,6 +14,7 @@ LINES = {
     "forecast": ["missing"],
     "generate": ["missing"],
     "heatmap": ["missing", "a", "--output", "a.svg"],
+    "inspect": ["missing"],
     "label": ["missing"],
     "score": ["missing", "a", "b"],
     "shortlist": ["missing", "a.tsv"],

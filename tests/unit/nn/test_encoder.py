@@ -2,11 +2,12 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
 
-from s2s.nn import Bidirectional, Encoded, SequenceEncoder, Stack, Unidirectional, unroll
+from s2s.nn import Bidirectional, Encoded, RecurrentCell, SequenceEncoder, Stack, Unidirectional, unroll
 from s2s.nn import encoder as encoder_module
 from s2s.spare import SpareThread, helping
 from s2s.testing.odd_cells import OddCell
@@ -39,6 +40,32 @@ def test_bidirectional_may_have_two_kinds_of_cells() -> None:
     # its state at the end is its output at the first word
     torch.testing.assert_close(encoded.state[1][0], encoded.outputs[:, 0, 7:])
     torch.testing.assert_close(encoder.features(encoded.state)[:, -4:], encoded.outputs[:, 0, 7:])
+
+
+class Wrapping(RecurrentCell):
+    """A cell that holds another; without `fused`, it is run by steps in any case."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        self.inner = GRU(input_size, hidden_size)
+
+    def project(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner.project(x)
+
+    def step(self, x: torch.Tensor, state: Any, noise: Any = None) -> tuple[torch.Tensor, Any]:
+        return self.inner.step(x, state)
+
+
+class WrappingAll(Wrapping):
+    """The same, with a faster way: packing leaves it alone, as it has no matrix of its own."""
+
+    def fused(self, x: torch.Tensor, mask: torch.Tensor, state: Any, noise: Any) -> Any:
+        return self.inner.fused(x, mask, state, noise)
+
+
+def test_cells_that_keep_a_faster_way_are_not_folded() -> None:
+    assert Unidirectional(Wrapping(3, 4)).fold_tokens(X) is not None
+    assert Unidirectional(WrappingAll(3, 4)).fold_tokens(X) is None
 
 
 def test_a_stack_is_not_folded_as_its_layers_are_faster_one_after_the_other() -> None:
